@@ -1,0 +1,34 @@
+// emit.h: the only code that prints C.
+#ifndef DLC_EMIT_H
+#define DLC_EMIT_H
+
+#include "loops/loops.h"
+
+typedef struct EmitOptions {
+    const char *prefix;    // of every C name: "mynet"
+    const char *header;    // file name for #include, without folders
+    const Target *target;
+    int level, threads;
+    bool standalone;
+    const char *options;   // the options as given that matter, for the header's comment
+} EmitOptions;
+
+typedef struct EmitInput {
+    Module *module;
+    Program *const *programs; // one per module->entries
+    int nprograms;
+} EmitInput;
+
+// The runtime's files, embedded by the build, for --standalone.
+extern const struct RuntimeFile {
+    const char *name;
+    const unsigned char *text;
+    int len;
+} runtime_files[]; // name NULL at the end
+
+void emit_source(Str *s, const EmitInput *in, const EmitOptions *options);
+void emit_header(Str *s, const EmitInput *in, const EmitOptions *options);
+// --report: per-layer table, totals, memory.
+void emit_report(Str *s, const EmitInput *in, const EmitOptions *options);
+
+#endif

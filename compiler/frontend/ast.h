@@ -1,0 +1,142 @@
+// ast.h: what the parser makes of a .dl file, and what the elaborator reads. Every node keeps its span.
+#ifndef DLC_AST_H
+#define DLC_AST_H
+
+#include "support/diag.h"
+
+typedef struct AstExpr AstExpr;
+typedef struct AstStmt AstStmt;
+typedef struct AstType AstType;
+typedef VEC(AstExpr *) AstExprs;
+typedef VEC(AstStmt *) AstStmts;
+
+typedef enum AstExprKind {
+    AST_INT,    // .i
+    AST_FLOAT,  // .f
+    AST_STRING, // .s: escapes resolved; "{...}" interpolations kept as parts
+    AST_BOOL,   // .i
+    AST_NONE,
+    AST_NAME,   // .s
+    AST_LIST,   // .items
+    AST_RANGE,  // .left .. .right (in a list or after `for in`)
+    AST_SPREAD, // ...NAME in a list or in dims: .s; a bare `...` has s NULL
+    AST_UNARY,  // .s is "-" or "not"; .left
+    AST_BINARY, // .s is "+" "-" "*" "/" "//" "%" "@" "**" "==" "!=" "<" "<=" ">" ">=" "and" "or"; .left .right
+    AST_CALL,   // .s(args); a pipeline `a |> f(b)` is f(a, b) with piped set
+    AST_INDEX,  // .left[items]; for lists [i]
+    AST_SLICE,  // a : b : c inside an index: .left .right .third, each may be NULL
+} AstExprKind;
+
+typedef struct AstArg {
+    const char *name; // keyword, or NULL
+    Span name_span;
+    AstExpr *value;
+} AstArg;
+typedef VEC(AstArg) AstArgs;
+
+// A string is a list of parts: text, or an expression in braces.
+typedef struct AstPart {
+    const char *text; // or NULL
+    AstExpr *expr;    // or NULL
+} AstPart;
+typedef VEC(AstPart) AstParts;
+
+struct AstExpr {
+    AstExprKind kind;
+    Span span;      // the whole expression
+    Span op_span;   // BINARY, UNARY: the operator; CALL: the name
+    int depth;      // of the tree below, capped by the constructors
+    long long i;
+    double f;
+    const char *s;
+    AstExpr *left, *right, *third;
+    AstExprs items;
+    AstArgs args;
+    AstParts parts; // STRING
+    bool piped;
+};
+
+// dtype[dims]: f32[N, 784], T[B, ...S]; or int, float, bool, string, int[2], float[2].
+struct AstType {
+    Span span;
+    const char *name; // "f32", "T", "int"
+    Span name_span;
+    bool has_dims;    // f32[] has dims, none of them
+    AstExprs dims;    // expressions; AST_SPREAD for ...S and ...
+};
+
+typedef struct AstParam {
+    const char *name;
+    Span span;
+    AstType *type;
+    AstExpr *value; // the default, or NULL
+} AstParam;
+typedef VEC(AstParam) AstParams;
+
+// One named result of an entry: (logits: f32[N, CLASSES]). A layer's single result type has name NULL.
+typedef struct AstResult {
+    const char *name;
+    Span span;
+    AstType *type;
+} AstResult;
+typedef VEC(AstResult) AstResults;
+
+typedef enum AstStmtKind {
+    DO_ASSIGN,   // names = expr
+    DO_RETURN,   // exprs
+    DO_PARAM,    // param name "path": type = init
+    DO_BUFFER,
+    DO_STATE,
+    DO_FOR, // for name in expr { body }
+    DO_IF,     // if expr { body } else { other }
+    DO_REQUIRE,  // require(cond, message)
+    DO_MINIMIZE, // minimize expr over "patterns" with call
+    DO_FREEZE,   // refused with "not supported yet", like the next two
+    DO_EVAL,
+    DO_CHECKPOINT,
+} AstStmtKind;
+
+struct AstStmt {
+    AstStmtKind kind;
+    Span span;
+    Span keyword;
+    VEC(AstParam) names; // ASSIGN: targets (name, span); PARAM...: one; FOR_EACH: one
+    AstExprs exprs;      // ASSIGN: one value; RETURN: values; FOR_EACH: the list; WHEN: condition; REQUIRE: two; MINIMIZE: loss
+    AstType *type;       // PARAM...
+    AstExpr *path;       // PARAM...: the string for the path component, or NULL
+    AstExpr *init;       // PARAM...: or NULL
+    AstStmts body, other;
+    AstExprs over;       // MINIMIZE: strings
+    AstExpr *with;       // MINIMIZE: a call
+};
+
+typedef enum AstDeclKind { DECL_DIM, DECL_LAYER, DECL_OPTIMIZER, DECL_MODEL, DECL_TRAIN } AstDeclKind;
+
+typedef struct AstDecl {
+    AstDeclKind kind;
+    Span span;      // the header
+    const char *name;
+    Span name_span;
+    const char *doc; // the comment lines just above, or NULL
+    // DIM
+    AstExpr *value; // = value, or the bound of <=
+    bool runtime;   // written with <=
+    // the others
+    AstParams params;
+    bool has_results;
+    AstResults results;
+    AstStmts body;
+} AstDecl;
+
+typedef struct AstFile {
+    const Source *source;
+    VEC(AstDecl *) decls;
+} AstFile;
+
+// Parses a whole text. Errors go to diag (several per run); what could be parsed is returned, so look at diag->errors.
+AstFile *parse_source(Arena *arena, Diag *diag, const Source *source);
+// Prints the tree as .dl that parses back to the same tree, for tests.
+#include "support/str.h"
+void ast_print(Str *s, const AstFile *file);
+
+#endif

@@ -1,0 +1,290 @@
+// graph.h: the graph that the passes work on: static single assignment, static types, no effects.
+//
+// A Module holds what a whole .dl means: run-time sizes, storages (parameters, buffers, optimiser state, state) and
+// one Graph per entry point (and one, "init", that draws the parameters). A Graph's nodes stand in topological
+// order. Each storage is read through a `storage` node (its value when the entry is called); its last assignment is
+// an Output bound to that storage. Text form, which dlc prints and reads back:
+//
+//     size N <= 64
+//     param "fc1.weight": f32[256, 784]
+//     train step(image: f32[N, 784], lr: f32[]) -> (loss: f32[]) {
+//       %0 = argument {name="image"} : f32[N, 784]                     # mlp.dl:9:12
+//       %1 = storage {name="fc1.weight"} : f32[256, 784]
+//       %2 = contract %0, %1 {shape=[N, 256], iter=[n:N, o:256 | i:784] out[n, o] += a[n, i] * b[o, i]} : f32[N, 256]
+//       ...
+//       return loss = %17
+//       store "fc1.weight" = %31
+//     }
+#ifndef DLC_GRAPH_H
+#define DLC_GRAPH_H
+
+#include "ir/type.h"
+#include "support/diag.h"
+
+typedef struct Node Node;
+typedef struct Graph Graph;
+typedef struct Module Module;
+typedef struct Op Op; // ops/op.h
+
+typedef VEC(Node *) NodeVec;
+
+// ---- attributes --------------------------------------------------------------------------------------------
+
+// c + sum of coef[i] * axis i: one index of a contract or reduce map, over its iteration axes.
+typedef struct Affine {
+    int32_t c;
+    int32_t coef[MAX_AXES];
+} Affine;
+
+// One affine expression for each axis of a tensor.
+typedef struct Map {
+    int rank;
+    Affine dim[MAX_RANK];
+} Map;
+
+// The iteration space of a contract (3 maps: out, a, b) or reduce (2 maps: out, in). Reads out of range are 0
+// (contract) or the identity (reduce); writes out of range are dropped.
+typedef struct Iter {
+    int naxes;
+    int nout; // axes [0, nout) appear in the out map; the others are summed (reduced) only
+    Dim axis[MAX_AXES];
+    char name[MAX_AXES]; // one letter each, unique, for printing
+    int nmaps;
+    Map map[3];
+} Iter;
+
+typedef enum AttrKind {
+    ATTR_INT,    // .i            keep=1
+    ATTR_FLOAT,  // .f            value=0.5
+    ATTR_DTYPE,  // .i (a DType)  dtype=f32
+    ATTR_STRING, // .s            name="fc1.weight"
+    ATTR_INTS,   // .ints[n]      perm=[1, 0]
+    ATTR_DIMS,   // .dims[n]      shape=[N, 256]
+    ATTR_ITER,   // .iter
+} AttrKind;
+
+typedef struct AttrSpec {
+    const char *name; // NULL ends a list
+    AttrKind kind;
+    const char *doc;
+} AttrSpec;
+
+typedef struct Attr {
+    int64_t i;
+    double f;
+    const char *s;
+    int n;
+    const int64_t *ints;
+    const Dim *dims;
+    const Iter *iter;
+} Attr;
+
+enum { MAX_ATTRS = 6 };
+
+// ---- nodes -------------------------------------------------------------------------------------------------
+
+struct Node {
+    const Op *op;
+    int id;         // position in graph->nodes
+    Type type;
+    int nin;
+    Node **in;
+    const Attr *attr; // one per op->attrs, in that order
+    Span span;        // the user's place, for messages and for comments in the C
+    const char *name; // the .dl name or parameter path it came from, or NULL
+    const char *origin; // the prelude layer or user layer that made it ("linear", "cross_entropy"), or NULL
+    // Which part of a train entry made it, for the sections of the -O0 C.
+    enum Section { SECTION_FORWARD, SECTION_LOSS, SECTION_BACKWARD, SECTION_UPDATE } section;
+    uint64_t hash;
+    // Scratch for passes; every pass that uses it sets it up first.
+    int mark;
+    Node *map;
+};
+
+typedef enum StorageKind {
+    STORAGE_PARAM,  // trained; in the state dict
+    STORAGE_BUFFER, // in the state dict, written in training
+    STORAGE_OPTIM,  // optimiser buffers and step counters: in checkpoints only
+    STORAGE_STATE,  // belongs to one context: persists between calls, in no state dict, zeroed by reset
+} StorageKind;
+
+typedef struct Storage {
+    const char *name; // the full path, unique in the module
+    StorageKind kind;
+    Type type;        // fixed extents only
+    Span span;        // where it was declared first
+    Span user;        // the user's call that led there
+    int index;        // in module->storages
+} Storage;
+
+typedef struct Output {
+    const char *name; // of a returned value, else NULL
+    Node *value;
+    Storage *storage; // of a bound output, else NULL
+    Span span;
+} Output;
+
+// ---- groups: what becomes one kernel (made by the fuse pass, read by lowering) -------------------------------
+
+// A group computes `outputs` and stores them to buffers. Its value at an index is found by recursion: a node that is
+// stored by an earlier group is loaded; the root, or a reduce listed in `reduces`, is this kernel's accumulator; any
+// other node is inlined through its op's rule (element-wise, movement, constant). So everything that is not stored is
+// recomputed where it is used, and only cheap things may be left so.
+typedef enum GroupKind {
+    GROUP_CONTRACT, // root is a contract; outputs have the root's shape and follow from it index by index (epilogue)
+    GROUP_ROWS,     // a nest over the domain; reduced axes (if any) are inner loops. Element-wise groups reduce nothing
+    GROUP_NAIVE,    // -O0: one node, outputs = {node}
+} GroupKind;
+
+typedef struct Group {
+    GroupKind kind;
+    int id;
+    Node *root;          // GROUP_CONTRACT, GROUP_NAIVE
+    Type domain;         // GROUP_ROWS: the full iteration shape (dtype unused)
+    unsigned reduced;    // GROUP_ROWS: bit d set: axis d of the domain is reduced
+    NodeVec reduces;     // GROUP_ROWS: reduce nodes in topological order; each reduces the domain's `reduced` axes of an
+                         // input with the domain's shape, and has the outer shape (the domain without those axes)
+    NodeVec outputs;     // stored; of the domain's shape or the outer shape
+} Group;
+
+// ---- graphs ------------------------------------------------------------------------------------------------
+
+typedef enum EntryKind { ENTRY_MODEL, ENTRY_TRAIN, ENTRY_INIT } EntryKind;
+
+struct Graph {
+    Arena *arena;
+    Module *module;
+    const char *name;
+    EntryKind kind;
+    Span span;
+    NodeVec nodes;        // topological order; ids are positions
+    NodeVec arguments;    // `argument` nodes in the order of the entry's parameters; all kept, used or not
+    VEC(Output) outputs;  // returned values in order, then bound ones
+    Node **table;         // hash table of identical nodes
+    int table_size;
+    VEC(Group) groups;    // after fuse: in an order in which they can run
+    // What the next nodes are tagged with; the elaborator and autodiff set them.
+    Span span_now;
+    const char *name_now, *origin_now;
+    enum Section section_now;
+    const char *stage; // who builds now ("elaborate", a pass's name), for internal errors
+};
+
+struct Module {
+    Arena *arena;
+    Diag *diag;
+    const char *source_name; // the .dl as the user gave it
+    Size sizes[MAX_SIZES];
+    int nsizes;
+    VEC(Storage *) storages;
+    VEC(Graph *) entries; // in source order; the one of kind ENTRY_INIT, if any, is last
+};
+
+Module *module_new(Arena *arena, Diag *diag, const char *source_name);
+// Returns the storage of that path, or NULL.
+Storage *module_find_storage(const Module *module, const char *name);
+Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span);
+
+Graph *graph_new(Module *module, const char *name, EntryKind kind);
+
+// The only way to make a node. Runs the op's shape rule, finds an identical node first. `attrs` has one Attr per
+// op->attrs (NULL when the op has none); it is copied. When the shape rule refuses, an error is reported at
+// g->span_now and NULL is returned; a NULL among the inputs (an error already reported) gives NULL silently. Inputs
+// must belong to g.
+Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *attrs);
+
+void graph_return(Graph *g, const char *name, Node *value, Span span);
+// Binds or rebinds what `storage` holds after the entry.
+void graph_bind(Graph *g, Storage *storage, Node *value, Span span);
+
+// Nodes by name of operator, for builders, gradient rules and passes. Inputs must have the types that the op asks:
+// element-wise operators take equal shapes and dtypes, so use build_broadcast first.
+Node *build_constant(Graph *g, DType dtype, double value);   // f32[] and the like; integers up to 2^53
+Node *build_constant_int(Graph *g, DType dtype, int64_t value);
+Node *build_full(Graph *g, const Type *type, double value);  // a constant broadcast to a type
+Node *build_argument(Graph *g, const char *name, Type type); // appends to g->arguments
+Node *build_storage(Graph *g, Storage *storage);             // the storage's value at entry
+Node *build_size(Graph *g, Dim dim);                         // i64[]: a run-time size's value (a constant if fixed)
+Node *build_unary(Graph *g, const char *op, Node *x);
+Node *build_binary(Graph *g, const char *op, Node *a, Node *b);
+Node *build_select(Graph *g, Node *cond, Node *a, Node *b);
+Node *build_cast(Graph *g, Node *x, DType dtype);            // x itself when the dtype is the same
+Node *build_iota(Graph *g, const Type *type, int axis);      // the index along an axis
+Node *build_broadcast(Graph *g, Node *x, const Type *shape, const int *axes); // x's axis i becomes axes[i]; extent 1 repeats
+Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape);            // numpy's rule: aligned at the last axis
+Node *build_reshape(Graph *g, Node *x, const Type *shape);
+Node *build_transpose(Graph *g, Node *x, const int *perm);   // result axis i is x's axis perm[i]
+Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes, const char *ties); // "sum" "max" "min"; drops the axes (bitmask)
+Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter);
+Node *build_matmul(Graph *g, Node *a, Node *b);              // numpy's @; batch axes broadcast
+
+// numpy's broadcast of two shapes (dtype taken from a). False when they do not fit.
+bool shape_broadcast(const Type *a, const Type *b, Type *result);
+// Runs an op's attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
+const Attr *node_attr(const Node *node, const char *name);
+bool node_is(const Node *node, const char *op);
+bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
+// The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat.
+bool node_constant(const Node *node, double *value);
+
+// Nodes that outputs depend on get mark 1, others 0. Returns how many are live. Arguments are always kept.
+int graph_mark_live(Graph *g);
+
+// ---- copying: the base of every pass ---------------------------------------------------------------------------
+
+// A fresh graph with the same header, its live nodes rebuilt in order through graph_op (so identical nodes merge).
+// `rewrite`, if given, is called per node with its inputs already mapped and returns the new node, or NULL to copy it
+// as it is. old->map points at the new node afterwards.
+typedef Node *(*RewriteFn)(Graph *to, const Node *old, Node *const *in, void *context);
+Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context);
+// Copies one node into `to` over the given inputs.
+Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
+
+// ---- text -------------------------------------------------------------------------------------------------------
+
+void graph_print(Str *s, const Graph *g);    // one entry; groups too, when there are any, as comments
+void module_print(Str *s, const Module *m);  // everything: what `--emit=graph` prints
+// Reads what module_print printed. Errors (with places in `source`) go to diag; NULL then.
+Module *module_read(Arena *arena, Diag *diag, const Source *source);
+void iter_print(Str *s, const Iter *iter, const Size *sizes);
+char *node_text(Arena *arena, const Node *node); // "%4 = add %2, %3 : f32[N, 10]"
+
+// ---- checking and meaning ---------------------------------------------------------------------------------------
+
+// Checks every invariant above (order, types by re-running shape rules, outputs, identical nodes, groups: each output
+// stored once, groups in a runnable order, bound outputs written after every other reader of the old value).
+// Returns NULL, or what is wrong (in g->arena).
+const char *graph_verify(Graph *g);
+
+// d loss / d wrt[i] in grads[i], a zero of that type when the loss does not depend on it (*used[i] false then).
+// Appends nodes with section BACKWARD. A node on the path without a gradient is reported to the user; false then.
+bool autodiff(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grads, bool *used);
+
+// A tensor of the interpreter. Floats are held as double (rounded to their dtype after each node unless exact),
+// integers and bools as int64.
+typedef struct Tensor {
+    DType dtype;
+    int rank;
+    int64_t shape[MAX_RANK]; // actual extents
+    int64_t count;
+    double *f;  // float dtypes
+    int64_t *i; // the others
+} Tensor;
+
+typedef struct Interpretation {
+    Arena *arena;
+    const int64_t *sizes;    // actual value of each of the module's run-time sizes
+    bool exact;              // no rounding: for gradient checks
+    const Tensor *arguments; // one per g->arguments
+    Tensor *storages;        // one per module->storages; those bound by the entry hold the new values afterwards
+    Tensor *returned;        // out: one per returned output
+} Interpretation;
+
+Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes); // zeros
+int64_t dim_actual(Dim dim, const int64_t *sizes);
+double round_to_dtype(DType dtype, double value);
+void graph_interpret(Graph *g, Interpretation *run);
+// One node's value: what graph_interpret does per node; constant folding uses it.
+void node_evaluate(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes, bool exact);
+
+#endif

@@ -1,0 +1,189 @@
+// loops.h: the loop IR between the graph and C. Written down, with worked examples, in docs/loops.md.
+//
+// A Program is what one entry becomes: buffers and a list of calls of kernels. A Kernel is a nest of statements over
+// buffers. Everything that reaches the printer is here; the printer decides nothing.
+#ifndef DLC_LOOPS_H
+#define DLC_LOOPS_H
+
+#include "ir/graph.h"
+#include "ops/op.h"
+#include "targets/targets.h"
+
+typedef struct Var Var;
+typedef struct Index Index;
+typedef struct Expr Expr;
+typedef struct Stmt Stmt;
+typedef struct Buffer Buffer;
+typedef struct Kernel Kernel;
+
+// ---- indices: affine, plus div and mod by constants, plus at most one loaded integer ---------------------------------
+
+struct Var {
+    const char *name; // unique in its kernel: "n", "o_2"
+    int id;
+};
+
+typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_LOADED } AtomKind;
+
+typedef struct Atom {
+    AtomKind kind;
+    Var *var;         // VAR
+    int size;         // SIZE: the module's run-time size with this number (0-based)
+    const Index *of;  // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other)
+    const Index *other;
+    int64_t by;
+    Expr *loaded;     // LOADED: an integer expression, already clamped to the axis
+} Atom;
+
+struct Index {
+    int64_t c;
+    int nterms;
+    struct Term {
+        int64_t coef;
+        Atom atom;
+    } *term;
+};
+
+// ---- expressions -------------------------------------------------------------------------------------------------------
+
+typedef enum ExprKind {
+    EXPR_CONST,       // f or i by dtype
+    EXPR_INDEX_VALUE, // an index as an integer value (iota); with lanes > 1: index, index + 1, ...
+    EXPR_LOAD,        // buffer[index...]; with lanes > 1 consecutive elements of the last axis, which has stride 1
+    EXPR_APPLY,       // an operator's record over arguments: add, exp, select, cast, random_uniform, ...
+    EXPR_REDUCE_LANES,// horizontal sum, max or min of one argument's lanes
+} ExprKind;
+
+struct Expr {
+    ExprKind kind;
+    DType dtype;
+    int lanes; // 1 or the target's vector lanes; a scalar argument among vector ones is broadcast
+    union {
+        double f;
+        int64_t i;
+    };
+    const Index *index;   // INDEX_VALUE
+    Buffer *buffer;       // LOAD
+    const Index **at;     // LOAD: one per buffer axis
+    const Node *node;     // APPLY: the graph node whose op (and attributes) it applies
+    const Op *op;         // APPLY; REDUCE_LANES uses reduce_kind
+    const char *reduce_kind; // "sum" "max" "min"
+    int nargs;
+    Expr **arg;
+    int uses;             // set by the printer: an expression used more than once is given a name
+};
+
+// ---- statements ------------------------------------------------------------------------------------------------------
+
+typedef enum StmtKind {
+    STMT_BLOCK,      // body in order
+    STMT_FOR,        // for (var = lo; var < hi; var += step) body
+    STMT_STORE,      // buffer[at] = value
+    STMT_ACCUMULATE, // buffer[at] = combine(buffer[at], value): one C statement `acc += a * b`
+    STMT_LOCAL,      // declares a STACK or REGISTER buffer for the rest of the block; initialised to `value` if given
+    STMT_IF,         // if (all of cond[i] >= 0) body: affine guards
+    STMT_TRANSPOSE,  // dst[at..][c][r] = src[from..][r][c] for a lanes x lanes tile of floats (packing)
+} StmtKind;
+
+typedef enum ForKind {
+    FOR_SERIAL,
+    FOR_CHUNKS, // extent is the constant P of --threads (or fewer): iterations are independent, run by OpenMP
+} ForKind;
+
+struct Stmt {
+    StmtKind kind;
+    // BLOCK, FOR, IF
+    VEC(Stmt *) body;
+    // FOR. hi may use ATOM_MIN and ATOM_SIZE; lo <= hi is not guaranteed (then no iteration)
+    ForKind loop;
+    Var *var;
+    const Index *lo, *hi;
+    int64_t step;
+    // STORE, ACCUMULATE, LOCAL, TRANSPOSE (destination)
+    Buffer *buffer;
+    const Index **at;
+    Expr *value;          // lanes > 1: stores that many consecutive elements of the last axis
+    const char *combine;  // ACCUMULATE: "sum" "max" "min"
+    // TRANSPOSE
+    Buffer *source;
+    const Index **from;
+    int src_axis, dst_axis; // the axes that are not last: tile row r is from[src_axis] + r and lands in last axis at + r,
+                            // tile column c is from[last] + c and lands in at[dst_axis] + c
+    // IF
+    VEC(const Index *) cond; // each >= 0
+    const char *comment;  // printed above, or NULL
+};
+
+// ---- buffers -----------------------------------------------------------------------------------------------------------
+
+typedef enum Scope {
+    SCOPE_ARGUMENT, // the caller's: an entry's input or output
+    SCOPE_STORAGE,  // parameters, buffers, optimiser state, state
+    SCOPE_ARENA,    // planned; scratch too (chunk-private scratch has a leading axis P)
+    SCOPE_STACK,    // a local array, at most 4 KiB
+    SCOPE_REGISTER, // local; only constant indices; printed as one named variable per element; elements have `lanes`
+} Scope;
+
+struct Buffer {
+    const char *name;   // for reading: "h", "fc1_weight", "panel_b", "acc"
+    DType dtype;
+    int rank;
+    Dim dim[MAX_RANK];  // logical = physical order; row-major
+    int64_t stride[MAX_RANK]; // in elements, run-time axes at their bound, except: see `packed_sizes`
+    int lanes;          // REGISTER and STACK vectors: lanes of each element, else 1
+    Scope scope;
+    const Node *value;  // the graph node it holds, or NULL for scratch
+    Storage *storage;   // STORAGE
+    int argument;       // ARGUMENT: position among inputs, or -1
+    int output;         // ARGUMENT: position among returned outputs, or -1
+    bool by_value;      // ARGUMENT: a scalar input, passed by value
+    // Lifetime and place in the arena, for SCOPE_ARENA: filled by the planner.
+    int first_call, last_call;
+    int64_t bytes, offset;
+};
+
+// ---- kernels and programs ------------------------------------------------------------------------------------------------
+
+struct Kernel {
+    const char *name;        // "linear_relu": made unique by the printer, which also emits equal kernels once
+    const char *comment;     // what it computes, its .dl line, the operators fused into it
+    Stmt *body;
+    int nvars;
+    double flops;            // for --report, at the bounds
+    const char *recipe;      // "naive", "contraction 6x4", "rows": for --report
+};
+
+typedef struct Call {
+    Kernel *kernel;
+    const Group *group;      // NULL for copies
+    Buffer *skip_if_null;    // a returned output that is this kernel's only result: skipped when the caller gave NULL
+    enum Section section;
+} Call;
+
+typedef struct Program {
+    Arena *arena;
+    Graph *graph;
+    const Target *target;
+    int level;               // 0 or 2
+    int threads;             // P
+    VEC(Buffer *) buffers;
+    VEC(Call) calls;
+    Buffer **of_node;        // by node id: where a stored node's value lives, or NULL
+    int64_t arena_bytes, arena_bound; // planned peak, and the largest sum of simultaneously live bytes
+} Program;
+
+// Lowers a graph that was fused: one kernel per group by its recipe, copies for outputs. Buffers get lifetimes.
+Program *program_lower(Graph *g, const Target *target, int level, int threads);
+// Gives every arena buffer its offset; align is that of the target's vectors, at least 64.
+void program_plan(Program *program);
+// The independent checker: no two buffers that live at once overlap, every buffer within the arena, aligned; recomputes
+// lifetimes from the calls' bodies and the lower bound itself. Returns NULL or what is wrong.
+const char *program_check_plan(const Program *program);
+// Every index of every load and store lies within its buffer, by ranges; register indices constant; loop variables
+// defined before use; stacks below 4 KiB. Returns NULL or what is wrong.
+const char *program_verify(const Program *program);
+void program_print(Str *s, const Program *program); // --emit=loops
+// Visits every buffer that a statement reads (reads=true for the load side) or writes.
+void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context);
+
+#endif

@@ -1,0 +1,65 @@
+// lower.h: what operators' rules and the recipes share while a group becomes a kernel.
+#ifndef DLC_LOWER_H
+#define DLC_LOWER_H
+
+#include "loops/loops.h"
+
+// The state of lowering one group. `lower_value` is the recursion that inlines.
+typedef struct LowerContext {
+    Arena *arena;
+    Program *program;
+    const Group *group;
+    Kernel *kernel;
+    int lanes;          // lanes of the statement being built (1 or the target's)
+    Var *lane_var;      // the variable along which lanes run, or NULL
+    // How nodes that are this kernel's accumulators are read: returns NULL for any other node.
+    Expr *(*local)(struct LowerContext *ctx, const Node *node, Index *const *at);
+    void *recipe;       // the recipe's own state
+    struct Memo *memo;  // (node, index) -> Expr within one statement, so that shared work is computed once
+} LowerContext;
+
+// The value of `node` at index `at` (one Index per axis of its shape).
+Expr *lower_value(LowerContext *ctx, const Node *node, Index *const *at);
+// Forget shared expressions: call before each new statement or when entering another loop.
+void lower_forget(LowerContext *ctx);
+
+// ---- constructors ----------------------------------------------------------------------------------------------------------
+
+Index *index_const(Arena *arena, int64_t c);
+Index *index_var(Arena *arena, Var *var);
+Index *index_size(Arena *arena, Dim dim); // the run-time size, or the extent as a constant
+Index *index_add(Arena *arena, const Index *a, const Index *b);
+Index *index_add_const(Arena *arena, const Index *a, int64_t c);
+Index *index_scale(Arena *arena, const Index *a, int64_t by);
+Index *index_div(Arena *arena, const Index *a, int64_t by); // simplified where ranges of terms allow
+Index *index_mod(Arena *arena, const Index *a, int64_t by);
+Index *index_min(Arena *arena, const Index *a, const Index *b);
+bool index_equal(const Index *a, const Index *b);
+bool index_is_const(const Index *a, int64_t *c);
+bool index_uses(const Index *a, const Var *var);
+// The coefficient of `var` when it appears only linearly; false when it hides in a div, mod or load.
+bool index_linear(const Index *a, const Var *var, int64_t *coef);
+Index *index_substitute(Arena *arena, const Index *a, const Var *var, const Index *by);
+Index *index_of_affine(Arena *arena, const Affine *affine, Index *const *axes, int naxes);
+
+Var *var_new(LowerContext *ctx, const char *name);
+Expr *expr_const(Arena *arena, DType dtype, double value);
+Expr *expr_load(Arena *arena, Buffer *buffer, Index *const *at, int lanes);
+Expr *expr_apply(Arena *arena, const Node *node, const Op *op, DType dtype, Expr *const *arg, int nargs);
+Expr *expr_lanes(Arena *arena, const char *reduce_kind, Expr *of);
+Stmt *stmt_block(Arena *arena);
+Stmt *stmt_for(Arena *arena, Var *var, const Index *lo, const Index *hi, int64_t step);
+Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value);
+Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, const char *combine, Expr *value);
+Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value);
+void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
+
+Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope);
+
+// ---- recipes ---------------------------------------------------------------------------------------------------------------
+
+void lower_naive(LowerContext *ctx);       // -O0: one nest, accumulation in double
+void lower_contraction(LowerContext *ctx); // recipe (a)
+void lower_rows(LowerContext *ctx);        // recipe (b)
+
+#endif

@@ -1,0 +1,71 @@
+// op.h: the record that says everything about one primitive operator. The build collects each DEFINE_OP in
+// compiler/ops/*.c into the table `ops`; nothing else in the compiler names an operator's parts.
+#ifndef DLC_OP_H
+#define DLC_OP_H
+
+#include "ir/graph.h"
+
+typedef enum Trait {
+    OP_ELEMENTWISE = 1 << 0, // out[i] = f(in0[i], in1[i], ...): inputs and output of one shape
+    OP_MOVEMENT = 1 << 1,    // out[i] = in0[map(i)]: only moves; never costs anything where it is inlined
+    OP_SOURCE = 1 << 2,      // no tensor inputs that are indexed: constant, iota, size; value from the index alone
+    OP_REDUCES = 1 << 3,     // contract, reduce: needs an accumulator
+    OP_INPUT = 1 << 4,       // argument, storage: in a buffer from the start
+    OP_COMMUTES = 1 << 5,
+    OP_EXPENSIVE = 1 << 6,   // exp, log, random, ...: do not recompute
+    OP_IDENTITY = 1 << 7,    // detach: lowered to its input
+} Trait;
+
+// What a shape rule sees. It fills `type` and returns true, or reports through op_refuse.
+typedef struct Infer {
+    const Op *op;
+    const Node *const *in;
+    int nin;
+    const Attr *attr;
+    Type type;
+    Graph *g;
+} Infer;
+// Reports "OP: message" at g->span_now and returns false.
+bool op_refuse(Infer *infer, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+struct LowerContext; // loops/lower.h
+struct Expr;
+struct Index;
+
+struct Op {
+    const char *name;
+    const char *doc;     // one line
+    const char *example; // a .dl expression over typed placeholders: "tanh(x: f32[2, 3])"; the tests and docs use it
+    int inputs;          // how many
+    AttrSpec attrs[MAX_ATTRS + 1];
+    unsigned traits;     // of Trait
+    bool (*infer)(Infer *infer);
+    // out has its type and actual shape already; out->f or out->i is zeroed.
+    void (*eval)(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes);
+    double ulp;          // error of the emitted element-wise code, in units in the last place of f32; 0: exact rounding
+    // Gradient for input i given the node y and dy (y's type), as new nodes of g; NULL: this input gets none.
+    Node *(*grad)(Graph *g, Node *y, Node *dy, int i);
+    const char *no_grad; // why there is no gradient: exactly one of grad and no_grad is set
+    // Element-wise: the C text, $0 $1 $2 are the inputs (already in parentheses where needed). `c` is for one float,
+    // `c_int` for integers and bool ($T the result's C type, $U the unsigned type of the same width), `c_vec` for
+    // vectors of float (GNU C and the functions of runtime/dlc_vec.h). NULL: not for that kind.
+    const char *c, *c_int, *c_vec;
+    // Movement: writes in[] = the input's index for an output index, both in graph axes (loops/lower.h).
+    void (*move)(struct LowerContext *ctx, const Node *node, struct Index *const *out, struct Index **in);
+    // Sources and others that are neither: the value at an output index.
+    struct Expr *(*lower)(struct LowerContext *ctx, const Node *node, struct Index *const *out);
+    int flops;           // per output element; contract and reduce count their iterations
+};
+
+#define DEFINE_OP(NAME) const Op op_##NAME =
+
+extern const Op *const ops[]; // NULL at the end; generated
+// Returns NULL for an unknown name.
+const Op *op_find(const char *name);
+
+// Rules shared by many records.
+bool elementwise_infer(Infer *infer);        // all inputs of one type, which is the result's
+bool elementwise_float_infer(Infer *infer);  // the same, of a float dtype
+bool comparison_infer(Infer *infer);         // result bool
+
+#endif

@@ -1,0 +1,45 @@
+// passes.h: the graph passes and the one runner that checks, runs, verifies, dumps and times them.
+#ifndef DLC_PASSES_H
+#define DLC_PASSES_H
+
+#include "ir/graph.h"
+
+// Facts about a graph that passes need, give and break.
+typedef enum Fact {
+    FACT_FOLDED = 1 << 0,   // no operator over constants alone is left
+    FACT_SIMPLE = 1 << 1,   // algebraic identities, transposes folded into contractions
+    FACT_DEDUPED = 1 << 2,  // identical nodes are one, dead ones gone
+    FACT_GROUPED = 1 << 3,  // every stored node is in a group
+} Fact;
+
+typedef struct Pass {
+    const char *name;
+    const char *doc;
+    unsigned needs, gives, breaks; // of Fact
+    int min_level;                 // runs at this -O and above; 0 or 2
+    int max_level;
+    Graph *(*run)(Graph *g);
+} Pass;
+
+extern const Pass pipeline[]; // in order; name NULL at the end
+
+typedef struct PassOptions {
+    int level;
+    const char *dump_after; // a pass's name: the graph is printed to `out` after it, or NULL
+    bool time;              // print a table of times to `out`
+    bool verify_meaning;    // --verify: interpret before and after each pass on random inputs
+    FILE *out;
+} PassOptions;
+
+// Runs the pipeline on every entry of the module. Internal errors do not return: a verifier failure names the pass and
+// node, writes the graph before the pass with the command that replays it, and exits with 70. With verify_meaning, a
+// pass that changed an answer is reported the same way.
+void passes_run(Module *m, const PassOptions *options);
+
+Graph *pass_fold(Graph *g);
+Graph *pass_simplify(Graph *g);
+Graph *pass_dedupe(Graph *g); // common subexpressions and dead code: a rebuild
+Graph *pass_fuse(Graph *g);
+Graph *pass_separate(Graph *g); // -O0's grouping: each operator its own group
+
+#endif

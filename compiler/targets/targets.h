@@ -1,0 +1,25 @@
+// targets.h: what the schedules need to know of a machine: one table row each.
+#ifndef DLC_TARGETS_H
+#define DLC_TARGETS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct Target {
+    const char *name;
+    const char *doc;
+    int vector_bytes;  // 0: portable ISO C, no vector types
+    int registers;     // vector registers
+    int l1_bytes, l2_bytes;
+    const char *flags; // for the compile line in the header: "-std=gnu11 -O3 -march=x86-64-v4"
+    bool extensions;   // GNU C vectors may be used
+} Target;
+
+static inline int target_lanes(const Target *t) { return t->vector_bytes ? t->vector_bytes / 4 : 1; }
+
+// "native" resolves to the row that this machine can run. NULL for an unknown name.
+const Target *target_find(const char *name);
+void target_help(FILE *out);
+const char *const *target_names(int *count);
+
+#endif

@@ -1,0 +1,86 @@
+// dlc.h: the tiny runtime under every compiled model: memory, parameters by name, loading and saving.
+// The emitted C wraps it (mynet_load calls dlc_load, ...); applications include their model's header, not this one.
+#ifndef DLC_H
+#define DLC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Stands in the model's header too, so that applications need nothing else; equal text, one guard.
+#ifndef DLC_PARAM_INFO
+#define DLC_PARAM_INFO
+struct dlc_param {
+    const char *name;  // the state_dict path: "fc1.weight"
+    const char *dtype; // "f32"
+    const char *kind;  // "param", "buffer", "optim" or "state"
+    int rank;
+    int shape[8];
+    size_t bytes;
+};
+#endif
+
+#ifndef DLC_API
+#define DLC_API // --standalone makes every function static
+#endif
+
+enum dlc_status {
+    DLC_OK = 0,
+    DLC_ERANGE = 1,    // a run-time size is outside 1..bound, or an index outside the list of parameters
+    DLC_EIO = 2,       // a file cannot be read or written
+    DLC_EFORMAT = 3,   // not a .safetensors file, or one that lies about itself
+    DLC_EMISMATCH = 4, // names, shapes or dtypes differ from the model's
+    DLC_ENAME = 5,     // no parameter of that name
+    DLC_ESIZE = 6      // a buffer's size is not the parameter's
+};
+
+// Where the memory of a net comes from.
+enum dlc_region { DLC_REGION_PARAM, DLC_REGION_OPTIM, DLC_REGION_STATE, DLC_REGION_ARENA, DLC_REGIONS };
+
+struct dlc_slot {
+    struct dlc_param info;
+    enum dlc_region region; // parameters and buffers: PARAM; optimiser: OPTIM; state: STATE
+    size_t offset;          // in the region
+};
+
+// What the emitted C says of a model, const.
+struct dlc_model {
+    const char *name;  // the prefix
+    const struct dlc_slot *slots;
+    int nslots;
+    size_t bytes[DLC_REGIONS];
+    size_t align;
+    void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed); // draws the parameters; NULL: all zero
+};
+
+enum { DLC_ERROR_BYTES = 2048 };
+
+struct dlc_net {
+    const struct dlc_model *model;
+    unsigned char *region[DLC_REGIONS]; // aligned to model->align
+    void *owned;                        // what dlc_free gives back
+    char error[DLC_ERROR_BYTES];
+};
+
+// Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
+// NULL without memory.
+DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes);
+DLC_API void dlc_free(struct dlc_net *net); // NULL is fine
+DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
+DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state zeroed
+DLC_API int dlc_param_count(const struct dlc_model *model); // every slot
+DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index); // NULL when out of range
+// Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
+DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
+DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);
+// Strict: every param and buffer must be there with its shape, or nothing changes and the message lists all that
+// differ. F16, BF16 and F64 are converted to f32. Optimiser state and `state` are taken when the file has all of them;
+// a file without them resets them. A mixture is an error. `*.num_batches_tracked` and other integer scalars that the net does not know are ignored.
+DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
+#ifndef DLC_NO_STDIO
+DLC_API int dlc_load(struct dlc_net *net, const char *path);
+// Writes beside the file, syncs, renames: the old file stays whole until the new one is.
+DLC_API int dlc_save(struct dlc_net *net, const char *path);         // everything: training resumes to the bit
+DLC_API int dlc_save_weights(struct dlc_net *net, const char *path); // params and buffers: what torch loads
+#endif
+
+#endif
