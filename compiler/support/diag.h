@@ -31,6 +31,7 @@ typedef struct Diag {
     int errors;
     int limit;      // after this many, further errors are counted and not printed (0: 20)
     const void *at; // for diag.c: the place of the last error, so that one place is reported once
+    bool muted;     // for diag.c: the last error was not printed, so its notes are not either
 } Diag;
 
 // Prints one error with the source line and carets under the whole span. Messages start in lower case, name the
