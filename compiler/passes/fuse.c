@@ -1,0 +1,560 @@
+// fuse.c: decide what becomes one kernel.
+//     %3 = contract %0, %1                  k0  contract %3 + epilogue, stores %5
+//     %4 = broadcast %2
+//     %5 = relu (%3 + %4)
+//     %6 = reduce max %5           becomes  k1  rows, reduces %6 %8, stores %9
+//     %7 = exp (%5 - %6)
+//     %8 = reduce sum %7
+//     %9 = %7 / %8
+// Needs DEDUPED and SIMPLE, gives GROUPED. Three steps:
+//   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue.
+//   2. Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise nodes over the
+//      domain or over what is left of it. Reductions of windows stand alone.
+//   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
+//      more than one kernel: that is stored by an element-wise group.
+// A group never reads, even through others, what depends on itself: groups form an acyclic graph (checked per group).
+// Groups are ordered so that what updates a storage in place runs after the other readers of its old value.
+#include <string.h>
+
+#include "ops/op.h"
+#include "passes/passes.h"
+
+enum {
+    NONE = -1,
+    MANY = -2,
+    // Lowering recurses through what is inlined, so chains are cut here.
+    MAX_EPILOGUE = 64,
+    MAX_MEMBERS = 256,
+    MAX_DEPTH = 64
+};
+
+// How a node's axes run along a group's domain: axis k of the node is domain axis map[k], or FREE when the value
+// does not change along it.
+enum { FREE = -1 };
+typedef struct Alignment {
+    signed char map[MAX_RANK];
+} Alignment;
+
+typedef enum State { UNRELATED, MEMBER, TAINTED } State;
+
+typedef struct Fuse {
+    Graph *g;
+    Arena scratch;
+    int n;            // nodes
+    int *group_of;    // by node id: the group that computes it, or NONE
+    bool *stored;     // by node id: lives in a buffer (inputs included)
+    bool *output;     // by node id: an output of the graph
+    NodeVec *users;   // by node id
+    int ngroups;
+    Group *group;     // scratch list; moved to g->groups in their final order
+    NodeVec *members; // by group: nodes it computes, in topological order
+    State *state;     // by node id, while one group grows
+    Alignment *align; // by node id, of members
+    bool *cheap, *costly;        // by node id: see weigh_nodes
+    int *reader, *uses, *depth;  // by node id, of inlined nodes: see store_rest
+} Fuse;
+
+static bool is_elementwise(const Node *node) { return node->op->traits & OP_ELEMENTWISE; }
+static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
+static bool is_input(const Node *node) { return node->op->traits & OP_INPUT; }
+static bool is_source(const Node *node) { return node->op->traits & OP_SOURCE; }
+static bool is_unassigned(const Fuse *f, const Node *node) { return f->group_of[node->id] == NONE; }
+
+static int group_new(Fuse *f, GroupKind kind, Node *root) {
+    f->group[f->ngroups] = (Group){.kind = kind, .id = f->ngroups, .root = root};
+    return f->ngroups++;
+}
+
+// ---- acyclic groups ----------------------------------------------------------------------------------------------
+
+// A vertex of the quotient graph is a group, or a node that is in none (numbered after the groups).
+static int vertex_of(const Fuse *f, const Node *node) {
+    int group = f->group_of[node->id];
+    return group == NONE ? f->ngroups + node->id : group;
+}
+
+// Whether anything that `group` reads depends on the group itself. Walks users forward from the group's members.
+static bool group_in_cycle(Fuse *f, int group) {
+    Arena arena = {0};
+    bool *seen = NEW_ARRAY(&arena, bool, f->ngroups + f->n);
+    NodeVec work = {0};
+    bool cycle = false;
+    for (int k = 0; k < f->members[group].len; k++) vec_push(&arena, &work, f->members[group].at[k]);
+    while (work.len && !cycle) {
+        const Node *node = work.at[--work.len];
+        for (int u = 0; u < f->users[node->id].len && !cycle; u++) {
+            Node *user = f->users[node->id].at[u];
+            int vertex = vertex_of(f, user);
+            if (vertex == group) {
+                cycle = vertex_of(f, node) != group;
+                continue;
+            }
+            if (seen[vertex]) continue;
+            seen[vertex] = true;
+            if (vertex >= f->ngroups)
+                vec_push(&arena, &work, user);
+            else
+                for (int k = 0; k < f->members[vertex].len; k++) vec_push(&arena, &work, f->members[vertex].at[k]);
+        }
+    }
+    arena_release(&arena);
+    return cycle;
+}
+
+// Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is left.
+static void group_assign(Fuse *f, int group, const NodeVec *members, int keep) {
+    for (int k = 0; k < members->len; k++) {
+        vec_push(&f->scratch, &f->members[group], members->at[k]);
+        f->group_of[members->at[k]->id] = group;
+    }
+    NodeVec *own = &f->members[group];
+    while (own->len > keep && group_in_cycle(f, group)) {
+        // A reduction that goes takes what reads it along: all behind it go.
+        Node *dropped = own->at[--own->len];
+        f->group_of[dropped->id] = NONE;
+    }
+}
+
+// ---- 1: contractions ---------------------------------------------------------------------------------------------
+
+static State worst_input(const Fuse *f, const Node *node) {
+    State state = UNRELATED;
+    for (int i = 0; i < node->nin; i++)
+        if (f->state[node->in[i]->id] > state) state = f->state[node->in[i]->id];
+    return state;
+}
+
+static void grow_contract(Fuse *f, Node *root) {
+    int group = group_new(f, GROUP_CONTRACT, root);
+    NodeVec members = {0};
+    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
+    f->state[root->id] = MEMBER;
+    vec_push(&f->scratch, &members, root);
+    for (int id = root->id + 1; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        State state = worst_input(f, node);
+        if (state == UNRELATED) continue;
+        bool fits = state == MEMBER && is_elementwise(node) && shape_equal(&node->type, &root->type) &&
+                    is_unassigned(f, node) && members.len < MAX_EPILOGUE;
+        f->state[id] = fits ? MEMBER : TAINTED;
+        if (fits) vec_push(&f->scratch, &members, node);
+    }
+    group_assign(f, group, &members, 1);
+}
+
+// ---- 2: rows -----------------------------------------------------------------------------------------------------
+
+// The whole axes of its input that a reduce sums, or 0 when it reads windows.
+static unsigned reduced_axes(const Node *node) {
+    const Iter *iter = node_attr(node, "iter")->iter;
+    const Map *out = &iter->map[0], *in = &iter->map[1];
+    unsigned axes = 0;
+    int next_out = 0;
+    for (int d = 0; d < in->rank; d++) {
+        int axis = NONE;
+        for (int a = 0; a < iter->naxes; a++)
+            if (in->dim[d].coef[a]) {
+                if (axis != NONE || in->dim[d].coef[a] != 1) return 0;
+                axis = a;
+            }
+        if (axis == NONE || in->dim[d].c || !dim_equal(iter->axis[axis], node->in[0]->type.dim[d])) return 0;
+        if (axis >= iter->nout) {
+            axes |= 1u << d;
+            continue;
+        }
+        // What is kept must stay in order.
+        if (next_out >= out->rank || out->dim[next_out].coef[axis] != 1 || out->dim[next_out].c) return 0;
+        next_out++;
+    }
+    return next_out == out->rank ? axes : 0;
+}
+
+static Type outer_shape(const Type *domain, unsigned reduced, signed char *axis) {
+    Type outer = {.dtype = domain->dtype};
+    for (int d = 0; d < domain->rank; d++)
+        if (!(reduced >> d & 1)) {
+            axis[outer.rank] = (signed char)d;
+            outer.dim[outer.rank++] = domain->dim[d];
+        }
+    return outer;
+}
+
+// Alignment of a movement of an aligned value; false when it does not follow the domain.
+static bool align_movement(const Node *node, const Alignment *from, Alignment *to) {
+    const Type *in = &node->in[0]->type, *out = &node->type;
+    for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
+    if (node_is(node, "broadcast")) {
+        const Attr *axes = node_attr(node, "axes");
+        for (int k = 0; k < in->rank; k++)
+            to->map[axes->ints[k]] = dim_equal(in->dim[k], out->dim[axes->ints[k]]) ? from->map[k] : FREE;
+        return true;
+    }
+    if (node_is(node, "transpose")) {
+        const Attr *perm = node_attr(node, "perm");
+        for (int k = 0; k < out->rank; k++) to->map[k] = from->map[perm->ints[k]];
+        return true;
+    }
+    if (!node_is(node, "reshape")) return false;
+    // Only axes of extent 1 may come and go.
+    int i = 0;
+    for (int o = 0; o < out->rank; o++) {
+        if (out->dim[o].extent == 1 && !out->dim[o].size) continue;
+        while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
+        if (i == in->rank || !dim_equal(in->dim[i], out->dim[o])) return false;
+        to->map[o] = from->map[i++];
+    }
+    while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
+    return i == in->rank;
+}
+
+// An element-wise node's alignment: its members' must agree. False when they do not.
+static bool align_elementwise(const Fuse *f, const Node *node, Alignment *to) {
+    for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
+    for (int i = 0; i < node->nin; i++) {
+        if (f->state[node->in[i]->id] != MEMBER) continue;
+        const Alignment *in = &f->align[node->in[i]->id];
+        for (int d = 0; d < node->type.rank; d++) {
+            if (in->map[d] == FREE) continue;
+            if (to->map[d] != FREE && to->map[d] != in->map[d]) return false;
+            to->map[d] = in->map[d];
+        }
+    }
+    return true;
+}
+
+// Whether a node of this alignment runs along the domain (axis d is d) or the outer shape; pins it there.
+static bool pin_alignment(const Node *node, const Group *group, Alignment *align) {
+    signed char outer_axis[MAX_RANK];
+    Type outer = outer_shape(&group->domain, group->reduced, outer_axis);
+    bool whole = shape_equal(&node->type, &group->domain), part = shape_equal(&node->type, &outer);
+    for (int d = 0; d < node->type.rank; d++) {
+        whole &= align->map[d] == FREE || align->map[d] == d;
+        part &= align->map[d] == FREE || align->map[d] == outer_axis[d];
+    }
+    if (!whole && !part) return false;
+    for (int d = 0; d < node->type.rank; d++) align->map[d] = whole ? (signed char)d : outer_axis[d];
+    return true;
+}
+
+// An output of the graph or a contraction's operand: cannot be inlined.
+static bool needs_buffer(const Fuse *f, const Node *node) {
+    bool needs = f->output[node->id];
+    for (int u = 0; u < f->users[node->id].len; u++) needs |= node_is(f->users[node->id].at[u], "contract");
+    return needs;
+}
+
+// Whether `node`, whose inputs are members or unrelated, can join; its alignment then.
+static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment *align) {
+    if (!is_unassigned(f, node)) return false;
+    if (is_movement(node))
+        return !needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
+    if (is_elementwise(node)) return align_elementwise(f, node, align) && pin_alignment(node, group, align);
+    if (!node_is(node, "reduce") || !shape_equal(&node->in[0]->type, &group->domain) ||
+        reduced_axes(node) != group->reduced)
+        return false;
+    // Reads of the input at another place than the domain's index would need another loop.
+    if (f->state[node->in[0]->id] == MEMBER)
+        for (int d = 0; d < group->domain.rank; d++) {
+            signed char along = f->align[node->in[0]->id].map[d];
+            if (along != FREE && along != d) return false;
+        }
+    outer_shape(&group->domain, group->reduced, align->map);
+    return true;
+}
+
+static void grow_rows(Fuse *f, Node *root) {
+    unsigned reduced = reduced_axes(root);
+    if (!reduced) {
+        int alone = group_new(f, GROUP_NAIVE, root);
+        f->group_of[root->id] = alone;
+        vec_push(&f->scratch, &f->members[alone], root);
+        return;
+    }
+    int group = group_new(f, GROUP_ROWS, NULL);
+    f->group[group].domain = root->in[0]->type;
+    f->group[group].reduced = reduced;
+    NodeVec members = {0};
+    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
+    f->state[root->id] = MEMBER;
+    outer_shape(&root->in[0]->type, reduced, f->align[root->id].map);
+    vec_push(&f->scratch, &members, root);
+    for (int id = root->id + 1; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        State state = worst_input(f, node);
+        // A reduction over the same values shares the loop though it does not depend on the root.
+        bool sibling = state == UNRELATED && node_is(node, "reduce") && node->in[0] == root->in[0];
+        if (state == UNRELATED && !sibling) continue;
+        bool fits = state != TAINTED && members.len < MAX_MEMBERS &&
+                    joins_rows(f, &f->group[group], node, &f->align[id]);
+        f->state[id] = fits ? MEMBER : TAINTED;
+        if (fits) vec_push(&f->scratch, &members, node);
+    }
+    group_assign(f, group, &members, 1);
+    for (int k = 0; k < f->members[group].len; k++)
+        if (node_is(f->members[group].at[k], "reduce"))
+            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
+}
+
+// ---- 3: what is stored ---------------------------------------------------------------------------------------------
+
+// cheap: computing the node again where it is used is as good as free (movement of stored values, constants, scalar
+// arithmetic). costly: computing it takes an expensive operator or a reduction. What is in a group counts as stored.
+static void weigh_nodes(Fuse *f) {
+    for (int id = 0; id < f->n; id++) {
+        const Node *node = f->g->nodes.at[id];
+        bool cheap = true, costly = false;
+        for (int i = 0; i < node->nin; i++) {
+            cheap &= f->cheap[node->in[i]->id];
+            costly |= f->costly[node->in[i]->id];
+        }
+        bool stored = f->stored[id] || f->group_of[id] != NONE, source = is_source(node);
+        bool expensive = node->op->traits & (OP_EXPENSIVE | OP_REDUCES);
+        f->cheap[id] = stored || source || (cheap && (is_movement(node) || (!expensive && node->type.rank == 0)));
+        f->costly[id] = !stored && !source && (expensive || costly);
+    }
+}
+
+static int64_t domain_count(const Fuse *f, int group) {
+    const Group *g = &f->group[group];
+    return type_count(g->kind == GROUP_ROWS ? &g->domain : &g->root->type);
+}
+
+// Finds which kernels would compute an ungrouped node inside themselves: its grouped users, and those of its inlined
+// users (which have higher ids and so are known): NONE, the only one, or MANY. Counts the places of use.
+static void find_reader(Fuse *f, const Node *node) {
+    int reader = NONE, uses = 0, depth = 0;
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *user = f->users[node->id].at[u];
+        int group = f->group_of[user->id];
+        bool inlined = group == NONE;
+        if (inlined && f->depth[user->id] > depth) depth = f->depth[user->id];
+        uses += inlined ? f->uses[user->id] : 1;
+        if (inlined) group = f->reader[user->id];
+        if (group != NONE) reader = reader == NONE || reader == group ? group : MANY;
+    }
+    f->reader[node->id] = reader;
+    f->uses[node->id] = uses < MAX_DEPTH ? uses : MAX_DEPTH;
+    f->depth[node->id] = depth + 1;
+}
+
+static bool must_store(Fuse *f, const Node *node) {
+    find_reader(f, node);
+    int reader = f->reader[node->id];
+    if (needs_buffer(f, node)) return true;
+    if (reader == NONE) return false;
+    if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
+    if (f->cheap[node->id] || is_movement(node)) return false;
+    if (reader == MANY) return true;
+    bool repeats = f->uses[node->id] > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
+    return repeats && f->costly[node->id];
+}
+
+// An element-wise group that stores `root` and, with it, what it is computed from if others read that too.
+static void grow_elementwise(Fuse *f, Node *root) {
+    int group = group_new(f, GROUP_ROWS, NULL);
+    f->group[group].domain = root->type;
+    NodeVec members = {0};
+    vec_push(&f->scratch, &members, root);
+    f->group_of[root->id] = group;
+    vec_push(&f->scratch, &f->members[group], root);
+    if (!is_elementwise(root)) return;
+    // Producers of the same shape join when that makes no cycle; those read elsewhere become outputs.
+    for (int k = 0; k < f->members[group].len; k++) {
+        Node *node = f->members[group].at[k];
+        for (int i = 0; i < node->nin; i++) {
+            Node *in = node->in[i];
+            if (!is_elementwise(in) || !is_unassigned(f, in) || !shape_equal(&in->type, &root->type) ||
+                f->members[group].len >= MAX_EPILOGUE)
+                continue;
+            f->group_of[in->id] = group;
+            vec_push(&f->scratch, &f->members[group], in);
+            if (!group_in_cycle(f, group)) continue;
+            f->members[group].len--;
+            f->group_of[in->id] = NONE;
+        }
+    }
+}
+
+static void store_rest(Fuse *f) {
+    weigh_nodes(f);
+    for (int id = f->n - 1; id >= 0; id--) {
+        Node *node = f->g->nodes.at[id];
+        if (!is_unassigned(f, node) || is_input(node) || !must_store(f, node)) continue;
+        f->stored[id] = true;
+        grow_elementwise(f, node);
+    }
+}
+
+// What a group computes and somebody else reads is stored; a movement is inlined by its readers instead, so they read
+// what it moves.
+static void find_outputs(Fuse *f) {
+    bool *needed = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    for (int id = f->n - 1; id >= 0; id--) {
+        Node *node = f->g->nodes.at[id];
+        int group = f->group_of[id];
+        if (group == NONE) continue;
+        needed[id] = f->output[id] || f->stored[id];
+        for (int u = 0; u < f->users[id].len; u++) {
+            const Node *user = f->users[id].at[u];
+            bool own = f->group_of[user->id] == group;
+            needed[id] |= !own || (is_movement(user) && !f->stored[user->id] && needed[user->id]);
+        }
+        f->stored[id] |= needed[id] && !is_movement(node);
+    }
+    for (int id = 0; id < f->n; id++)
+        if (f->group_of[id] != NONE && f->stored[id])
+            vec_push(f->g->arena, &f->group[f->group_of[id]].outputs, f->g->nodes.at[id]);
+}
+
+// ---- the order in which groups run -----------------------------------------------------------------------------------
+
+typedef VEC(int) IntVec;
+typedef struct Order {
+    Fuse *f;
+    IntVec *hard, *soft;      // by group: those that must (should) run after it
+    int *hard_left, *soft_left; // by group: how many that come before are not placed yet
+    int *seen;                // by node id: visited for group seen - 1
+} Order;
+
+// The groups that an inlined value is read from run before `reader`.
+static void add_hard_edges(Order *order, const Node *node, int reader) {
+    Fuse *f = order->f;
+    if (order->seen[node->id] == reader + 1) return;
+    order->seen[node->id] = reader + 1;
+    int group = f->group_of[node->id];
+    if (group != NONE && group != reader && f->stored[node->id]) {
+        vec_push(&f->scratch, &order->hard[group], reader);
+        order->hard_left[reader]++;
+        return;
+    }
+    for (int i = 0; i < node->nin; i++) add_hard_edges(order, node->in[i], reader);
+}
+
+// Every group that reads a storage should run before the group that stores what the storage holds next.
+static void add_soft_edges(Order *order, const Output *output) {
+    Fuse *f = order->f;
+    int writer = f->group_of[output->value->id];
+    if (writer == NONE) return;
+    NodeVec work = {0};
+    for (int id = 0; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        if (node_is(node, "storage") && !strcmp(node_attr(node, "name")->s, output->storage->name))
+            vec_push(&f->scratch, &work, node);
+    }
+    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    while (work.len) {
+        const Node *node = work.at[--work.len];
+        for (int u = 0; u < f->users[node->id].len; u++) {
+            Node *user = f->users[node->id].at[u];
+            if (seen[user->id]) continue;
+            seen[user->id] = true;
+            int reader = f->group_of[user->id];
+            if (reader != NONE && reader != writer) {
+                vec_push(&f->scratch, &order->soft[reader], writer);
+                order->soft_left[writer]++;
+            }
+            if (!f->stored[user->id]) vec_push(&f->scratch, &work, user);
+        }
+    }
+}
+
+// Takes the ready group of the lowest first node; an update waits for the readers of the old value if it can.
+static int next_group(const Order *order, const bool *done) {
+    const Fuse *f = order->f;
+    int best = NONE;
+    for (int k = 0; k < f->ngroups; k++) {
+        if (done[k] || order->hard_left[k]) continue;
+        bool better = best == NONE || order->soft_left[k] < order->soft_left[best] ||
+                      (order->soft_left[k] == order->soft_left[best] &&
+                       f->members[k].at[0]->id < f->members[best].at[0]->id);
+        if (better) best = k;
+    }
+    return best;
+}
+
+static void order_groups(Fuse *f) {
+    int n = f->ngroups;
+    Order order = {.f = f,
+                   .hard = NEW_ARRAY(&f->scratch, IntVec, n + 1),
+                   .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
+                   .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                   .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                   .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
+    for (int k = 0; k < n; k++)
+        for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&order, f->members[k].at[m], k);
+    for (int k = 0; k < f->g->outputs.len; k++)
+        if (f->g->outputs.at[k].storage) add_soft_edges(&order, &f->g->outputs.at[k]);
+    bool *done = NEW_ARRAY(&f->scratch, bool, n + 1);
+    for (int count = 0; count < n; count++) {
+        int next = next_group(&order, done);
+        if (next == NONE) dlc_bug("fuse", "groups of entry %s form a cycle", f->g->name);
+        done[next] = true;
+        for (int k = 0; k < order.hard[next].len; k++) order.hard_left[order.hard[next].at[k]]--;
+        for (int k = 0; k < order.soft[next].len; k++) order.soft_left[order.soft[next].at[k]]--;
+        f->group[next].id = count;
+        vec_push(f->g->arena, &f->g->groups, f->group[next]);
+    }
+}
+
+// ---- the passes ------------------------------------------------------------------------------------------------------
+
+static void fuse_begin(Fuse *f, Graph *g) {
+    int n = g->nodes.len;
+    *f = (Fuse){.g = g, .n = n};
+    f->group_of = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->output = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->users = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
+    f->group = NEW_ARRAY(&f->scratch, Group, n + 1);
+    f->members = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
+    f->state = NEW_ARRAY(&f->scratch, State, n + 1);
+    f->align = NEW_ARRAY(&f->scratch, Alignment, n + 1);
+    f->cheap = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->costly = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->reader = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->uses = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->depth = NEW_ARRAY(&f->scratch, int, n + 1);
+    for (int k = 0; k < n; k++) {
+        Node *node = g->nodes.at[k];
+        f->group_of[k] = NONE;
+        f->stored[k] = is_input(node);
+        for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->users[node->in[i]->id], node);
+    }
+    for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
+}
+
+Graph *pass_fuse(Graph *from) {
+    Graph *g = graph_rebuild(from, NULL, NULL);
+    Fuse f;
+    fuse_begin(&f, g);
+    // The last contraction first: a sum of two contractions belongs to the one that is computed later.
+    for (int id = f.n - 1; id >= 0; id--)
+        if (node_is(g->nodes.at[id], "contract")) grow_contract(&f, g->nodes.at[id]);
+    for (int id = 0; id < f.n; id++)
+        if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id])) grow_rows(&f, g->nodes.at[id]);
+    store_rest(&f);
+    find_outputs(&f);
+    order_groups(&f);
+    arena_release(&f.scratch);
+    return g;
+}
+
+// -O0: what only moves or is constant is inlined, every other operator is a kernel.
+Graph *pass_separate(Graph *from) {
+    Graph *g = graph_rebuild(from, NULL, NULL);
+    Fuse f;
+    fuse_begin(&f, g);
+    for (int id = 0; id < f.n; id++) {
+        Node *node = g->nodes.at[id];
+        bool inlined = is_movement(node) || is_source(node) || is_input(node);
+        if (is_input(node) || (inlined && !f.output[id])) continue;
+        int group = group_new(&f, GROUP_NAIVE, node);
+        f.group_of[id] = group;
+        f.stored[id] = true;
+        vec_push(&f.scratch, &f.members[group], node);
+        vec_push(g->arena, &f.group[group].outputs, node);
+    }
+    order_groups(&f);
+    arena_release(&f.scratch);
+    return g;
+}

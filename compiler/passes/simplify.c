@@ -1,0 +1,204 @@
+// simplify.c: rewrites that keep the meaning (sums may be reassociated, NaN and Inf propagate).
+//     x - 0, x * 1, x / 1, -(-x), detach(x)                  x
+//     x * -1                                                 neg(x)
+//     x / c, c a power of two                                x * (1 / c)
+//     reshape(reshape(x)), transpose(transpose(x)), ...      one movement, or x when it moves nothing
+//     f(broadcast(x), broadcast(y))                          broadcast(f(x, y))
+//     contract(transpose(a), broadcast(b))                   a contract of a and b with other maps
+//     transpose(contract(a, b)), its only use                a contract with another out map
+// Needs FOLDED, gives SIMPLE.
+#include <math.h>
+#include <string.h>
+
+#include "ops/op.h"
+#include "passes/passes.h"
+
+typedef struct Simplify {
+    int *uses;   // of the old graph's nodes
+    bool changed;
+} Simplify;
+
+static bool is_constant(const Node *node, double value) {
+    double found;
+    return node_constant(node, &found) && found == value;
+}
+
+// ---- element-wise ------------------------------------------------------------------------------------------------
+
+static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
+    if (node_is(old, "add")) return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? in[1] : NULL;
+    if (node_is(old, "sub"))
+        return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? build_unary(to, "neg", in[1]) : NULL;
+    if (node_is(old, "mul")) {
+        for (int k = 0; k < 2; k++) {
+            if (is_constant(in[k], 1)) return in[1 - k];
+            if (is_constant(in[k], -1)) return build_unary(to, "neg", in[1 - k]);
+        }
+        return NULL;
+    }
+    if (node_is(old, "div")) {
+        double by;
+        int exponent;
+        if (!node_constant(in[1], &by)) return NULL;
+        if (by == 1) return in[0];
+        bool power = dtype_info[old->type.dtype].is_float && fabs(by) > 1e-30 && fabs(by) < 1e30 &&
+                     fabs(frexp(by, &exponent)) == 0.5;
+        return power ? build_binary(to, "mul", in[0], build_full(to, &old->type, 1 / by)) : NULL;
+    }
+    if (node_is(old, "neg")) return node_is(in[0], "neg") ? in[0]->in[0] : NULL;
+    if (node_is(old, "select")) return in[1] == in[2] ? in[1] : NULL;
+    return NULL;
+}
+
+// The broadcast that all inputs share (splat constants fit any), or NULL.
+static const Node *common_broadcast(const Node *old, Node *const *in) {
+    const Node *first = NULL;
+    double value;
+    for (int k = 0; k < old->nin; k++) {
+        if (node_constant(in[k], &value)) continue;
+        if (!node_is(in[k], "broadcast")) return NULL;
+        if (!first) first = in[k];
+        bool same = shape_equal(&first->in[0]->type, &in[k]->in[0]->type) &&
+                    attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"));
+        if (!same) return NULL;
+    }
+    return first;
+}
+
+static Node *sink_broadcast(Graph *to, const Node *old, Node *const *in) {
+    const Node *first = common_broadcast(old, in);
+    if (!first || old->nin > 3) return NULL;
+    Node *small[3];
+    double value;
+    for (int k = 0; k < old->nin; k++) {
+        Type type = type_with_dtype(first->in[0]->type, in[k]->type.dtype);
+        small[k] = node_constant(in[k], &value) ? build_full(to, &type, value) : in[k]->in[0];
+    }
+    Node *inner = graph_op(to, old->op, small, old->nin, old->attr);
+    const Attr *axes = node_attr(first, "axes");
+    int axis[MAX_RANK];
+    for (int k = 0; k < axes->n; k++) axis[k] = (int)axes->ints[k];
+    return build_broadcast(to, inner, &old->type, axis);
+}
+
+// ---- movement ----------------------------------------------------------------------------------------------------
+
+static Node *simplify_movement(Graph *to, const Node *old, Node *const *in) {
+    Node *x = in[0];
+    if (node_is(old, "detach")) return x;
+    if (node_is(old, "reshape")) {
+        if (shape_equal(&x->type, &old->type)) return x;
+        return node_is(x, "reshape") ? build_reshape(to, x->in[0], &old->type) : NULL;
+    }
+    if (node_is(old, "transpose")) {
+        const Attr *perm = node_attr(old, "perm");
+        const Attr *inner = node_is(x, "transpose") ? node_attr(x, "perm") : NULL;
+        int both[MAX_RANK];
+        bool moves = false;
+        for (int k = 0; k < perm->n; k++) {
+            both[k] = (int)(inner ? inner->ints[perm->ints[k]] : perm->ints[k]);
+            moves |= both[k] != k;
+        }
+        Node *base = inner ? x->in[0] : x;
+        return !moves ? base : inner ? build_transpose(to, base, both) : NULL;
+    }
+    if (node_is(old, "broadcast")) {
+        if (shape_equal(&x->type, &old->type)) {
+            const Attr *axes = node_attr(old, "axes");
+            bool moves = false;
+            for (int k = 0; k < axes->n; k++) moves |= axes->ints[k] != k;
+            if (!moves) return x;
+        }
+        if (!node_is(x, "broadcast")) return NULL;
+        const Attr *outer = node_attr(old, "axes"), *inner = node_attr(x, "axes");
+        int both[MAX_RANK];
+        for (int k = 0; k < inner->n; k++) both[k] = (int)outer->ints[inner->ints[k]];
+        return build_broadcast(to, x->in[0], &old->type, both);
+    }
+    return NULL;
+}
+
+// ---- contractions ------------------------------------------------------------------------------------------------
+
+// Seen through a transpose or broadcast, operand `which` is read with another map.
+static Node *fold_operand(Graph *to, const Node *old, Node *const *in, int which) {
+    Node *x = in[which];
+    Iter iter = *node_attr(old, "iter")->iter;
+    const Map from = iter.map[which + 1];
+    Map *map = &iter.map[which + 1];
+    if (node_is(x, "transpose")) {
+        const Attr *perm = node_attr(x, "perm");
+        for (int k = 0; k < perm->n; k++) map->dim[perm->ints[k]] = from.dim[k];
+    } else if (node_is(x, "broadcast") && x->in[0]->type.rank > 0) {
+        // Only where every axis is read in range: a broadcast axis has no end where 0 would be read instead.
+        const Attr *axes = node_attr(x, "axes");
+        for (int d = 0; d < from.rank; d++) {
+            int terms = 0;
+            for (int a = 0; a < iter.naxes; a++)
+                if (from.dim[d].coef[a]) {
+                    terms++;
+                    if (from.dim[d].coef[a] != 1 || !dim_equal(iter.axis[a], x->type.dim[d])) return NULL;
+                }
+            if (terms > 1 || (from.dim[d].c != 0 && terms) || from.dim[d].c >= x->type.dim[d].extent) return NULL;
+        }
+        map->rank = axes->n;
+        for (int k = 0; k < axes->n; k++) {
+            bool repeats = !dim_equal(x->in[0]->type.dim[k], x->type.dim[axes->ints[k]]);
+            map->dim[k] = repeats ? (Affine){0} : from.dim[axes->ints[k]];
+        }
+    } else
+        return NULL;
+    Node *operands[2] = {in[0], in[1]};
+    operands[which] = x->in[0];
+    return build_contract(to, operands[0], operands[1], &old->type, &iter);
+}
+
+static Node *simplify_contract(Graph *to, const Node *old, Node *const *in) {
+    for (int which = 0; which < 2; which++) {
+        Node *folded = fold_operand(to, old, in, which);
+        if (folded) return folded;
+    }
+    return NULL;
+}
+
+static Node *transpose_of_contract(Graph *to, const Node *old, Node *const *in, const Simplify *s) {
+    if (!node_is(in[0], "contract") || s->uses[old->in[0]->id] != 1) return NULL;
+    Iter iter = *node_attr(in[0], "iter")->iter;
+    const Map from = iter.map[0];
+    const Attr *perm = node_attr(old, "perm");
+    for (int k = 0; k < perm->n; k++) iter.map[0].dim[k] = from.dim[perm->ints[k]];
+    return build_contract(to, in[0]->in[0], in[0]->in[1], &old->type, &iter);
+}
+
+// ---- the pass ----------------------------------------------------------------------------------------------------
+
+static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *context) {
+    Simplify *s = context;
+    Node *to_node = NULL;
+    if (old->op->traits & OP_ELEMENTWISE) {
+        to_node = simplify_arithmetic(to, old, in);
+        if (!to_node) to_node = sink_broadcast(to, old, in);
+    } else if (node_is(old, "contract"))
+        to_node = simplify_contract(to, old, in);
+    else if (old->nin == 1) {
+        to_node = simplify_movement(to, old, in);
+        if (!to_node && node_is(old, "transpose")) to_node = transpose_of_contract(to, old, in, s);
+    }
+    s->changed |= to_node != NULL;
+    return to_node;
+}
+
+Graph *pass_simplify(Graph *g) {
+    // Each rewrite makes the graph smaller or moves work to a smaller shape, so this ends; the bound is a seat belt.
+    for (int round = 0; round < 64; round++) {
+        Arena scratch = {0};
+        Simplify s = {.uses = NEW_ARRAY(&scratch, int, g->nodes.len)};
+        for (int k = 0; k < g->nodes.len; k++)
+            for (int i = 0; i < g->nodes.at[k]->nin; i++) s.uses[g->nodes.at[k]->in[i]->id]++;
+        for (int k = 0; k < g->outputs.len; k++) s.uses[g->outputs.at[k].value->id] += 2;
+        g = graph_rebuild(g, simplify_node, &s);
+        arena_release(&scratch);
+        if (!s.changed) break;
+    }
+    return g;
+}
