@@ -1,0 +1,85 @@
+// check.c: the independent proof of the memory plan. It shares nothing with plan.c: lifetimes are found again from what
+// the kernels of each call read and write, byte by byte overlaps are looked for pair by pair, and the lower bound is
+// summed anew.
+#include "loops/loops.h"
+
+typedef struct Seen {
+    const Program *program;
+    int call;
+    int *first, *last; // by buffer, -1 before it is seen
+    const char *wrong;
+} Seen;
+
+static int buffer_number(const Program *program, const Buffer *buffer) {
+    for (int k = 0; k < program->buffers.len; k++)
+        if (program->buffers.at[k] == buffer) return k;
+    return -1;
+}
+
+static void see_buffer(void *context, Buffer *buffer, bool write) {
+    Seen *seen = context;
+    if (buffer->scope != SCOPE_ARENA) return;
+    int k = buffer_number(seen->program, buffer);
+    if (k < 0) {
+        seen->wrong = arena_printf(seen->program->arena, "call %d uses arena buffer %s, which the program does not list",
+                                   seen->call, buffer->name);
+        return;
+    }
+    if (seen->first[k] < 0) {
+        seen->first[k] = seen->call;
+        if (!write)
+            seen->wrong = arena_printf(seen->program->arena, "call %d reads arena buffer %s before anything wrote it",
+                                       seen->call, buffer->name);
+    }
+    seen->last[k] = seen->call;
+}
+
+// Within one call a kernel may write a scratch buffer and read it back: writes are visited first.
+static void see_writes(void *context, Buffer *buffer, bool write) {
+    if (write) see_buffer(context, buffer, write);
+}
+
+static const char *check_place(const Program *program, const Buffer *buffer) {
+    if (buffer->offset < 0 || buffer->offset + buffer->bytes > program->arena_bytes)
+        return arena_printf(program->arena, "buffer %s lies outside the arena", buffer->name);
+    if (buffer->offset % 64) return arena_printf(program->arena, "buffer %s is not aligned", buffer->name);
+    return NULL;
+}
+
+const char *program_check_plan(const Program *program) {
+    Arena scratch = {0};
+    int n = program->buffers.len;
+    Seen seen = {program, 0, NEW_ARRAY(&scratch, int, n + 1), NEW_ARRAY(&scratch, int, n + 1), NULL};
+    for (int k = 0; k < n; k++) seen.first[k] = seen.last[k] = -1;
+    for (int call = 0; call < program->calls.len; call++) {
+        seen.call = call;
+        stmt_visit_buffers(program->calls.at[call].kernel->body, see_writes, &seen);
+        stmt_visit_buffers(program->calls.at[call].kernel->body, see_buffer, &seen);
+    }
+    const char *wrong = seen.wrong;
+    for (int a = 0; a < n && !wrong; a++) {
+        const Buffer *x = program->buffers.at[a];
+        if (seen.first[a] < 0) continue;
+        wrong = check_place(program, x);
+        for (int b = 0; b < a && !wrong; b++) {
+            const Buffer *y = program->buffers.at[b];
+            bool together = seen.first[b] >= 0 && seen.first[a] <= seen.last[b] && seen.first[b] <= seen.last[a];
+            bool overlap = x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes;
+            if (together && overlap && x->bytes && y->bytes)
+                wrong = arena_printf(program->arena, "buffers %s and %s live together and share bytes", x->name, y->name);
+        }
+    }
+    int64_t bound = 0;
+    for (int call = 0; call < program->calls.len; call++) {
+        int64_t live = 0;
+        for (int k = 0; k < n; k++)
+            if (seen.first[k] >= 0 && seen.first[k] <= call && call <= seen.last[k])
+                live += (program->buffers.at[k]->bytes + 63) / 64 * 64;
+        if (live > bound) bound = live;
+    }
+    if (!wrong && bound != program->arena_bound)
+        wrong = arena_printf(program->arena, "the plan's lower bound is %lld bytes, the checker finds %lld",
+                             (long long)program->arena_bound, (long long)bound);
+    arena_release(&scratch);
+    return wrong;
+}

@@ -1,0 +1,112 @@
+// plan.c: give every arena buffer an offset, so that buffers share bytes when their lives do not overlap.
+//     a [0, 2] 4 KiB, b [1, 3] 2 KiB, c [3, 4] 4 KiB       a at 0, b at 4096, c at 0: peak 6 KiB
+// Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each at the
+// lowest gap among those it lives with; several orders are tried and the lowest peak is kept, until one meets the bound:
+// the largest sum of simultaneously live bytes, below which no plan can come. check.c proves the result.
+#include <stdlib.h>
+#include <string.h>
+
+#include "loops/loops.h"
+
+enum { ALIGN = 64, TRIES = 200 };
+
+typedef struct Plan {
+    Buffer **buffer; // the arena's, in the order of placing
+    int64_t *offset; // of each, in the same order
+    int n;
+} Plan;
+
+static bool lives_with(const Buffer *a, const Buffer *b) {
+    return a->first_call <= b->last_call && b->first_call <= a->last_call;
+}
+
+static int64_t aligned(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+// Places buffer k of the plan at the lowest offset where it fits among those before it.
+static int64_t place(Plan *plan, int k) {
+    int64_t at = 0, size = aligned(plan->buffer[k]->bytes);
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int other = 0; other < k; other++) {
+            int64_t from = plan->offset[other], to = from + aligned(plan->buffer[other]->bytes);
+            if (!lives_with(plan->buffer[k], plan->buffer[other]) || at >= to || at + size <= from) continue;
+            at = to;
+            moved = true;
+        }
+    }
+    plan->offset[k] = at;
+    return at + size;
+}
+
+static int64_t place_all(Plan *plan) {
+    int64_t peak = 0;
+    for (int k = 0; k < plan->n; k++) {
+        int64_t end = place(plan, k);
+        if (end > peak) peak = end;
+    }
+    return peak;
+}
+
+// The largest sum of bytes that live at one call.
+static int64_t lower_bound(const Program *program, const Plan *plan) {
+    int64_t bound = 0;
+    for (int call = 0; call < program->calls.len; call++) {
+        int64_t live = 0;
+        for (int k = 0; k < plan->n; k++)
+            if (plan->buffer[k]->first_call <= call && call <= plan->buffer[k]->last_call)
+                live += aligned(plan->buffer[k]->bytes);
+        if (live > bound) bound = live;
+    }
+    return bound;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    const Buffer *x = *(Buffer *const *)a, *y = *(Buffer *const *)b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->first_call != y->first_call ? x->first_call - y->first_call : x->last_call - y->last_call;
+}
+
+static int by_area(const void *a, const void *b) {
+    const Buffer *x = *(Buffer *const *)a, *y = *(Buffer *const *)b;
+    int64_t area_x = x->bytes * (x->last_call - x->first_call + 1);
+    int64_t area_y = y->bytes * (y->last_call - y->first_call + 1);
+    return area_x != area_y ? (area_x < area_y ? 1 : -1) : by_bytes(a, b);
+}
+
+static int by_start(const void *a, const void *b) {
+    const Buffer *x = *(Buffer *const *)a, *y = *(Buffer *const *)b;
+    return x->first_call != y->first_call ? x->first_call - y->first_call : by_bytes(a, b);
+}
+
+static void keep_if_better(Program *program, Plan *plan) {
+    int64_t peak = place_all(plan);
+    if (program->arena_bytes >= 0 && peak >= program->arena_bytes) return;
+    program->arena_bytes = peak;
+    for (int k = 0; k < plan->n; k++) plan->buffer[k]->offset = plan->offset[k];
+}
+
+void program_plan(Program *program) {
+    Plan plan = {.buffer = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
+                 .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1)};
+    for (int k = 0; k < program->buffers.len; k++)
+        if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0)
+            plan.buffer[plan.n++] = program->buffers.at[k];
+    program->arena_bound = lower_bound(program, &plan);
+    program->arena_bytes = -1;
+    int (*const orders[])(const void *, const void *) = {by_bytes, by_area, by_start};
+    for (int k = 0; k < 3; k++) {
+        qsort(plan.buffer, (size_t)plan.n, sizeof *plan.buffer, orders[k]);
+        keep_if_better(program, &plan);
+    }
+    // Swap neighbours in the last order at places that a fixed sequence names, and start again from each improvement.
+    uint32_t state = 1;
+    int tries = plan.n > 500 ? 0 : TRIES;
+    for (int k = 0; k < tries && program->arena_bytes > program->arena_bound; k++) {
+        state = state * 1664525u + 1013904223u; // Numerical Recipes' generator: the same plan on every run
+        int a = (int)((state >> 8) % (uint32_t)plan.n), b = (int)((state >> 16) % (uint32_t)plan.n);
+        Buffer *swapped = plan.buffer[a];
+        plan.buffer[a] = plan.buffer[b];
+        plan.buffer[b] = swapped;
+        keep_if_better(program, &plan);
+    }
+}
