@@ -1,5 +1,6 @@
-# dlc: see `make help`.
+# dlc: `make demo` and `make test` do everything, each alone; `make help` lists the rest.
 BUILD ?= build
+PREFIX ?= /usr/local
 CC ?= gcc
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Wpedantic -Werror
@@ -8,7 +9,7 @@ COMPILER_SRC = $(filter-out compiler/main.c,$(wildcard compiler/*.c compiler/*/*
 GENERATED = $(BUILD)/gen/ops_table.c $(BUILD)/gen/prelude.c $(BUILD)/gen/runtime_text.c $(BUILD)/gen/scanner.c $(BUILD)/gen/parser.c
 OBJ = $(COMPILER_SRC:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
 
-all: $(BUILD)/dlc $(BUILD)/libdlcrt.a
+all: $(BUILD)/dlc $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
 
 $(BUILD)/dlc: $(BUILD)/obj/compiler/main.o $(BUILD)/libdlc.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
@@ -18,6 +19,10 @@ $(BUILD)/libdlc.a: $(OBJ)
 	ar rcs $@ $^
 
 $(BUILD)/libdlcrt.a: $(BUILD)/obj/runtime/dlc.o
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/libdlckit.a: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard runtime/kit/*.c))
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -66,5 +71,84 @@ $(BUILD)/gen/scanner.c: grammar/dlc.l
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
+# ---- make demo: train on Fashion-MNIST, then classify ------------------------------------------------------------
+
+# DATA=DIR takes the images from elsewhere than Debian's dataset-fashion-mnist.
+demo:
+	tests/deps.sh demo
+	$(MAKE) demo-run
+
+DEMO_CFLAGS = -std=gnu11 -O3 -march=native -fno-math-errno -fopenmp
+demo-run: $(BUILD)/demo/mlp
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BUILD)/demo/mlp $(if $(DATA),--data $(DATA)) $(DEMO_ARGS)
+
+$(BUILD)/demo/mlp.c $(BUILD)/demo/mlp.h &: $(BUILD)/dlc examples/mlp/mlp.dl
+	@mkdir -p $(@D)
+	$(BUILD)/dlc examples/mlp/mlp.dl -o $(BUILD)/demo/mlp.c --target=native
+
+$(BUILD)/demo/mlp: $(BUILD)/demo/mlp.c examples/mlp/main.c $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
+	$(CC) $(DEMO_CFLAGS) -Iruntime -I$(BUILD)/demo -o $@ $(BUILD)/demo/mlp.c examples/mlp/main.c $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm
+
+# ---- make test -----------------------------------------------------------------------------------------------------
+
+test:
+	tests/deps.sh test
+	$(MAKE) test-run
+
+test-run: all tests-build
+	tests/run.sh $(BUILD)
+
+UNIT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c))
+HARNESS_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
+TEST_LIBS = $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm -ldl
+TOOLS = $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
+tests-build: $(BUILD)/tests/unit $(TOOLS)
+
+$(BUILD)/obj/tests/%.o: DLC_CFLAGS += -Iruntime -Itests/harness
+$(BUILD)/tests/unit: $(UNIT_OBJ) $(HARNESS_OBJ) $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $(UNIT_OBJ) $(HARNESS_OBJ) $(TEST_LIBS) -lcriterion
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/tools/%.o $(HARNESS_OBJ) $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< $(HARNESS_OBJ) $(TEST_LIBS)
+
+# All tests again with the compiler, the tests and the emitted C under the sanitizers.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+sanitize:
+	tests/deps.sh test
+	$(MAKE) test-run BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g $(SANITIZE)" DLC_TEST_SANITIZE=1
+
+# ---- the rest ------------------------------------------------------------------------------------------------------
+
+bench: all
+	tests/bench/run.sh $(BUILD)
+
+lint:
+	clang-format --dry-run --Werror $(shell git ls-files '*.c' '*.h')
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Icompiler -Iruntime compiler runtime grammar
+	clang-tidy --quiet $(shell git ls-files 'compiler/*.c' 'runtime/*.c') -- -std=gnu11 -Icompiler -Iruntime -I$(BUILD)/gen
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install $(BUILD)/dlc $(DESTDIR)$(PREFIX)/bin/dlc
+	install -m 644 runtime/dlc.h runtime/dlc_math.h runtime/dlc_vec.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/libdlcrt.a $(DESTDIR)$(PREFIX)/lib
+	printf 'prefix=%s\nName: dlc\nDescription: runtime of C compiled by dlc\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -ldlcrt -lm\n' \
+	  '$(PREFIX)' "$$(sed -n 's/.*DLC_VERSION "\(.*\)"/\1/p' compiler/driver.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/dlc.pc
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make demo      install what is missing, train the perceptron on Fashion-MNIST and classify (DATA=DIR: images from there)'
+	@echo 'make test      install what is missing, run every test'
+	@echo 'make           build $(BUILD)/dlc and the runtime'
+	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'
+	@echo 'make sanitize  every test under AddressSanitizer and UBSan'
+	@echo 'make lint      clang-format, cppcheck, clang-tidy'
+	@echo 'make install   to PREFIX (/usr/local), under DESTDIR'
+	@echo 'make clean'
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all
+.PHONY: all demo demo-run test test-run tests-build sanitize bench lint install clean help
