@@ -137,6 +137,7 @@ struct Buffer {
     int argument;       // ARGUMENT: position among inputs, or -1
     int output;         // ARGUMENT: position among returned outputs, or -1
     bool by_value;      // ARGUMENT: a scalar input, passed by value
+    bool accumulate_double; // REGISTER, STACK of a float dtype: held as C double (-O0 accumulators)
     // Lifetime and place in the arena, for SCOPE_ARENA: filled by the planner.
     int first_call, last_call;
     int64_t bytes, offset;
