@@ -1,0 +1,300 @@
+// harness.c: the road from a .dl to a loaded library, and tensors to and from C arrays.
+#include "harness.h"
+
+#include <dlfcn.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "driver.h"
+#include "frontend/elaborate.h"
+#include "ops/op.h"
+
+static _Noreturn void give_up(const char *what, const char *about) {
+    fprintf(stderr, "harness: %s: %s\n", what, about);
+    exit(3);
+}
+
+// ---- files ------------------------------------------------------------------------------------------------------
+
+char *harness_dir(Arena *arena, const char *name) {
+    const char *build = getenv("BUILD");
+    char *base = arena_printf(arena, "%s/tests/work", build ? build : "build");
+    char *dir = arena_printf(arena, "%s/%s", base, name);
+    for (char *at = dir + 1; *at; at++)
+        if (*at == '/') {
+            *at = 0;
+            mkdir(dir, 0777);
+            *at = '/';
+        }
+    if (mkdir(dir, 0777) && access(dir, W_OK)) give_up("cannot make the folder", dir);
+    return dir;
+}
+
+void harness_write(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file)) give_up("cannot write", path);
+}
+
+static char *read_whole(Arena *arena, const char *path, size_t *len) {
+    FILE *file = fopen(path, "rb");
+    if (!file) give_up("cannot read", path);
+    Str s = str_new(arena);
+    char buffer[65536];
+    for (size_t got; (got = fread(buffer, 1, sizeof buffer, file)) > 0;) str_putn(&s, buffer, got);
+    fclose(file);
+    *len = s.len;
+    return arena_strndup(arena, str_text(&s), s.len);
+}
+
+Module *harness_module(Arena *arena, const char *path) {
+    size_t len;
+    Source *source = NEW(arena, Source);
+    source->name = path;
+    source->text = read_whole(arena, path, &len);
+    source->len = (int)len;
+    Diag *diag = NEW(arena, Diag);
+    diag->out = stderr;
+    size_t name = strlen(path);
+    if (name > 6 && !strcmp(path + name - 6, ".graph")) return module_read(arena, diag, source);
+    AstFile *file = parse_source(arena, diag, source);
+    return diag->errors ? NULL : elaborate(arena, diag, file, &(ElaborateOptions){0});
+}
+
+// ---- a driver in C: one function of one shape per entry --------------------------------------------------------
+
+static unsigned sizes_of(const Graph *g) {
+    unsigned used = 0;
+    for (int k = 0; k < g->nodes.len; k++)
+        for (int d = 0; d < g->nodes.at[k]->type.rank; d++)
+            if (g->nodes.at[k]->type.dim[d].size) used |= 1u << (g->nodes.at[k]->type.dim[d].size - 1);
+    return used;
+}
+
+static int returned_count(const Graph *g) {
+    int count = 0;
+    while (count < g->outputs.len && !g->outputs.at[count].storage) count++;
+    return count;
+}
+
+static char *driver_text(Arena *arena, const Module *m) {
+    Str s = str_new(arena);
+    str_put(&s, "#include \"m.h\"\n");
+    str_put(&s, "int drive_set(void *net, const char *name, const void *from, size_t bytes);\n"
+                "int drive_set(void *net, const char *name, const void *from, size_t bytes) {\n"
+                "    return m_set(net, name, from, bytes);\n}\n"
+                "int drive_get(void *net, const char *name, void *to, size_t bytes);\n"
+                "int drive_get(void *net, const char *name, void *to, size_t bytes) {\n"
+                "    return m_get(net, name, to, bytes);\n}\n");
+    for (int e = 0; e < m->entries.len; e++) {
+        const Graph *g = m->entries.at[e];
+        if (g->kind == ENTRY_INIT) continue;
+        const char *head = arena_printf(arena, "int drive_%s(void *net, const int32_t *size, void **in, void **out)", g->name);
+        unsigned used = sizes_of(g);
+        str_printf(&s, "%s;\n%s {\n    (void)size, (void)in, (void)out;\n    %sm_%s(net", head, head,
+                   used ? "return " : "", g->name);
+        for (int k = 0; k < m->nsizes; k++)
+            if (used >> k & 1) str_printf(&s, ", size[%d]", k);
+        for (int k = 0; k < g->arguments.len; k++) {
+            const Type *type = &g->arguments.at[k]->type;
+            if (type->rank)
+                str_printf(&s, ", in[%d]", k);
+            else
+                str_printf(&s, ", *(%s *)in[%d]", dtype_info[type->dtype].c, k);
+        }
+        for (int k = 0; k < returned_count(g); k++) str_printf(&s, ", out[%d]", k);
+        str_printf(&s, ");\n%s}\n", used ? "" : "    return 0;\n");
+    }
+    return arena_printf(arena, "%s", str_text(&s));
+}
+
+static bool run_dlc(Arena *arena, const char *path, const char *dir, const HarnessOptions *o) {
+    char *argv[12];
+    int argc = 0;
+    argv[argc++] = "dlc";
+    argv[argc++] = (char *)path;
+    argv[argc++] = "-o";
+    argv[argc++] = arena_printf(arena, "%s/m.c", dir);
+    argv[argc++] = arena_printf(arena, "--target=%s", o->target);
+    argv[argc++] = o->level ? "-O2" : "-O0";
+    if (o->threads) argv[argc++] = arena_printf(arena, "--threads=%d", o->threads);
+    if (o->standalone) argv[argc++] = "--standalone";
+    argv[argc] = NULL;
+    return dlc_main(argc, argv, stdout, stderr) == 0;
+}
+
+static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
+    const char *top = getenv("TOP") ? getenv("TOP") : ".";
+    bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
+    const char *command = arena_printf(
+        arena, "%s %s -O%d %s %s -fno-math-errno -Wall -Wextra -Werror -fPIC -shared -I%s/runtime -I%s -o %s/m.so %s/m.c %s/driver.c %s%s%s -lm",
+        o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", o->level ? 2 : 1, o->openmp ? "-fopenmp" : "",
+        sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "", top, dir, dir, dir, dir,
+        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc.c", "");
+    if (system(command) == 0) return true;
+    fprintf(stderr, "harness: failed: %s\n", command);
+    return false;
+}
+
+static void *find(const Compiled *c, const char *name) {
+    void *at = dlsym(c->library, name);
+    if (!at) give_up("no such function in the library", name);
+    return at;
+}
+
+Compiled *compiled_new(Arena *arena, const char *path, const char *name, const HarnessOptions *options) {
+    Compiled *c = NEW(arena, Compiled);
+    c->arena = arena;
+    c->dir = harness_dir(arena, name);
+    c->module = harness_module(arena, path);
+    if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
+    harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module));
+    if (!run_cc(arena, c->dir, options)) return NULL;
+    char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
+    c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    free(library);
+    if (!c->library) give_up("cannot load the library", dlerror());
+    void *(*new)(void);
+    *(void **)&new = find(c, "m_new");
+    c->net = new();
+    if (!c->net) give_up("m_new gave NULL", name);
+    return c;
+}
+
+void compiled_free(Compiled *c) {
+    if (!c || !c->library) return;
+    void (*release)(void *);
+    *(void **)&release = find(c, "m_free");
+    release(c->net);
+    dlclose(c->library);
+    c->library = NULL;
+}
+
+Graph *compiled_entry(const Compiled *c, const char *name) {
+    for (int e = 0; e < c->module->entries.len; e++)
+        if (!strcmp(c->module->entries.at[e]->name, name)) return c->module->entries.at[e];
+    give_up("no such entry", name);
+}
+
+// ---- tensors and C arrays ----------------------------------------------------------------------------------------
+
+static void element_to_c(const Tensor *t, int64_t k, void *to) {
+    if (t->dtype == F32) ((float *)to)[k] = (float)t->f[k];
+    else if (t->dtype == I32) ((int32_t *)to)[k] = (int32_t)t->i[k];
+    else if (t->dtype == I64) ((int64_t *)to)[k] = t->i[k];
+    else ((uint8_t *)to)[k] = (uint8_t)t->i[k];
+}
+
+static void element_from_c(Tensor *t, int64_t k, const void *from) {
+    if (t->dtype == F32) t->f[k] = ((const float *)from)[k];
+    else if (t->dtype == I32) t->i[k] = ((const int32_t *)from)[k];
+    else if (t->dtype == I64) t->i[k] = ((const int64_t *)from)[k];
+    else t->i[k] = ((const uint8_t *)from)[k];
+}
+
+// Exactly as large as the tensor, so that the sanitizers see every access outside.
+static void *to_c(const Tensor *t, size_t *bytes) {
+    *bytes = (size_t)t->count * (size_t)dtype_info[t->dtype].bytes;
+    void *to = malloc(*bytes ? *bytes : 1);
+    if (!to) give_up("out of memory", "tensor");
+    for (int64_t k = 0; k < t->count; k++) element_to_c(t, k, to);
+    return to;
+}
+
+int compiled_call(Compiled *c, const Graph *entry, const int64_t *sizes, const Tensor *arguments, Tensor *returned,
+                  const bool *skip) {
+    void *in[64] = {0}, *out[64] = {0};
+    int32_t size[MAX_SIZES] = {0};
+    size_t bytes;
+    int outputs = returned_count(entry);
+    if (entry->arguments.len > 64 || outputs > 64) give_up("too many arguments", entry->name);
+    for (int k = 0; k < c->module->nsizes; k++) size[k] = (int32_t)sizes[k];
+    for (int k = 0; k < entry->arguments.len; k++) in[k] = to_c(&arguments[k], &bytes);
+    for (int k = 0; k < outputs; k++) out[k] = skip && skip[k] ? NULL : to_c(&returned[k], &bytes);
+    int (*drive)(void *, const int32_t *, void **, void **);
+    *(void **)&drive = find(c, arena_printf(c->arena, "drive_%s", entry->name));
+    int status = drive(c->net, size, in, out);
+    for (int k = 0; k < outputs; k++) {
+        for (int64_t e = 0; out[k] && e < returned[k].count; e++) element_from_c(&returned[k], e, out[k]);
+        free(out[k]);
+    }
+    for (int k = 0; k < entry->arguments.len; k++) free(in[k]);
+    return status;
+}
+
+void compiled_set(Compiled *c, const char *name, const Tensor *value) {
+    int (*set)(void *, const char *, const void *, size_t);
+    *(void **)&set = find(c, "drive_set");
+    size_t bytes;
+    void *from = to_c(value, &bytes);
+    if (set(c->net, name, from, bytes)) give_up("m_set refused", name);
+    free(from);
+}
+
+void compiled_get(Compiled *c, const char *name, Tensor *value) {
+    int (*get)(void *, const char *, void *, size_t);
+    *(void **)&get = find(c, "drive_get");
+    size_t bytes;
+    void *to = to_c(value, &bytes);
+    if (get(c->net, name, to, bytes)) give_up("m_get refused", name);
+    for (int64_t k = 0; k < value->count; k++) element_from_c(value, k, to);
+    free(to);
+}
+
+// ---- numbers --------------------------------------------------------------------------------------------------------
+
+double drawn(uint32_t seed, uint64_t k) {
+    uint32_t h = (uint32_t)(k * 2654435761u + (uint64_t)seed * 40503u + 12345u);
+    h ^= h >> 16;
+    h *= 2246822519u;
+    h ^= h >> 13;
+    h *= 3266489917u;
+    h ^= h >> 16;
+    return (double)(h >> 8) / 16777216.0;
+}
+
+Tensor tensor_drawn(Arena *arena, const Type *type, const int64_t *sizes, uint32_t seed, double low, double high) {
+    Tensor t = tensor_new(arena, type, sizes);
+    for (int64_t k = 0; k < t.count; k++) {
+        double value = low + (high - low) * drawn(seed, (uint64_t)k);
+        if (t.f)
+            t.f[k] = round_to_dtype(t.dtype, value);
+        else
+            t.i[k] = (int64_t)floor(value);
+    }
+    return t;
+}
+
+double tensor_difference(const Tensor *a, const Tensor *b) {
+    double largest = 0, worst = 0;
+    if (a->count != b->count) return INFINITY;
+    for (int64_t k = 0; k < a->count; k++) {
+        double x = a->f ? a->f[k] : (double)a->i[k], y = b->f ? b->f[k] : (double)b->i[k];
+        if (x == y || (isnan(x) && isnan(y))) {
+            if (!isinf(y) && !isnan(y)) largest = fmax(largest, fabs(y));
+            continue;
+        }
+        if (!isfinite(x) || !isfinite(y)) return INFINITY;
+        worst = fmax(worst, fabs(x - y));
+        largest = fmax(largest, fabs(y));
+    }
+    return worst == 0 ? 0 : worst / largest;
+}
+
+void tally(Tally *t, bool ok, const char *fmt, ...) {
+    *(ok ? &t->passed : &t->failed) += 1;
+    if (ok) return;
+    va_list args;
+    va_start(args, fmt);
+    printf("FAILED ");
+    vprintf(fmt, args);
+    printf("\n");
+    va_end(args);
+}
+
+int tally_close(const Tally *t) {
+    printf("%d passed, %d failed\n", t->passed, t->failed);
+    return t->failed != 0;
+}

@@ -1,0 +1,58 @@
+// harness.h: compile a .dl with dlc, its C with a C compiler, load the result and call it with tensors, so that tests
+// can hold it against the interpreter. Everything here exits with a message when its own tools fail.
+#ifndef DLC_HARNESS_H
+#define DLC_HARNESS_H
+
+#include "ir/graph.h"
+
+typedef struct HarnessOptions {
+    const char *target; // "c11", "native"
+    int level;          // 0 or 2
+    int threads;        // --threads, 0: dlc's default
+    const char *cc;     // "gcc", "clang"
+    bool openmp;
+    bool standalone;
+} HarnessOptions;
+
+typedef struct Compiled {
+    Arena *arena;
+    Module *module; // as elaborated: the reference
+    void *library, *net;
+    char *dir;
+} Compiled;
+
+// Parses and elaborates a .dl (or reads a .graph); NULL after printing its diagnostics to stderr.
+Module *harness_module(Arena *arena, const char *path);
+// A writable folder under BUILD, removed by nothing: failures can be looked at.
+char *harness_dir(Arena *arena, const char *name);
+void harness_write(const char *path, const char *text);
+
+// dlc + cc + dlopen + mynet_new. The C must compile without a warning: -Werror is on. NULL after printing why.
+Compiled *compiled_new(Arena *arena, const char *path, const char *name, const HarnessOptions *options);
+void compiled_free(Compiled *c);
+Graph *compiled_entry(const Compiled *c, const char *name);
+// Calls an entry; sizes are the module's. `returned` is allocated by tensor_new already, one per returned output.
+// skip, if given, tells which outputs are passed as NULL. Returns the entry's status.
+int compiled_call(Compiled *c, const Graph *entry, const int64_t *sizes, const Tensor *arguments, Tensor *returned,
+                  const bool *skip);
+void compiled_set(Compiled *c, const char *name, const Tensor *value);
+void compiled_get(Compiled *c, const char *name, Tensor *value);
+
+// ---- numbers --------------------------------------------------------------------------------------------------
+
+// A number in [0, 1), exact in f32, hashed from (seed, k): tests/oracle/goldens.py draws the same.
+double drawn(uint32_t seed, uint64_t k);
+Tensor tensor_drawn(Arena *arena, const Type *type, const int64_t *sizes, uint32_t seed, double low, double high);
+// max |a - b| / max |b| over the tensor; NaN or Inf on one side only give infinity.
+double tensor_difference(const Tensor *a, const Tensor *b);
+
+// ---- counting: every test tool closes with `N passed, N failed` -----------------------------------------------
+
+typedef struct Tally {
+    int passed, failed;
+} Tally;
+// Counts; a failure prints its sentence.
+void tally(Tally *t, bool ok, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int tally_close(const Tally *t); // prints the line; the exit status
+
+#endif
