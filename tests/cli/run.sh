@@ -1,0 +1,146 @@
+#!/bin/sh
+# The command line and bad input: exit status, message, and nothing half-written left behind.
+#     tests/cli/run.sh BUILD
+set -u
+build=$(cd "$1" && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
+dlc=$build/dlc
+work=$build/tests/work/cli
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 3
+passed=0
+failed=0
+
+ok() { passed=$((passed + 1)); }
+bad() {
+    failed=$((failed + 1))
+    echo "FAILED $*"
+}
+
+# expect STATUS PATTERN ARGUMENTS...: runs dlc for at most 20 s; stderr and stdout together must match the pattern, and
+# no part of an output may be left when it failed.
+expect() {
+    status=$1
+    pattern=$2
+    shift 2
+    timeout 20 "$dlc" "$@" >out.txt 2>&1 </dev/null
+    got=$?
+    if [ "$got" != "$status" ]; then
+        bad "dlc $*: exit $got, want $status: $(head -c 400 out.txt)"
+    elif ! grep -qE -- "$pattern" out.txt; then
+        bad "dlc $*: no '$pattern' in: $(head -c 600 out.txt)"
+    elif [ "$status" != 0 ] && ls left.c left.h ./*.tmp* ./*~ 2>/dev/null | grep -q .; then
+        bad "dlc $*: left $(ls left.c left.h ./*.tmp* 2>/dev/null)"
+    else
+        ok
+    fi
+    rm -f left.c left.h
+}
+
+good='model forward(x: f32[2, 3]) -> (y: f32[2, 4]) { return linear(x, 4) }'
+printf '%s\n' "$good" >good.dl
+broken() { printf "$1" >bad.dl; }
+
+# ---- usage: exit 2
+expect 2 'usage|no input' -o left.c
+expect 2 'nothing to do|-o' good.dl
+expect 2 'unknown option.*--tagret.*did you mean.*--target' good.dl -o left.c --tagret=c11
+expect 2 'target.*nonsense' good.dl -o left.c --target=nonsense
+expect 2 'threads' good.dl -o left.c --threads=0
+expect 2 'emit' good.dl --emit=nonsense
+expect 2 'dump-after.*nonsense' good.dl -o left.c --dump-after=nonsense
+expect 0 'c11' --target=help
+expect 0 'layer linear' --print-prelude linear
+expect 1 'liner.*did you mean.*linear|linear' --print-prelude liner
+expect 0 'dlc' --version
+expect 0 '--emit' --help
+
+# ---- files: exit 1
+expect 1 'missing.dl.*(No such file|cannot)' missing.dl -o left.c
+expect 1 'cannot|directory' . -o left.c
+expect 1 'cannot|No such' good.dl -o missing/left.c
+mkdir -p folder.c
+expect 1 'directory|cannot' good.dl -o folder.c
+expect 1 'full|cannot|space' good.dl -o /dev/full
+[ -d folder.c ] && ok || bad "folder.c is gone"
+echo precious >left.c
+timeout 20 "$dlc" bad-name.dl -o left.c >/dev/null 2>&1
+grep -q precious left.c && ok || bad "a failing run touched an existing output"
+rm -f left.c
+expect 2 'unknown dim|no dim.*BOGUS|BOGUS' good.dl -o left.c -D BOGUS=3
+expect 2 '-D' good.dl -o left.c -D N
+expect 1 'entry.*nonsense|nonsense.*entry|no entry' good.dl -o left.c --entry=nonsense
+
+# ---- text
+broken 'model forward(x: f32[2, 3]) -> (y: f32[2, 4]) { return linear(x, 4, name="abc) }\n'
+expect 1 'bad.dl:1:[0-9]+: error: .*string' bad.dl -o left.c
+broken 'model forward(x: f32[2, 3]) -> (y: f32[2, 3]) {\n    return relu(x)\n'
+expect 1 'bad.dl:[0-9]+:[0-9]+: error: .*}' bad.dl -o left.c
+broken 'model forward(x: f32[2, 3]) -> (y: f32[2, 3]) { return relu((x }\n'
+expect 1 'error: ' bad.dl -o left.c
+broken 'model f(x: f32[2]) -> (y: f32[2]) { return re\000lu(x) }\n'
+expect 1 'bad.dl:1:[0-9]+: error: .*(NUL|byte|character)' bad.dl -o left.c
+broken 'model f(x: f32[2]) -> (y: f32[2]) { return x $ x }\n'
+expect 1 'bad.dl:1:46: error: ' bad.dl -o left.c
+: >empty.dl
+expect 1 'no model|no entry|empty|nothing' empty.dl -o left.c
+head -c 10000000 /dev/zero | tr '\0' 'x' >long.dl
+expect 1 'error: ' long.dl -o left.c
+{ printf 'model f(x: f32[2]) -> (y: f32[2]) { return x'; yes ' + x' | head -1000000 | tr -d '\n'; printf ' }\n'; } >sum.dl
+expect 1 'deep|long|nest|terms' sum.dl -o left.c
+{ printf 'model f(x: f32[2]) -> (y: f32[2]) { return '; head -c 10000 /dev/zero | tr '\0' '('; printf x; head -c 10000 /dev/zero | tr '\0' ')'; printf ' }\n'; } >deep.dl
+expect 1 'deep|nest' deep.dl -o left.c
+head -c 3000 /dev/urandom >noise.dl
+expect 1 'error: ' noise.dl -o left.c
+
+# ---- names and shapes
+broken 'model f(x: f32[2, 3]) -> (y: f32[2, 4]) { return liner(x, 4) }\n'
+expect 1 "bad.dl:1:50: error: .*liner.*did you mean.*linear" bad.dl -o left.c
+broken 'model f(x: f32[2, 3]) -> (y: f32[2, 4]) { return linear(z, 4) }\n'
+expect 1 'error: .*z' bad.dl -o left.c
+broken 'model f(x: f32[2, 3]) -> (y: f32[2, 5]) { return linear(x, 4) }\n'
+expect 1 'f32\[2, 4\].*f32\[2, 5\]|f32\[2, 5\].*f32\[2, 4\]' bad.dl -o left.c
+broken 'model f(a: f32[2, 3], b: f32[4, 5]) -> (y: f32[2, 5]) { return a @ b }\n'
+expect 1 'matmul: inner dimensions differ: f32\[2, 3\] @ f32\[4, 5\]' bad.dl -o left.c
+for dim in 0 -3 99999999999 3000000000 1.5; do
+    broken "model f(x: f32[2, $dim]) -> (y: f32[2, $dim]) { return x }\n"
+    expect 1 'bad.dl:1:[0-9]+: error: ' bad.dl -o left.c
+done
+broken 'model f(x: f32[65536, 65536]) -> (y: f32[65536, 65536]) { return relu(x) }\n'
+expect 1 'error: .*(2147483647|2\^31|too large|elements)' bad.dl -o left.c
+broken 'dim A = 9223372036854775807 + 1\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
+expect 1 'overflow' bad.dl -o left.c
+broken 'dim N <= 0\nmodel f(x: f32[N]) -> (y: f32[N]) { return x }\n'
+expect 1 'error: ' bad.dl -o left.c
+broken 'layer a(x: f32[2]) -> f32[2] { return b(x) }\nlayer b(x: f32[2]) -> f32[2] { return a(x) }\nmodel f(x: f32[2]) -> (y: f32[2]) { return a(x) }\n'
+expect 1 'recurs' bad.dl -o left.c
+broken 'dim N <= 8\nmodel f(x: f32[N, 3]) -> (y: f32[24]) { return reshape(x, [24]) }\n'
+expect 1 'run-time size' bad.dl -o left.c
+broken 'model f(x: f32[2]) -> (y: f32[2]) {\n    for i in 0..10000000 { x = x + 1.0 }\n    return x\n}\n'
+expect 1 'million|too many' bad.dl -o left.c
+broken 'model f(x: f32[2]) -> (y: f32[2]) { return scan(x) }\nmodel g(x: f32[2]) -> (y: f32[2]) { return nope(x) }\n'
+expect 1 'nope' bad.dl -o left.c
+broken 'model f(x: f32[2], n: i32[2]) -> (y: f32[2]) { return x + n }\n'
+expect 1 'cast\(' bad.dl -o left.c
+broken 'model f(n: i32[2]) -> (y: i32[2]) { return n + 0.5 }\n'
+expect 1 'cast\(|fraction' bad.dl -o left.c
+broken 'train f(x: f32[2]) -> (y: f32[2]) {\n    minimize x with sgd(lr=0.1)\n    return x\n}\n'
+expect 1 'scalar' bad.dl -o left.c
+broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
+expect 1 '//' bad.dl -o left.c
+
+# ---- the same input gives the same bytes
+"$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cp one.c first.c && cp one.h first.h &&
+    "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cmp -s one.c first.c && cmp -s one.h first.h && ok || bad "two runs differ"
+grep -nE "$work|/home|/root|/tmp" first.c first.h && bad "a path of the machine is in the output" || ok
+
+# ---- what dlc prints as a graph it reads: the same C
+"$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph &&
+    cmp -s mlp.graph again.graph && ok || bad "--emit=graph does not read back"
+for level in 0 2; do
+    "$dlc" "$top/examples/mlp/mlp.dl" -O$level --verify -o verified.c >out.txt 2>&1 && ok || bad "--verify -O$level: $(cat out.txt)"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,27 @@
+#!/bin/sh
+# The C against PyTorch's goldens and against the interpreter, at every level, target and compiler.
+#     tests/differential/run.sh BUILD
+set -u
+build=$1
+top=$(cd "$(dirname "$0")/../.." && pwd)
+passed=0
+failed=0
+run() {
+    "$@" >"$build/tests/log/part.txt" 2>&1
+    status=$?
+    cat "$build/tests/log/part.txt"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$build/tests/log/part.txt" | tail -1)
+    [ -n "$line" ] || line="0 passed, 1 failed"
+    passed=$((passed + ${line%% passed*}))
+    f=${line##*, }
+    f=${f%% failed}
+    [ "$status" != 0 ] && [ "$f" = 0 ] && f=1
+    failed=$((failed + f))
+}
+mkdir -p "$build/tests/log"
+run "$build/tests/goldens" "$top"
+run "$build/tests/operators"
+run "$build/tests/random_programs" 1 4
+run "$build/tests/properties" "$top"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
