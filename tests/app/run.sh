@@ -1,0 +1,93 @@
+#!/bin/sh
+# Promises of the generated API (props.c), in each build that users make: compilers, levels, targets, standalone, C++.
+#     tests/app/run.sh BUILD
+set -u
+build=$(cd "$1" && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
+work=$build/tests/work/app
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 3
+passed=0
+failed=0
+ok() { passed=$((passed + 1)); }
+bad() {
+    failed=$((failed + 1))
+    echo "FAILED $*"
+}
+strict="-Wall -Wextra -Werror"
+sanitize=
+[ -n "${DLC_TEST_SANITIZE:-}" ] && sanitize="-g -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+# build_app NAME CC CFLAGS DLCFLAGS...: mlp.c with dlc's flags, props.c, the runtime unless standalone.
+build_app() {
+    name=$1 cc=$2 cflags=$3
+    shift 3
+    mkdir -p "$name"
+    "$build/dlc" "$top/examples/mlp/mlp.dl" -o "$name/mlp.c" "$@" || return 1
+    runtime=$top/runtime/dlc.c
+    include=-I$top/runtime
+    case " $* " in *" --standalone "*) runtime= include= ;; esac
+    # shellcheck disable=SC2086
+    $cc $cflags $strict -fno-math-errno $sanitize $include -I"$name" -o "$name/props" "$top/tests/app/props.c" "$name/mlp.c" $runtime -lm
+}
+
+# modes NAME: every mode of props, counted.
+modes() {
+    for mode in sizes resume refuse initial bits; do
+        "$1/props" $mode "$1/checkpoint.safetensors" >"$1/$mode.txt" 2>&1
+        status=$?
+        line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1/$mode.txt" | tail -1)
+        if [ -z "$line" ] || [ $status -gt 1 ]; then
+            bad "$1 $mode: ended with $status: $(tail -5 "$1/$mode.txt")"
+            continue
+        fi
+        grep FAILED "$1/$mode.txt" | sed "s/^/$1: /"
+        passed=$((passed + ${line%% passed*}))
+        f=${line##*, }
+        failed=$((failed + ${f%% failed}))
+    done
+}
+
+try() {
+    if build_app "$@"; then
+        ok
+        modes "$1"
+    else
+        bad "$1: does not build"
+    fi
+}
+
+try naive gcc "-std=c11 -Wpedantic -O1" --target=c11 -O0
+try portable gcc "-std=c11 -Wpedantic -O2" --target=c11
+try native gcc "-std=gnu11 -march=native -O3" --target=native
+try parallel gcc "-std=gnu11 -march=native -O3 -fopenmp" --target=native
+try standalone gcc "-std=c11 -Wpedantic -O2" --target=c11 --standalone
+if [ -z "$sanitize" ]; then
+    try clang clang "-std=gnu11 -march=native -O3" --target=native --standalone
+    try clang-iso clang "-std=c11 -Wpedantic -O2" --target=c11
+fi
+
+# The same bits with 1, 2 and 5 threads, and without OpenMP.
+want=$(grep hash native/bits.txt)
+for threads in 1 2 5; do
+    got=$(OMP_NUM_THREADS=$threads ./parallel/props bits | grep hash)
+    [ -n "$want" ] && [ "$got" = "$want" ] && ok || bad "$threads threads: $got, want $want"
+done
+
+# The header is C++ as well.
+printf '#include "mlp.h"\nint main() { return mlp_new() == nullptr; }\n' >use.cc
+g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Inative -fsyntax-only use.cc && ok || bad "the header is no C++"
+
+# Two models in one program.
+"$build/dlc" "$top/tests/nets/small.dl" -o small.c --target=c11 --standalone &&
+    "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 --standalone &&
+    printf '#include "mlp.h"\n#include "small.h"\nint main(void) {\n    struct mlp *a = mlp_new();\n    struct small *b = small_new();\n    int ok = a && b;\n    mlp_free(a);\n    small_free(b);\n    return !ok;\n}\n' >two.c &&
+    gcc -std=c11 -Wpedantic $strict $sanitize -o two two.c mlp.c small.c -lm && ./two && ok || bad "two models in one program"
+
+# --entry leaves the others and their memory out.
+"$build/dlc" "$top/examples/mlp/mlp.dl" -o only.c --prefix=only --entry=forward --target=c11 && ! grep -q only_step only.c &&
+    grep -q 'ONLY_OPTIM_BYTES 0' only.h && ok || bad "--entry=forward: $(grep OPTIM only.h)"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
