@@ -14,6 +14,7 @@ typedef enum Trait {
     OP_COMMUTES = 1 << 5,
     OP_EXPENSIVE = 1 << 6,   // exp, log, random, ...: do not recompute
     OP_IDENTITY = 1 << 7,    // detach: lowered to its input
+    OP_STOPS = 1 << 8,       // detach: no gradient goes through, and nothing behind it counts as depended on
 } Trait;
 
 // What a shape rule sees. It fills `type` and returns true, or reports through op_refuse.
@@ -50,6 +51,8 @@ struct Op {
     // `c_int` for integers and bool ($T the result's C type, $U the unsigned type of the same width), `c_vec` for
     // vectors of float (GNU C and the functions of runtime/dlc_vec.h). NULL: not for that kind.
     const char *c, *c_int, *c_vec;
+    // Where the text depends on more: given instead of c, c_int and c_vec. `node` is NULL for an operator that lowering made.
+    const char *(*text)(const Node *node, DType result, DType operand, bool vector);
     // Movement: writes in[] = the input's index for an output index, both in graph axes (loops/lower.h).
     void (*move)(struct LowerContext *ctx, const Node *node, struct Index *const *out, struct Index **in);
     // Sources and others that are neither: the value at an output index.
@@ -62,6 +65,12 @@ struct Op {
 extern const Op *const ops[]; // NULL at the end; generated
 // Returns NULL for an unknown name.
 const Op *op_find(const char *name);
+
+// The text to print for an operator, or NULL when it has none for that kind. `operand` is the dtype of the last input
+// (select(c, a, b): of b); vector: lanes > 1.
+const char *op_c_text(const Op *op, const Node *node, DType result, DType operand, bool vector);
+// An index as an integer value; with lanes > 1 when the lane variable is in it.
+struct Expr *op_index_value(struct LowerContext *ctx, DType dtype, const struct Index *index);
 
 // Rules shared by many records.
 bool elementwise_infer(Infer *infer);        // all inputs of one type, which is the result's

@@ -1,0 +1,232 @@
+// arithmetic.c: add sub mul div neg max min, element by element, on floats and integers.
+//     add(a: f32[2, 3], b: f32[2, 3])    both inputs of one type: broadcasting is a node of its own
+// Floats follow IEEE 754, but max and min hand NaN on. Integers wrap; their division floors, and by zero gives 0.
+#include <math.h>
+
+#include "ops/rules.h"
+
+static void eval_add(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = in[0]->f[k] + in[1]->f[k];
+        else
+            out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] + (uint64_t)in[1]->i[k]);
+}
+
+static Node *grad_add(Graph *g, Node *y, Node *dy, int i) {
+    (void)g, (void)y, (void)i;
+    return dy;
+}
+
+DEFINE_OP(add) {
+    .name = "add",
+    .doc = "a + b, element by element",
+    .example = "add(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = elementwise_number_infer,
+    .eval = eval_add,
+    .grad = grad_add,
+    .c = "$0 + $1",
+    .c_int = "($T)(($U)$0 + ($U)$1)",
+    .c_vec = "$0 + $1",
+    .flops = 1,
+};
+
+static void eval_sub(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = in[0]->f[k] - in[1]->f[k];
+        else
+            out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] - (uint64_t)in[1]->i[k]);
+}
+
+static Node *grad_sub(Graph *g, Node *y, Node *dy, int i) {
+    (void)y;
+    return i == 0 ? dy : build_unary(g, "neg", dy);
+}
+
+DEFINE_OP(sub) {
+    .name = "sub",
+    .doc = "a - b, element by element",
+    .example = "sub(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_number_infer,
+    .eval = eval_sub,
+    .grad = grad_sub,
+    .c = "$0 - $1",
+    .c_int = "($T)(($U)$0 - ($U)$1)",
+    .c_vec = "$0 - $1",
+    .flops = 1,
+};
+
+static void eval_mul(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = in[0]->f[k] * in[1]->f[k];
+        else
+            out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] * (uint64_t)in[1]->i[k]);
+}
+
+static Node *grad_mul(Graph *g, Node *y, Node *dy, int i) {
+    return build_binary(g, "mul", dy, y->in[1 - i]);
+}
+
+DEFINE_OP(mul) {
+    .name = "mul",
+    .doc = "a * b, element by element",
+    .example = "mul(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = elementwise_number_infer,
+    .eval = eval_mul,
+    .grad = grad_mul,
+    .c = "$0 * $1",
+    .c_int = "($T)(($U)$0 * ($U)$1)",
+    .c_vec = "$0 * $1",
+    .flops = 1,
+};
+
+// The smallest integer by -1 wraps to itself, as the negation through unsigned does.
+static int64_t div_floor(int64_t a, int64_t b) {
+    if (b == 0) return 0;
+    if (b == -1) return (int64_t)(0 - (uint64_t)a);
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+static void eval_div(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = in[0]->f[k] / in[1]->f[k];
+        else
+            out->i[k] = int_wrap(node->type.dtype, (uint64_t)div_floor(in[0]->i[k], in[1]->i[k]));
+}
+
+// da = dy / b, db = -dy * y / b
+static Node *grad_div(Graph *g, Node *y, Node *dy, int i) {
+    Node *b = y->in[1];
+    if (i == 0) return build_binary(g, "div", dy, b);
+    return build_unary(g, "neg", build_binary(g, "div", build_binary(g, "mul", dy, y), b));
+}
+
+static const char *text_div(const Node *node, DType result, DType operand, bool vector) {
+    (void)node, (void)operand;
+    if (vector || dtype_info[result].is_float) return "$0 / $1";
+    return result == I64 ? "dlc_div_i64($0, $1)" : "($T)dlc_div_i32($0, $1)";
+}
+
+DEFINE_OP(div) {
+    .name = "div",
+    .doc = "a / b, element by element; integers: rounded down, and 0 when b is 0",
+    .example = "div(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_number_infer,
+    .eval = eval_div,
+    .grad = grad_div,
+    .text = text_div,
+    .flops = 1,
+};
+
+static void eval_neg(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = -in[0]->f[k];
+        else
+            out->i[k] = int_wrap(node->type.dtype, 0 - (uint64_t)in[0]->i[k]);
+}
+
+static Node *grad_neg(Graph *g, Node *y, Node *dy, int i) {
+    (void)y, (void)i;
+    return build_unary(g, "neg", dy);
+}
+
+DEFINE_OP(neg) {
+    .name = "neg",
+    .doc = "-x, element by element",
+    .example = "neg(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_number_infer,
+    .eval = eval_neg,
+    .grad = grad_neg,
+    .c = "-$0",
+    .c_int = "($T)(0 - ($U)$0)",
+    .c_vec = "-$0",
+    .flops = 1,
+};
+
+// ---- max and min ---------------------------------------------------------------------------------------------------
+
+// NaN wins, whichever side it stands on.
+static void eval_max(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) {
+        if (!out->f) {
+            out->i[k] = in[0]->i[k] > in[1]->i[k] ? in[0]->i[k] : in[1]->i[k];
+            continue;
+        }
+        double a = in[0]->f[k], b = in[1]->f[k];
+        out->f[k] = isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    }
+}
+
+static void eval_min(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) {
+        if (!out->f) {
+            out->i[k] = in[0]->i[k] < in[1]->i[k] ? in[0]->i[k] : in[1]->i[k];
+            continue;
+        }
+        double a = in[0]->f[k], b = in[1]->f[k];
+        out->f[k] = isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+    }
+}
+
+// The winner takes dy; a tie is split evenly.
+static Node *grad_of_winner(Graph *g, Node *y, Node *dy, int i, const char *wins) {
+    Node *mine = y->in[i], *other = y->in[1 - i];
+    Node *zero = build_full(g, &y->type, 0);
+    Node *half = build_binary(g, "mul", dy, build_full(g, &y->type, 0.5));
+    Node *tied = build_select(g, build_binary(g, "eq", mine, other), half, zero);
+    return build_select(g, build_binary(g, wins, mine, other), dy, tied);
+}
+
+static Node *grad_max(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "gt"); }
+static Node *grad_min(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "lt"); }
+
+DEFINE_OP(max) {
+    .name = "max",
+    .doc = "the larger of a and b, element by element; NaN if either is; a tie splits the gradient evenly",
+    .example = "max(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = elementwise_number_infer,
+    .eval = eval_max,
+    .grad = grad_max,
+    .c = "dlc_maxf($0, $1)",
+    .c_int = "($0 > $1 ? $0 : $1)",
+    .c_vec = "dlc_vmax($0, $1)",
+    .flops = 1,
+};
+
+DEFINE_OP(min) {
+    .name = "min",
+    .doc = "the smaller of a and b, element by element; NaN if either is; a tie splits the gradient evenly",
+    .example = "min(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = elementwise_number_infer,
+    .eval = eval_min,
+    .grad = grad_min,
+    .c = "dlc_minf($0, $1)",
+    .c_int = "($0 < $1 ? $0 : $1)",
+    .c_vec = "dlc_vmin($0, $1)",
+    .flops = 1,
+};

@@ -1,0 +1,180 @@
+// compare.c: eq ne lt le gt ge, and or not: what gives bool.
+//     lt(a: f32[2, 3], b: f32[2, 3])    bool[2, 3]
+// A comparison with NaN is false, except ne. In vectors of floats a bool is a mask, all ones for true.
+#include "ops/rules.h"
+
+static bool order_infer(Infer *infer) {
+    return elementwise_number_infer(infer) && comparison_infer(infer);
+}
+
+#define COMPARE(NAME, OPERATOR)                                                                                  \
+    static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {      \
+        (void)node, (void)sizes;                                                                                 \
+        for (int64_t k = 0; k < out->count; k++)                                                                 \
+            out->i[k] = in[0]->f ? in[0]->f[k] OPERATOR in[1]->f[k] : in[0]->i[k] OPERATOR in[1]->i[k];          \
+    }
+COMPARE(eq, ==)
+COMPARE(ne, !=)
+COMPARE(lt, <)
+COMPARE(le, <=)
+COMPARE(gt, >)
+COMPARE(ge, >=)
+
+#define NO_GRADIENT "its result is a bool, which does not vary smoothly"
+
+DEFINE_OP(eq) {
+    .name = "eq",
+    .doc = "whether a and b are equal, element by element",
+    .example = "eq(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = comparison_infer,
+    .eval = eval_eq,
+    .no_grad = NO_GRADIENT,
+    .c = "$0 == $1",
+    .c_int = "$0 == $1",
+    .c_vec = "$0 == $1",
+    .flops = 1,
+};
+
+DEFINE_OP(ne) {
+    .name = "ne",
+    .doc = "whether a and b differ, element by element; true for NaN",
+    .example = "ne(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = comparison_infer,
+    .eval = eval_ne,
+    .no_grad = NO_GRADIENT,
+    .c = "$0 != $1",
+    .c_int = "$0 != $1",
+    .c_vec = "$0 != $1",
+    .flops = 1,
+};
+
+DEFINE_OP(lt) {
+    .name = "lt",
+    .doc = "whether a is less than b, element by element",
+    .example = "lt(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE,
+    .infer = order_infer,
+    .eval = eval_lt,
+    .no_grad = NO_GRADIENT,
+    .c = "$0 < $1",
+    .c_int = "$0 < $1",
+    .c_vec = "$0 < $1",
+    .flops = 1,
+};
+
+DEFINE_OP(le) {
+    .name = "le",
+    .doc = "whether a is less than or equal to b, element by element",
+    .example = "le(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE,
+    .infer = order_infer,
+    .eval = eval_le,
+    .no_grad = NO_GRADIENT,
+    .c = "$0 <= $1",
+    .c_int = "$0 <= $1",
+    .c_vec = "$0 <= $1",
+    .flops = 1,
+};
+
+DEFINE_OP(gt) {
+    .name = "gt",
+    .doc = "whether a is greater than b, element by element",
+    .example = "gt(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE,
+    .infer = order_infer,
+    .eval = eval_gt,
+    .no_grad = NO_GRADIENT,
+    .c = "$0 > $1",
+    .c_int = "$0 > $1",
+    .c_vec = "$0 > $1",
+    .flops = 1,
+};
+
+DEFINE_OP(ge) {
+    .name = "ge",
+    .doc = "whether a is greater than or equal to b, element by element",
+    .example = "ge(a: f32[2, 3], b: f32[2, 3])",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE,
+    .infer = order_infer,
+    .eval = eval_ge,
+    .no_grad = NO_GRADIENT,
+    .c = "$0 >= $1",
+    .c_int = "$0 >= $1",
+    .c_vec = "$0 >= $1",
+    .flops = 1,
+};
+
+// ---- logic -----------------------------------------------------------------------------------------------------------
+
+static bool logic_infer(Infer *infer) {
+    for (int k = 0; k < infer->nin; k++)
+        if (infer->in[k]->type.dtype != BOOL)
+            return op_refuse(infer, "needs bool, got %s; a comparison such as x != 0 makes one",
+                             op_shown(infer, &infer->in[k]->type));
+    return elementwise_infer(infer);
+}
+
+static void eval_and(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) out->i[k] = in[0]->i[k] && in[1]->i[k];
+}
+
+static void eval_or(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) out->i[k] = in[0]->i[k] || in[1]->i[k];
+}
+
+static void eval_not(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) out->i[k] = !in[0]->i[k];
+}
+
+DEFINE_OP(and) {
+    .name = "and",
+    .doc = "whether both are true, element by element",
+    .example = "a: bool[2, 3] and b: bool[2, 3]",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = logic_infer,
+    .eval = eval_and,
+    .no_grad = NO_GRADIENT,
+    .c_int = "$0 && $1",
+    .c_vec = "$0 & $1",
+    .flops = 1,
+};
+
+DEFINE_OP(or) {
+    .name = "or",
+    .doc = "whether either is true, element by element",
+    .example = "a: bool[2, 3] or b: bool[2, 3]",
+    .inputs = 2,
+    .traits = OP_ELEMENTWISE | OP_COMMUTES,
+    .infer = logic_infer,
+    .eval = eval_or,
+    .no_grad = NO_GRADIENT,
+    .c_int = "$0 || $1",
+    .c_vec = "$0 | $1",
+    .flops = 1,
+};
+
+DEFINE_OP(not) {
+    .name = "not",
+    .doc = "true becomes false and false true, element by element",
+    .example = "not x: bool[2, 3]",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = logic_infer,
+    .eval = eval_not,
+    .no_grad = NO_GRADIENT,
+    .c_int = "!$0",
+    .c_vec = "~$0",
+    .flops = 1,
+};

@@ -1,0 +1,269 @@
+// movement.c: reshape, transpose, broadcast and detach: the same numbers at other indices.
+//     transpose(x: f32[2, 3], 0, 1)    out[i, j] = x[j, i]
+// In the loops they vanish into index expressions: `move` turns an index of the result into one of the input. A
+// run-time size stays an axis of its own through all of them.
+#include <string.h>
+
+#include "loops/lower.h"
+#include "ops/rules.h"
+
+// out[i0, i1, ...] = x[i0 * stride[0] + i1 * stride[1] + ...]
+static void copy_strided(const Tensor *x, const int64_t *stride, Tensor *out) {
+    int64_t index[MAX_RANK] = {0}, from = 0;
+    for (int64_t k = 0; k < out->count; k++) {
+        if (out->f)
+            out->f[k] = x->f[from];
+        else
+            out->i[k] = x->i[from];
+        for (int d = out->rank - 1; d >= 0; d--) {
+            from += stride[d];
+            if (++index[d] < out->shape[d]) break;
+            from -= stride[d] * out->shape[d];
+            index[d] = 0;
+        }
+    }
+}
+
+static void copy_whole(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    if (out->f)
+        memcpy(out->f, in[0]->f, sizeof *out->f * (size_t)out->count);
+    else
+        memcpy(out->i, in[0]->i, sizeof *out->i * (size_t)out->count);
+}
+
+static void strides_of(const Tensor *x, int64_t *stride) {
+    int64_t step = 1;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        stride[d] = step;
+        step *= x->shape[d];
+    }
+}
+
+// ---- reshape -----------------------------------------------------------------------------------------------------------
+
+// Two shapes cut into the shortest runs of axes with equal products: [4, 6, N] and [2, 2, 6, N] are {4 | 2, 2} {6 | 6}
+// {N | N}. Axes of one element belong to no run. A run-time axis is a run with itself.
+typedef struct Run {
+    int a0, a1, b0, b1; // axes [a0, a1) of a and [b0, b1) of b
+} Run;
+
+static bool is_one(Dim dim) { return dim.extent == 1 && dim.size == 0; }
+
+// Returns the number of runs, or -1 when the shapes do not fit.
+static int match_runs(const Type *a, const Type *b, Run *runs) {
+    int i = 0, j = 0, n = 0;
+    for (;;) {
+        while (i < a->rank && is_one(a->dim[i])) i++;
+        while (j < b->rank && is_one(b->dim[j])) j++;
+        if (i == a->rank || j == b->rank) return i == a->rank && j == b->rank ? n : -1;
+        Run run = {i, i + 1, j, j + 1};
+        int64_t left = a->dim[i++].extent, right = b->dim[j++].extent;
+        bool tagged = a->dim[run.a0].size || b->dim[run.b0].size;
+        if (tagged && !dim_equal(a->dim[run.a0], b->dim[run.b0])) return -1;
+        while (left != right) {
+            const Type *shorter = left < right ? a : b;
+            int *at = left < right ? &i : &j;
+            if (*at == shorter->rank || shorter->dim[*at].size) return -1;
+            int64_t *product = left < right ? &left : &right;
+            *product *= shorter->dim[(*at)++].extent;
+        }
+        run.a1 = i, run.b1 = j;
+        runs[n++] = run;
+    }
+}
+
+static bool reshape_infer(Infer *infer) {
+    const Type *x = &infer->in[0]->type;
+    if (!op_shape_of_attr(infer, &infer->attr[0], x->dtype)) return false;
+    Run runs[MAX_RANK];
+    if (match_runs(x, &infer->type, runs) >= 0) return true;
+    const char *from = op_shown(infer, x), *to = op_shown(infer, &infer->type);
+    if (type_has_size(x) || type_has_size(&infer->type))
+        return op_refuse(infer, "%s does not become %s: a run-time size stays an axis of its own, and the axes before "
+                                "and behind it keep their number of elements", from, to);
+    return op_refuse(infer, "%s has %lld elements, %s has %lld", from, (long long)type_count(x), to,
+                     (long long)type_count(&infer->type));
+}
+
+static Node *grad_reshape(Graph *g, Node *y, Node *dy, int i) {
+    return build_reshape(g, dy, &y->in[i]->type);
+}
+
+// A run that is one axis on both sides passes through; otherwise its linear index is taken apart again.
+static void move_run(LowerContext *ctx, const Type *x, const Type *y, Run run, Index *const *out, Index **in) {
+    if (run.a1 - run.a0 == 1 && run.b1 - run.b0 == 1) {
+        in[run.a0] = out[run.b0];
+        return;
+    }
+    Index *linear = index_const(ctx->arena, 0);
+    for (int d = run.b0; d < run.b1; d++)
+        linear = index_add(ctx->arena, index_scale(ctx->arena, linear, y->dim[d].extent), out[d]);
+    int64_t inner = 1;
+    for (int d = run.a1 - 1; d >= run.a0; d--) {
+        if (is_one(x->dim[d])) continue;
+        Index *index = inner == 1 ? linear : index_div(ctx->arena, linear, inner);
+        inner *= x->dim[d].extent;
+        bool outermost = true;
+        for (int k = run.a0; k < d; k++) outermost &= is_one(x->dim[k]);
+        in[d] = outermost ? index : index_mod(ctx->arena, index, x->dim[d].extent);
+    }
+}
+
+static void move_reshape(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
+    const Type *x = &node->in[0]->type;
+    Run runs[MAX_RANK];
+    int n = match_runs(x, &node->type, runs);
+    for (int d = 0; d < x->rank; d++) in[d] = index_const(ctx->arena, 0);
+    for (int k = 0; k < n; k++) move_run(ctx, x, &node->type, runs[k], out, in);
+}
+
+DEFINE_OP(reshape) {
+    .name = "reshape",
+    .doc = "the same elements in the same order under another shape",
+    .example = "reshape(x: f32[2, 6], [3, 4])",
+    .inputs = 1,
+    .attrs = {{"shape", ATTR_DIMS, "of the result"}},
+    .traits = OP_MOVEMENT,
+    .infer = reshape_infer,
+    .eval = copy_whole,
+    .grad = grad_reshape,
+    .move = move_reshape,
+};
+
+// ---- transpose ---------------------------------------------------------------------------------------------------------
+
+static bool transpose_infer(Infer *infer) {
+    const Type *x = &infer->in[0]->type;
+    const Attr *perm = &infer->attr[0];
+    if (perm->n != x->rank)
+        return op_refuse(infer, "the order lists %d axes, %s has %d", perm->n, op_shown(infer, x), x->rank);
+    unsigned seen = 0;
+    infer->type = *x;
+    for (int d = 0; d < perm->n; d++) {
+        int64_t axis = perm->ints[d];
+        if (axis < 0 || axis >= x->rank || (seen & 1u << axis))
+            return op_refuse(infer, "the order must list each axis of %s once, from 0", op_shown(infer, x));
+        seen |= 1u << axis;
+        infer->type.dim[d] = x->dim[axis];
+    }
+    return true;
+}
+
+static void eval_transpose(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    int64_t from[MAX_RANK], stride[MAX_RANK];
+    strides_of(in[0], from);
+    for (int d = 0; d < out->rank; d++) stride[d] = from[node->attr[0].ints[d]];
+    copy_strided(in[0], stride, out);
+}
+
+static Node *grad_transpose(Graph *g, Node *y, Node *dy, int i) {
+    (void)i;
+    int back[MAX_RANK] = {0};
+    for (int d = 0; d < y->type.rank; d++) back[y->attr[0].ints[d]] = d;
+    return build_transpose(g, dy, back);
+}
+
+static void move_transpose(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
+    (void)ctx;
+    for (int d = 0; d < node->type.rank; d++) in[node->attr[0].ints[d]] = out[d];
+}
+
+DEFINE_OP(transpose) {
+    .name = "transpose",
+    .doc = "the axes in another order",
+    .example = "transpose(x: f32[2, 3], 0, 1)",
+    .inputs = 1,
+    .attrs = {{"perm", ATTR_INTS, "axis i of the result is axis perm[i] of x"}},
+    .traits = OP_MOVEMENT,
+    .infer = transpose_infer,
+    .eval = eval_transpose,
+    .grad = grad_transpose,
+    .move = move_transpose,
+};
+
+// ---- broadcast ---------------------------------------------------------------------------------------------------------
+
+static bool broadcast_infer(Infer *infer) {
+    const Type *x = &infer->in[0]->type;
+    const Attr *axes = &infer->attr[1];
+    if (!op_shape_of_attr(infer, &infer->attr[0], x->dtype)) return false;
+    if (axes->n != x->rank)
+        return op_refuse(infer, "places %d axes, %s has %d", axes->n, op_shown(infer, x), x->rank);
+    for (int d = 0; d < axes->n; d++) {
+        int64_t to = axes->ints[d];
+        if (to < 0 || to >= infer->type.rank || (d > 0 && to <= axes->ints[d - 1]))
+            return op_refuse(infer, "the axes of %s must be placed in order among those of %s", op_shown(infer, x),
+                             op_shown(infer, &infer->type));
+        if (is_one(x->dim[d]) || dim_equal(x->dim[d], infer->type.dim[to])) continue;
+        return op_refuse(infer, "axis %d of %s does not fit axis %d of %s; it must be equal or 1", d,
+                         op_shown(infer, x), (int)to, op_shown(infer, &infer->type));
+    }
+    return true;
+}
+
+static void eval_broadcast(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    int64_t from[MAX_RANK], stride[MAX_RANK] = {0};
+    strides_of(in[0], from);
+    for (int d = 0; d < in[0]->rank; d++)
+        if (!is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = from[d];
+    copy_strided(in[0], stride, out);
+}
+
+// What was repeated is summed; an axis of 1 that was repeated comes back by a reshape.
+static Node *grad_broadcast(Graph *g, Node *y, Node *dy, int i) {
+    const Type *x = &y->in[i]->type;
+    unsigned repeated = (1u << y->type.rank) - 1;
+    for (int d = 0; d < x->rank; d++) {
+        int64_t to = y->attr[1].ints[d];
+        if (dim_equal(x->dim[d], y->type.dim[to])) repeated &= ~(1u << to);
+    }
+    Node *sum = repeated ? build_reduce(g, "sum", dy, repeated, "even") : dy;
+    return sum && !shape_equal(&sum->type, x) ? build_reshape(g, sum, x) : sum;
+}
+
+static void move_broadcast(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
+    const Type *x = &node->in[0]->type;
+    for (int d = 0; d < x->rank; d++)
+        in[d] = is_one(x->dim[d]) ? index_const(ctx->arena, 0) : out[node->attr[1].ints[d]];
+}
+
+DEFINE_OP(broadcast) {
+    .name = "broadcast",
+    .doc = "repeats along new axes and along axes of one element",
+    .example = "broadcast(x: f32[3], [2, 3])",
+    .inputs = 1,
+    .attrs = {{"shape", ATTR_DIMS, "of the result"},
+              {"axes", ATTR_INTS, "axis i of x becomes axis axes[i], in increasing order"}},
+    .traits = OP_MOVEMENT,
+    .infer = broadcast_infer,
+    .eval = eval_broadcast,
+    .grad = grad_broadcast,
+    .move = move_broadcast,
+};
+
+// ---- detach ------------------------------------------------------------------------------------------------------------
+
+static void move_detach(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
+    (void)ctx;
+    for (int d = 0; d < node->type.rank; d++) in[d] = out[d];
+}
+
+static bool detach_infer(Infer *infer) {
+    infer->type = infer->in[0]->type;
+    return true;
+}
+
+DEFINE_OP(detach) {
+    .name = "detach",
+    .doc = "x itself, but no gradient flows back through it",
+    .example = "detach(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_MOVEMENT | OP_IDENTITY | OP_STOPS,
+    .infer = detach_infer,
+    .eval = copy_whole,
+    .no_grad = "stopping gradients is its meaning",
+    .move = move_detach,
+};

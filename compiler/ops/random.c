@@ -1,0 +1,71 @@
+// random.c: random numbers as a pure function of (seed, call counter, site, element): two sites differ, a rerun does not.
+//     %3 = random %seed, %counter {distribution="uniform", shape=[256, 784], site=2} : f32[256, 784]
+// The interpreter calls the very functions that the emitted C calls, so both draw the same bits. An element is numbered
+// as if every run-time axis had its bound: the numbers of the first rows do not depend on how many there are.
+#include <string.h>
+
+#include "../runtime/dlc_math.h"
+#include "loops/lower.h"
+#include "ops/rules.h"
+
+static bool is_normal(const Node *node) { return strcmp(node->attr[0].s, "normal") == 0; }
+
+static bool random_infer(Infer *infer) {
+    const char *distribution = infer->attr[0].s;
+    if (strcmp(distribution, "uniform") != 0 && strcmp(distribution, "normal") != 0)
+        return op_refuse(infer, "no distribution %s; there are uniform and normal", distribution);
+    for (int k = 0; k < 2; k++) {
+        const Type *in = &infer->in[k]->type;
+        if (in->dtype != I64 || in->rank != 0)
+            return op_refuse(infer, "%s must be i64[], got %s", k == 0 ? "the seed" : "the counter",
+                             op_shown(infer, in));
+    }
+    return op_shape_of_attr(infer, &infer->attr[1], F32);
+}
+
+static void eval_random(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    uint64_t seed = (uint64_t)in[0]->i[0], counter = (uint64_t)in[1]->i[0];
+    int64_t site = node->attr[2].i, index[MAX_RANK] = {0};
+    for (int64_t k = 0; k < out->count; k++) {
+        int64_t element = 0;
+        for (int d = 0; d < out->rank; d++) element = element * node->type.dim[d].extent + index[d];
+        out->f[k] = is_normal(node) ? dlc_normal(seed, counter, (uint32_t)site, (uint32_t)element)
+                                    : dlc_uniform(seed, counter, (uint32_t)site, (uint32_t)element);
+        for (int d = out->rank - 1; d >= 0 && ++index[d] == out->shape[d]; d--) index[d] = 0;
+    }
+}
+
+static Expr *lower_random(LowerContext *ctx, const Node *node, Index *const *out) {
+    Index *element = index_const(ctx->arena, 0);
+    for (int d = 0; d < node->type.rank; d++)
+        element = index_add(ctx->arena, index_scale(ctx->arena, element, node->type.dim[d].extent), out[d]);
+    Expr *site = expr_const(ctx->arena, I64, 0);
+    site->i = node->attr[2].i;
+    Expr *args[] = {lower_value(ctx, node->in[0], NULL), lower_value(ctx, node->in[1], NULL), site,
+                    op_index_value(ctx, I64, element)};
+    return expr_apply(ctx->arena, node, node->op, F32, args, 4);
+}
+
+static const char *text_random(const Node *node, DType result, DType operand, bool vector) {
+    (void)result, (void)operand;
+    if (vector) return NULL;
+    return is_normal(node) ? "dlc_normal($0, $1, $2, $3)" : "dlc_uniform($0, $1, $2, $3)";
+}
+
+DEFINE_OP(random) {
+    .name = "random",
+    .doc = "random numbers, uniform in [0, 1) or standard normal",
+    .example = "random(seed: i64[], counter: i64[], [2, 3], distribution=\"uniform\")",
+    .inputs = 2,
+    .attrs = {{"distribution", ATTR_STRING, "uniform or normal"},
+              {"shape", ATTR_DIMS, "of the result"},
+              {"site", ATTR_INT, "the number of this place in the program"}},
+    .traits = OP_EXPENSIVE,
+    .infer = random_infer,
+    .eval = eval_random,
+    .no_grad = "its numbers depend on the seed alone",
+    .text = text_random,
+    .lower = lower_random,
+    .flops = 60,
+};

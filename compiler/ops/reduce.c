@@ -1,0 +1,191 @@
+// reduce.c: sums, maxima and minima over axes or over windows.
+//     sum(x: f32[2, 3], axis=1)    [i | j] out[i] += x[i, j]
+// The result's axis d is iteration axis d; the input is read through an affine map, out of range as 0 (sum) or as what
+// never wins. max and min hand NaN on. Where several elements tie, ties=even splits the gradient among them evenly and
+// ties=first gives it to the first one in row-major order of the reduced axes.
+#include <math.h>
+#include <string.h>
+
+#include "ops/rules.h"
+
+static bool is_sum(const Node *node) { return strcmp(node->attr[0].s, "sum") == 0; }
+
+static bool reduce_infer(Infer *infer) {
+    const char *kind = infer->attr[0].s, *ties = infer->attr[1].s;
+    const Type *x = &infer->in[0]->type;
+    const Iter *iter = infer->attr[3].iter;
+    bool sum = strcmp(kind, "sum") == 0;
+    if (!sum && strcmp(kind, "max") != 0 && strcmp(kind, "min") != 0)
+        return op_refuse(infer, "no kind %s; there are sum, max and min", kind);
+    if (strcmp(ties, "even") != 0 && strcmp(ties, "first") != 0)
+        return op_refuse(infer, "ties cannot be %s; they go to even or first", ties);
+    if (x->dtype == BOOL)
+        return op_refuse(infer, "%s needs numbers, got %s; cast(x, f32) or cast(x, i32) converts it", kind,
+                         op_shown(infer, x));
+    if (!op_shape_of_attr(infer, &infer->attr[2], x->dtype)) return false;
+    const Type *types[] = {&infer->type, x};
+    if (!iter_check(infer, iter, types, 2)) return false;
+    Map bare = map_identity(infer->type.rank);
+    bool plain = iter->nout == bare.rank && memcmp(bare.dim, iter->map[0].dim, sizeof *bare.dim * (size_t)bare.rank) == 0;
+    for (int d = 0; plain && d < iter->nout; d++) plain = dim_equal(iter->axis[d], infer->type.dim[d]);
+    if (!plain) return op_refuse(infer, "axis d of the result must be iteration axis d");
+    // The gradient lays the windows out as a tensor.
+    if (!sum && iter->naxes > MAX_RANK)
+        return op_refuse(infer, "%s over %d axes; at most %d are possible", kind, iter->naxes, MAX_RANK);
+    return true;
+}
+
+// ---- evaluation --------------------------------------------------------------------------------------------------------
+
+typedef struct Folding {
+    const Tensor *x;
+    Tensor *out;
+    int sign; // 0: sum; 1: max; -1: min
+} Folding;
+
+static void fold_row_float(void *context, const IterRow *row) {
+    const Folding *f = context;
+    for (int64_t k = 0; k < row->count; k++) {
+        double *out = &f->out->f[row->at[0] + k * row->step[0]], x = f->x->f[row->at[1] + k * row->step[1]];
+        if (f->sign == 0)
+            *out += x;
+        else if (isnan(x) || (!isnan(*out) && f->sign * x > f->sign * *out))
+            *out = x;
+    }
+}
+
+static void fold_row_int(void *context, const IterRow *row) {
+    const Folding *f = context;
+    for (int64_t k = 0; k < row->count; k++) {
+        int64_t *out = &f->out->i[row->at[0] + k * row->step[0]], x = f->x->i[row->at[1] + k * row->step[1]];
+        if (f->sign == 0)
+            *out = int_wrap(f->out->dtype, (uint64_t)*out + (uint64_t)x);
+        else if (f->sign > 0 ? x > *out : x < *out)
+            *out = x;
+    }
+}
+
+// What never wins: the least number of a dtype for max, the greatest for min.
+static int64_t int_identity(DType dtype, int sign) {
+    if (dtype == U8) return sign > 0 ? 0 : UINT8_MAX;
+    int bits = 8 * dtype_info[dtype].bytes;
+    int64_t least = (int64_t)(UINT64_MAX << (bits - 1));
+    return sign > 0 ? least : -(least + 1);
+}
+
+static void eval_reduce(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    int sign = is_sum(node) ? 0 : strcmp(node->attr[0].s, "max") == 0 ? 1 : -1;
+    for (int64_t k = 0; sign && k < out->count; k++)
+        if (out->f)
+            out->f[k] = -sign * INFINITY;
+        else
+            out->i[k] = int_identity(node->type.dtype, sign);
+    Folding folding = {in[0], out, sign};
+    const Tensor *tensors[] = {out, in[0]};
+    iter_walk(node->attr[3].iter, sizes, tensors, out->f ? fold_row_float : fold_row_int, &folding);
+}
+
+// ---- gradients -----------------------------------------------------------------------------------------------------------
+
+static Node *build_reduce_over(Graph *g, const char *kind, Node *x, const Type *shape, const Iter *iter) {
+    Attr attrs[] = {{.s = kind}, {.s = "even"}, attr_shape(shape), {.iter = iter}};
+    return graph_op(g, op_find("reduce"), &x, 1, attrs);
+}
+
+// The iteration space as a shape: the result's axes, then the reduced ones.
+static Type space_of(const Iter *iter, DType dtype) {
+    Type type = {.dtype = dtype, .rank = iter->naxes};
+    for (int k = 0; k < iter->naxes; k++) type.dim[k] = iter->axis[k];
+    return type;
+}
+
+// A value of the result's shape at each point of a space whose dims stand for the iteration axes: dim_of[axis]. It is
+// transposed into the order of those dims, then repeated along the reduced ones.
+static Node *spread(Graph *g, Node *v, const Type *space, const int *dim_of) {
+    int perm[MAX_RANK] = {0}, axes[MAX_RANK] = {0}, n = 0;
+    bool moves = false;
+    for (int d = 0; d < space->rank; d++)
+        for (int k = 0; k < v->type.rank; k++)
+            if (dim_of[k] == d) {
+                moves |= k != n;
+                axes[n] = d;
+                perm[n++] = k;
+            }
+    Type to = type_with_dtype(*space, v->type.dtype);
+    return build_broadcast(g, moves ? build_transpose(g, v, perm) : v, &to, axes);
+}
+
+// The number of each point in row-major order of the reduced axes.
+static Node *numbering(Graph *g, const Iter *iter, const Type *space, const int *dim_of) {
+    Type type = type_with_dtype(*space, I32);
+    Node *sum = NULL;
+    double inner = 1;
+    for (int k = iter->naxes - 1; k >= iter->nout; k--) {
+        Node *term = build_iota(g, &type, dim_of[k]);
+        if (inner > 1) term = build_binary(g, "mul", term, build_full(g, &type, inner));
+        sum = sum ? build_binary(g, "add", term, sum) : term;
+        inner *= iter->axis[k].extent;
+    }
+    return sum ? sum : build_full(g, &type, 0);
+}
+
+// max and min over a space of separate points, x and y = reduce(x) there: who takes how much of dy.
+static Node *share_among_winners(Graph *g, Node *y, Node *x, Node *dy, const Iter *iter, const int *dim_of) {
+    Node *wins = build_binary(g, "eq", x, spread(g, y, &x->type, dim_of));
+    Node *zero = build_full(g, &x->type, 0);
+    if (strcmp(y->attr[1].s, "even") == 0) {
+        Node *ones = build_select(g, wins, build_full(g, &x->type, 1), zero);
+        Node *count = build_reduce_over(g, "sum", ones, &y->type, iter);
+        return build_select(g, wins, spread(g, build_binary(g, "div", dy, count), &x->type, dim_of), zero);
+    }
+    Node *number = numbering(g, iter, &x->type, dim_of);
+    if (!number) return NULL;
+    Node *none = build_full(g, &number->type, INT32_MAX);
+    Type shape = type_with_dtype(y->type, I32);
+    Node *first = build_reduce_over(g, "min", build_select(g, wins, number, none), &shape, iter);
+    Node *is_first = build_binary(g, "eq", number, spread(g, first, &x->type, dim_of));
+    return build_select(g, is_first, spread(g, dy, &x->type, dim_of), zero);
+}
+
+// dx[in map] += v[v map] over the same axes: a contraction with the number 1.
+static Node *scatter(Graph *g, const Iter *iter, Node *v, const Map *v_map, const Type *x) {
+    Map maps[3] = {iter->map[1], *v_map, {.rank = 0}};
+    Iter back = iter_reorder(iter, maps, 3);
+    return build_contract(g, v, build_constant(g, v->type.dtype, 1), x, &back);
+}
+
+static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
+    Node *x = y->in[i];
+    const Iter *iter = y->attr[3].iter;
+    int dim_of[MAX_AXES];
+    bool separate = iter_is_permutation(iter, &iter->map[1], &x->type, dim_of);
+    if (is_sum(y)) return separate ? spread(g, dy, &x->type, dim_of) : scatter(g, iter, dy, &iter->map[0], &x->type);
+    if (separate) return share_among_winners(g, y, x, dy, iter, dim_of);
+
+    // Windows overlap: lay them out first, so that each point is its own, and add up what comes back.
+    Type space = space_of(iter, x->type.dtype);
+    Iter window = *iter, inner = *iter;
+    Map every = map_identity(iter->naxes);
+    window.nout = iter->naxes;
+    window.map[0] = inner.map[1] = every;
+    for (int k = 0; k < iter->naxes; k++) dim_of[k] = k;
+    Node *points = build_reduce_over(g, y->attr[0].s, x, &space, &window);
+    Node *shares = share_among_winners(g, y, points, dy, &inner, dim_of);
+    return shares ? scatter(g, iter, shares, &every, &x->type) : NULL;
+}
+
+DEFINE_OP(reduce) {
+    .name = "reduce",
+    .doc = "sum, max or min over axes or windows",
+    .example = "sum(x: f32[2, 3], axis=1)",
+    .inputs = 1,
+    .attrs = {{"kind", ATTR_STRING, "sum, max or min"},
+              {"ties", ATTR_STRING, "the gradient of equal extremes: even or first"},
+              {"shape", ATTR_DIMS, "of the result"},
+              {"iter", ATTR_ITER, "iteration axes and maps of out and x"}},
+    .traits = OP_REDUCES,
+    .infer = reduce_infer,
+    .eval = eval_reduce,
+    .grad = grad_reduce,
+    .flops = 1,
+};
