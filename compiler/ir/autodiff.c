@@ -1,0 +1,113 @@
+// autodiff.c: gradients as nodes appended to the graph, by reverse accumulation.
+//     %2 = mul %x, %w                       %5 = mul %4, %x        d loss / d w
+//     %3 = tanh %2          gives           with %4 the gradient that arrived at %2
+//     loss = sum %3
+// Only nodes on a path from `wrt` to `loss` are differentiated, in reverse topological order, so that a node's gradient is
+// complete before it is handed on. New nodes carry the span, name and origin of the forward node and the section
+// BACKWARD. Gradients are nodes like any other: they can be differentiated again.
+#include "ops/op.h"
+
+typedef struct Autodiff {
+    Graph *g;
+    bool *needs;    // by id of forward nodes: depends on a wrt
+    Node **arrived; // by id: the gradient so far, or NULL
+} Autodiff;
+
+static void mark_needs(Autodiff *ad, int nforward, Node *const *wrt, int nwrt) {
+    for (int k = 0; k < nwrt; k++) ad->needs[wrt[k]->id] = true;
+    for (int id = 0; id < nforward; id++) {
+        const Node *node = ad->g->nodes.at[id];
+        if (node->op->traits & OP_STOPS) continue; // unless it is asked for itself
+        for (int k = 0; k < node->nin; k++) ad->needs[id] |= ad->needs[node->in[k]->id];
+    }
+}
+
+// A gradient was to go to a node that cannot take one: told at the user's place.
+static bool refuse_node(Graph *g, const Node *node, const Node *towards) {
+    const char *reason = node->op->no_grad;
+    if (!reason) reason = arena_printf(g->arena, "%s numbers have no gradient", dtype_info[node->type.dtype].name);
+    diag_error(g->module->diag, node->span, "%s has no gradient, and the loss depends on it: %s", node->op->name, reason);
+    if (towards && towards->span.source)
+        diag_note(g->module->diag, towards->span, "it is used by %s; detach(x) keeps gradients out of x",
+                  towards->op->name);
+    return false;
+}
+
+// Adds dy's part to each input of y.
+static bool propagate(Autodiff *ad, Node *y, Node *dy) {
+    Graph *g = ad->g;
+    if (!y->op->grad) return refuse_node(g, y, NULL);
+    for (int k = 0; k < y->nin; k++) {
+        Node *x = y->in[k];
+        if (!ad->needs[x->id]) continue;
+        int errors = g->module->diag->errors;
+        Node *dx = y->op->grad(g, y, dy, k);
+        if (g->module->diag->errors != errors)
+            dlc_bug("autodiff", "the gradient of %s was refused", node_text(g->arena, y));
+        if (!dx) continue;
+        if (!dtype_info[x->type.dtype].is_float) return refuse_node(g, x, y);
+        if (!type_equal(&dx->type, &x->type))
+            dlc_bug("autodiff", "%s: the gradient of input %d is %s", node_text(g->arena, y), k, node_text(g->arena, dx));
+        Node **sum = &ad->arrived[x->id];
+        *sum = *sum ? build_binary(g, "add", *sum, dx) : dx;
+    }
+    return true;
+}
+
+static bool run_backward(Autodiff *ad, Node *loss) {
+    Graph *g = ad->g;
+    ad->arrived[loss->id] = build_full(g, &loss->type, 1);
+    for (int id = loss->id; id >= 0; id--) {
+        Node *y = g->nodes.at[id];
+        bool leaf = true; // what depends on no wrt but itself has nowhere to send its gradient
+        for (int k = 0; k < y->nin; k++) leaf &= !ad->needs[y->in[k]->id];
+        if (!ad->needs[id] || leaf || !ad->arrived[id] || y->op->traits & OP_STOPS) continue;
+        g->span_now = y->span;
+        g->name_now = y->name;
+        g->origin_now = y->origin;
+        if (!propagate(ad, y, ad->arrived[id])) return false;
+    }
+    return true;
+}
+
+// Both ends must be floats, and the loss one number.
+static bool check_request(Graph *g, const Node *loss, Node *const *wrt, int nwrt) {
+    const Size *sizes = g->module->sizes;
+    if (loss->type.rank != 0 || !dtype_info[loss->type.dtype].is_float) {
+        diag_error(g->module->diag, g->span_now, "the loss must be one float, got %s; mean(x) or sum(x) makes one number",
+                   type_text(g->arena, &loss->type, sizes));
+        return false;
+    }
+    for (int k = 0; k < nwrt; k++) {
+        if (dtype_info[wrt[k]->type.dtype].is_float) continue;
+        diag_error(g->module->diag, g->span_now, "%s is %s: only floats have gradients",
+                   wrt[k]->name ? wrt[k]->name : wrt[k]->op->name, type_text(g->arena, &wrt[k]->type, sizes));
+        return false;
+    }
+    return true;
+}
+
+bool autodiff(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grads, bool *used) {
+    if (!check_request(g, loss, wrt, nwrt)) return false;
+    Arena scratch = {0};
+    int nforward = g->nodes.len;
+    Autodiff ad = {g, NEW_ARRAY(&scratch, bool, nforward), NEW_ARRAY(&scratch, Node *, nforward)};
+    Span span = g->span_now;
+    const char *name = g->name_now, *origin = g->origin_now;
+    enum Section section = g->section_now;
+
+    g->section_now = SECTION_BACKWARD;
+    mark_needs(&ad, nforward, wrt, nwrt);
+    bool ok = run_backward(&ad, loss);
+    g->span_now = span;
+    g->name_now = name;
+    g->origin_now = origin;
+    for (int k = 0; k < nwrt && ok; k++) {
+        Node *grad = ad.arrived[wrt[k]->id];
+        if (used) used[k] = grad != NULL;
+        grads[k] = grad ? grad : build_full(g, &wrt[k]->type, 0);
+    }
+    g->section_now = section;
+    arena_release(&scratch);
+    return ok;
+}
