@@ -1,0 +1,281 @@
+// graph.c: modules, storages, and graphs whose nodes are made by one constructor: graph_op checks its inputs, finds an
+// identical node first and runs the operator's shape rule, so that an untyped or a second identical node cannot exist.
+#include "ir/graph.h"
+
+#include <string.h>
+
+#include "ops/op.h"
+
+// ---- modules -----------------------------------------------------------------------------------------------------
+
+Module *module_new(Arena *arena, Diag *diag, const char *source_name) {
+    Module *m = NEW(arena, Module);
+    m->arena = arena;
+    m->diag = diag;
+    m->source_name = source_name;
+    return m;
+}
+
+Storage *module_find_storage(const Module *module, const char *name) {
+    for (int k = 0; k < module->storages.len; k++)
+        if (!strcmp(module->storages.at[k]->name, name)) return module->storages.at[k];
+    return NULL;
+}
+
+Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span) {
+    Storage *storage = NEW(module->arena, Storage);
+    *storage = (Storage){.name = arena_strdup(module->arena, name),
+                         .kind = kind,
+                         .type = type,
+                         .span = span,
+                         .user = span,
+                         .index = module->storages.len};
+    vec_push(module->arena, &module->storages, storage);
+    return storage;
+}
+
+Graph *graph_new(Module *module, const char *name, EntryKind kind) {
+    Graph *g = NEW(module->arena, Graph);
+    g->arena = module->arena;
+    g->module = module;
+    g->name = name;
+    g->kind = kind;
+    g->stage = "elaborate";
+    return g;
+}
+
+// ---- attributes ----------------------------------------------------------------------------------------------------
+
+static bool iter_equal(const Iter *a, const Iter *b) {
+    if (a->naxes != b->naxes || a->nout != b->nout || a->nmaps != b->nmaps) return false;
+    for (int k = 0; k < a->naxes; k++)
+        if (!dim_equal(a->axis[k], b->axis[k])) return false;
+    for (int m = 0; m < a->nmaps; m++) {
+        if (a->map[m].rank != b->map[m].rank) return false;
+        for (int d = 0; d < a->map[m].rank; d++) {
+            const Affine *x = &a->map[m].dim[d], *y = &b->map[m].dim[d];
+            if (x->c != y->c || memcmp(x->coef, y->coef, sizeof *x->coef * (size_t)a->naxes)) return false;
+        }
+    }
+    return true;
+}
+
+// -0 and 0, and different NaNs, are different constants.
+static bool double_equal(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+
+bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
+    switch (kind) {
+    case ATTR_INT:
+    case ATTR_DTYPE: return a->i == b->i;
+    case ATTR_FLOAT: return double_equal(a->f, b->f);
+    case ATTR_STRING: return !strcmp(a->s, b->s);
+    case ATTR_INTS:
+        return a->n == b->n && (a->n == 0 || !memcmp(a->ints, b->ints, sizeof *a->ints * (size_t)a->n));
+    case ATTR_DIMS:
+        if (a->n != b->n) return false;
+        for (int k = 0; k < a->n; k++)
+            if (!dim_equal(a->dims[k], b->dims[k])) return false;
+        return true;
+    case ATTR_ITER: return iter_equal(a->iter, b->iter);
+    }
+    return false;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+    hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+    return hash * 0xff51afd7ed558ccdu;
+}
+
+static uint64_t attr_hash(AttrKind kind, const Attr *a) {
+    uint64_t h = (uint64_t)kind, bits;
+    switch (kind) {
+    case ATTR_INT:
+    case ATTR_DTYPE: return mix(h, (uint64_t)a->i);
+    case ATTR_FLOAT: memcpy(&bits, &a->f, sizeof bits); return mix(h, bits);
+    case ATTR_STRING:
+        for (const char *s = a->s; *s; s++) h = mix(h, (uint64_t)*s);
+        return h;
+    case ATTR_INTS:
+        for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->ints[k]);
+        return h;
+    case ATTR_DIMS:
+        for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->dims[k].extent * 16 + (uint64_t)a->dims[k].size);
+        return h;
+    case ATTR_ITER:
+        for (int k = 0; k < a->iter->naxes; k++) h = mix(h, (uint64_t)a->iter->axis[k].extent);
+        return mix(h, (uint64_t)a->iter->nmaps);
+    }
+    return h;
+}
+
+static Attr attr_copy(Arena *arena, AttrKind kind, const Attr *a) {
+    Attr to = *a;
+    if (kind == ATTR_STRING) to.s = arena_strdup(arena, a->s);
+    if (kind == ATTR_INTS && a->n) to.ints = arena_grow(arena, a->ints, sizeof *a->ints * (size_t)a->n, sizeof *a->ints * (size_t)a->n);
+    if (kind == ATTR_DIMS && a->n) to.dims = arena_grow(arena, a->dims, sizeof *a->dims * (size_t)a->n, sizeof *a->dims * (size_t)a->n);
+    if (kind == ATTR_ITER) to.iter = arena_grow(arena, a->iter, sizeof *a->iter, sizeof *a->iter);
+    return to;
+}
+
+const Attr *node_attr(const Node *node, const char *name) {
+    for (int k = 0; node->op->attrs[k].name; k++)
+        if (!strcmp(node->op->attrs[k].name, name)) return &node->attr[k];
+    dlc_bug(node->op->name, "has no attribute %s", name);
+}
+
+bool node_is(const Node *node, const char *op) { return !strcmp(node->op->name, op); }
+
+// ---- the constructor -------------------------------------------------------------------------------------------------
+
+static uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs) {
+    uint64_t h = (uint64_t)(uintptr_t)op->name[0];
+    for (const char *s = op->name; *s; s++) h = mix(h, (uint64_t)*s);
+    for (int k = 0; k < nin; k++) h = mix(h, (uint64_t)in[k]->id);
+    for (int k = 0; op->attrs[k].name; k++) h = mix(h, attr_hash(op->attrs[k].kind, &attrs[k]));
+    return h;
+}
+
+static bool node_same(const Node *node, const Op *op, Node *const *in, int nin, const Attr *attrs) {
+    if (node->op != op || node->nin != nin) return false;
+    for (int k = 0; k < nin; k++)
+        if (node->in[k] != in[k]) return false;
+    for (int k = 0; op->attrs[k].name; k++)
+        if (!attr_equal(op->attrs[k].kind, &node->attr[k], &attrs[k])) return false;
+    return true;
+}
+
+static Node **table_place(Node **table, int size, uint64_t hash) {
+    int at = (int)(hash & (uint64_t)(size - 1));
+    while (table[at]) at = (at + 1) & (size - 1);
+    return &table[at];
+}
+
+static void table_grow(Graph *g) {
+    int size = g->table_size ? 2 * g->table_size : 256;
+    Node **table = NEW_ARRAY(g->arena, Node *, size);
+    for (int k = 0; k < g->nodes.len; k++) *table_place(table, size, g->nodes.at[k]->hash) = g->nodes.at[k];
+    g->table = table;
+    g->table_size = size;
+}
+
+static Node *table_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, int nin, const Attr *attrs) {
+    if (!g->table_size) return NULL;
+    for (int at = (int)(hash & (uint64_t)(g->table_size - 1)); g->table[at]; at = (at + 1) & (g->table_size - 1))
+        if (g->table[at]->hash == hash && node_same(g->table[at], op, in, nin, attrs)) return g->table[at];
+    return NULL;
+}
+
+Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *attrs) {
+    for (int k = 0; k < nin; k++)
+        if (!in[k]) return NULL;
+    for (int k = 0; k < nin; k++)
+        if (in[k]->id >= g->nodes.len || g->nodes.at[in[k]->id] != in[k])
+            dlc_bug(g->stage, "input %d of %s belongs to another graph", k, op->name);
+    if (nin != op->inputs) dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
+    uint64_t hash = node_hash(op, in, nin, attrs);
+    Node *found = table_find(g, hash, op, in, nin, attrs);
+    if (found) return found;
+
+    Infer infer = {.op = op, .in = (const Node *const *)in, .nin = nin, .attr = attrs, .g = g};
+    if (!op->infer(&infer)) return NULL;
+    int nattrs = 0;
+    while (op->attrs[nattrs].name) nattrs++;
+    Attr *copy = NEW_ARRAY(g->arena, Attr, nattrs + 1);
+    for (int k = 0; k < nattrs; k++) copy[k] = attr_copy(g->arena, op->attrs[k].kind, &attrs[k]);
+    Node *node = NEW(g->arena, Node);
+    *node = (Node){.op = op,
+                   .id = g->nodes.len,
+                   .type = infer.type,
+                   .nin = nin,
+                   .in = NEW_ARRAY(g->arena, Node *, nin + 1),
+                   .attr = copy,
+                   .span = g->span_now,
+                   .name = g->name_now,
+                   .origin = g->origin_now,
+                   .section = g->section_now,
+                   .hash = hash};
+    for (int k = 0; k < nin; k++) node->in[k] = in[k];
+    if (2 * (g->nodes.len + 1) > g->table_size) table_grow(g);
+    vec_push(g->arena, &g->nodes, node);
+    *table_place(g->table, g->table_size, hash) = node;
+    return node;
+}
+
+// ---- outputs -----------------------------------------------------------------------------------------------------------
+
+void graph_return(Graph *g, const char *name, Node *value, Span span) {
+    Output output = {.name = name, .value = value, .span = span};
+    vec_push(g->arena, &g->outputs, output);
+    // Returned values stand before bound ones.
+    for (int k = g->outputs.len - 1; k > 0 && g->outputs.at[k - 1].storage; k--) {
+        g->outputs.at[k] = g->outputs.at[k - 1];
+        g->outputs.at[k - 1] = output;
+    }
+}
+
+void graph_bind(Graph *g, Storage *storage, Node *value, Span span) {
+    for (int k = 0; k < g->outputs.len; k++)
+        if (g->outputs.at[k].storage == storage) {
+            g->outputs.at[k].value = value;
+            g->outputs.at[k].span = span;
+            return;
+        }
+    vec_push(g->arena, &g->outputs, (Output){.value = value, .storage = storage, .span = span});
+}
+
+int graph_mark_live(Graph *g) {
+    for (int k = 0; k < g->nodes.len; k++) g->nodes.at[k]->mark = 0;
+    for (int k = 0; k < g->outputs.len; k++) g->outputs.at[k].value->mark = 1;
+    for (int k = 0; k < g->arguments.len; k++) g->arguments.at[k]->mark = 1;
+    int live = 0;
+    for (int k = g->nodes.len - 1; k >= 0; k--) {
+        const Node *node = g->nodes.at[k];
+        if (!node->mark) continue;
+        live++;
+        for (int i = 0; i < node->nin; i++) node->in[i]->mark = 1;
+    }
+    return live;
+}
+
+// ---- copying -------------------------------------------------------------------------------------------------------------
+
+static void tag_as(Graph *g, const Node *node) {
+    g->span_now = node->span;
+    g->name_now = node->name;
+    g->origin_now = node->origin;
+    g->section_now = node->section;
+}
+
+Node *graph_copy_node(Graph *to, const Node *old, Node *const *in) {
+    tag_as(to, old);
+    Node *node = graph_op(to, old->op, in, old->nin, old->attr);
+    if (!node) dlc_bug(to->stage, "%s could not be rebuilt", old->op->name);
+    return node;
+}
+
+Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
+    Graph *to = graph_new(from->module, from->name, from->kind);
+    to->span = from->span;
+    to->stage = from->stage;
+    graph_mark_live(from);
+    int most = 1;
+    for (int k = 0; k < from->nodes.len; k++)
+        if (from->nodes.at[k]->nin > most) most = from->nodes.at[k]->nin;
+    Node **in = NEW_ARRAY(from->arena, Node *, most);
+    for (int k = 0; k < from->nodes.len; k++) {
+        Node *old = from->nodes.at[k];
+        old->map = NULL;
+        if (!old->mark) continue;
+        for (int i = 0; i < old->nin; i++) in[i] = old->in[i]->map;
+        tag_as(to, old);
+        Node *made = rewrite ? rewrite(to, old, in, context) : NULL;
+        old->map = made ? made : graph_copy_node(to, old, in);
+    }
+    for (int k = 0; k < from->arguments.len; k++) vec_push(to->arena, &to->arguments, from->arguments.at[k]->map);
+    for (int k = 0; k < from->outputs.len; k++) {
+        Output output = from->outputs.at[k];
+        output.value = output.value->map;
+        vec_push(to->arena, &to->outputs, output);
+    }
+    return to;
+}
