@@ -262,6 +262,10 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     for (int k = 0; k < from->nodes.len; k++)
         if (from->nodes.at[k]->nin > most) most = from->nodes.at[k]->nin;
     Node **in = NEW_ARRAY(from->arena, Node *, most);
+    for (int k = 0; k < from->arguments.len; k++) {
+        tag_as(to, from->arguments.at[k]);
+        build_argument(to, from->arguments.at[k]->attr[0].s, from->arguments.at[k]->type);
+    }
     for (int k = 0; k < from->nodes.len; k++) {
         Node *old = from->nodes.at[k];
         old->map = NULL;
@@ -271,7 +275,6 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
         Node *made = rewrite ? rewrite(to, old, in, context) : NULL;
         old->map = made ? made : graph_copy_node(to, old, in);
     }
-    for (int k = 0; k < from->arguments.len; k++) vec_push(to->arena, &to->arguments, from->arguments.at[k]->map);
     for (int k = 0; k < from->outputs.len; k++) {
         Output output = from->outputs.at[k];
         output.value = output.value->map;
