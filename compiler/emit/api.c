@@ -1,0 +1,67 @@
+// api.c: mynet_load and the like: one line each over the runtime's dlc_load.
+//
+//     struct mynet *mynet_new(void) { return dlc_new(&model, sizeof(struct mynet)); }
+#include "emit/parts.h"
+
+// $p the prefix, $P the prefix in capitals.
+static void put_template(Str *s, const char *template, const char *prefix) {
+    const char *upper = names_upper(s->arena, prefix);
+    for (const char *c = template; *c; c++) {
+        if (*c == '$')
+            str_put(s, *++c == 'P' ? upper : prefix);
+        else
+            str_putn(s, c, 1);
+    }
+}
+
+static const char prototypes[] =
+    "// A net in memory of its own, its parameters initialised as PyTorch would, from seed 1. NULL without memory.\n"
+    "struct $p *$p_new(void);\n"
+    "void $p_free(struct $p *net); // NULL is fine\n"
+    "// What went wrong in the last call that failed; \"\" if none did.\n"
+    "const char *$p_error(const struct $p *net);\n"
+    "// Draws all parameters anew; optimiser state and step counts start over.\n"
+    "void $p_init(struct $p *net, int64_t seed);\n"
+    "\n"
+    "// Parameters, buffers and optimiser state by name. Data is dense and row-major, in PyTorch's layout.\n"
+    "int $p_param_count(void);\n"
+    "const struct dlc_param *$p_param_info(int index); // NULL when out of range\n"
+    "int $p_get(struct $p *net, const char *name, void *to, size_t bytes);\n"
+    "int $p_set(struct $p *net, const char *name, const void *from, size_t bytes);\n"
+    "\n"
+    "// .safetensors. Loading is strict: everything is there with its shape, or nothing changes and $p_error lists what\n"
+    "// differs. Files without optimiser state reset it.\n"
+    "int $p_load_memory(struct $p *net, const void *data, size_t size);\n"
+    "#ifndef $P_NO_STDIO\n"
+    "int $p_load(struct $p *net, const char *path);\n"
+    "int $p_save(struct $p *net, const char *path);         // everything: training resumes to the bit\n"
+    "int $p_save_weights(struct $p *net, const char *path); // parameters and buffers: what PyTorch loads\n"
+    "#endif\n";
+
+static const char definitions[] =
+    "struct $p *$p_new(void) { return dlc_new(&model, sizeof(struct $p)); }\n"
+    "void $p_free(struct $p *net) { dlc_free(net ? &net->base : NULL); }\n"
+    "const char *$p_error(const struct $p *net) { return dlc_error(&net->base); }\n"
+    "void $p_init(struct $p *net, int64_t seed) { dlc_init(&net->base, seed); }\n"
+    "int $p_param_count(void) { return dlc_param_count(&model); }\n"
+    "const struct dlc_param *$p_param_info(int index) { return dlc_param_info(&model, index); }\n"
+    "int $p_get(struct $p *net, const char *name, void *to, size_t bytes)\n"
+    "{\n"
+    "    return dlc_get(&net->base, name, to, bytes);\n"
+    "}\n"
+    "int $p_set(struct $p *net, const char *name, const void *from, size_t bytes)\n"
+    "{\n"
+    "    return dlc_set(&net->base, name, from, bytes);\n"
+    "}\n"
+    "int $p_load_memory(struct $p *net, const void *data, size_t size)\n"
+    "{\n"
+    "    return dlc_load_memory(&net->base, data, size);\n"
+    "}\n"
+    "#ifndef $P_NO_STDIO\n"
+    "int $p_load(struct $p *net, const char *path) { return dlc_load(&net->base, path); }\n"
+    "int $p_save(struct $p *net, const char *path) { return dlc_save(&net->base, path); }\n"
+    "int $p_save_weights(struct $p *net, const char *path) { return dlc_save_weights(&net->base, path); }\n"
+    "#endif\n";
+
+void put_api_prototypes(Str *s, const char *prefix) { put_template(s, prototypes, prefix); }
+void put_api(Str *s, const char *prefix) { put_template(s, definitions, prefix); }

@@ -1,0 +1,408 @@
+// expr.c: indices and expressions of the loop IR as C expressions.
+//
+//     load h[n, o]                      h[n * 256 + o]            dlc_vload(h + (n * 256 + o)) with lanes
+//     apply relu(apply add(%a, %b))     dlc_reluf(acc + bias[o])
+//     %a used twice                     const float t1 = ...; above the statement, then t1
+//
+// An operator's text comes from its record's templates (ops/op.h); nothing here knows an operator. Offsets: an index
+// of each axis is an int in [0, extent), so a flat offset of a small tensor is an int too; larger ones are summed as
+// size_t, where wrapping in between does not matter.
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emit/parts.h"
+
+enum {
+    DEEPEST = 8,           // operators in one expression before it is cut by a name
+    INT_OFFSETS = 1 << 28, // tensors of fewer elements: partial sums of an offset stay far below 2^31
+};
+
+static Text text_primary(const char *c) { return (Text){c, true}; }
+
+static const char *in_parentheses(Printer *p, Text text) {
+    return text.primary ? text.c : arena_printf(p->arena, "(%s)", text.c);
+}
+
+// ---- names ----------------------------------------------------------------------------------------------------------------
+
+static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
+
+const char *local_name(Printer *p, const Buffer *buffer) {
+    for (int i = 0; i < p->locals.len; i++)
+        if (p->locals.at[i].buffer == buffer) return p->locals.at[i].name;
+    Names taken = {.arena = p->arena};
+    for (int i = 0; i < p->locals.len; i++) vec_push(p->arena, &taken.at, p->locals.at[i].name);
+    const char *name = names_take(&taken, buffer->name ? buffer->name : "local");
+    vec_push(p->arena, &p->locals, (Local){buffer, name});
+    return name;
+}
+
+static const char *formal_name(Printer *p, Buffer *buffer, bool write) {
+    Formals *formals = p->formals;
+    int i = 0;
+    while (i < formals->buffers.len && formals->buffers.at[i].buffer != buffer) i++;
+    if (i == formals->buffers.len) {
+        if (!p->canonical) dlc_bug("emit", "buffer %s was not met when the kernel's formals were found", buffer->name);
+        vec_push(p->arena, &formals->buffers,
+                 (Formal){.buffer = buffer, .name = arena_printf(p->arena, "#%d", i)}); // no identifier: clashes with none
+    }
+    if (write)
+        formals->buffers.at[i].written = true;
+    else
+        formals->buffers.at[i].read = true;
+    return formals->buffers.at[i].name;
+}
+
+static const char *buffer_name(Printer *p, Buffer *buffer, bool write) {
+    return is_local(buffer) ? local_name(p, buffer) : formal_name(p, buffer, write);
+}
+
+static const char *size_name(Printer *p, int size) {
+    if (p->canonical && !p->formals->size[size]) {
+        int nth = 0;
+        for (int i = 0; i < MAX_SIZES; i++) nth += p->formals->size[i];
+        p->formals->size[size] = true;
+        p->formals->size_name[size] = arena_printf(p->arena, "##%d", nth);
+    }
+    return p->formals->size_name[size];
+}
+
+// ---- indices ----------------------------------------------------------------------------------------------------------------
+
+// c and a sum of coef * factor.
+typedef struct Summand {
+    int64_t coef;
+    const char *factor;
+} Summand;
+
+typedef struct Terms {
+    int64_t c;
+    VEC(Summand) at;
+} Terms;
+
+static void terms_add(Printer *p, Terms *terms, int64_t coef, const char *factor) {
+    if (!coef) return;
+    for (int i = 0; i < terms->at.len; i++) {
+        if (strcmp(terms->at.at[i].factor, factor)) continue;
+        terms->at.at[i].coef += coef;
+        return;
+    }
+    vec_push(p->arena, &terms->at, (Summand){coef, factor});
+}
+
+// Positive terms first, then the constant, then what is subtracted: "n * 6 + i - 1".
+static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
+    Str s = str_new(p->arena);
+    int parts = 0;
+    bool product = false;
+    for (int pass = 0; pass < 3; pass++) {
+        if (pass == 1 && (terms->c > 0 || (terms->c < 0 && parts))) {
+            int64_t c = terms->c;
+            str_printf(&s, "%s%lld", !parts ? "" : c < 0 ? " - " : " + ", (long long)(c < 0 ? -c : c));
+            parts++;
+        }
+        for (int i = 0; pass != 1 && i < terms->at.len; i++) {
+            int64_t coef = terms->at.at[i].coef;
+            if (!coef || (coef > 0) != (pass == 0)) continue;
+            int64_t size = coef < 0 ? -coef : coef;
+            str_put(&s, !parts ? (coef < 0 ? "-" : "") : coef < 0 ? " - " : " + ");
+            str_printf(&s, "%s%s", as_size_t ? "(size_t)" : "", terms->at.at[i].factor);
+            if (size != 1) str_printf(&s, " * %lld", (long long)size);
+            product = product || size != 1 || as_size_t || coef < 0 || strchr(terms->at.at[i].factor, '*');
+            parts++;
+        }
+    }
+    if (!parts) {
+        str_printf(&s, "%lld", (long long)terms->c);
+        return (Text){str_text(&s), terms->c >= 0};
+    }
+    if (terms->c < 0 && !terms->at.len) product = true;
+    return (Text){str_text(&s), parts == 1 && !product};
+}
+
+// An atom as something that may be multiplied: a name or parenthesised.
+static const char *atom_text(Printer *p, const Atom *atom) {
+    switch (atom->kind) {
+    case ATOM_VAR: return atom->var->name;
+    case ATOM_SIZE: return size_name(p, atom->size);
+    case ATOM_DIV:
+    case ATOM_MOD:
+        return arena_printf(p->arena, "(%s %c %lld)", in_parentheses(p, index_text(p, atom->of)),
+                            atom->kind == ATOM_DIV ? '/' : '%', (long long)atom->by);
+    case ATOM_MIN: {
+        Text a = index_text(p, atom->of), b = index_text(p, atom->other);
+        return arena_printf(p->arena, "(%s < %s ? %s : %s)", a.c, b.c, a.c, b.c);
+    }
+    case ATOM_LOADED: return arena_printf(p->arena, "(int)%s", in_parentheses(p, expr_text(p, atom->loaded)));
+    }
+    dlc_bug("emit", "an index has an atom of unknown kind %d", (int)atom->kind);
+}
+
+static void terms_add_index(Printer *p, Terms *terms, const Index *index, int64_t scale, const char *sizes) {
+    for (int i = 0; i < index->nterms; i++)
+        terms_add(p, terms, index->term[i].coef * scale,
+                  arena_printf(p->arena, "%s%s", atom_text(p, &index->term[i].atom), sizes));
+    if (*sizes)
+        terms_add(p, terms, index->c * scale, arena_printf(p->arena, "%s", sizes + 3)); // without the leading " * "
+    else
+        terms->c += index->c * scale;
+}
+
+Text index_text(Printer *p, const Index *index) {
+    Terms terms = {0};
+    terms_add_index(p, &terms, index, 1, "");
+    return terms_text(p, &terms, false);
+}
+
+// The stride of an axis: elements, times run-time sizes (" * N"). Arguments are dense in the actual sizes; everything
+// else is laid out with run-time axes at their bounds.
+static int64_t axis_stride(Printer *p, const Buffer *buffer, int axis, const char **sizes) {
+    *sizes = "";
+    if (buffer->scope != SCOPE_ARGUMENT) return buffer->stride[axis];
+    int64_t stride = 1;
+    for (int d = buffer->rank - 1; d > axis; d--) {
+        if (buffer->dim[d].size)
+            *sizes = arena_printf(p->arena, "%s * %s", *sizes, size_name(p, buffer->dim[d].size - 1));
+        else
+            stride *= buffer->dim[d].extent;
+    }
+    return stride;
+}
+
+const char *stride_text(Printer *p, const Buffer *buffer, int axis) {
+    const char *sizes;
+    int64_t stride = axis_stride(p, buffer, axis, &sizes);
+    return *sizes ? arena_printf(p->arena, "(size_t)%lld%s", (long long)stride, sizes)
+                  : arena_printf(p->arena, "%lld", (long long)stride);
+}
+
+static Text offset_text(Printer *p, const Buffer *buffer, const Index *const *at) {
+    Terms terms = {0};
+    int64_t elements = 1;
+    for (int d = 0; d < buffer->rank; d++) {
+        const char *sizes;
+        int64_t stride = axis_stride(p, buffer, d, &sizes);
+        terms_add_index(p, &terms, at[d], stride, sizes);
+        elements *= buffer->dim[d].extent;
+    }
+    return terms_text(p, &terms, elements >= INT_OFFSETS);
+}
+
+const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write) {
+    const char *name = buffer_name(p, buffer, write);
+    Text offset = offset_text(p, buffer, at);
+    if (!strcmp(offset.c, "0")) return name;
+    return arena_printf(p->arena, "%s + %s", name, in_parentheses(p, offset));
+}
+
+// Register elements are named variables: acc[2, 3] is acc_2_3.
+static const char *register_text(Printer *p, const Buffer *buffer, const Index *const *at) {
+    Str s = str_new(p->arena);
+    str_put(&s, local_name(p, buffer));
+    for (int d = 0; d < buffer->rank; d++) {
+        if (at[d]->nterms) dlc_bug("emit", "register buffer %s has an index that is not constant", buffer->name);
+        str_printf(&s, "_%lld", (long long)at[d]->c);
+    }
+    return str_text(&s);
+}
+
+const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, bool write) {
+    if (buffer->scope == SCOPE_REGISTER) return register_text(p, buffer, at);
+    const char *name = buffer_name(p, buffer, write);
+    if (buffer->by_value) return name;
+    return arena_printf(p->arena, "%s[%s]", name, offset_text(p, buffer, at).c);
+}
+
+// ---- literals -----------------------------------------------------------------------------------------------------------------
+
+static Text float_text(Printer *p, double value, bool as_double) {
+    if (isnan(value)) return text_primary("NAN");
+    if (isinf(value)) return text_primary(value < 0 ? "(-INFINITY)" : "INFINITY");
+    // The fewest digits that read back to the same number.
+    char digits[40];
+    for (int n = 1; n <= 17; n++) {
+        snprintf(digits, sizeof digits, "%.*g", n, value);
+        if (as_double ? strtod(digits, NULL) == value : strtof(digits, NULL) == (float)value) break;
+    }
+    const char *point = strpbrk(digits, ".e") ? "" : ".0";
+    const char *suffix = as_double ? "" : "f";
+    if (!signbit(value)) return text_primary(arena_printf(p->arena, "%s%s%s", digits, point, suffix));
+    return text_primary(arena_printf(p->arena, "(%s%s%s)", digits, point, suffix));
+}
+
+static Text const_text(Printer *p, const Expr *e) {
+    if (dtype_info[e->dtype].is_float) return float_text(p, e->f, false);
+    if (e->dtype == I64) {
+        if (e->i == INT64_MIN) return text_primary("INT64_MIN");
+        return text_primary(arena_printf(p->arena, e->i < 0 ? "(INT64_C(%lld))" : "INT64_C(%lld)", (long long)e->i));
+    }
+    if (e->i == INT32_MIN) return text_primary("INT32_MIN");
+    return text_primary(arena_printf(p->arena, e->i < 0 ? "(%lld)" : "%lld", (long long)e->i));
+}
+
+// ---- expressions ----------------------------------------------------------------------------------------------------------------
+
+const char *expr_ctype(DType dtype, int lanes) {
+    if (lanes > 1) return dtype_info[dtype].is_float ? "dlc_vf" : "dlc_vi";
+    return dtype == BOOL ? "int" : dtype_info[dtype].c;
+}
+
+static const char *unsigned_ctype(DType dtype) {
+    int bytes = dtype_info[dtype].bytes;
+    return bytes == 1 ? "uint8_t" : bytes == 4 ? "uint32_t" : "uint64_t";
+}
+
+// One element in every lane. Masks have all bits set or none.
+static Text splat(Printer *p, const Expr *e, Text text) {
+    if (dtype_info[e->dtype].is_float) return text_primary(arena_printf(p->arena, "dlc_vsplat(%s)", text.c));
+    return text_primary(arena_printf(p->arena, "((dlc_vi){0} %c (int)%s)", e->dtype == BOOL ? '-' : '+',
+                                     in_parentheses(p, text)));
+}
+
+// A template with a letter calls a function; then scalars among vectors are made vectors. Operators of GNU C take them as
+// they are, which keeps `acc + s * b` one broadcast fused multiply-add; a scalar mask must be widened always.
+static bool template_calls(const char *template) {
+    for (const char *c = template; *c; c++)
+        if (isalpha((unsigned char)*c) && (c == template || c[-1] != '$')) return true;
+    return false;
+}
+
+static const char *pick_template(const Expr *e) {
+    DType operand = e->nargs ? e->arg[e->nargs - 1]->dtype : e->dtype;
+    const char *template = op_c_text(e->op, e->node, e->dtype, operand, e->lanes > 1);
+    if (!template) dlc_bug("emit", "%s has no C for %s with %d lanes", e->op->name, dtype_info[e->dtype].name, e->lanes);
+    return template;
+}
+
+// $0 $1 $2: arguments; $T: the result's C type; $U: its unsigned type; $N: its name in .dl ("i32").
+static Text fill_template(Printer *p, const Expr *e, const char *template, const Text *arg) {
+    Str s = str_new(p->arena);
+    for (const char *c = template; *c; c++) {
+        if (*c != '$') {
+            str_putn(&s, c, 1);
+            continue;
+        }
+        char what = *++c;
+        if (what == 'T') str_put(&s, dtype_info[e->dtype].c);
+        if (what == 'U') str_put(&s, unsigned_ctype(e->dtype));
+        if (what == 'N') str_put(&s, dtype_info[e->dtype].name);
+        if (!isdigit((unsigned char)what)) continue;
+        if (what - '0' >= e->nargs) dlc_bug("emit", "%s: the template wants argument %c", e->op->name, what);
+        // Whole arguments of a call need no parentheses of their own.
+        char before = c - 1 > template ? c[-2] : 0, after = c[1];
+        if (before == ' ' && c - 2 > template) before = c[-3] == ',' ? ',' : ' ';
+        bool whole = (before == '(' || before == ',') && (after == ')' || after == ',');
+        str_put(&s, whole ? arg[what - '0'].c : in_parentheses(p, arg[what - '0']));
+    }
+    size_t len = strlen(template);
+    bool call = isalpha((unsigned char)template[0]) && template[len - 1] == ')';
+    return (Text){str_text(&s), call};
+}
+
+static Text apply_text(Printer *p, Expr *e, bool as_double) {
+    const char *template = pick_template(e);
+    bool calls = template_calls(template);
+    bool inside = as_double && !calls; // a function takes floats: only its result is widened
+    Text arg[10];
+    if (e->nargs > 10) dlc_bug("emit", "%s has %d arguments", e->op->name, e->nargs);
+    for (int i = 0; i < e->nargs; i++) {
+        Expr *a = e->arg[i];
+        arg[i] = inside && dtype_info[a->dtype].is_float ? expr_text_double(p, a) : expr_text(p, a);
+        if (e->lanes > 1 && a->lanes == 1 && (calls || a->dtype == BOOL)) arg[i] = splat(p, a, arg[i]);
+    }
+    Text text = fill_template(p, e, template, arg);
+    if (as_double && !inside) return (Text){arena_printf(p->arena, "(double)%s", in_parentheses(p, text)), false};
+    return text;
+}
+
+static Text load_text(Printer *p, Expr *e, bool as_double) {
+    Buffer *buffer = e->buffer;
+    if (e->lanes > 1 && buffer->lanes <= 1)
+        return text_primary(arena_printf(p->arena, "%s(%s)", dtype_info[e->dtype].is_float ? "dlc_vload" : "dlc_vload_i32",
+                                         address_text(p, buffer, e->at, false)));
+    const char *element = element_text(p, buffer, e->at, false);
+    if (as_double == buffer->accumulate_double) return text_primary(element);
+    return (Text){arena_printf(p->arena, "(%s)%s", as_double ? "double" : "float", element), false};
+}
+
+static Text index_value_text(Printer *p, const Expr *e) {
+    Text text = index_text(p, e->index);
+    bool is_float = dtype_info[e->dtype].is_float;
+    if (e->lanes > 1)
+        return text_primary(arena_printf(p->arena, is_float ? "dlc_vcast_f(dlc_vindex(%s))" : "dlc_vindex(%s)", text.c));
+    if (e->dtype == I32) return text;
+    return (Text){arena_printf(p->arena, "(%s)%s", dtype_info[e->dtype].c, in_parentheses(p, text)), false};
+}
+
+static Text any_text(Printer *p, Expr *e, bool as_double) {
+    if (e->uses < 0) { // named above the statement
+        Text name = {arena_printf(p->arena, as_double ? "(double)t%d" : "t%d", -e->uses), !as_double};
+        return name;
+    }
+    switch (e->kind) {
+    case EXPR_CONST: return as_double ? float_text(p, e->f, true) : const_text(p, e);
+    case EXPR_INDEX_VALUE: return index_value_text(p, e);
+    case EXPR_LOAD: return load_text(p, e, as_double);
+    case EXPR_APPLY: return apply_text(p, e, as_double);
+    case EXPR_REDUCE_LANES: {
+        const char *kind = e->reduce_kind;
+        const char *function = !strcmp(kind, "sum") ? "dlc_vsum" : !strcmp(kind, "max") ? "dlc_vhmax" : "dlc_vhmin";
+        return text_primary(arena_printf(p->arena, "%s(%s)", function, expr_text(p, e->arg[0]).c));
+    }
+    }
+    dlc_bug("emit", "an expression of unknown kind %d", (int)e->kind);
+}
+
+Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }
+Text expr_text_double(Printer *p, Expr *e) { return any_text(p, e, dtype_info[e->dtype].is_float); }
+
+// ---- names for what is used twice -------------------------------------------------------------------------------------------------
+
+// A template that mentions an argument twice, "$0 > $1 ? $0 : $1", uses it twice.
+static int mentions(const char *template, int arg) {
+    int count = 0;
+    for (const char *c = template; (c = strchr(c, '$')); c++) count += c[1] == '0' + arg;
+    return count;
+}
+
+static void count_uses(Expr *e) {
+    if (e->uses++) return; // below it was counted already
+    const char *template = e->kind == EXPR_APPLY ? pick_template(e) : NULL;
+    for (int i = 0; i < e->nargs; i++) {
+        count_uses(e->arg[i]);
+        if (template && mentions(template, i) > 1) count_uses(e->arg[i]);
+    }
+}
+
+static bool is_leaf(const Expr *e) {
+    if (e->kind == EXPR_LOAD) return e->buffer->scope == SCOPE_REGISTER || e->buffer->by_value;
+    return e->kind == EXPR_CONST;
+}
+
+// Prints declarations below and for `e`; returns how many operators deep its text will be.
+static int declare(Printer *p, Expr *e, bool top) {
+    if (e->uses < 0 || is_leaf(e)) return 0;
+    int depth = 0;
+    for (int i = 0; i < e->nargs; i++) {
+        int below = declare(p, e->arg[i], false);
+        if (below > depth) depth = below;
+    }
+    if (top || (e->uses == 1 && depth < DEEPEST)) return depth + 1;
+    Text text = expr_text(p, e);
+    e->uses = -++p->temps;
+    print_line(p, "const %s t%d = %s;", expr_ctype(e->dtype, e->lanes), p->temps, text.c);
+    return 0;
+}
+
+void expr_prepare(Printer *p, Expr *e) {
+    count_uses(e);
+    declare(p, e, true);
+}
+
+void expr_release(Expr *e) {
+    if (!e->uses) return;
+    e->uses = 0;
+    for (int i = 0; i < e->nargs; i++) expr_release(e->arg[i]);
+}

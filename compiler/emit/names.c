@@ -1,0 +1,145 @@
+// names.c: from what users call things to C identifiers, comments and string literals.
+//
+//     "blocks.0.attn.q"  ->  blocks_0_attn_q        "class"  ->  class_        a second "h"  ->  h_
+//
+// Users' names never reach the C unchecked: a name may be a keyword of C or of C++ (the header is both), and a comment
+// may end in a backslash, which would swallow the next line.
+#include <ctype.h>
+#include <string.h>
+
+#include "emit/parts.h"
+
+// Keywords, and macros that the headers we include (or gnu11 itself) define as plain words.
+static const char reserved[] =
+    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const constexpr "
+    "const_cast continue co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit "
+    "export extern false float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr "
+    "operator or or_eq private protected public register reinterpret_cast requires restrict return short signed sizeof "
+    "static static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename "
+    "typeof union unsigned using virtual void volatile wchar_t while xor xor_eq "
+    "i386 linux unix errno stdin stdout stderr main EOF NULL NAN INFINITY HUGE_VAL M_PI M_E ";
+
+bool names_reserved(const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = reserved; (at = strstr(at, name)); at++)
+        if (at > reserved && at[-1] == ' ' && at[len] == ' ') return true;
+    return false;
+}
+
+const char *names_identifier(Arena *arena, const char *text) {
+    if (!*text) return "x";
+    char *name = arena_printf(arena, "%s%s", isdigit((unsigned char)*text) ? "x" : "", text);
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
+    // A leading underscore is the implementation's; dlc_ and k_ are ours.
+    if (*name == '_' || !strncmp(name, "dlc_", 4) || !strncmp(name, "DLC_", 4)) name = arena_printf(arena, "x%s", name);
+    return names_reserved(name) ? arena_printf(arena, "%s_", name) : name;
+}
+
+const char *names_take(Names *names, const char *wanted) {
+    const char *name = names_identifier(names->arena, wanted);
+    for (int i = 0; i < names->at.len; i++) {
+        if (strcmp(names->at.at[i], name)) continue;
+        name = arena_printf(names->arena, "%s_", name);
+        i = -1; // from the start: the longer name may be taken as well
+    }
+    vec_push(names->arena, &names->at, name);
+    return name;
+}
+
+const char *names_upper(Arena *arena, const char *name) {
+    char *upper = arena_strdup(arena, name);
+    for (char *c = upper; *c; c++) *c = (char)toupper((unsigned char)*c);
+    return upper;
+}
+
+const char *emit_prefix(Arena *arena, const char *text) {
+    // "dlc" itself would make mynet_new into dlc_new, the runtime's.
+    if (!strcmp(text, "dlc") || names_reserved(text)) return arena_printf(arena, "%s_net", text);
+    char *name = arena_printf(arena, "%s%s", *text && isalpha((unsigned char)*text) ? "" : "m_", text);
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
+    return name;
+}
+
+const char *emit_refuse_entry_name(const char *name) {
+    static const char *const taken[] = {"new",  "free", "load",  "load_memory", "load_some",   "save",       "save_weights",
+                                        "init", "seed", "reset", "error",       "param_count", "param_info", "get",
+                                        "set",  "share", "place", "memory"};
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (!strcmp(name, taken[i])) return "the generated C has a function of that name already";
+    return NULL;
+}
+
+// ---- reading C ----------------------------------------------------------------------------------------------------------
+
+// Returns the offset behind a comment or literal that starts at `at`, or `at` when none does.
+static size_t skip_comment_or_literal(const char *text, size_t at) {
+    if (text[at] == '/' && text[at + 1] == '/') return at + strcspn(text + at, "\n");
+    if (text[at] == '/' && text[at + 1] == '*') {
+        const char *end = strstr(text + at + 2, "*/");
+        return end ? (size_t)(end - text) + 2 : at + strlen(text + at);
+    }
+    if (text[at] != '"' && text[at] != '\'') return at;
+    size_t end = at + 1;
+    while (text[end] && text[end] != text[at]) end += text[end] == '\\' && text[end + 1] ? 2 : 1;
+    return text[end] ? end + 1 : end;
+}
+
+bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *len) {
+    size_t i = *at;
+    while (text[i]) {
+        size_t skipped = skip_comment_or_literal(text, i);
+        if (skipped != i) {
+            i = skipped;
+            continue;
+        }
+        size_t end = i;
+        while (isalnum((unsigned char)text[end]) || text[end] == '_') end++;
+        if (end == i) {
+            i++;
+            continue;
+        }
+        *start = i, *len = end - i, *at = end;
+        if (!isdigit((unsigned char)text[i])) return true;
+        i = end; // a number with its suffix: 1e5f
+    }
+    *at = i;
+    return false;
+}
+
+bool text_uses_identifier(const char *text, const char *name) {
+    size_t at = 0, start, len, want = strlen(name);
+    while (text_next_identifier(text, &at, &start, &len))
+        if (len == want && !memcmp(text + start, name, want)) return true;
+    return false;
+}
+
+// ---- comments and strings -------------------------------------------------------------------------------------------------
+
+void put_comment_text(Str *s, const char *text) {
+    for (const char *c = text; *c; c++) {
+        unsigned char u = (unsigned char)*c;
+        bool splice = *c == '\\' && (!c[1] || c[1] == '\n');
+        bool trigraph = c[0] == '?' && c[1] == '?';
+        if (u < ' ' || u > 126 || splice)
+            str_put(s, "?");
+        else
+            str_putn(s, c, 1);
+        if (trigraph) str_put(s, " ");
+    }
+}
+
+void put_string(Str *s, const char *text) {
+    str_put(s, "\"");
+    for (const char *c = text; *c; c++) {
+        unsigned char u = (unsigned char)*c;
+        if (*c == '"' || *c == '\\')
+            str_printf(s, "\\%c", *c);
+        else if (u < ' ' || u > 126 || *c == '?') // octal: a hexadecimal escape would take in what follows
+            str_printf(s, "\\%03o", u);
+        else
+            str_putn(s, c, 1);
+    }
+    str_put(s, "\"");
+}

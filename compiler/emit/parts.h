@@ -1,0 +1,166 @@
+// parts.h: what the files of the emitter share; nothing outside compiler/emit includes it.
+#ifndef DLC_EMIT_PARTS_H
+#define DLC_EMIT_PARTS_H
+
+#include "emit/emit.h"
+
+// ---- names.c: C identifiers ----------------------------------------------------------------------------------------
+
+// A scope's names; what was taken is never given again.
+typedef struct Names {
+    Arena *arena;
+    VEC(const char *) at;
+} Names;
+
+// `text` with everything that may not stand in an identifier replaced by '_'; never a keyword of C or C++.
+const char *names_identifier(Arena *arena, const char *text);
+// The identifier for `wanted`, with '_' appended until it is new.
+const char *names_take(Names *names, const char *wanted);
+bool names_reserved(const char *name);
+const char *names_upper(Arena *arena, const char *name);
+// Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.
+bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *len);
+bool text_uses_identifier(const char *text, const char *name);
+// Appends `text` so that it may stand in a // comment: no control characters, no line splices, no trigraphs.
+void put_comment_text(Str *s, const char *text);
+// Appends a C string literal with quotes.
+void put_string(Str *s, const char *text);
+
+// ---- kernel.c, expr.c: one kernel as a function -----------------------------------------------------------------------
+
+// What a kernel gets from its caller: found while its body is printed, in order of first use.
+typedef struct Formal {
+    Buffer *buffer;
+    bool written, read;
+    bool shares;      // bytes with another formal: no restrict
+    const char *name; // in the text being printed
+} Formal;
+
+typedef struct Formals {
+    VEC(Formal) buffers;
+    bool size[MAX_SIZES]; // which run-time sizes
+    const char *size_name[MAX_SIZES];
+} Formals;
+
+typedef struct Local {
+    const Buffer *buffer;
+    const char *name;
+} Local;
+
+typedef struct Printer {
+    Arena *arena;
+    const Module *module;
+    const Target *target;
+    Str *s;
+    int indent;
+    bool canonical;   // formals have names by position, no comments: the text is the kernel's identity
+    Formals *formals;
+    VEC(Local) locals;
+    int temps;
+} Printer;
+
+// Expressions are printed to texts of their own, so that whoever puts them somewhere knows about parentheses.
+typedef struct Text {
+    const char *c;
+    bool primary; // binds tighter than any operator: a name, a literal, a call, an element
+} Text;
+
+Text index_text(Printer *p, const Index *index);
+Text expr_text(Printer *p, Expr *e);
+// The same in double, for what is added to an accumulator that is held as double.
+Text expr_text_double(Printer *p, Expr *e);
+// &buffer[at], "fc1_weight + (n * 784 + i)"; and buffer[at] itself, also for registers.
+const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
+const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
+// Elements from one index of an axis to the next, as C.
+const char *stride_text(Printer *p, const Buffer *buffer, int axis);
+const char *local_name(Printer *p, const Buffer *buffer);
+const char *expr_ctype(DType dtype, int lanes);
+// Counts uses below `e`, prints a declaration for everything that is used twice or lies too deep; expr_text then uses
+// the names. expr_release makes the expression ready to be printed again.
+void expr_prepare(Printer *p, Expr *e);
+void expr_release(Expr *e);
+void print_line(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// One function of the C file.
+typedef struct KernelText {
+    const char *key;  // canonical text: equal keys are one function
+    const char *name;
+    const Kernel *kernel; // of the first call
+    Formals formals;      // of the first call
+    bool shared;          // calls differ in the names of their buffers: printed with neutral names
+    int calls;
+} KernelText;
+
+typedef struct CallText {
+    KernelText *text; // NULL: nothing to do
+    Formals formals;  // this call's buffers, in the order of the function's formals
+} CallText;
+
+// The functions of all programs, and for each call of each program which one it calls.
+typedef struct KernelTable {
+    VEC(KernelText *) functions;
+    CallText **calls; // [program][call]
+} KernelTable;
+
+void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options);
+void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput *in, const EmitOptions *options);
+
+// ---- layout.c: what the header, the source and the report must agree on ------------------------------------------------
+
+enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
+
+// Where storages live, in module->storages order, and how large each region is.
+typedef struct Layout {
+    int *region;
+    int64_t *offset;
+    int64_t bytes[REGIONS];
+    int64_t align;
+    int64_t stack; // locals of the hungriest kernel
+} Layout;
+Layout layout_make(Arena *arena, const EmitInput *in);
+const char *region_name(int region); // "PARAM"
+
+// One parameter of an entry's C function.
+typedef struct Parameter {
+    const char *name; // in C
+    const char *dl;   // in the .dl
+    const Type *type;
+    bool output, by_value;
+    int position;     // among inputs, or among returned outputs
+} Parameter;
+
+typedef struct Signature {
+    const char *function; // "mynet_step"
+    bool size[MAX_SIZES]; // the run-time sizes that it takes
+    bool sized;           // any: returns a status
+    const char *size_name[MAX_SIZES];
+    VEC(Parameter) parameters; // inputs, then outputs
+    Names names;               // taken in its scope
+} Signature;
+Signature signature_make(Arena *arena, const Program *program, const KernelTable *table, int number,
+                         const EmitOptions *options);
+// "int mynet_step(struct mynet *net, int32_t N, const float *image)", wrapped.
+void signature_print(Str *s, Arena *arena, const Signature *signature, const EmitOptions *options);
+// "N", "MYNET_N": what stands for a run-time size.
+const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options);
+// Hash of what the model means: names, types, operators; not of places or of the machine.
+uint64_t module_hash(const Module *module);
+// Puts "open(items)" with lines broken before column 120, aligned behind the parenthesis.
+void put_wrapped(Str *s, const char *open, const char *const *items, int count, const char *close);
+
+// api.c: what every model has, over the runtime.
+void put_api_prototypes(Str *s, const char *prefix);
+void put_api(Str *s, const char *prefix);
+
+// ---- standalone.c: the runtime's text ------------------------------------------------------------------------------------
+
+// Appends the parts of dlc_math.h and dlc_vec.h that `body` needs.
+void put_helpers(Str *s, const char *body, const Target *target);
+// Appends the runtime itself, as static functions.
+void put_runtime(Str *s);
+
+// report.c and source.c: "mlp.dl:9:12" of what a call computes, or "".
+const char *call_place(Arena *arena, const Call *call);
+
+#endif

@@ -1,0 +1,172 @@
+// report.c: --report: what each kernel computes, costs and holds, per entry, with totals and the arena's peak.
+//
+//     step: 64 at most, x86-64-v4, -O2, 8 threads
+//       place      layer        output        parameters       FLOPs    bytes  buffer      kernel
+//       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (contraction 6x4)
+// Numbers are at the bounds of the run-time sizes. A parameter counts where the entry reads it first.
+#include <string.h>
+
+#include "emit/parts.h"
+
+enum { COLUMNS = 8 };
+
+typedef struct Row {
+    const char *cell[COLUMNS];
+} Row;
+typedef VEC(Row) Rows;
+
+// 1234567 -> "1,234,567"
+static const char *grouped(Arena *arena, int64_t n) {
+    char digits[32];
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    Str s = str_new(arena);
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-') str_put(&s, ",");
+        str_putn(&s, &digits[i], 1);
+    }
+    return str_text(&s);
+}
+
+static void put_rows(Str *s, const Rows *rows) {
+    static const bool right[COLUMNS] = {[3] = true, [4] = true, [5] = true};
+    int width[COLUMNS] = {0};
+    for (int i = 0; i < rows->len; i++)
+        for (int c = 0; c < COLUMNS; c++)
+            if ((int)strlen(rows->at[i].cell[c]) > width[c]) width[c] = (int)strlen(rows->at[i].cell[c]);
+    for (int i = 0; i < rows->len; i++) {
+        Str line = str_new(s->arena);
+        for (int c = 0; c < COLUMNS; c++) str_printf(&line, "  %*s", right[c] ? width[c] : -width[c], rows->at[i].cell[c]);
+        while (line.len && line.at[line.len - 1] == ' ') line.at[--line.len] = 0;
+        str_printf(s, "%s\n", str_text(&line));
+    }
+}
+
+static int64_t buffer_bytes(const Buffer *buffer) {
+    int64_t bytes = dtype_info[buffer->dtype].bytes;
+    for (int d = 0; d < buffer->rank; d++) bytes *= buffer->dim[d].extent;
+    return bytes;
+}
+
+static const char *buffer_place(Arena *arena, const Buffer *buffer) {
+    switch (buffer->scope) {
+    case SCOPE_ARGUMENT: return "argument";
+    case SCOPE_STORAGE: return "in place";
+    case SCOPE_ARENA: return arena_printf(arena, "arena+%lld", (long long)buffer->offset);
+    default: return "local";
+    }
+}
+
+// What the .dl calls the thing: the layer and the name of what the call computes.
+static const char *call_layer(Arena *arena, const Call *call) {
+    const Group *group = call->group;
+    if (!group) return "copy";
+    const Node *node = group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
+    const char *name = node && group->outputs.len && group->outputs.at[0]->name ? group->outputs.at[0]->name : NULL;
+    if (!name && node) name = node->name;
+    const char *origin = node ? node->origin : NULL;
+    if (name && origin) return arena_printf(arena, "%s %s", origin, name);
+    return name ? name : origin ? origin : node ? node->op->name : "";
+}
+
+typedef struct Totals {
+    int64_t parameters, bytes;
+    double flops;
+} Totals;
+
+// The written buffer that stands in the table: the first of the call.
+static const Buffer *written_buffer(const CallText *call) {
+    for (int i = 0; i < call->formals.buffers.len; i++)
+        if (call->formals.buffers.at[i].written) return call->formals.buffers.at[i].buffer;
+    return NULL;
+}
+
+static int64_t count_parameters(const CallText *call, bool *counted) {
+    int64_t parameters = 0;
+    for (int i = 0; i < call->formals.buffers.len; i++) {
+        const Buffer *buffer = call->formals.buffers.at[i].buffer;
+        if (buffer->scope != SCOPE_STORAGE || buffer->storage->kind != STORAGE_PARAM) continue;
+        if (counted[buffer->storage->index]) continue;
+        counted[buffer->storage->index] = true;
+        parameters += type_count(&buffer->storage->type);
+    }
+    return parameters;
+}
+
+static int64_t written_bytes(const CallText *call) {
+    int64_t bytes = 0;
+    for (int i = 0; i < call->formals.buffers.len; i++)
+        if (call->formals.buffers.at[i].written) bytes += buffer_bytes(call->formals.buffers.at[i].buffer);
+    return bytes;
+}
+
+static Row call_row(Arena *arena, const Program *program, int c, const CallText *text, bool *counted, Totals *totals) {
+    const Call *call = &program->calls.at[c];
+    const Buffer *out = written_buffer(text);
+    Type type = {.dtype = out ? out->dtype : F32, .rank = out ? out->rank : 0};
+    if (out) memcpy(type.dim, out->dim, sizeof type.dim);
+    int64_t parameters = count_parameters(text, counted), bytes = written_bytes(text);
+    totals->parameters += parameters;
+    totals->bytes += bytes;
+    totals->flops += call->kernel->flops;
+    const char *recipe = call->kernel->recipe ? call->kernel->recipe : "naive";
+    return (Row){{call_place(arena, call), call_layer(arena, call),
+                  out ? type_text(arena, &type, program->graph->module->sizes) : "",
+                  parameters ? grouped(arena, parameters) : "", grouped(arena, (int64_t)call->kernel->flops),
+                  grouped(arena, bytes), out ? buffer_place(arena, out) : "",
+                  arena_printf(arena, "%s (%s)", text->text->name, recipe)}};
+}
+
+static void put_entry(Str *s, const Program *program, const CallText *calls, const EmitOptions *options) {
+    Arena *arena = s->arena;
+    const Module *module = program->graph->module;
+    bool *counted = NEW_ARRAY(arena, bool, module->storages.len + 1);
+    Totals totals = {0};
+    Rows rows = {0};
+    vec_push(arena, &rows,
+             (Row){{"place", "layer", "output", "parameters", "FLOPs", "bytes", "buffer", "kernel (recipe)"}});
+    for (int c = 0; c < program->calls.len; c++)
+        if (calls[c].text) vec_push(arena, &rows, call_row(arena, program, c, &calls[c], counted, &totals));
+    vec_push(arena, &rows,
+             (Row){{"total", "", "", grouped(arena, totals.parameters), grouped(arena, (int64_t)totals.flops),
+                    grouped(arena, totals.bytes), "", ""}});
+    static const char *const kinds[] = {"model", "train", "init"};
+    str_printf(s, "%s %s: %s, -O%d, %d thread%s\n", kinds[program->graph->kind], program->graph->name, options->target->name,
+               options->level, options->threads, options->threads == 1 ? "" : "s");
+    put_rows(s, &rows);
+    double ratio = program->arena_bound ? (double)program->arena_bytes / (double)program->arena_bound : 1;
+    str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", grouped(arena, program->arena_bytes),
+               grouped(arena, program->arena_bound), ratio);
+}
+
+static int64_t count_kind(const Module *module, StorageKind kind, int64_t *bytes) {
+    int64_t elements = 0;
+    *bytes = 0;
+    for (int i = 0; i < module->storages.len; i++) {
+        const Storage *storage = module->storages.at[i];
+        if (storage->kind != kind) continue;
+        elements += type_count(&storage->type);
+        *bytes += type_count(&storage->type) * dtype_info[storage->type.dtype].bytes;
+    }
+    return elements;
+}
+
+static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
+    static const char *const kinds[] = {"parameters", "buffers", "optimiser", "state"};
+    Layout layout = layout_make(s->arena, in);
+    str_printf(s, "memory of one net\n");
+    for (int kind = 0; kind < 4; kind++) {
+        int64_t bytes, elements = count_kind(in->module, (StorageKind)kind, &bytes);
+        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], grouped(s->arena, bytes), grouped(s->arena, elements));
+    }
+    str_printf(s, "  %-11s %14s bytes\n", "arena", grouped(s->arena, layout.bytes[REGION_ARENA]));
+    int calls = 0;
+    for (int i = 0; i < table->functions.len; i++) calls += table->functions.at[i]->calls;
+    str_printf(s, "kernels: %d for %d calls\n", table->functions.len, calls);
+}
+
+void emit_report(Str *s, const EmitInput *in, const EmitOptions *options) {
+    KernelTable table;
+    kernel_table_build(&table, s->arena, in, options);
+    for (int i = 0; i < in->nprograms; i++) put_entry(s, in->programs[i], table.calls[i], options);
+    put_memory(s, in, &table);
+}

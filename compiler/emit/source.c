@@ -1,0 +1,281 @@
+// source.c: model.c as a whole: helpers, kernels, one function per entry, the table of parameters, the API.
+//
+//     int mynet_forward(struct mynet *net, int32_t N, const float *image, float *logits)
+//     {
+//         if (N < 1 || N > MYNET_N) return MYNET_ERANGE;
+//         unsigned char *param = net->base.region[DLC_REGION_PARAM];
+//         float *fc1_weight = (float *)(param + 0); // f32[256, 784] fc1.weight
+//         ...
+//         k_linear_relu(h, image, fc1_weight, fc1_bias, N);
+//         return MYNET_OK;
+//     }
+// Everything but the entries and the API is static; there is no mutable global.
+#include <string.h>
+
+#include "driver.h"
+#include "emit/parts.h"
+
+const char *call_place(Arena *arena, const Call *call) {
+    const Group *group = call->group;
+    const Node *node = !group ? NULL : group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
+    return node ? span_text(arena, node->span) : "";
+}
+
+// ---- one entry ----------------------------------------------------------------------------------------------------------
+
+typedef struct Binding {
+    const Buffer *buffer;
+    const char *name;
+} Binding;
+
+typedef struct Entry {
+    Arena *arena;
+    const EmitInput *in;
+    const EmitOptions *options;
+    const Program *program;
+    const CallText *calls;
+    Signature signature;
+    const Layout *layout;
+    const char *region[REGIONS]; // names of the base pointers, NULL when not used
+    VEC(Binding) bindings;       // pointers into regions, in order of first use
+    bool *used;                  // of signature.parameters
+} Entry;
+
+static int buffer_region(const Entry *e, const Buffer *buffer) {
+    return buffer->scope == SCOPE_STORAGE ? e->layout->region[buffer->storage->index] : REGION_ARENA;
+}
+
+static const Parameter *find_parameter(const Entry *e, const Buffer *buffer) {
+    for (int i = 0; i < e->signature.parameters.len; i++) {
+        const Parameter *parameter = &e->signature.parameters.at[i];
+        int position = parameter->output ? buffer->output : buffer->argument;
+        if (position != parameter->position) continue;
+        if (parameter->output == (buffer->output >= 0)) return parameter;
+    }
+    dlc_bug("emit", "buffer %s is no argument of %s", buffer->name, e->signature.function);
+}
+
+static const char *bound_name(const Entry *e, const Buffer *buffer) {
+    if (buffer->scope == SCOPE_ARGUMENT) return find_parameter(e, buffer)->name;
+    for (int i = 0; i < e->bindings.len; i++)
+        if (e->bindings.at[i].buffer == buffer) return e->bindings.at[i].name;
+    dlc_bug("emit", "buffer %s of %s is not bound", buffer->name, e->signature.function);
+}
+
+static bool is_bound(const Entry *e, const Buffer *buffer) {
+    for (int i = 0; i < e->bindings.len; i++)
+        if (e->bindings.at[i].buffer == buffer) return true;
+    return false;
+}
+
+static void bind(Entry *e, const Buffer *buffer) {
+    if (buffer->scope == SCOPE_ARGUMENT) {
+        e->used[find_parameter(e, buffer) - e->signature.parameters.at] = true;
+        return;
+    }
+    if (is_bound(e, buffer)) return;
+    static const char *const names[REGIONS] = {"param", "optim", "state", "arena"};
+    int region = buffer_region(e, buffer);
+    if (!e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
+    const char *name = names_take(&e->signature.names, buffer->name ? buffer->name : "buffer");
+    vec_push(e->arena, &e->bindings, (Binding){buffer, name});
+}
+
+static void bind_all(Entry *e) {
+    e->used = NEW_ARRAY(e->arena, bool, e->signature.parameters.len + 1);
+    for (int c = 0; c < e->program->calls.len; c++) {
+        const CallText *call = &e->calls[c];
+        for (int i = 0; i < call->formals.buffers.len; i++) bind(e, call->formals.buffers.at[i].buffer);
+        const Buffer *skip = e->program->calls.at[c].skip_if_null;
+        if (skip && call->text) bind(e, skip);
+    }
+}
+
+static void put_size_checks(Str *s, const Entry *e) {
+    const char *upper = names_upper(e->arena, e->options->prefix);
+    for (int k = 0; k < e->in->module->nsizes; k++) {
+        if (!e->signature.size[k]) continue;
+        const char *name = e->signature.size_name[k];
+        str_printf(s, "    if (%s < 1 || %s > %s) return %s_ERANGE;\n", name, name,
+                   size_macro(e->arena, e->in->module, k, e->options), upper);
+    }
+}
+
+static void put_bindings(Str *s, const Entry *e, const char *regions) {
+    bool any = false;
+    for (int r = 0; r < REGIONS; r++) {
+        if (!e->region[r]) continue;
+        str_printf(s, "    unsigned char *%s = %s[DLC_REGION_%s];\n", e->region[r], regions, region_name(r));
+        any = true;
+    }
+    if (!any && !strcmp(regions, "net->base.region")) str_put(s, "    (void)net;\n");
+    if (!any && strcmp(regions, "net->base.region")) str_put(s, "    (void)region;\n");
+    for (int i = 0; i < e->signature.parameters.len; i++)
+        if (!e->used[i]) str_printf(s, "    (void)%s;\n", e->signature.parameters.at[i].name);
+    for (int i = 0; i < e->bindings.len; i++) {
+        const Buffer *buffer = e->bindings.at[i].buffer;
+        Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
+        memcpy(type.dim, buffer->dim, sizeof type.dim);
+        const char *c = dtype_info[buffer->dtype].c;
+        int64_t offset = buffer->storage ? e->layout->offset[buffer->storage->index] : buffer->offset;
+        str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c, e->region[buffer_region(e, buffer)],
+                   (long long)offset);
+        put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
+        if (buffer->storage) {
+            str_put(s, " ");
+            put_comment_text(s, buffer->storage->name);
+        }
+        str_put(s, "\n");
+    }
+}
+
+// The returned output without which a call has nothing to do, or NULL.
+static const Buffer *call_guard(const Entry *e, int c) {
+    if (e->program->calls.at[c].skip_if_null) return e->program->calls.at[c].skip_if_null;
+    const Formals *formals = &e->calls[c].formals;
+    const Buffer *output = NULL;
+    int written = 0;
+    for (int i = 0; i < formals->buffers.len; i++) {
+        const Formal *formal = &formals->buffers.at[i];
+        if (!formal->written) continue;
+        written++;
+        if (formal->buffer->scope == SCOPE_ARGUMENT) output = formal->buffer;
+    }
+    if (output && written > 1)
+        dlc_bug("emit", "%s: %s writes the returned value %s, which may be NULL, and something else", e->signature.function,
+                e->calls[c].text->name, output->name);
+    return output;
+}
+
+static void put_call(Str *s, const Entry *e, int c) {
+    const CallText *call = &e->calls[c];
+    if (!call->text) return;
+    VEC(const char *) items = {0};
+    for (int i = 0; i < call->formals.buffers.len; i++)
+        vec_push(e->arena, &items, bound_name(e, call->formals.buffers.at[i].buffer));
+    for (int k = 0; k < MAX_SIZES; k++)
+        if (call->formals.size[k]) vec_push(e->arena, &items, e->signature.size_name[k]);
+    const Buffer *guard = call_guard(e, c);
+    const char *open = arena_printf(e->arena, "%s(", call->text->name);
+    str_put(s, "    ");
+    if (guard) str_printf(s, "if (%s) ", bound_name(e, guard));
+    put_wrapped(s, open, items.at, items.len, ");");
+    const char *place = call->text->calls > 1 ? call_place(e->arena, &e->program->calls.at[c]) : "";
+    if (*place) {
+        str_put(s, " // ");
+        put_comment_text(s, place);
+    }
+    str_put(s, "\n");
+}
+
+static void put_calls(Str *s, const Entry *e) {
+    static const char *const names[] = {"forward", "loss", "backward", "update"};
+    int section = -1;
+    for (int c = 0; c < e->program->calls.len; c++) {
+        int now = (int)e->program->calls.at[c].section;
+        if (e->program->graph->kind == ENTRY_TRAIN && now != section && e->calls[c].text)
+            str_printf(s, "\n    // ---- %s ----\n", names[section = now]);
+        put_call(s, e, c);
+    }
+}
+
+static void put_entry(Str *s, Entry *e) {
+    bool init = e->program->graph->kind == ENTRY_INIT;
+    bind_all(e);
+    if (init) {
+        const char *seed = e->signature.parameters.len ? e->signature.parameters.at[0].name : "seed";
+        str_put(s, "// Draws the parameters; their memory is zero before.\n");
+        str_printf(s, "static void draw(unsigned char *const region[DLC_REGIONS], int64_t %s)\n{\n", seed);
+    } else {
+        signature_print(s, e->arena, &e->signature, e->options);
+        str_put(s, "\n{\n");
+        put_size_checks(s, e);
+    }
+    put_bindings(s, e, init ? "region" : "net->base.region");
+    if (init && !e->signature.parameters.len) str_put(s, "    (void)seed;\n");
+    put_calls(s, e);
+    if (!init && e->signature.sized) str_printf(s, "    return %s_OK;\n", names_upper(e->arena, e->options->prefix));
+    str_put(s, "}\n\n");
+}
+
+// ---- the table of parameters --------------------------------------------------------------------------------------------
+
+static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
+    static const char *const kinds[] = {"param", "buffer", "optim", "state"};
+    const Type *type = &storage->type;
+    str_put(s, "    {{");
+    put_string(s, storage->name);
+    str_printf(s, ", \"%s\", \"%s\", %d, {", dtype_info[type->dtype].name, kinds[storage->kind], type->rank);
+    for (int d = 0; d < type->rank; d++) str_printf(s, "%s%d", d ? ", " : "", type->dim[d].extent);
+    str_printf(s, "%s}, %lld}, DLC_REGION_%s, %lld},\n", type->rank ? "" : "0",
+               (long long)(type_count(type) * dtype_info[type->dtype].bytes), region_name(layout->region[storage->index]),
+               (long long)layout->offset[storage->index]);
+}
+
+static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool draws) {
+    const Module *module = in->module;
+    const char *upper = names_upper(s->arena, options->prefix);
+    if (module->storages.len) {
+        str_put(s, "// Parameters, buffers and the optimiser's state: what they are and where they live.\n");
+        str_put(s, "static const struct dlc_slot slots[] = {\n");
+        for (int i = 0; i < module->storages.len; i++) put_slot(s, module->storages.at[i], layout);
+        str_put(s, "};\n\n");
+    }
+    str_put(s, "static const struct dlc_model model = {\n    ");
+    put_string(s, options->prefix);
+    str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "slots" : "NULL", module->storages.len);
+    for (int r = 0; r < REGIONS; r++) str_printf(s, "%s%s_%s_BYTES", r ? ", " : "", upper, region_name(r));
+    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "draw" : "NULL");
+}
+
+// ---- the file ---------------------------------------------------------------------------------------------------------------
+
+static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options, const char *body) {
+    const char *upper = names_upper(s->arena, options->prefix);
+    str_put(s, "// ");
+    put_comment_text(s, arena_printf(s->arena, "Made by dlc %s from %s for %s, -O%d; %s says how to use and to compile it.",
+                                     DLC_VERSION, in->module->source_name, options->target->name, options->level,
+                                     options->header));
+    str_put(s, "\n");
+    // fsync needs it under -std=c11, before the first #include.
+    if (options->standalone) str_put(s, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
+    str_printf(s, "#include \"%s\"\n\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n",
+               options->header);
+    str_printf(s, "#ifdef %s_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n", upper);
+    if (options->standalone)
+        put_runtime(s);
+    else
+        str_put(s, "#include \"dlc.h\"\n");
+    str_put(s, "\n");
+    if (text_uses_identifier(body, "DLC_NOINLINE"))
+        str_put(s, "// Kernels stay functions: inlining would lose what restrict says.\n"
+                   "#define DLC_NOINLINE __attribute__((noinline))\n\n");
+    if (text_uses_identifier(body, "DLC_PARALLEL_FOR"))
+        str_put(s, "#ifdef _OPENMP\n#define DLC_PARALLEL_FOR _Pragma(\"omp parallel for schedule(static)\")\n"
+                   "#else\n#define DLC_PARALLEL_FOR\n#endif\n\n");
+    put_helpers(s, body, options->target);
+    str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n\n", options->prefix);
+}
+
+void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
+    Arena *arena = s->arena;
+    KernelTable table;
+    kernel_table_build(&table, arena, in, options);
+    Layout layout = layout_make(arena, in);
+    Str body = str_new(arena);
+    bool draws = false;
+    for (int i = 0; i < table.functions.len; i++) {
+        kernel_print(&body, arena, table.functions.at[i], in, options);
+        str_put(&body, "\n");
+    }
+    for (int i = 0; i < in->nprograms; i++) {
+        Entry entry = {.arena = arena, .in = in, .options = options, .program = in->programs[i], .calls = table.calls[i],
+                       .layout = &layout, .signature = signature_make(arena, in->programs[i], &table, i, options)};
+        draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
+        put_entry(&body, &entry);
+    }
+    put_model(&body, in, options, &layout, draws);
+    put_api(&body, options->prefix);
+    put_preamble(s, in, options, str_text(&body));
+    str_putn(s, str_text(&body), body.len);
+}

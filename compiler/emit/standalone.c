@@ -1,0 +1,100 @@
+// standalone.c: text of the runtime inside the emitted C: helpers of which a kernel calls one, and, for --standalone,
+// the runtime itself.
+//
+// dlc_math.h and dlc_vec.h are cut into blocks by lines `//@block`. A block is included when the emitted text uses
+// something that it defines, or another included block does; nothing unused is pasted, so nothing warns. Who defines
+// a name? C declares before use, so it is the first block in which the name (dlc_ or DLC_ in front) occurs. What stands
+// before the first `//@block` and after a last `//@end` (include guards) is left out.
+#include <string.h>
+
+#include "emit/parts.h"
+
+typedef struct Block {
+    const char *text;
+    bool wanted;
+} Block;
+typedef VEC(Block) Blocks;
+
+static const char *runtime_text(Arena *arena, const char *name) {
+    for (int i = 0; runtime_files[i].name; i++)
+        if (!strcmp(runtime_files[i].name, name))
+            return arena_strndup(arena, (const char *)runtime_files[i].text, (size_t)runtime_files[i].len);
+    dlc_bug("emit", "the runtime's %s was not built in", name);
+}
+
+static void add_blocks(Blocks *blocks, Arena *arena, const char *text) {
+    const char *at = strstr(text, "\n//@block");
+    while (at) {
+        const char *start = at + 1 + strcspn(at + 1, "\n");
+        const char *next = strstr(start, "\n//@block"), *end = strstr(start, "\n//@end");
+        size_t len = next ? (size_t)(next - start) : end ? (size_t)(end - start) : strlen(start);
+        vec_push(arena, blocks, (Block){.text = arena_strndup(arena, start, len)});
+        at = next;
+    }
+}
+
+static bool is_helper_name(const char *name, size_t len) {
+    return len > 4 && (!memcmp(name, "dlc_", 4) || !memcmp(name, "DLC_", 4));
+}
+
+static bool block_has(const Block *block, const char *name, size_t len) {
+    size_t at = 0, start, found;
+    while (text_next_identifier(block->text, &at, &start, &found))
+        if (found == len && !memcmp(block->text + start, name, len)) return true;
+    return false;
+}
+
+// Marks the blocks that define what `text` uses, and what those use in turn.
+static void want(Blocks *blocks, const char *text) {
+    size_t at = 0, start, len;
+    while (text_next_identifier(text, &at, &start, &len)) {
+        if (!is_helper_name(text + start, len)) continue;
+        int i = 0;
+        while (i < blocks->len && !block_has(&blocks->at[i], text + start, len)) i++;
+        if (i == blocks->len || blocks->at[i].wanted) continue;
+        blocks->at[i].wanted = true;
+        want(blocks, blocks->at[i].text); // as deep as there are blocks
+    }
+}
+
+void put_helpers(Str *s, const char *body, const Target *target) {
+    Blocks blocks = {0};
+    add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_math.h"));
+    int scalar = blocks.len;
+    if (target->extensions) add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_vec.h"));
+    want(&blocks, body);
+    bool lanes = false;
+    for (int i = 0; i < blocks.len; i++) {
+        if (!blocks.at[i].wanted) continue;
+        if (i >= scalar && !lanes) str_printf(s, "#define DLC_LANES %d\n", target_lanes(target));
+        lanes = lanes || i >= scalar;
+        const char *text = blocks.at[i].text + strspn(blocks.at[i].text, "\n");
+        str_put(s, text);
+        str_put(s, *text && text[strlen(text) - 1] == '\n' ? "\n" : "\n\n");
+    }
+}
+
+// Lines that stand elsewhere already: our own headers, and what must come before the first #include.
+static bool leave_out(const char *line) {
+    return !strncmp(line, "#include \"dlc", 13) || !strncmp(line, "#define _POSIX_C_SOURCE", 23);
+}
+
+static void put_file(Str *s, const char *name) {
+    const char *text = runtime_text(s->arena, name);
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        if (!leave_out(text)) {
+            str_putn(s, text, len);
+            str_put(s, "\n");
+        }
+        text += len + (text[len] == '\n');
+    }
+}
+
+void put_runtime(Str *s) {
+    str_put(s, "\n// ---- the runtime ----\n\n#define DLC_API static\n");
+    put_file(s, "dlc.h");
+    str_put(s, "\n");
+    put_file(s, "dlc.c");
+    str_put(s, "\n// ---- the model ----\n");
+}
