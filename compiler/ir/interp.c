@@ -1,0 +1,80 @@
+// interp.c: the meaning of a graph, node by node: floats in double, rounded to the node's dtype after each (unless
+// exact, for gradient checks), integers in int64. Constant folding, --verify and the tests rest on it.
+#include <math.h>
+#include <string.h>
+
+#include "ir/graph.h"
+#include "ops/op.h"
+
+int64_t dim_actual(Dim dim, const int64_t *sizes) { return dim.size && sizes ? sizes[dim.size - 1] : dim.extent; }
+
+Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes) {
+    Tensor t = {.dtype = type->dtype, .rank = type->rank, .count = 1};
+    for (int d = 0; d < type->rank; d++) t.count *= t.shape[d] = dim_actual(type->dim[d], sizes);
+    if (dtype_info[type->dtype].is_float)
+        t.f = NEW_ARRAY(arena, double, t.count + 1);
+    else
+        t.i = NEW_ARRAY(arena, int64_t, t.count + 1);
+    return t;
+}
+
+// Rounds to `bits` bits of significand (the hidden one included) and exponents from `lowest` on, ties to even; what
+// exceeds `largest` after rounding is infinite.
+static double round_to_bits(double value, int bits, int lowest, double largest) {
+    if (value == 0 || !isfinite(value)) return value;
+    int exponent;
+    frexp(value, &exponent);
+    int unit = exponent - bits > lowest ? exponent - bits : lowest; // the last kept bit is 2^unit
+    double rounded = ldexp(nearbyint(ldexp(value, -unit)), unit);
+    return fabs(rounded) > largest ? copysign(INFINITY, value) : rounded;
+}
+
+double round_to_dtype(DType dtype, double value) {
+    if (dtype == F32) return (float)value;
+    if (dtype == F16) return round_to_bits(value, 11, -24, 65504);
+    if (dtype == BF16) return round_to_bits(value, 8, -133, 3.3895313892515355e38);
+    return value;
+}
+
+void node_evaluate(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes, bool exact) {
+    node->op->eval(node, in, out, sizes);
+    if (!out->f || exact) return;
+    for (int64_t k = 0; k < out->count; k++) out->f[k] = round_to_dtype(out->dtype, out->f[k]);
+}
+
+void graph_interpret(Graph *g, Interpretation *run) {
+    Arena scratch = {0};
+    Tensor *value = NEW_ARRAY(&scratch, Tensor, g->nodes.len + 1);
+    const Tensor **in = NEW_ARRAY(&scratch, const Tensor *, 8);
+    for (int k = 0; k < g->arguments.len; k++) value[g->arguments.at[k]->id] = run->arguments[k];
+    for (int k = 0; k < g->nodes.len; k++) {
+        const Node *node = g->nodes.at[k];
+        if (node_is(node, "argument")) continue;
+        if (node_is(node, "storage")) {
+            value[k] = run->storages[module_find_storage(g->module, node->attr[0].s)->index];
+            continue;
+        }
+        for (int i = 0; i < node->nin; i++) in[i] = &value[node->in[i]->id];
+        value[k] = tensor_new(&scratch, &node->type, run->sizes);
+        node_evaluate(node, in, &value[k], run->sizes, run->exact);
+    }
+    // Results outlive the scratch; bound outputs are copied last, since others may still read the old value.
+    int returned = 0;
+    Tensor *bound = NEW_ARRAY(&scratch, Tensor, g->outputs.len + 1);
+    for (int k = 0; k < g->outputs.len; k++) {
+        const Output *output = &g->outputs.at[k];
+        const Tensor *from = &value[output->value->id];
+        Tensor to = tensor_new(run->arena, &output->value->type, run->sizes);
+        if (to.f)
+            memcpy(to.f, from->f, sizeof *to.f * (size_t)to.count);
+        else
+            memcpy(to.i, from->i, sizeof *to.i * (size_t)to.count);
+        if (output->storage)
+            bound[k] = to;
+        else
+            run->returned[returned++] = to;
+    }
+    for (int k = 0; k < g->outputs.len; k++)
+        if (g->outputs.at[k].storage) run->storages[g->outputs.at[k].storage->index] = bound[k];
+    arena_release(&scratch);
+}

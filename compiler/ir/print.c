@@ -1,0 +1,188 @@
+// print.c: the text form of modules and graphs; read.c reads it back. Exact: floats print so that they read back to
+// the same bits, and everything but places survives (they are comments).
+#include <string.h>
+
+#include "ir/graph.h"
+#include "ops/op.h"
+
+static const char *const storage_kinds[] = {"param", "buffer", "optim", "state"};
+static const char *const entry_kinds[] = {"model", "train", "init"};
+static const char *const sections[] = {"forward", "loss", "backward", "update"};
+
+static void put_quoted(Str *s, const char *text) {
+    str_put(s, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') str_put(s, "\\");
+        str_putn(s, text, 1);
+    }
+    str_put(s, "\"");
+}
+
+// ---- maps ------------------------------------------------------------------------------------------------------------
+
+// c + coef * axis ...: "2*y+p-1"
+static void affine_print(Str *s, const Affine *affine, const Iter *iter) {
+    bool first = true;
+    for (int a = 0; a < iter->naxes; a++) {
+        int32_t coef = affine->coef[a];
+        if (!coef) continue;
+        if (coef < 0) str_put(s, "-");
+        else if (!first) str_put(s, "+");
+        int64_t size = coef < 0 ? -(int64_t)coef : coef;
+        if (size != 1) str_printf(s, "%lld*", (long long)size);
+        str_printf(s, "%c", iter->name[a]);
+        first = false;
+    }
+    if (first || affine->c) str_printf(s, affine->c >= 0 && !first ? "+%d" : "%d", affine->c);
+}
+
+static void map_print(Str *s, const char *name, const Map *map, const Iter *iter) {
+    str_printf(s, "%s[", name);
+    for (int d = 0; d < map->rank; d++) {
+        if (d) str_put(s, ", ");
+        affine_print(s, &map->dim[d], iter);
+    }
+    str_put(s, "]");
+}
+
+// "[n:N, o:256 | i:784] out[n, o] += a[n, i] * b[o, i]"
+void iter_print(Str *s, const Iter *iter, const Size *sizes) {
+    str_put(s, "[");
+    for (int a = 0; a < iter->naxes; a++) {
+        if (a == iter->nout) str_put(s, a ? " | " : "| ");
+        else if (a) str_put(s, ", ");
+        str_printf(s, "%c:", iter->name[a]);
+        dim_print(s, iter->axis[a], sizes);
+    }
+    str_put(s, "] ");
+    map_print(s, "out", &iter->map[0], iter);
+    str_put(s, " += ");
+    map_print(s, "a", &iter->map[1], iter);
+    if (iter->nmaps < 3) return;
+    str_put(s, " * ");
+    map_print(s, "b", &iter->map[2], iter);
+}
+
+// ---- nodes -----------------------------------------------------------------------------------------------------------
+
+static void attr_print(Str *s, AttrKind kind, const Attr *a, const Size *sizes) {
+    switch (kind) {
+    case ATTR_INT: str_printf(s, "%lld", (long long)a->i); return;
+    case ATTR_FLOAT: str_put_double(s, a->f); return;
+    case ATTR_DTYPE: str_put(s, dtype_info[a->i].name); return;
+    case ATTR_STRING: put_quoted(s, a->s); return;
+    case ATTR_INTS:
+        str_put(s, "[");
+        for (int k = 0; k < a->n; k++) str_printf(s, k ? ", %lld" : "%lld", (long long)a->ints[k]);
+        str_put(s, "]");
+        return;
+    case ATTR_DIMS:
+        str_put(s, "[");
+        for (int k = 0; k < a->n; k++) {
+            if (k) str_put(s, ", ");
+            dim_print(s, a->dims[k], sizes);
+        }
+        str_put(s, "]");
+        return;
+    case ATTR_ITER: iter_print(s, a->iter, sizes); return;
+    }
+}
+
+static void node_print(Str *s, const Node *node, const Size *sizes) {
+    str_printf(s, "%%%d = %s", node->id, node->op->name);
+    for (int k = 0; k < node->nin; k++) str_printf(s, k ? ", %%%d" : " %%%d", node->in[k]->id);
+    for (int k = 0; node->op->attrs[k].name; k++) {
+        str_printf(s, k ? ", %s=" : " {%s=", node->op->attrs[k].name);
+        attr_print(s, node->op->attrs[k].kind, &node->attr[k], sizes);
+    }
+    if (node->op->attrs[0].name) str_put(s, "}");
+    str_put(s, " : ");
+    type_print(s, &node->type, sizes);
+}
+
+char *node_text(Arena *arena, const Node *node) {
+    Str s = str_new(arena);
+    node_print(&s, node, NULL);
+    return arena_strdup(arena, str_text(&s));
+}
+
+// What later stages tell of a node: @{section name="h" origin="linear"}; forward without names prints nothing.
+static void tags_print(Str *s, const Node *node) {
+    if (node->section == SECTION_FORWARD && !node->name && !node->origin) return;
+    str_printf(s, " @{%s", sections[node->section]);
+    if (node->name) {
+        str_put(s, " name=");
+        put_quoted(s, node->name);
+    }
+    if (node->origin) {
+        str_put(s, " origin=");
+        put_quoted(s, node->origin);
+    }
+    str_put(s, "}");
+}
+
+// ---- groups: comments --------------------------------------------------------------------------------------------------
+
+static void groups_print(Str *s, const Graph *g) {
+    static const char *const kinds[] = {"contraction", "rows", "naive"};
+    for (int k = 0; k < g->groups.len; k++) {
+        const Group *group = &g->groups.at[k];
+        str_printf(s, "  # k%d %s", group->id, kinds[group->kind]);
+        if (group->root) str_printf(s, " of %%%d", group->root->id);
+        if (group->kind == GROUP_ROWS) {
+            str_put(s, " over ");
+            type_print(s, &group->domain, g->module->sizes);
+        }
+        for (int r = 0; r < group->reduces.len; r++) str_printf(s, r ? " %%%d" : " reduces %%%d", group->reduces.at[r]->id);
+        for (int o = 0; o < group->outputs.len; o++) str_printf(s, o ? " %%%d" : " stores %%%d", group->outputs.at[o]->id);
+        str_put(s, "\n");
+    }
+}
+
+// ---- graphs and modules ----------------------------------------------------------------------------------------------
+
+static void header_print(Str *s, const Graph *g) {
+    const Size *sizes = g->module->sizes;
+    str_printf(s, "%s %s(", entry_kinds[g->kind], g->name);
+    for (int k = 0; k < g->arguments.len; k++) {
+        str_printf(s, k ? ", %s: " : "%s: ", g->arguments.at[k]->attr[0].s);
+        type_print(s, &g->arguments.at[k]->type, sizes);
+    }
+    str_put(s, ") {\n");
+}
+
+void graph_print(Str *s, const Graph *g) {
+    Arena scratch = {0};
+    header_print(s, g);
+    for (int k = 0; k < g->nodes.len; k++) {
+        const Node *node = g->nodes.at[k];
+        str_put(s, "  ");
+        node_print(s, node, g->module->sizes);
+        tags_print(s, node);
+        const char *place = span_text(&scratch, node->span);
+        if (*place) str_printf(s, "  # %s", place);
+        str_put(s, "\n");
+    }
+    for (int k = 0; k < g->outputs.len; k++) {
+        const Output *output = &g->outputs.at[k];
+        str_put(s, output->storage ? "  store " : "  return ");
+        put_quoted(s, output->storage ? output->storage->name : output->name);
+        str_printf(s, " = %%%d\n", output->value->id);
+    }
+    groups_print(s, g);
+    str_put(s, "}\n");
+    arena_release(&scratch);
+}
+
+void module_print(Str *s, const Module *m) {
+    for (int k = 0; k < m->nsizes; k++) str_printf(s, "size %s <= %d\n", m->sizes[k].name, m->sizes[k].bound);
+    for (int k = 0; k < m->storages.len; k++) {
+        const Storage *storage = m->storages.at[k];
+        str_printf(s, "%s ", storage_kinds[storage->kind]);
+        put_quoted(s, storage->name);
+        str_put(s, ": ");
+        type_print(s, &storage->type, m->sizes);
+        str_put(s, "\n");
+    }
+    for (int k = 0; k < m->entries.len; k++) graph_print(s, m->entries.at[k]);
+}
