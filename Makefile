@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 CC ?= gcc
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Wpedantic -Werror
-DLC_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -Icompiler -I$(BUILD)/gen
+DLC_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -Icompiler -Igrammar -I$(BUILD)/gen
 COMPILER_SRC = $(filter-out compiler/main.c,$(wildcard compiler/*.c compiler/*/*.c)) $(wildcard grammar/*.c)
 GENERATED = $(BUILD)/gen/ops_table.c $(BUILD)/gen/prelude.c $(BUILD)/gen/runtime_text.c $(BUILD)/gen/scanner.c $(BUILD)/gen/parser.c
 OBJ = $(COMPILER_SRC:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
@@ -126,8 +126,8 @@ bench: all
 
 lint:
 	clang-format --dry-run --Werror $(shell git ls-files '*.c' '*.h')
-	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Icompiler -Iruntime compiler runtime grammar
-	clang-tidy --quiet $(shell git ls-files 'compiler/*.c' 'runtime/*.c') -- -std=gnu11 -Icompiler -Iruntime -I$(BUILD)/gen
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Icompiler -Igrammar -Iruntime compiler runtime grammar
+	clang-tidy --quiet $(shell git ls-files 'compiler/*.c' 'runtime/*.c') -- -std=gnu11 -Icompiler -Igrammar -Iruntime -I$(BUILD)/gen
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

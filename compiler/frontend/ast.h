@@ -13,7 +13,7 @@ typedef VEC(AstStmt *) AstStmts;
 typedef enum AstExprKind {
     AST_INT,    // .i
     AST_FLOAT,  // .f
-    AST_STRING, // .s: escapes resolved; "{...}" interpolations kept as parts
+    AST_STRING, // .parts, escapes resolved; .s too when it holds no {...}
     AST_BOOL,   // .i
     AST_NONE,
     AST_NAME,   // .s
@@ -98,10 +98,10 @@ typedef enum AstStmtKind {
 
 struct AstStmt {
     AstStmtKind kind;
-    Span span;
+    Span span;           // FOR, IF, EVAL, CHECKPOINT: without the blocks
     Span keyword;
-    VEC(AstParam) names; // ASSIGN: targets (name, span); PARAM...: one; FOR_EACH: one
-    AstExprs exprs;      // ASSIGN: one value; RETURN: values; FOR_EACH: the list; WHEN: condition; REQUIRE: two; MINIMIZE: loss
+    AstParams names;     // ASSIGN: targets (name, span); PARAM...: one; FOR: one
+    AstExprs exprs;      // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE: two; MINIMIZE: loss
     AstType *type;       // PARAM...
     AstExpr *path;       // PARAM...: the string for the path component, or NULL
     AstExpr *init;       // PARAM...: or NULL

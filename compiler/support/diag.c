@@ -19,8 +19,7 @@ enum {
 
 // ---- Places
 
-void span_locate(Span span, int *line, int *column)
-{
+void span_locate(Span span, int *line, int *column) {
     *line = *column = 1;
     if (!span.source) return;
     for (int i = 0; i < span.start && i < span.source->len; i++) {
@@ -30,16 +29,14 @@ void span_locate(Span span, int *line, int *column)
     }
 }
 
-char *span_text(Arena *arena, Span span)
-{
+char *span_text(Arena *arena, Span span) {
     if (!span.source) return arena_strdup(arena, "");
     int line, column;
     span_locate(span, &line, &column);
     return arena_printf(arena, "%s:%d:%d", span.source->name, line, column);
 }
 
-Span span_join(Span first, Span last)
-{
+Span span_join(Span first, Span last) {
     if (!first.source) return last;
     if (first.source != last.source) return first;
     return (Span){first.source, first.start < last.start ? first.start : last.start,
@@ -56,8 +53,7 @@ typedef struct Glyph {
 
 // Columns of a code point in a terminal: combining marks take none, East Asian wide characters and emoji two.
 // After Unicode's EastAsianWidth, its large blocks only.
-static int code_columns(unsigned code)
-{
+static int code_columns(unsigned code) {
     if ((code >= 0x300 && code <= 0x36f) || (code >= 0x200b && code <= 0x200d) || code == 0xfe0f) return 0;
     bool wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
                 (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
@@ -68,8 +64,7 @@ static int code_columns(unsigned code)
 }
 
 // Reads the character at text[0 .. len), len > 0, that starts at `column`. A byte that is not UTF-8 is one glyph.
-static Glyph glyph_read(const char *text, int len, int column)
-{
+static Glyph glyph_read(const char *text, int len, int column) {
     const unsigned char *s = (const unsigned char *)text;
     if (s[0] == '\t') return (Glyph){1, TAB - column % TAB, false};
     if (s[0] < 0x80) return (Glyph){1, 1, s[0] >= 0x20 && s[0] != 0x7f};
@@ -89,8 +84,7 @@ static Glyph glyph_read(const char *text, int len, int column)
     return (Glyph){bytes, code_columns(code), true};
 }
 
-static void put_glyph(FILE *out, const char *text, Glyph g)
-{
+static void put_glyph(FILE *out, const char *text, Glyph g) {
     if (g.shown)
         fwrite(text, 1, (size_t)g.bytes, out);
     else if (*text == '\t')
@@ -100,8 +94,7 @@ static void put_glyph(FILE *out, const char *text, Glyph g)
 }
 
 // Columns from line[from] to line[to].
-static int columns_between(const char *line, int from, int to)
-{
+static int columns_between(const char *line, int from, int to) {
     int column = 0;
     while (from < to) {
         Glyph g = glyph_read(line + from, to - from, column);
@@ -112,8 +105,7 @@ static int columns_between(const char *line, int from, int to)
 }
 
 // Where to start showing the line so that `start` is seen: 0, or CONTEXT bytes before it at the start of a character.
-static int excerpt_from(const char *line, int len, int start)
-{
+static int excerpt_from(const char *line, int len, int start) {
     // Beyond so many bytes the column need not be counted: a line of 10 MB is cut anyway.
     bool fits = len <= 4 * EXCERPT && columns_between(line, 0, len) <= EXCERPT;
     if (fits || start <= CONTEXT) return 0;
@@ -123,8 +115,7 @@ static int excerpt_from(const char *line, int len, int start)
 }
 
 // The line's text after the gutter, then carets under [start, end), both offsets into the line.
-static void print_excerpt(FILE *out, int number, const char *line, int len, int start, int end)
-{
+static void print_excerpt(FILE *out, int number, const char *line, int len, int start, int end) {
     int from = excerpt_from(line, len, start);
     const char *before = from ? "..." : "";
     fprintf(out, "%5d | %s", number, before);
@@ -143,8 +134,7 @@ static void print_excerpt(FILE *out, int number, const char *line, int len, int 
     fputc('\n', out);
 }
 
-static void print_place(FILE *out, Span span)
-{
+static void print_place(FILE *out, Span span) {
     const Source *source = span.source;
     int number, column;
     span_locate(span, &number, &column);
@@ -161,8 +151,7 @@ static void print_place(FILE *out, Span span)
 // ---- Messages
 
 // Prints a message with what a terminal could not show replaced.
-static void print_message(FILE *out, const char *fmt, va_list args)
-{
+static void print_message(FILE *out, const char *fmt, va_list args) {
     char text[MESSAGE_MAX];
     int len = vsnprintf(text, sizeof text, fmt, args);
     bool cut = len >= (int)sizeof text;
@@ -175,8 +164,7 @@ static void print_message(FILE *out, const char *fmt, va_list args)
     if (cut) fputs("...", out);
 }
 
-void diag_error(Diag *diag, Span span, const char *fmt, ...)
-{
+void diag_error(Diag *diag, Span span, const char *fmt, ...) {
     const char *place = span.source ? span.source->text + span.start : NULL;
     diag->muted = true;
     if (place && place == diag->at) return;
@@ -201,8 +189,7 @@ void diag_error(Diag *diag, Span span, const char *fmt, ...)
     if (span.source) print_place(diag->out, span);
 }
 
-void diag_note(Diag *diag, Span span, const char *fmt, ...)
-{
+void diag_note(Diag *diag, Span span, const char *fmt, ...) {
     if (diag->muted) return;
     fputs("   note: ", diag->out);
     va_list args;
@@ -215,8 +202,7 @@ void diag_note(Diag *diag, Span span, const char *fmt, ...)
     fputc('\n', diag->out);
 }
 
-void dlc_bug(const char *where, const char *fmt, ...)
-{
+void dlc_bug(const char *where, const char *fmt, ...) {
     fflush(stdout);
     fprintf(stderr, "dlc: internal error in %s: ", where);
     va_list args;
@@ -236,8 +222,7 @@ static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 // Edits (insert, delete, replace, swap neighbours) from a to b: Damerau's distance in its restricted form, over
 // letters without case. Row i holds the distances of a[0..i) to every start of b.
-static int edit_distance(const char *a, int na, const char *b, int nb)
-{
+static int edit_distance(const char *a, int na, const char *b, int nb) {
     int rows[3][NEAREST_MAX + 1];
     for (int j = 0; j <= nb; j++) rows[0][j] = j;
     for (int i = 1; i <= na; i++) {
@@ -253,8 +238,7 @@ static int edit_distance(const char *a, int na, const char *b, int nb)
     return rows[na % 3][nb];
 }
 
-const char *diag_nearest(const char *name, const char *const *candidates, int count)
-{
+const char *diag_nearest(const char *name, const char *const *candidates, int count) {
     size_t len = strlen(name);
     if (len > NEAREST_MAX) return NULL;
     // About a third of the letters may differ: `relo` finds `relu`, `x` does not find `y`.

@@ -1,0 +1,365 @@
+// dlc.y: the language as a grammar. A push parser, fed by the line-break filter: LINE ends a statement.
+// Actions call constructors (frontend/build.h) and nothing else. The words in quotes are what messages call a token.
+
+%define api.pure full
+%define api.push-pull push
+%define api.prefix {dlc_}
+%define api.token.prefix {TOK_}
+%define api.location.type {Span}
+%define parse.error custom
+%define parse.lac full
+%locations
+%expect 0
+%param {Parser *p}
+
+%code requires {
+#include "frontend/build.h"
+}
+
+%union {
+    const char *text;
+    long long i;
+    double f;
+    AstExpr *expr;
+    AstExprs *exprs;
+    AstParts *parts;
+    AstArgs *args;
+    AstType *type;
+    AstParams *params;
+    AstResults *results;
+    AstStmt *stmt;
+    AstStmts *stmts;
+}
+
+%code {
+#include <string.h>
+
+// Places are byte offsets: from the first token to the last one, or nothing just after the token before.
+#define YYLLOC_DEFAULT(Current, Rhs, N)                                                                      \
+    do {                                                                                                     \
+        if (N)                                                                                               \
+            (Current) = span_join(YYRHSLOC(Rhs, 1), YYRHSLOC(Rhs, N));                                       \
+        else                                                                                                 \
+            (Current) = (Span){YYRHSLOC(Rhs, 0).source, YYRHSLOC(Rhs, 0).end, YYRHSLOC(Rhs, 0).end};         \
+    } while (0)
+
+// Only called when the parser's stack is full.
+static void dlc_error(const Span *span, Parser *p, const char *message) {
+    (void)message;
+    parse_too_deep(p, *span);
+}
+}
+
+// What the scanner could not read. The parser never accepts it, so that its message takes the way of every syntax
+// error: none while an earlier one is being recovered from.
+%token INVALID "an invalid character"
+%token END 0 "the end of the file"
+%token LINE "the end of the line"
+%token <text> NAME "a name"
+%token <i> INT "an integer"
+%token <f> FLOAT "a number"
+// A string without expressions; or its pieces up to, between and after the expressions in braces.
+%token <text> STRING "a string" STRING_OPEN "a string with `{`" STRING_NEXT "`}` and the string"
+%token <text> STRING_CLOSE "`}`, the rest of the string"
+%token TRUE "`true`" FALSE "`false`" NONE "`none`"
+%token <text> DIM "`dim`" LAYER "`layer`" OPTIMIZER "`optimizer`" MODEL "`model`" TRAIN "`train`" // their comments above
+%token PARAM "`param`" BUFFER "`buffer`" STATE "`state`" FOR "`for`" IF "`if`" ELSE "`else`" RETURN "`return`"
+%token REQUIRE "`require`" MINIMIZE "`minimize`" FREEZE "`freeze`" EVAL "`eval`" CHECKPOINT "`checkpoint`"
+%token YIELD "`yield`" SCAN "`scan`" IN "`in`" OVER "`over`" WITH "`with`" FROM "`from`"
+%token AND "`and`" OR "`or`" NOT "`not`"
+%token PIPE "`|>`" ARROW "`->`" DOTS "`...`" RANGE "`..`" ASSIGN "`=`" COMMA "`,`" COLON "`:`"
+%token EQ "`==`" NE "`!=`" LT "`<`" LE "`<=`" GT "`>`" GE "`>=`"
+%token PLUS "`+`" MINUS "`-`" TIMES "`*`" DIVIDE "`/`" FLOOR "`//`" MODULO "`%`" MATMUL "`@`" POWER "`**`"
+%token LPAREN "`(`" RPAREN "`)`" LBRACKET "`[`" RBRACKET "`]`" LBRACE "`{`" RBRACE "`}`"
+
+%precedence PIPE
+%left OR
+%left AND
+%precedence NOT
+%nonassoc EQ NE LT LE GT GE
+%left PLUS MINUS
+%left TIMES DIVIDE FLOOR MODULO MATMUL
+%precedence NEGATE
+%right POWER
+
+%type <expr> expr primary string list_item dim_item index_item slice slice_part iterable scan path initial default with
+%type <exprs> exprs list_items dim_items index_items strings over
+%type <parts> string_parts
+%type <args> args arg_items
+%type <type> type
+%type <params> params param_items targets
+%type <results> results result_items
+%type <stmt> statement tensor_statement branch
+%type <stmts> statements block else
+
+%%
+
+file: declarations;
+
+declarations:
+    %empty
+  | declarations declaration LINE
+  | declarations error LINE               { yyerrok; }
+  | declarations error block LINE         { yyerrok; }
+  ;
+
+declaration:
+    dims
+  | LAYER NAME params results block       { ast_decl(p, DECL_LAYER, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
+  | OPTIMIZER NAME params results block   { ast_decl(p, DECL_OPTIMIZER, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
+  | MODEL NAME params results block       { ast_decl(p, DECL_MODEL, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
+  | TRAIN NAME params results block       { ast_decl(p, DECL_TRAIN, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
+  ;
+
+// dim N <= 64, CLASSES = 10
+dims:
+    DIM NAME ASSIGN expr                  { ast_dim(p, @$, $1, @2, $2, $4, false); }
+  | DIM NAME LE expr                      { ast_dim(p, @$, $1, @2, $2, $4, true); }
+  | dims COMMA NAME ASSIGN expr           { ast_dim(p, span_join(@3, @5), NULL, @3, $3, $5, false); }
+  | dims COMMA NAME LE expr               { ast_dim(p, span_join(@3, @5), NULL, @3, $3, $5, true); }
+  ;
+
+// (x: T[B, C], out: int, bias: bool = true)
+params:
+    LPAREN RPAREN                         { $$ = NULL; }
+  | LPAREN param_items comma RPAREN       { $$ = $2; }
+  ;
+
+param_items:
+    NAME COLON type default               { $$ = ast_param(p, NULL, @1, $1, $3, $4); }
+  | param_items COMMA NAME COLON type default { $$ = ast_param(p, $1, @3, $3, $5, $6); }
+  ;
+
+comma: %empty | COMMA;
+
+default:
+    %empty                                { $$ = NULL; }
+  | ASSIGN expr                           { $$ = $2; }
+  ;
+
+// -> T[B, O]    or    -> (loss: f32[], logits: f32[N, 10])
+results:
+    %empty                                { $$ = NULL; }
+  | ARROW type                            { $$ = ast_result(p, NULL, @2, NULL, $2); }
+  | ARROW LPAREN result_items comma RPAREN { $$ = $3; }
+  ;
+
+result_items:
+    type                                  { $$ = ast_result(p, NULL, @1, NULL, $1); }
+  | NAME COLON type                       { $$ = ast_result(p, NULL, @1, $1, $3); }
+  | result_items COMMA type               { $$ = ast_result(p, $1, @3, NULL, $3); }
+  | result_items COMMA NAME COLON type    { $$ = ast_result(p, $1, @3, $3, $5); }
+  ;
+
+type:
+    NAME                                  { $$ = ast_type(p, @$, @1, $1, false, NULL); }
+  | NAME LBRACKET RBRACKET                { $$ = ast_type(p, @$, @1, $1, true, NULL); }
+  | NAME LBRACKET dim_items comma RBRACKET { $$ = ast_type(p, @$, @1, $1, true, $3); }
+  ;
+
+dim_items:
+    dim_item                              { $$ = ast_exprs(p, NULL, $1); }
+  | dim_items COMMA dim_item              { $$ = ast_exprs(p, $1, $3); }
+  ;
+
+dim_item:
+    expr
+  | DOTS                                  { $$ = ast_spread(p, @$, NULL); }
+  | DOTS NAME                             { $$ = ast_spread(p, @$, $2); }
+  ;
+
+// Statements
+
+block: LBRACE statements RBRACE           { $$ = $2; };
+
+statements:
+    %empty                                { $$ = NULL; }
+  | statements statement LINE             { $$ = ast_stmts(p, $1, $2); }
+  | statements error LINE                 { $$ = $1; yyerrok; }
+  | statements error block LINE           { $$ = $1; yyerrok; }
+  ;
+
+statement:
+    targets ASSIGN expr                   { $$ = ast_assign(p, @$, $1, $3); }
+  | targets ASSIGN scan                   { $$ = ast_assign(p, @$, $1, $3); }
+  | RETURN exprs                          { $$ = ast_return(p, @$, @1, $2); }
+  | tensor_statement
+  | FOR NAME IN iterable block            { $$ = ast_for(p, span_join(@1, @4), @1, @2, $2, $4, $5); }
+  | branch
+  | REQUIRE LPAREN expr COMMA expr comma RPAREN { $$ = ast_require(p, @$, @1, $3, $5); }
+  | MINIMIZE expr over WITH with          { $$ = ast_minimize(p, @$, @1, $2, $3, $5); }
+  | FREEZE strings                        { $$ = ast_freeze(p, @$, @1, $2); }
+  | EVAL block                            { $$ = ast_block(p, DO_EVAL, @1, @1, $2); }
+  | CHECKPOINT block                      { $$ = ast_block(p, DO_CHECKPOINT, @1, @1, $2); }
+  | YIELD yields                          { $$ = ast_yield(p, @1); }
+  ;
+
+targets:
+    NAME                                  { $$ = ast_param(p, NULL, @1, $1, NULL, NULL); }
+  | targets COMMA NAME                    { $$ = ast_param(p, $1, @3, $3, NULL, NULL); }
+  ;
+
+exprs:
+    expr                                  { $$ = ast_exprs(p, NULL, $1); }
+  | exprs COMMA expr                      { $$ = ast_exprs(p, $1, $3); }
+  ;
+
+// param w "weight_ih_l{l}": T[O, I] = kaiming_uniform(a=5**0.5)
+tensor_statement:
+    PARAM NAME path COLON type initial    { $$ = ast_tensor(p, DO_PARAM, @$, @1, @2, $2, $3, $5, $6); }
+  | BUFFER NAME path COLON type initial   { $$ = ast_tensor(p, DO_BUFFER, @$, @1, @2, $2, $3, $5, $6); }
+  | STATE NAME path COLON type initial    { $$ = ast_tensor(p, DO_STATE, @$, @1, @2, $2, $3, $5, $6); }
+  ;
+
+path:
+    %empty                                { $$ = NULL; }
+  | string
+  ;
+
+initial: default;
+
+iterable:
+    expr
+  | expr RANGE expr                       { $$ = ast_range(p, $1, $3); }
+  ;
+
+branch: IF expr block else                { $$ = ast_if(p, span_join(@1, @2), @1, $2, $3, $4); };
+
+else:
+    %empty                                { $$ = NULL; }
+  | ELSE block                            { $$ = $2; }
+  | ELSE branch                           { $$ = ast_stmts(p, NULL, $2); }
+  ;
+
+over:
+    %empty                                { $$ = NULL; }
+  | OVER strings                          { $$ = $2; }
+  ;
+
+strings:
+    string                                { $$ = ast_exprs(p, NULL, $1); }
+  | strings COMMA string                  { $$ = ast_exprs(p, $1, $3); }
+  ;
+
+// Read so that they can be refused at their place: groups of an optimiser, scan, yield.
+with:
+    expr
+  | LBRACE groups RBRACE                  { $$ = ast_groups(p, @1); }
+  ;
+
+groups: %empty | groups expr over LINE;
+
+scan: scan_word scan_items FROM carries block { $$ = NULL; };
+scan_word: SCAN                           { ast_scan(p, @1); };
+scan_items: scan_item | scan_items COMMA scan_item;
+scan_item: NAME IN expr OVER expr | NAME ASSIGN expr;
+carries: NAME ASSIGN expr | carries COMMA NAME ASSIGN expr;
+yields: yield | yields COMMA yield;
+yield: expr | expr OVER expr;
+
+// Expressions
+
+expr:
+    primary
+  | expr PIPE NAME                        { $$ = ast_pipe(p, $1, @3, @3, $3, NULL); }
+  | expr PIPE NAME args                   { $$ = ast_pipe(p, $1, span_join(@3, @4), @3, $3, $4); }
+  | expr OR expr                          { $$ = ast_binary(p, @2, "or", $1, $3); }
+  | expr AND expr                         { $$ = ast_binary(p, @2, "and", $1, $3); }
+  | NOT expr                              { $$ = ast_unary(p, @1, "not", $2); }
+  | expr EQ expr                          { $$ = ast_binary(p, @2, "==", $1, $3); }
+  | expr NE expr                          { $$ = ast_binary(p, @2, "!=", $1, $3); }
+  | expr LT expr                          { $$ = ast_binary(p, @2, "<", $1, $3); }
+  | expr LE expr                          { $$ = ast_binary(p, @2, "<=", $1, $3); }
+  | expr GT expr                          { $$ = ast_binary(p, @2, ">", $1, $3); }
+  | expr GE expr                          { $$ = ast_binary(p, @2, ">=", $1, $3); }
+  | expr PLUS expr                        { $$ = ast_binary(p, @2, "+", $1, $3); }
+  | expr MINUS expr                       { $$ = ast_binary(p, @2, "-", $1, $3); }
+  | expr TIMES expr                       { $$ = ast_binary(p, @2, "*", $1, $3); }
+  | expr DIVIDE expr                      { $$ = ast_binary(p, @2, "/", $1, $3); }
+  | expr FLOOR expr                       { $$ = ast_binary(p, @2, "//", $1, $3); }
+  | expr MODULO expr                      { $$ = ast_binary(p, @2, "%", $1, $3); }
+  | expr MATMUL expr                      { $$ = ast_binary(p, @2, "@", $1, $3); }
+  | MINUS expr %prec NEGATE               { $$ = ast_unary(p, @1, "-", $2); }
+  | expr POWER expr                       { $$ = ast_binary(p, @2, "**", $1, $3); }
+  ;
+
+primary:
+    NAME                                  { $$ = ast_name(p, @$, $1); }
+  | NAME args                             { $$ = ast_call(p, @$, @1, $1, $2); }
+  | INT                                   { $$ = ast_int(p, @$, $1); }
+  | FLOAT                                 { $$ = ast_float(p, @$, $1); }
+  | TRUE                                  { $$ = ast_bool(p, @$, true); }
+  | FALSE                                 { $$ = ast_bool(p, @$, false); }
+  | NONE                                  { $$ = ast_none(p, @$); }
+  | string
+  | LPAREN expr RPAREN                    { $$ = ast_parenthesised(@$, $2); }
+  | LBRACKET RBRACKET                     { $$ = ast_list(p, @$, NULL); }
+  | LBRACKET list_items comma RBRACKET    { $$ = ast_list(p, @$, $2); }
+  | primary LBRACKET index_items comma RBRACKET { $$ = ast_index(p, @$, $1, $3); }
+  ;
+
+args:
+    LPAREN RPAREN                         { $$ = NULL; }
+  | LPAREN arg_items comma RPAREN         { $$ = $2; }
+  ;
+
+arg_items:
+    expr                                  { $$ = ast_arg(p, NULL, @1, NULL, $1); }
+  | NAME ASSIGN expr                      { $$ = ast_arg(p, NULL, @1, $1, $3); }
+  | arg_items COMMA expr                  { $$ = ast_arg(p, $1, @3, NULL, $3); }
+  | arg_items COMMA NAME ASSIGN expr      { $$ = ast_arg(p, $1, @3, $3, $5); }
+  ;
+
+list_items:
+    list_item                             { $$ = ast_exprs(p, NULL, $1); }
+  | list_items COMMA list_item            { $$ = ast_exprs(p, $1, $3); }
+  ;
+
+list_item:
+    expr
+  | expr RANGE expr                       { $$ = ast_range(p, $1, $3); }
+  | DOTS NAME                             { $$ = ast_spread(p, @$, $2); }
+  ;
+
+index_items:
+    index_item                            { $$ = ast_exprs(p, NULL, $1); }
+  | index_items COMMA index_item          { $$ = ast_exprs(p, $1, $3); }
+  ;
+
+index_item:
+    expr
+  | slice
+  | DOTS                                  { $$ = ast_spread(p, @$, NULL); }
+  ;
+
+slice:
+    slice_part COLON slice_part           { $$ = ast_slice(p, @$, $1, $3, NULL); }
+  | slice_part COLON slice_part COLON slice_part { $$ = ast_slice(p, @$, $1, $3, $5); }
+  ;
+
+slice_part:
+    %empty                                { $$ = NULL; }
+  | expr
+  ;
+
+string:
+    STRING                                { $$ = ast_string(p, @$, ast_part(p, NULL, $1, NULL)); }
+  | string_parts STRING_CLOSE             { $$ = ast_string(p, @$, ast_part(p, $1, $2, NULL)); }
+  ;
+
+string_parts:
+    STRING_OPEN expr                      { $$ = ast_part(p, ast_part(p, NULL, $1, NULL), NULL, $2); }
+  | string_parts STRING_NEXT expr         { $$ = ast_part(p, ast_part(p, $1, $2, NULL), NULL, $3); }
+  ;
+
+%%
+
+static int yyreport_syntax_error(const yypcontext_t *context, Parser *p) {
+    yysymbol_kind_t kinds[YYNTOKENS];
+    const char *names[YYNTOKENS];
+    int count = yypcontext_expected_tokens(context, kinds, YYNTOKENS);
+    for (int i = 0; i < count; i++) names[i] = yysymbol_name(kinds[i]);
+    const char *found = yysymbol_name(yypcontext_token(context));
+    parse_syntax_error(p, *yypcontext_location(context), found, names, count > 0 ? count : 0);
+    return 0;
+}
