@@ -1,0 +1,441 @@
+// builtin.c: what can be called and is not written in the language: one table of functions, and the element-wise
+// operator records by their names.
+//     exp(x)    max(a, b)    sum(x, axis=1, keepdim=true)    cast(x, f32)    reshape(x, [B, -1])    shape(x, 0)
+// Over compile-time numbers the element-wise ones compute at once, in double.
+#include <inttypes.h>
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+enum { MAX_PARAMS = 4 };
+
+typedef struct Call {
+    const char *name;
+    Value arg[MAX_PARAMS]; // NONE where not given
+    Span at[MAX_PARAMS];
+    Span span;
+} Call;
+
+typedef struct Builtin {
+    const char *name;
+    const char *params[MAX_PARAMS];
+    int required;
+    Value (*run)(Elab *el, const Call *call);
+} Builtin;
+
+// ---- arguments ---------------------------------------------------------------------------------------------------------
+
+static Node *tensor_arg(Elab *el, const Call *call, int k) {
+    if (is_tensor(call->arg[k])) return call->arg[k].node;
+    refuse(el, call->at[k], "%s needs a tensor, got %s", call->name, value_text(el, call->arg[k]));
+    return NULL;
+}
+
+// An axis, counted from the end when negative. False: reported.
+static bool normal_axis(Elab *el, const char *name, Value v, int rank, Span span, int *axis) {
+    int64_t i;
+    if (!value_to_int(el, v, "an axis", span, &i)) return false;
+    if (i < -rank || i >= rank) {
+        refuse(el, span, "%s: axis %" PRId64 " is outside a tensor of %d ax%cs", name, i, rank, rank == 1 ? 'i' : 'e');
+        return false;
+    }
+    *axis = (int)(i < 0 ? i + rank : i);
+    return true;
+}
+
+// axis=1, axis=[1, 2] or none for all, as a bit mask.
+static bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes) {
+    Value v = call->arg[k];
+    *axes = 0;
+    int n = v.kind == VALUE_LIST ? v.list->len : 1;
+    if (v.kind == VALUE_NONE) {
+        *axes = (1u << rank) - 1;
+        return true;
+    }
+    for (int i = 0; i < n; i++) {
+        int axis;
+        Value item = v.kind == VALUE_LIST ? v.list->at[i] : v;
+        if (!normal_axis(el, call->name, item, rank, call->at[k], &axis)) return false;
+        if (*axes >> axis & 1) {
+            refuse(el, call->at[k], "%s: axis %d is given twice", call->name, axis);
+            return false;
+        }
+        *axes |= 1u << axis;
+    }
+    return true;
+}
+
+static bool flag_arg(Elab *el, const Call *call, int k, bool *flag) {
+    Value v = call->arg[k];
+    *flag = v.kind == VALUE_BOOL && v.i;
+    if (v.kind == VALUE_BOOL || v.kind == VALUE_NONE) return true;
+    refuse(el, call->at[k], "%s: true or false is needed, got %s", call->name, value_text(el, v));
+    return false;
+}
+
+static bool dtype_arg(Elab *el, const Call *call, int k, DType otherwise, DType *dtype) {
+    Value v = call->arg[k];
+    *dtype = v.kind == VALUE_DTYPE ? v.dtype : otherwise;
+    if (v.kind != VALUE_DTYPE && v.kind != VALUE_NONE)
+        refuse(el, call->at[k], "%s: a dtype like f32 is needed, got %s", call->name, value_text(el, v));
+    else if (!dtype_info[*dtype].supported)
+        refuse(el, call->at[k], "%s is not supported yet; use f32, i32, i64, u8 or bool", dtype_info[*dtype].name);
+    else
+        return true;
+    return false;
+}
+
+// ---- compile time ------------------------------------------------------------------------------------------------------
+
+static Value run_shape(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    int axis;
+    if (!x) return value_poison();
+    if (call->arg[1].kind != VALUE_NONE)
+        return normal_axis(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ? value_dim(x->type.dim[axis])
+                                                                                            : value_poison();
+    Value list = value_list(el);
+    for (int k = 0; k < x->type.rank; k++) list_push(el, &list, value_dim(x->type.dim[k]));
+    return list;
+}
+
+static Value run_rank(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    return x ? value_int(x->type.rank) : value_poison();
+}
+
+static bool is_list(Elab *el, const Call *call) {
+    if (call->arg[0].kind == VALUE_LIST) return true;
+    refuse(el, call->at[0], "%s needs a list, got %s", call->name, value_text(el, call->arg[0]));
+    return false;
+}
+
+static Value run_len(Elab *el, const Call *call) {
+    return is_list(el, call) ? value_int(call->arg[0].list->len) : value_poison();
+}
+
+static Value run_product(Elab *el, const Call *call) {
+    if (!is_list(el, call)) return value_poison();
+    Value product = value_int(1);
+    for (int k = 0; k < call->arg[0].list->len; k++)
+        product = value_binary(el, "*", product, call->arg[0].list->at[k], call->span);
+    return product;
+}
+
+// ---- movement ----------------------------------------------------------------------------------------------------------
+
+static Value run_cast(Elab *el, const Call *call) {
+    DType dtype;
+    if (!dtype_arg(el, call, 1, F32, &dtype)) return value_poison();
+    if (!is_tensor(call->arg[0])) return value_tensor(to_node(el, call->arg[0], dtype, call->span));
+    return value_tensor(build_cast(el->g, call->arg[0].node, dtype));
+}
+
+static Value run_detach(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    return x ? value_tensor(build_unary(el->g, "detach", x)) : value_poison();
+}
+
+// Run-time axes must be the same in the same order, and the fixed axes between them must hold as many elements.
+static bool sizes_stay(const Type *from, const Type *to, Dim *lost) {
+    int i = 0, o = 0;
+    for (;;) {
+        int64_t before = 1, after = 1;
+        for (; i < from->rank && !from->dim[i].size; i++) before *= from->dim[i].extent;
+        for (; o < to->rank && !to->dim[o].size; o++) after *= to->dim[o].extent;
+        bool end = i == from->rank || o == to->rank;
+        *lost = i < from->rank ? from->dim[i] : o < to->rank ? to->dim[o] : *lost;
+        if (end) return i == from->rank && o == to->rank && before == after;
+        if (before != after || !dim_equal(from->dim[i], to->dim[o])) return false;
+        i++, o++;
+    }
+}
+
+Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
+    Dim lost = {0};
+    if (type_count(&x->type) != type_count(to))
+        return refuse(el, span, "reshape: %s has %" PRId64 " elements, and %s has %" PRId64, type_name(el, &x->type),
+                      type_count(&x->type), type_name(el, to), type_count(to));
+    if (!sizes_stay(&x->type, to, &lost))
+        return refuse(el, span,
+                      "reshape: %s to %s would merge or split the run-time size %s, which must stay an axis of its own: "
+                      "the caller gives it, so where its elements lie is not known at compile time",
+                      type_name(el, &x->type), type_name(el, to), value_text(el, value_dim(lost)));
+    place_nodes(el, span);
+    return value_tensor(build_reshape(el->g, x, to));
+}
+
+// One -1 among the dims stands for what is left.
+static bool infer_dim(Elab *el, const Call *call, const Node *x, Value dims, Value *filled) {
+    int hole = -1;
+    int64_t known = 1, fixed = 1;
+    *filled = value_list(el);
+    for (int k = 0; k < dims.list->len; k++) {
+        Value v = dims.list->at[k];
+        list_push(el, filled, v);
+        if (v.kind != VALUE_INT) continue;
+        if (v.i == -1 && hole >= 0) {
+            refuse(el, call->at[1], "reshape: at most one axis can be -1");
+            return false;
+        }
+        if (v.i == -1)
+            hole = k;
+        else if (v.i < 1 || __builtin_mul_overflow(known, v.i, &known) || known > INT32_MAX)
+            return true; // refused as a dimension later
+    }
+    if (hole < 0) return true;
+    for (int k = 0; k < x->type.rank; k++)
+        if (!x->type.dim[k].size) fixed *= x->type.dim[k].extent;
+    if (fixed % known) {
+        refuse(el, call->at[1], "reshape: %s cannot become %s: %" PRId64 " is no multiple of %" PRId64,
+               type_name(el, &x->type), value_text(el, dims), fixed, known);
+        return false;
+    }
+    filled->list->at[hole] = value_int(fixed / known);
+    return true;
+}
+
+static Value run_reshape(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    Value dims = call->arg[1], filled = dims;
+    Type type;
+    if (!x || (dims.kind == VALUE_LIST && !infer_dim(el, call, x, dims, &filled))) return value_poison();
+    if (!dims_from_list(el, filled, x->type.dtype, call->at[1], &type)) return value_poison();
+    return reshape_checked(el, x, &type, call->span);
+}
+
+static Value run_transpose(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    int a, b, perm[MAX_RANK];
+    if (!x || !normal_axis(el, call->name, call->arg[1], x->type.rank, call->at[1], &a) ||
+        !normal_axis(el, call->name, call->arg[2], x->type.rank, call->at[2], &b))
+        return value_poison();
+    for (int k = 0; k < x->type.rank; k++) perm[k] = k == a ? b : k == b ? a : k;
+    return value_tensor(build_transpose(el->g, x, perm));
+}
+
+static Value run_permute(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    Value axes = call->arg[1];
+    int perm[MAX_RANK];
+    unsigned seen = 0;
+    if (!x) return value_poison();
+    if (axes.kind != VALUE_LIST || axes.list->len != x->type.rank)
+        return refuse(el, call->at[1], "permute needs a list of all %d axes, got %s", x->type.rank, value_text(el, axes));
+    for (int k = 0; k < x->type.rank; k++) {
+        if (!normal_axis(el, call->name, axes.list->at[k], x->type.rank, call->at[1], &perm[k])) return value_poison();
+        seen |= 1u << perm[k];
+    }
+    if (seen != (1u << x->type.rank) - 1)
+        return refuse(el, call->at[1], "permute needs every axis once, got %s", value_text(el, axes));
+    return value_tensor(build_transpose(el->g, x, perm));
+}
+
+static Value run_broadcast(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    Type type, both;
+    if (!x || !dims_from_list(el, call->arg[1], x->type.dtype, call->at[1], &type)) return value_poison();
+    if (!shape_broadcast(&x->type, &type, &both) || !shape_equal(&both, &type))
+        return refuse(el, call->span, "broadcast: %s does not fit %s", type_name(el, &x->type), type_name(el, &type));
+    return value_tensor(shape_equal(&x->type, &type) ? x : build_broadcast_numpy(el->g, x, &type));
+}
+
+// ---- reductions --------------------------------------------------------------------------------------------------------
+
+static Value reduce(Elab *el, const Call *call, int axis_arg) {
+    Node *x = tensor_arg(el, call, 0);
+    unsigned axes;
+    bool keep;
+    if (!x || !axes_arg(el, call, axis_arg, x->type.rank, &axes) || !flag_arg(el, call, axis_arg + 1, &keep))
+        return value_poison();
+    if (!axes) return call->arg[0];
+    Node *y = build_reduce(el->g, call->name, x, axes, "even"); // gradients of ties are split, as by torch.amax
+    if (!y || !keep) return value_tensor(y);
+    Type type = type_with_dtype(x->type, y->type.dtype);
+    for (int k = 0; k < type.rank; k++)
+        if (axes >> k & 1) type.dim[k] = dim_fixed(1);
+    return value_tensor(build_reshape(el->g, y, &type));
+}
+
+static Value run_sum(Elab *el, const Call *call) { return reduce(el, call, 1); }
+
+// max(a, b) element by element, max(x, axis=1) over axes.
+static Value run_extreme(Elab *el, const Call *call) {
+    Value a = call->arg[0], b = call->arg[1];
+    if (b.kind == VALUE_NONE) return reduce(el, call, 2);
+    if (is_tensor(a) || is_tensor(b)) return tensor_elementwise(el, call->name, call->name, call->arg, 2, call->span);
+    Value less = value_binary(el, "<", a, b, call->span);
+    if (is_poison(less)) return less;
+    return (less.i != 0) == !strcmp(call->name, "max") ? b : a;
+}
+
+// ---- sources and the rest ------------------------------------------------------------------------------------------------
+
+static Value run_iota(Elab *el, const Call *call) {
+    Type type;
+    DType dtype;
+    int axis = 0;
+    if (!dtype_arg(el, call, 2, I64, &dtype) || !dims_from_list(el, call->arg[0], dtype, call->at[0], &type))
+        return value_poison();
+    Value at = call->arg[1].kind == VALUE_NONE ? value_int(0) : call->arg[1];
+    if (!normal_axis(el, call->name, at, type.rank, call->at[1], &axis)) return value_poison();
+    return value_tensor(build_iota(el->g, &type, axis));
+}
+
+static Value run_full(Elab *el, const Call *call) {
+    Type type;
+    DType dtype;
+    if (!dtype_arg(el, call, 2, F32, &dtype) || !dims_from_list(el, call->arg[0], dtype, call->at[0], &type))
+        return value_poison();
+    Node *value = to_node(el, call->arg[1], dtype, call->at[1]);
+    if (value && value->type.rank)
+        return refuse(el, call->at[1], "full needs a number, got %s", value_text(el, call->arg[1]));
+    return value_tensor(value ? build_broadcast_numpy(el->g, value, &type) : NULL);
+}
+
+// random("uniform", [2, 3]): [0, 1); "normal": mean 0, deviation 1. Each call is a site of its own.
+static Value run_random(Elab *el, const Call *call) {
+    Value kind = call->arg[0];
+    Type type;
+    if (kind.kind != VALUE_STRING || (strcmp(kind.s, "uniform") && strcmp(kind.s, "normal")))
+        return refuse(el, call->at[0], "random: \"uniform\" or \"normal\" is needed, got %s", value_text(el, kind));
+    if (el->g != el->init) return refuse(el, call->span, "random outside initialisers is not supported yet");
+    if (!dims_from_list(el, call->arg[1], F32, call->at[1], &type)) return value_poison();
+    Node *in[2] = {el->seed, build_constant_int(el->g, I64, 0)};
+    Attr attrs[3] = {{.s = kind.s}, {.n = type.rank, .dims = type.dim}, {.i = el->sites++}};
+    return value_tensor(graph_op(el->g, op_find("random"), in, 2, attrs));
+}
+
+static Value run_select(Elab *el, const Call *call) {
+    if (call->arg[0].kind == VALUE_BOOL) return call->arg[0].i ? call->arg[1] : call->arg[2];
+    for (int k = 1; k < 3; k++)
+        if (is_tensor(call->arg[k])) return tensor_elementwise(el, "select", "select", call->arg, 3, call->span);
+    // Two numbers: a tensor of f32 that the condition chooses.
+    Value v[3] = {call->arg[0], value_tensor(to_node(el, call->arg[1], F32, call->at[1])), call->arg[2]};
+    return is_poison(v[1]) ? v[1] : tensor_elementwise(el, "select", "select", v, 3, call->span);
+}
+
+static Value run_matmul(Elab *el, const Call *call) {
+    return tensor_binary(el, "@", call->arg[0], call->arg[1], call->span);
+}
+
+static const Builtin builtins[] = {
+    {"shape", {"x", "axis"}, 1, run_shape},
+    {"rank", {"x"}, 1, run_rank},
+    {"len", {"list"}, 1, run_len},
+    {"product", {"list"}, 1, run_product},
+    {"cast", {"x", "dtype"}, 2, run_cast},
+    {"detach", {"x"}, 1, run_detach},
+    {"reshape", {"x", "shape"}, 2, run_reshape},
+    {"transpose", {"x", "axis0", "axis1"}, 3, run_transpose},
+    {"permute", {"x", "axes"}, 2, run_permute},
+    {"broadcast", {"x", "shape"}, 2, run_broadcast},
+    {"sum", {"x", "axis", "keepdim"}, 1, run_sum},
+    {"max", {"x", "other", "axis", "keepdim"}, 1, run_extreme},
+    {"min", {"x", "other", "axis", "keepdim"}, 1, run_extreme},
+    {"iota", {"shape", "axis", "dtype"}, 1, run_iota},
+    {"full", {"shape", "value", "dtype"}, 2, run_full},
+    {"random", {"distribution", "shape"}, 2, run_random},
+    {"select", {"cond", "a", "b"}, 3, run_select},
+    {"matmul", {"a", "b"}, 2, run_matmul},
+};
+enum { BUILTINS = sizeof builtins / sizeof *builtins };
+
+const char *builtin_name(int k) { return k < BUILTINS ? builtins[k].name : NULL; }
+
+// ---- calls -------------------------------------------------------------------------------------------------------------
+
+static int builtin_param(const Builtin *builtin, const char *name) {
+    for (int k = 0; k < MAX_PARAMS && builtin->params[k]; k++)
+        if (!strcmp(builtin->params[k], name)) return k;
+    return -1;
+}
+
+static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span span) {
+    Call call = {.name = builtin->name, .span = span};
+    int next = 0, count = 0;
+    while (count < MAX_PARAMS && builtin->params[count]) count++;
+    for (int k = 0; k < MAX_PARAMS; k++) call.arg[k] = value_none();
+    for (int k = 0; k < args->len; k++) {
+        const Arg *arg = &args->at[k];
+        int to = arg->name ? builtin_param(builtin, arg->name) : next++;
+        if (to < 0) {
+            const char *nearest = diag_nearest(arg->name, builtin->params, count);
+            return refuse(el, arg->name_span, "%s has no argument `%s`%s%s%s", builtin->name, arg->name,
+                          nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
+        }
+        if (to >= count)
+            return refuse(el, arg->span, "%s takes %d argument%s, and this is one more", builtin->name, count,
+                          count == 1 ? "" : "s");
+        if (call.at[to].source) return refuse(el, arg->span, "%s: `%s` is given twice", builtin->name, builtin->params[to]);
+        call.arg[to] = arg->value;
+        call.at[to] = arg->span;
+    }
+    for (int k = 0; k < count; k++) {
+        if (call.at[k].source) continue;
+        if (k < builtin->required) return refuse(el, span, "%s needs `%s`", builtin->name, builtin->params[k]);
+        call.at[k] = span;
+    }
+    place_nodes(el, span);
+    return builtin->run(el, &call);
+}
+
+// exp(2.0) and the like, through the record's own evaluation.
+static Value evaluate_numbers(const Op *op, const Args *args) {
+    Arena scratch = {0};
+    Type type = type_scalar(F32);
+    Node in_node[3] = {{.type = type}, {.type = type}, {.type = type}};
+    Node *in_list[3] = {&in_node[0], &in_node[1], &in_node[2]};
+    Node node = {.op = op, .type = type, .nin = op->inputs, .in = in_list};
+    Tensor in[3], out = tensor_new(&scratch, &type, NULL);
+    const Tensor *inputs[3];
+    for (int k = 0; k < op->inputs; k++) {
+        in[k] = tensor_new(&scratch, &type, NULL);
+        in[k].f[0] = number_of(args->at[k].value);
+        inputs[k] = &in[k];
+    }
+    node_evaluate(&node, inputs, &out, NULL, true);
+    Value result = value_float(out.f[0]);
+    arena_release(&scratch);
+    return result;
+}
+
+static Value call_op(Elab *el, const Op *op, const Args *args, Span span) {
+    bool numbers = op->infer == elementwise_infer || op->infer == elementwise_float_infer, tensors = false;
+    Value values[3];
+    for (int k = 0; k < args->len; k++) {
+        const Arg *arg = &args->at[k];
+        if (arg->name) return refuse(el, arg->name_span, "%s has no argument `%s`", op->name, arg->name);
+        numbers &= is_number(arg->value);
+        tensors |= is_tensor(arg->value);
+        if (k < 3) values[k] = arg->value;
+    }
+    if (args->len != op->inputs)
+        return refuse(el, span, "%s takes %d argument%s, got %d", op->name, op->inputs, op->inputs == 1 ? "" : "s", args->len);
+    if (numbers) return evaluate_numbers(op, args);
+    if (!tensors) return refuse(el, span, "%s needs a tensor or numbers, got %s", op->name, value_text(el, values[0]));
+    return tensor_elementwise(el, op->name, op->name, values, op->inputs, span);
+}
+
+bool call_builtin(Elab *el, const char *name, const Args *args, Span span, Value *result) {
+    const Builtin *builtin = NULL;
+    for (int k = 0; k < BUILTINS; k++)
+        if (!strcmp(builtins[k].name, name)) builtin = &builtins[k];
+    const Op *op = builtin ? NULL : op_find(name);
+    if (!builtin && (!op || !(op->traits & OP_ELEMENTWISE) || op->attrs[0].name || op->inputs > 3)) return false;
+    const char *name_before = el->g->name_now;
+    Args rest = {0};
+    for (int k = 0; k < args->len; k++) {
+        const Arg *arg = &args->at[k];
+        bool names = arg->name && !strcmp(arg->name, "name"); // an operator has no parameters: only a comment's name
+        if (!names)
+            vec_push(el->arena, &rest, *arg);
+        else if (arg->value.kind == VALUE_STRING)
+            el->g->name_now = arg->value.s;
+        else
+            refuse(el, arg->span, "a name is a string, got %s", value_text(el, arg->value));
+    }
+    *result = builtin ? call_table(el, builtin, &rest, span) : call_op(el, op, &rest, span);
+    el->g->name_now = name_before;
+    return true;
+}

@@ -1,0 +1,230 @@
+// call.c: calls of layers and models: arguments to parameters, a frame, the body, the results.
+//     x |> linear(256, name="fc1")    runs linear's body with x, out_features = 256 and the path "fc1"
+// A layer is a template: it is run again for every call. Parameters are named by the path of calls that leads to them.
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+// ---- arguments -----------------------------------------------------------------------------------------------------
+
+bool eval_args(Elab *el, const AstExpr *call, Args *args) {
+    bool good = true, keywords = false;
+    for (int k = 0; k < call->args.len; k++) {
+        const AstArg *arg = &call->args.at[k];
+        Value v = eval(el, arg->value);
+        if (v.kind == VALUE_TUPLE)
+            v = refuse(el, arg->value->span, "`%s` gives several results: name them first, a, b = %s(...)",
+                       arg->value->kind == AST_CALL ? arg->value->s : "this",
+                       arg->value->kind == AST_CALL ? arg->value->s : "f");
+        if (arg->name)
+            keywords = true;
+        else if (keywords)
+            v = refuse(el, arg->value->span, "%s: an argument without a keyword stands after one with a keyword", call->s);
+        good &= !is_poison(v);
+        vec_push(el->arena, args, (Arg){arg->name, arg->name_span, arg->value->span, v});
+    }
+    return good;
+}
+
+static int find_param(const AstDecl *decl, int first, const char *name) {
+    for (int k = first; k < decl->params.len; k++)
+        if (!strcmp(decl->params.at[k].name, name)) return k;
+    return -1;
+}
+
+static void unknown_keyword(Elab *el, const AstDecl *decl, int first, const Arg *arg) {
+    VEC(const char *) names = {0};
+    for (int k = first; k < decl->params.len; k++) vec_push(el->arena, &names, decl->params.at[k].name);
+    const char *nearest = diag_nearest(arg->name, names.at, names.len);
+    if (nearest)
+        refuse(el, arg->name_span, "%s has no argument `%s`; did you mean `%s`?", decl->name, arg->name, nearest);
+    else
+        refuse(el, arg->name_span, "%s has no argument `%s`", decl->name, arg->name);
+}
+
+bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Span span) {
+    if (!type_match(el, callee, param, &value, span)) return false;
+    frame_bind(el, callee, param->name, value, span);
+    return true;
+}
+
+// Which argument goes to which parameter: given[k] is an index into args, or -1. False: reported.
+static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *args, int *given, Span span) {
+    bool good = true;
+    int next = first;
+    for (int k = 0; k < decl->params.len; k++) given[k] = -1;
+    for (int k = 0; k < args->len; k++) {
+        const Arg *arg = &args->at[k];
+        int to = arg->name ? find_param(decl, first, arg->name) : next++;
+        if (to < 0) {
+            unknown_keyword(el, decl, first, arg);
+            good = false;
+        } else if (to >= decl->params.len) {
+            int n = decl->params.len - first;
+            refuse(el, arg->span, "%s takes %d argument%s, and this is one more", decl->name, n, n == 1 ? "" : "s");
+            return false;
+        } else if (given[to] >= 0) {
+            refuse(el, arg->span, "%s: `%s` is given twice", decl->name, decl->params.at[to].name);
+            good = false;
+        } else
+            given[to] = k;
+    }
+    for (int k = first; k < decl->params.len; k++) {
+        const AstParam *param = &decl->params.at[k];
+        if (given[k] >= 0 || param->value) continue;
+        refuse(el, span, "%s needs `%s`: %s", decl->name, param->name, param->type ? span_source(el, param->type->span) : "");
+        return false;
+    }
+    return good;
+}
+
+bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) {
+    const AstDecl *decl = callee->decl;
+    int *given = NEW_ARRAY(el->arena, int, decl->params.len + 1);
+    if (!assign_args(el, decl, first, args, given, span)) return false;
+    Frame *caller = el->frame;
+    el->frame = callee; // defaults may use earlier arguments
+    bool good = true;
+    // After a mistake the names that its type would have bound are missing: go no further.
+    for (int k = first; k < decl->params.len && good; k++) {
+        const AstParam *param = &decl->params.at[k];
+        const Arg *arg = given[k] >= 0 ? &args->at[given[k]] : NULL;
+        Value value = arg ? arg->value : eval(el, param->value);
+        good = bind_param(el, callee, param, value, arg ? arg->span : user_place(el, span));
+    }
+    el->frame = caller;
+    return good;
+}
+
+// ---- frames --------------------------------------------------------------------------------------------------------
+
+static Value check_results(Elab *el, Frame *frame, Span span) {
+    const AstDecl *decl = frame->decl;
+    if (!frame->returned) {
+        if (el->stop) return value_poison();
+        return refuse(el, decl->name_span, "%s returns nothing: its body ends without `return`", decl->name);
+    }
+    if (!decl->has_results || is_poison(frame->result)) return frame->result;
+    Value *values = frame->result.kind == VALUE_TUPLE ? frame->result.list->at : &frame->result;
+    int n = frame->result.kind == VALUE_TUPLE ? frame->result.list->len : 1;
+    if (n != decl->results.len)
+        return refuse(el, span, "%s declares %d result%s and returns %d", decl->name, decl->results.len,
+                      decl->results.len == 1 ? "" : "s", n);
+    bool good = true;
+    for (int k = 0; k < n; k++) good &= check_result(el, &decl->results.at[k], &values[k], span);
+    return good ? frame->result : value_poison();
+}
+
+Value run_frame(Elab *el, Frame *frame, Span span) {
+    Frame *caller = el->frame;
+    const char *name = el->g->name_now, *origin = el->g->origin_now;
+    bool in_prelude = caller && caller->decl && caller->decl->span.source->prelude;
+    const AstDecl *decl = frame->decl;
+    el->frame = frame;
+    if (frame->path[0] && !in_prelude && !frame->minimize) el->g->name_now = frame->path;
+    if (!in_prelude) el->g->origin_now = decl->kind == DECL_LAYER || decl->kind == DECL_OPTIMIZER ? decl->name : NULL;
+    el->depth += 3; // a call takes more of the C stack than an expression
+    int errors = el->diag->errors;
+    run_body(el, &decl->body);
+    Value result = el->diag->errors > errors && !frame->returned ? value_poison() : check_results(el, frame, span);
+    el->depth -= 3;
+    el->frame = caller;
+    el->g->name_now = name;
+    el->g->origin_now = origin;
+    return result;
+}
+
+// "linear", then "linear_2" in order of use.
+static const char *auto_name(Elab *el, Counters *counters, const char *name) {
+    for (int k = 0; k < counters->of.len; k++)
+        if (!strcmp(counters->of.at[k].name, name))
+            return arena_printf(el->arena, "%s_%d", name, ++counters->of.at[k].n);
+    vec_push(el->arena, &counters->of, (struct Counter){name, 1});
+    return name;
+}
+
+// Takes name= out of the arguments. False: reported.
+static bool take_name(Elab *el, const AstDecl *decl, Args *args, const char **name) {
+    for (int k = 0; k < args->len; k++) {
+        const Arg arg = args->at[k];
+        if (!arg.name || strcmp(arg.name, "name")) continue;
+        memmove(&args->at[k], &args->at[k + 1], sizeof arg * (size_t)(args->len - k - 1));
+        args->len--;
+        if (decl->kind == DECL_MODEL) {
+            refuse(el, arg.name_span, "%s is a model and adds no component to the names of parameters", decl->name);
+            return false;
+        }
+        if (arg.value.kind != VALUE_STRING || (arg.value.s[0] && !path_valid(arg.value.s))) {
+            refuse(el, arg.span, "a name is a string of letters, digits, `_` and `-`, its components joined by `.`, got %s",
+                   value_text(el, arg.value));
+            return false;
+        }
+        *name = arg.value.s;
+        return true;
+    }
+    return true;
+}
+
+static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
+    int calls = 0;
+    for (const Frame *f = el->frame; f; f = f->caller, calls++)
+        if (f->decl == decl) {
+            refuse(el, span, "%s calls itself; a layer is unrolled at compile time, so recursion would never end",
+                   decl->name);
+            for (const Frame *g = el->frame; g != f; g = g->caller)
+                diag_note(el->diag, g->user, "through %s, called", g->decl->name);
+            return false;
+        }
+    if (calls < MAX_CALLS) return true;
+    refuse(el, span, "calls nest deeper than %d", MAX_CALLS);
+    return false;
+}
+
+Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
+    const char *name = NULL;
+    if (!take_name(el, decl, args, &name) || !check_recursion(el, decl, span)) return value_poison();
+    Frame *frame = NEW(el->arena, Frame);
+    *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span)};
+    frame->path = el->frame->path;
+    if (decl->kind == DECL_LAYER && !name) name = auto_name(el, el->frame->counters, decl->name);
+    if (name && name[0]) frame->path = path_join(el, frame->path, name);
+    frame->counters = name && !name[0] ? el->frame->counters : NEW(el->arena, Counters);
+    if (!bind_args(el, frame, 0, args, span)) return value_poison();
+    enum Section section = el->g->section_now;
+    const Source *source = decl->span.source;
+    if (source->prelude && !strcmp(source->name, "losses.dl") && section == SECTION_FORWARD)
+        el->g->section_now = SECTION_LOSS;
+    Value result = run_frame(el, frame, span);
+    el->g->section_now = section;
+    return result;
+}
+
+// ---- calls ---------------------------------------------------------------------------------------------------------
+
+static Value unknown_call(Elab *el, const AstExpr *call) {
+    VEC(const char *) names = {0};
+    for (int k = 0; k < el->file->decls.len; k++)
+        if (el->file->decls.at[k]->kind != DECL_DIM) vec_push(el->arena, &names, el->file->decls.at[k]->name);
+    for (int k = 0; k < el->prelude.len; k++) vec_push(el->arena, &names, el->prelude.at[k]->name);
+    for (int k = 0; builtin_name(k); k++) vec_push(el->arena, &names, builtin_name(k));
+    for (int k = 0; ops[k]; k++)
+        if (ops[k]->traits & OP_ELEMENTWISE) vec_push(el->arena, &names, ops[k]->name);
+    const char *nearest = diag_nearest(call->s, names.at, names.len);
+    if (nearest) return refuse(el, call->op_span, "unknown layer `%s`; did you mean `%s`?", call->s, nearest);
+    if (frame_find(el->frame, call->s)) return refuse(el, call->op_span, "`%s` is a value and cannot be called", call->s);
+    return refuse(el, call->op_span, "unknown layer `%s`", call->s);
+}
+
+Value eval_call(Elab *el, const AstExpr *call) {
+    Span span = call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end}) : call->span;
+    Args args = {0};
+    const AstDecl *decl = find_decl(el, call->s);
+    Value result;
+    if (!eval_args(el, call, &args)) return value_poison();
+    if (!decl) return call_builtin(el, call->s, &args, span, &result) ? result : unknown_call(el, call);
+    if (decl->kind == DECL_TRAIN)
+        return refuse(el, call->op_span, "`%s` is a train entry: only models and layers can be called", call->s);
+    if (decl->kind == DECL_OPTIMIZER)
+        return refuse(el, call->op_span, "`%s` is an optimizer: it stands in `minimize loss with %s(...)`", call->s, call->s);
+    return call_layer(el, decl, &args, span);
+}

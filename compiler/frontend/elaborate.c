@@ -1,0 +1,302 @@
+// elaborate.c: from the syntax tree to a module: dims, then each entry as a graph, then the graph that draws the
+// parameters. Entries share nothing but the module's sizes and storages.
+//     dim N <= 64                               size N <= 64
+//     model forward(x: f32[N, 8]) -> ...   ->   param "fc1.weight": f32[4, 8]
+//                                               model forward(x: f32[N, 8]) -> ... { %0 = ... }
+//                                               init init(seed: i64[]) { ... }
+// Everything that is wrong is reported; the module is returned only when nothing was.
+#include <inttypes.h>
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+// ---- trouble -----------------------------------------------------------------------------------------------------------
+
+Span user_place(const Elab *el, Span span) {
+    for (const Frame *f = el->frame; f && span.source && span.source->prelude; f = f->caller) span = f->user;
+    return span;
+}
+
+Value refuse(Elab *el, Span span, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    const char *text = arena_vprintf(el->arena, fmt, args);
+    va_end(args);
+    bool inside = span.source && span.source->prelude && el->frame && el->frame->decl;
+    const char *layer = inside ? el->frame->decl->name : "";
+    bool named = !inside || !strncmp(text, layer, strlen(layer));
+    diag_error(el->diag, user_place(el, span), "%s%s%s", named ? "" : layer, named ? "" : ": ", text);
+    return value_poison();
+}
+
+void place_nodes(Elab *el, Span span) { el->g->span_now = user_place(el, span); }
+
+bool spend_step(Elab *el, Span span) {
+    if (el->stop) return false;
+    el->steps++;
+    if (el->g->nodes.len <= MAX_NODES && el->steps <= MAX_STEPS) return true;
+    el->stop = true;
+    const char *what = el->g->nodes.len > MAX_NODES ? "a million nodes" : "five million steps at compile time";
+    if (el->loop)
+        refuse(el, el->loop->keyword, "the loop over `%s` makes more than %s", el->loop->names.at[0].name, what);
+    else
+        refuse(el, span, "%s makes more than %s", el->g->name, what);
+    return false;
+}
+
+const char *type_name(Elab *el, const Type *type) { return type_text(el->arena, type, el->module->sizes); }
+
+// ---- names of the file ---------------------------------------------------------------------------------------------------
+
+static const AstDecl *find_in_file(const Elab *el, const char *name) {
+    for (int k = 0; k < el->file->decls.len; k++)
+        if (el->file->decls.at[k]->kind != DECL_DIM && !strcmp(el->file->decls.at[k]->name, name))
+            return el->file->decls.at[k];
+    return NULL;
+}
+
+// The user's layers come first, except inside the prelude, which keeps its meaning.
+const AstDecl *find_decl(Elab *el, const char *name) {
+    const Frame *frame = el->frame;
+    bool in_prelude = frame && frame->decl && frame->decl->span.source->prelude;
+    const AstDecl *own = in_prelude ? NULL : find_in_file(el, name);
+    for (int k = 0; k < el->prelude.len && !own; k++)
+        if (!strcmp(el->prelude.at[k]->name, name)) own = el->prelude.at[k];
+    return own;
+}
+
+const Binding *find_dim(Elab *el, const char *name) {
+    for (int k = 0; k < el->dims.len; k++)
+        if (!strcmp(el->dims.at[k].name, name)) return &el->dims.at[k];
+    return NULL;
+}
+
+static void check_names(Elab *el) {
+    for (int k = 0; k < el->file->decls.len; k++) {
+        const AstDecl *decl = el->file->decls.at[k];
+        for (int before = 0; before < k; before++) {
+            const AstDecl *other = el->file->decls.at[before];
+            if ((decl->kind == DECL_DIM) != (other->kind == DECL_DIM) || strcmp(decl->name, other->name)) continue;
+            refuse(el, decl->name_span, "`%s` is declared twice", decl->name);
+            diag_note(el->diag, other->name_span, "it was declared first");
+            break;
+        }
+        for (int p = 0; p < decl->params.len; p++) {
+            const AstParam *param = &decl->params.at[p];
+            if (decl->kind == DECL_LAYER && !strcmp(param->name, "name"))
+                refuse(el, param->span, "an argument cannot be called `name`: every layer call takes name=");
+            for (int q = 0; q < p; q++)
+                if (!strcmp(decl->params.at[q].name, param->name))
+                    refuse(el, param->span, "%s has two arguments `%s`", decl->name, param->name);
+        }
+    }
+}
+
+// ---- dims ----------------------------------------------------------------------------------------------------------------
+
+static const Define *find_define(const Elab *el, const char *name) {
+    for (int k = el->options->ndefines - 1; k >= 0; k--)
+        if (!strcmp(el->options->defines[k].name, name)) return &el->options->defines[k];
+    return NULL;
+}
+
+static Value run_time_size(Elab *el, const AstDecl *decl) {
+    int64_t bound;
+    Module *m = el->module;
+    if (!value_to_int(el, eval(el, decl->value), "the bound of a run-time size", decl->value->span, &bound))
+        return value_poison();
+    if (bound < 1 || bound > INT32_MAX)
+        return refuse(el, decl->value->span, "the bound of `%s` is %" PRId64 "; it is 1 to 2147483647", decl->name, bound);
+    if (m->nsizes == MAX_SIZES) return refuse(el, decl->name_span, "more than %d run-time sizes", MAX_SIZES);
+    m->sizes[m->nsizes] = (Size){decl->name, (int32_t)bound};
+    m->nsizes++;
+    return value_dim((Dim){(int32_t)bound, (int16_t)m->nsizes});
+}
+
+static Value dim_value(Elab *el, const AstDecl *decl) {
+    const Define *define = find_define(el, decl->name);
+    int64_t value;
+    if (define && decl->runtime && (define->value < 1 || define->value > INT32_MAX))
+        return refuse(el, decl->name_span, "-D %s=%lld: a size is at least 1", decl->name, define->value);
+    if (define) return value_int(define->value);
+    if (decl->runtime) return run_time_size(el, decl);
+    if (!value_to_int(el, eval(el, decl->value), "a dim", decl->value->span, &value)) return value_poison();
+    return value_int(value);
+}
+
+// Dims may use the dims above them. They stand in a graph of their own that is thrown away.
+static void run_dims(Elab *el) {
+    el->g = graph_new(el->module, "dims", ENTRY_MODEL);
+    for (int k = 0; k < el->file->decls.len; k++) {
+        const AstDecl *decl = el->file->decls.at[k];
+        if (decl->kind != DECL_DIM) continue;
+        Frame frame = {.decl = decl, .g = el->g, .path = "", .counters = NEW(el->arena, Counters)};
+        el->frame = &frame;
+        Value value = dim_value(el, decl);
+        el->frame = NULL;
+        vec_push(el->arena, &el->dims, (Binding){.name = decl->name, .value = value, .span = decl->name_span});
+    }
+    for (int k = 0; k < el->options->ndefines; k++) {
+        const Define *define = &el->options->defines[k];
+        if (find_dim(el, define->name)) continue;
+        VEC(const char *) names = {0};
+        for (int d = 0; d < el->dims.len; d++) vec_push(el->arena, &names, el->dims.at[d].name);
+        const char *nearest = diag_nearest(define->name, names.at, names.len);
+        diag_error(el->diag, (Span){0}, "-D %s=%lld: %s has no dim `%s`%s%s%s", define->name, define->value,
+                   el->file->source->name, define->name, nearest ? "; did you mean `" : "", nearest ? nearest : "",
+                   nearest ? "`?" : "");
+    }
+}
+
+// ---- entries ---------------------------------------------------------------------------------------------------------------
+
+static bool is_entry(const AstDecl *decl) { return decl->kind == DECL_MODEL || decl->kind == DECL_TRAIN; }
+
+static bool is_selected(const Elab *el, const AstDecl *decl) {
+    if (!is_entry(decl)) return false;
+    for (int k = 0; k < el->options->nentries; k++)
+        if (!strcmp(el->options->entries[k], decl->name)) return true;
+    return !el->options->entries;
+}
+
+static void check_selection(Elab *el) {
+    VEC(const char *) names = {0};
+    for (int k = 0; k < el->file->decls.len; k++)
+        if (is_entry(el->file->decls.at[k])) vec_push(el->arena, &names, el->file->decls.at[k]->name);
+    if (!names.len) {
+        diag_error(el->diag, (Span){el->file->source, 0, 0},
+                   "no model or train entry: there is nothing to compile. An entry looks like "
+                   "model forward(x: f32[4, 8]) -> (y: f32[4, 2]) { ... }");
+        return;
+    }
+    for (int k = 0; el->options->entries && k < el->options->nentries; k++) {
+        const char *name = el->options->entries[k];
+        const AstDecl *decl = find_in_file(el, name);
+        if (decl && is_entry(decl)) continue;
+        const char *nearest = diag_nearest(name, names.at, names.len);
+        diag_error(el->diag, (Span){0}, "--entry=%s: %s has no entry `%s`%s%s%s", name, el->file->source->name, name,
+                   nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
+    }
+}
+
+// An entry `x` is the C function PREFIX_x, and these are taken.
+static bool is_reserved(const char *name) {
+    static const char *const taken[] = {"new",  "free", "load", "load_memory", "load_some", "save", "save_weights", "error",
+                                        "init", "seed", "get",  "set",         "reset",     "share", "place",       "memory",
+                                        "param_count", "param_info"};
+    for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
+        if (!strcmp(taken[k], name)) return true;
+    return false;
+}
+
+static bool check_header(Elab *el, const AstDecl *decl) {
+    if (is_reserved(decl->name)) {
+        refuse(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name", decl->name);
+        return false;
+    }
+    if (!decl->has_results && decl->kind == DECL_MODEL) {
+        refuse(el, decl->span, "model %s must declare its results: -> (y: f32[...])", decl->name);
+        return false;
+    }
+    for (int k = 0; k < decl->results.len; k++) {
+        const AstResult *result = &decl->results.at[k];
+        for (int p = 0; result->name && p < decl->params.len + k; p++) {
+            bool is_param = p < decl->params.len;
+            const char *other = is_param ? decl->params.at[p].name : decl->results.at[p - decl->params.len].name;
+            if (!other || strcmp(other, result->name)) continue;
+            refuse(el, result->span, "%s has another %s called `%s`, and both are arguments of the C function", decl->name,
+                   is_param ? "argument" : "result", result->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_arguments(Elab *el, Frame *frame) {
+    bool good = true;
+    for (int k = 0; k < frame->decl->params.len; k++) {
+        const AstParam *param = &frame->decl->params.at[k];
+        Type type;
+        bool known = false;
+        if (!param->type)
+            refuse(el, param->span, "`%s` needs a type", param->name);
+        else
+            known = type_resolve(el, param->type, &type);
+        if (param->value) refuse(el, param->value->span, "an entry's argument has no default: the caller always gives it");
+        good &= known;
+        el->g->name_now = param->name;
+        place_nodes(el, param->span);
+        frame_bind(el, frame, param->name, known ? value_tensor(build_argument(el->g, param->name, type)) : value_poison(),
+                   param->span);
+    }
+    el->g->name_now = NULL;
+    return good;
+}
+
+static void return_results(Elab *el, const AstDecl *decl, Value result) {
+    if (is_poison(result)) return;
+    int n = result.kind == VALUE_TUPLE ? result.list->len : 1;
+    for (int k = 0; k < n && k < decl->results.len; k++) {
+        Value v = result.kind == VALUE_TUPLE ? result.list->at[k] : result;
+        const char *name = decl->results.at[k].name;
+        if (!name) name = k ? arena_printf(el->arena, "result_%d", k + 1) : "result";
+        graph_return(el->g, name, v.node, decl->results.at[k].span);
+    }
+}
+
+static void run_entry(Elab *el, const AstDecl *decl) {
+    bool is_train = decl->kind == DECL_TRAIN;
+    Frame *frame = NEW(el->arena, Frame);
+    el->g = graph_new(el->module, decl->name, is_train ? ENTRY_TRAIN : ENTRY_MODEL);
+    el->g->span = decl->span;
+    el->g->stage = "elaborate";
+    *frame = (Frame){.decl = decl, .g = el->g, .path = "", .counters = NEW(el->arena, Counters)};
+    el->training = is_train;
+    el->versions = (Versions){0};
+    el->minimizes = 0;
+    el->frame = frame;
+    int errors = el->diag->errors;
+    bool good = check_header(el, decl) & make_arguments(el, frame);
+    el->frame = NULL;
+    if (!good) return;
+    if (is_train && !decl->has_results) {
+        // A step that only trains: its end is a return of nothing.
+        el->frame = frame;
+        run_body(el, &decl->body);
+        el->frame = NULL;
+    } else
+        return_results(el, decl, run_frame(el, frame, decl->name_span));
+    if (el->diag->errors == errors) vec_push(el->module->arena, &el->module->entries, el->g);
+}
+
+static void begin_init(Elab *el) {
+    el->init = graph_new(el->module, "init", ENTRY_INIT);
+    el->init->stage = "elaborate";
+    el->init->span_now = (Span){el->file->source, 0, 0};
+    el->seed = build_argument(el->init, "seed", type_scalar(I64));
+}
+
+// What was only tried on the way (shapes, zeros of initialisers) is dropped, so that --emit=graph reads well.
+static void tidy(Elab *el) {
+    if (el->init->outputs.len) vec_push(el->module->arena, &el->module->entries, el->init);
+    for (int k = 0; k < el->module->entries.len; k++)
+        el->module->entries.at[k] = graph_rebuild(el->module->entries.at[k], NULL, NULL);
+}
+
+Module *elaborate(Arena *arena, Diag *diag, const AstFile *file, const ElaborateOptions *options) {
+    Elab *el = NEW(arena, Elab);
+    *el = (Elab){.arena = arena, .diag = diag, .options = options, .file = file};
+    int errors = diag->errors;
+    el->module = module_new(arena, diag, file->source->name);
+    if (!prelude_load(el)) return NULL;
+    check_names(el);
+    check_selection(el);
+    run_dims(el);
+    if (diag->errors > errors) return NULL;
+    begin_init(el);
+    for (int k = 0; k < file->decls.len && !el->stop; k++)
+        if (is_selected(el, file->decls.at[k])) run_entry(el, file->decls.at[k]);
+    if (diag->errors > errors) return NULL;
+    tidy(el);
+    return el->module;
+}

@@ -1,0 +1,226 @@
+// elaborator.h: what the files of the elaborator share; private to compiler/frontend.
+//
+//     layer double(x: T[...S]) { return x * 2 }           %0 = argument {name="x"} : f32[N, 8]
+//     model forward(x: f32[N, 8]) -> (y: f32[N, 8]) {     %1 = constant {dtype=f32, value=2}
+//         return double(x)                        ->      %2 = broadcast %1 ...
+//     }                                                   %3 = mul %0, %2
+//
+// Elaboration runs the program at compile time: every name has a Value, every call makes a Frame, and what is a tensor is
+// a node of the graph that is being built. A Value of kind POISON stands for an error that was reported.
+#ifndef DLC_ELABORATOR_H
+#define DLC_ELABORATOR_H
+
+#include "frontend/elaborate.h"
+#include "ops/op.h"
+
+// ---- compile-time values (value.c) -------------------------------------------------------------------------------
+
+typedef enum ValueKind {
+    VALUE_POISON, // an error that was reported
+    VALUE_NONE,
+    VALUE_INT,
+    VALUE_FLOAT,
+    VALUE_BOOL,
+    VALUE_STRING,
+    VALUE_DTYPE,
+    VALUE_SIZE,   // a run-time size: can stand in types; as a number it is known at run time only
+    VALUE_COUNT,  // arithmetic over run-time sizes: an i64[] node that takes the dtype of the tensor it meets
+    VALUE_TENSOR,
+    VALUE_LIST,
+    VALUE_TUPLE,  // several results of a call
+} ValueKind;
+
+typedef struct Value {
+    ValueKind kind;
+    union {
+        int64_t i; // INT, BOOL
+        double f;
+        const char *s;
+        DType dtype;
+        Dim size;
+        Node *node; // TENSOR, COUNT
+        struct ValueList *list; // LIST, TUPLE
+    };
+} Value;
+
+typedef struct ValueList {
+    Value *at;
+    int len, cap;
+} ValueList;
+
+// ---- frames: the call of a layer, model, train or optimizer ------------------------------------------------------
+
+typedef struct Binding {
+    const char *name;
+    Value value;
+    Storage *storage; // a param, buffer: the value is what it holds now
+    bool is_step;     // the optimiser's t: made when it is read
+    Span span;
+} Binding;
+
+// How often each layer was called without a name: linear, linear_2, ...
+typedef struct Counters {
+    VEC(struct Counter {
+        const char *name;
+        int n;
+    }) of;
+} Counters;
+
+typedef struct Frame Frame;
+struct Frame {
+    Frame *caller;
+    const AstDecl *decl;
+    Graph *g;           // its tensors are nodes of this graph
+    VEC(Binding) names;
+    const char *path;   // of its parameters: "" or "encoder.fc1"
+    Counters *counters; // the caller's when name="" adds no component
+    Span user;          // the call in the user's file that led here
+    bool returned;
+    Value result;
+    struct Minimize *minimize; // of an optimizer
+};
+
+typedef struct Arg {
+    const char *name; // keyword, or NULL
+    Span name_span, span;
+    Value value;
+} Arg;
+typedef VEC(Arg) Args;
+
+typedef VEC(NodeVec) Versions;
+
+typedef struct Elab {
+    Arena *arena;
+    Diag *diag;
+    const ElaborateOptions *options;
+    const AstFile *file;
+    VEC(const AstDecl *) prelude;
+    VEC(Binding) dims;
+    Module *module;
+    Graph *g;          // being built
+    Graph *init;       // draws the parameters
+    Node *seed;        // of init
+    int sites;         // of random, so far
+    Frame *frame;      // running now
+    bool training;
+    Versions versions; // by storage: the values it had in g so far, the first at entry; empty: not used in g
+    int minimizes;     // in g so far
+    const AstStmt *loop; // innermost `for`
+    int64_t steps;     // of work, capped
+    int depth;         // of nested evaluation, capped
+    bool stop;         // a cap was hit: everything is poison from here on
+} Elab;
+
+enum { MAX_NODES = 1000000, MAX_STEPS = 5000000, MAX_LIST = 1000000, MAX_DEPTH = 2500, MAX_CALLS = 200 };
+
+// ---- values (value.c) ----------------------------------------------------------------------------------------------
+
+static inline Value value_poison(void) { return (Value){.kind = VALUE_POISON}; }
+static inline Value value_none(void) { return (Value){.kind = VALUE_NONE}; }
+static inline Value value_int(int64_t i) { return (Value){.kind = VALUE_INT, .i = i}; }
+static inline Value value_float(double f) { return (Value){.kind = VALUE_FLOAT, .f = f}; }
+static inline Value value_bool(bool b) { return (Value){.kind = VALUE_BOOL, .i = b}; }
+static inline Value value_string(const char *s) { return (Value){.kind = VALUE_STRING, .s = s}; }
+static inline Value value_dtype(DType dtype) { return (Value){.kind = VALUE_DTYPE, .dtype = dtype}; }
+// A NULL node is an error that graph_op reported.
+static inline Value value_tensor(Node *node) {
+    return node ? (Value){.kind = VALUE_TENSOR, .node = node} : value_poison();
+}
+Value value_list(Elab *el);
+void list_push(Elab *el, Value *list, Value item);
+static inline bool is_poison(Value v) { return v.kind == VALUE_POISON; }
+static inline bool is_number(Value v) { return v.kind == VALUE_INT || v.kind == VALUE_FLOAT; }
+static inline bool is_tensor(Value v) { return v.kind == VALUE_TENSOR; }
+// A number known at run time only.
+static inline bool is_runtime(Value v) { return v.kind == VALUE_SIZE || v.kind == VALUE_COUNT; }
+static inline double number_of(Value v) { return v.kind == VALUE_INT ? (double)v.i : v.f; }
+Value value_dim(Dim dim); // INT, or SIZE of a run-time axis
+// "f32[N, 10]", "3", "\"fc1\"", "[1, 2]": for messages.
+const char *value_text(Elab *el, Value v);
+const char *value_kind_text(Value v); // "an integer", "a tensor"
+bool value_equal(Value a, Value b);
+bool value_holds_node(Value v);
+// `a op b` without tensors: numbers, strings, lists, run-time sizes.
+Value value_binary(Elab *el, const char *op, Value a, Value b, Span span);
+// As an integer, or reports what `what` must be and returns false. Poison returns false silently.
+bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to);
+
+// ---- trouble (elaborate.c) -------------------------------------------------------------------------------------------
+
+// The user's place for a span: itself, or the user's call when it is in the prelude.
+Span user_place(const Elab *el, Span span);
+// Reports an error at the user's place; returns poison.
+Value refuse(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// Tags the next nodes with the user's place.
+void place_nodes(Elab *el, Span span);
+// Counts work; false (reported once) when a cap is hit.
+bool spend_step(Elab *el, Span span);
+const AstDecl *find_decl(Elab *el, const char *name);
+const Binding *find_dim(Elab *el, const char *name);
+const char *type_name(Elab *el, const Type *type); // "f32[N, 10]"
+
+// ---- expressions (expr.c) ----------------------------------------------------------------------------------------------
+
+Value eval(Elab *el, const AstExpr *expr);
+Value eval_items(Elab *el, const AstExprs *items); // a list: ranges and spreads unrolled
+bool eval_bool(Elab *el, const AstExpr *expr, const char *what, bool *to);
+const char *eval_string(Elab *el, const AstExpr *expr, const char *what); // NULL: reported
+Binding *frame_find(Frame *frame, const char *name);
+void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span);
+Value eval_name(Elab *el, const char *name, Span span);
+
+// ---- tensors (tensor.c) --------------------------------------------------------------------------------------------------
+
+// A number, bool or tensor as a node of `dtype`; NULL: reported.
+Node *to_node(Elab *el, Value v, DType dtype, Span span);
+// The element-wise operator over tensors and numbers, broadcast to one shape. `label` names it in messages.
+Value tensor_elementwise(Elab *el, const char *op, const char *label, const Value *args, int n, Span span);
+Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span);
+Value tensor_unary(Elab *el, const char *op, Value a, Span span);
+// Notes where the extent of an axis comes from.
+void note_axis(Elab *el, const Node *node, int axis);
+
+// ---- calls (call.c, builtin.c) ----------------------------------------------------------------------------------------------
+
+Value eval_call(Elab *el, const AstExpr *call);
+bool eval_args(Elab *el, const AstExpr *call, Args *args);
+// Binds args to the decl's parameters from `first` on, in the callee's frame. False: reported.
+bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span);
+bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Span span);
+// Runs a body in a frame that is set up; checks the results.
+Value run_frame(Elab *el, Frame *frame, Span span);
+Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span);
+// A builtin or operator by that name: false when there is none.
+bool call_builtin(Elab *el, const char *name, const Args *args, Span span, Value *result);
+const char *builtin_name(int k); // of the table; NULL behind the last
+Value reshape_checked(Elab *el, Node *x, const Type *to, Span span);
+
+// ---- types (types.c) ------------------------------------------------------------------------------------------------------------
+
+// A type whose names are all bound. False: reported.
+bool type_resolve(Elab *el, const AstType *ast, Type *type);
+// Checks that a tensor's shape is possible; false: reported.
+bool type_check_size(Elab *el, const Type *type, Span span);
+bool dim_from_value(Elab *el, Value v, Span span, Dim *dim);
+bool dims_from_list(Elab *el, Value list, DType dtype, Span span, Type *type);
+// Binds the names of a parameter's type and checks the value against it; may convert *value.
+bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span);
+bool check_result(Elab *el, const AstResult *result, Value *value, Span span);
+const char *span_source(Elab *el, Span span); // its text
+
+// ---- statements (stmt.c), storages (storage.c), minimize (minimize.c) ---------------------------------------------------------------
+
+void run_body(Elab *el, const AstStmts *body);
+void run_storage(Elab *el, const AstStmt *stmt);
+Node *storage_now(Elab *el, Storage *storage);
+void storage_set(Elab *el, Storage *storage, Node *value, Span span);
+bool path_valid(const char *path);
+const char *path_join(Elab *el, const char *path, const char *name);
+void run_minimize(Elab *el, const AstStmt *stmt);
+Value minimize_step(Elab *el, Frame *frame, Span span);
+
+// ---- the prelude (prelude.c) ----------------------------------------------------------------------------------------------------------
+
+bool prelude_load(Elab *el);
+
+#endif

@@ -1,0 +1,250 @@
+// expr.c: expressions to values.
+//     [B, ...S, 2 * C]  ->  a list        x + 1  ->  a node        "blocks.{i}"  ->  a string
+// Whatever was reported is poison and stays silent from there on. Operators over tensors are in tensor.c, over
+// compile-time values in value.c, calls in call.c.
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+// ---- names -------------------------------------------------------------------------------------------------------
+
+Binding *frame_find(Frame *frame, const char *name) {
+    for (int k = frame->names.len - 1; k >= 0; k--)
+        if (!strcmp(frame->names.at[k].name, name)) return &frame->names.at[k];
+    return NULL;
+}
+
+void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span) {
+    Binding *known = frame_find(frame, name);
+    if (!known) {
+        vec_push(el->arena, &frame->names, (Binding){.name = name});
+        known = &frame->names.at[frame->names.len - 1];
+    }
+    *known = (Binding){.name = name, .value = value, .span = span};
+}
+
+static bool eval_constant_name(Elab *el, const char *name, Value *value) {
+    DType dtype;
+    if (dtype_find(name, &dtype))
+        *value = value_dtype(dtype);
+    else if (!strcmp(name, "training"))
+        *value = value_bool(el->training);
+    else if (!strcmp(name, "inf"))
+        *value = value_float(INFINITY);
+    else if (!strcmp(name, "nan"))
+        *value = value_float(NAN);
+    else
+        return false;
+    return true;
+}
+
+static Value unknown_name(Elab *el, const char *name, Span span) {
+    VEC(const char *) near = {0};
+    for (int k = 0; k < el->frame->names.len; k++) vec_push(el->arena, &near, el->frame->names.at[k].name);
+    for (int k = 0; k < el->dims.len; k++) vec_push(el->arena, &near, el->dims.at[k].name);
+    for (int k = 0; k < DTYPES; k++) vec_push(el->arena, &near, dtype_info[k].name);
+    vec_push(el->arena, &near, "training");
+    const char *nearest = diag_nearest(name, near.at, near.len);
+    if (nearest) return refuse(el, span, "unknown name `%s`; did you mean `%s`?", name, nearest);
+    if (find_decl(el, name)) return refuse(el, span, "`%s` is a layer, not a value: call it, %s(...)", name, name);
+    return refuse(el, span, "unknown name `%s`", name);
+}
+
+Value eval_name(Elab *el, const char *name, Span span) {
+    Frame *frame = el->frame;
+    Binding *bound = frame_find(frame, name);
+    if (!bound) {
+        const Binding *dim = frame->decl && frame->decl->span.source->prelude ? NULL : find_dim(el, name);
+        Value value;
+        if (dim) return dim->value;
+        return eval_constant_name(el, name, &value) ? value : unknown_name(el, name, span);
+    }
+    bool elsewhere = frame->g != el->g;
+    if (elsewhere && (bound->storage || bound->is_step || value_holds_node(bound->value)))
+        return refuse(el, span, "`%s` is a tensor of an entry; parameters are initialised before any entry runs", name);
+    if (bound->is_step) return minimize_step(el, frame, span);
+    if (!bound->storage) return bound->value;
+    place_nodes(el, span);
+    return value_tensor(storage_now(el, bound->storage));
+}
+
+// ---- strings and lists ---------------------------------------------------------------------------------------------
+
+static Value eval_parts(Elab *el, const AstExpr *expr) {
+    Str s = str_new(el->arena);
+    bool poison = false;
+    for (int k = 0; k < expr->parts.len; k++) {
+        const AstPart *part = &expr->parts.at[k];
+        if (part->text) {
+            str_put(&s, part->text);
+            continue;
+        }
+        Value v = eval(el, part->expr);
+        bool printable = v.kind == VALUE_INT || v.kind == VALUE_FLOAT || v.kind == VALUE_BOOL ||
+                         v.kind == VALUE_STRING || v.kind == VALUE_DTYPE;
+        poison |= !printable;
+        if (printable)
+            str_put(&s, v.kind == VALUE_STRING ? v.s : value_text(el, v));
+        else if (!is_poison(v))
+            refuse(el, part->expr->span, "a string cannot hold %s", value_kind_text(v));
+        if (s.len > MAX_LIST) return refuse(el, expr->span, "a string of more than %d bytes", MAX_LIST);
+    }
+    return poison ? value_poison() : value_string(str_text(&s));
+}
+
+static bool push_range(Elab *el, Value *list, const AstExpr *range) {
+    int64_t from, to;
+    if (!value_to_int(el, eval(el, range->left), "the start of a range", range->left->span, &from)) return false;
+    if (!value_to_int(el, eval(el, range->right), "the end of a range", range->right->span, &to)) return false;
+    if (to > from && (uint64_t)to - (uint64_t)from > (uint64_t)(MAX_LIST - list->list->len)) {
+        refuse(el, range->span, "a range of more than %d integers", MAX_LIST);
+        return false;
+    }
+    for (int64_t i = from; i < to; i++) list_push(el, list, value_int(i));
+    return true;
+}
+
+static bool push_item(Elab *el, Value *list, const AstExpr *item) {
+    if (item->kind == AST_RANGE) return push_range(el, list, item);
+    if (item->kind != AST_SPREAD) {
+        Value v = eval(el, item);
+        if (v.kind == VALUE_TUPLE) v = refuse(el, item->span, "a list item must be one value, got several results");
+        list_push(el, list, v);
+        return !is_poison(v);
+    }
+    if (!item->s) {
+        refuse(el, item->span, "`...` alone stands for axes in a parameter's type only; here it needs a list's name");
+        return false;
+    }
+    Value spread = eval_name(el, item->s, item->span);
+    if (is_poison(spread)) return false;
+    if (spread.kind != VALUE_LIST) {
+        refuse(el, item->span, "`...%s` needs a list, and `%s` is %s", item->s, item->s, value_kind_text(spread));
+        return false;
+    }
+    if (list->list->len + spread.list->len > MAX_LIST) {
+        refuse(el, item->span, "a list of more than %d items", MAX_LIST);
+        return false;
+    }
+    for (int k = 0; k < spread.list->len; k++) list_push(el, list, spread.list->at[k]);
+    return true;
+}
+
+Value eval_items(Elab *el, const AstExprs *items) {
+    Value list = value_list(el);
+    bool good = true;
+    for (int k = 0; k < items->len; k++) good &= push_item(el, &list, items->at[k]);
+    return good ? list : value_poison();
+}
+
+// list[i], negative from the end.
+static Value eval_index(Elab *el, const AstExpr *expr) {
+    Value base = eval(el, expr->left);
+    if (is_poison(base)) return base;
+    if (is_tensor(base)) return refuse(el, expr->span, "indexing of tensors is not supported yet");
+    if (base.kind != VALUE_LIST)
+        return refuse(el, expr->span, "only lists and tensors have items, and this is %s", value_kind_text(base));
+    if (expr->items.len != 1) return refuse(el, expr->span, "a list takes one index");
+    const AstExpr *item = expr->items.at[0];
+    if (item->kind == AST_SLICE) return refuse(el, item->span, "slices of lists are not supported yet");
+    int64_t i;
+    int len = base.list->len;
+    if (!value_to_int(el, eval(el, item), "an index", item->span, &i)) return value_poison();
+    if (i < -len || i >= len)
+        return refuse(el, item->span, "index %" PRId64 " is outside a list of %d item%s", i, len, len == 1 ? "" : "s");
+    return base.list->at[i < 0 ? i + len : i];
+}
+
+// ---- operators -------------------------------------------------------------------------------------------------------
+
+static Value bool_needed(Elab *el, const char *op, Value v, Span span) {
+    return refuse(el, span, "`%s` needs a bool, got %s", op, value_text(el, v));
+}
+
+// `and` and `or` of compile-time bools do not look at the right side when the left decides.
+static Value eval_logic(Elab *el, const AstExpr *expr) {
+    bool is_and = !strcmp(expr->s, "and");
+    Value a = eval(el, expr->left);
+    if (is_poison(a)) return a;
+    if (a.kind == VALUE_BOOL && (a.i != 0) != is_and) return a;
+    if (a.kind != VALUE_BOOL && !is_tensor(a)) return bool_needed(el, expr->s, a, expr->left->span);
+    Value b = eval(el, expr->right);
+    if (is_poison(b)) return b;
+    if (b.kind != VALUE_BOOL && !is_tensor(b)) return bool_needed(el, expr->s, b, expr->right->span);
+    if (a.kind == VALUE_BOOL && b.kind == VALUE_BOOL) return b;
+    return tensor_binary(el, expr->s, a, b, expr->span);
+}
+
+static Value eval_unary(Elab *el, const AstExpr *expr) {
+    Value v = eval(el, expr->left);
+    if (is_poison(v)) return v;
+    if (is_tensor(v)) return tensor_unary(el, expr->s, v, expr->span);
+    if (!strcmp(expr->s, "not"))
+        return v.kind == VALUE_BOOL ? value_bool(!v.i) : bool_needed(el, "not", v, expr->left->span);
+    if (v.kind == VALUE_FLOAT) return value_float(-v.f);
+    if (v.kind == VALUE_INT || is_runtime(v)) return value_binary(el, "-", value_int(0), v, expr->span);
+    return refuse(el, expr->span, "`-` is not defined for %s", value_kind_text(v));
+}
+
+static Value eval_binary(Elab *el, const AstExpr *expr) {
+    if (!strcmp(expr->s, "and") || !strcmp(expr->s, "or")) return eval_logic(el, expr);
+    Value a = eval(el, expr->left), b = eval(el, expr->right);
+    if (is_poison(a) || is_poison(b)) return value_poison();
+    if (is_tensor(a) || is_tensor(b)) return tensor_binary(el, expr->s, a, b, expr->span);
+    return value_binary(el, expr->s, a, b, expr->span);
+}
+
+static Value eval_kind(Elab *el, const AstExpr *expr) {
+    switch (expr->kind) {
+    case AST_INT: return value_int(expr->i);
+    case AST_FLOAT: return value_float(expr->f);
+    case AST_STRING: return eval_parts(el, expr);
+    case AST_BOOL: return value_bool(expr->i);
+    case AST_NONE: return value_none();
+    case AST_NAME: return eval_name(el, expr->s, expr->span);
+    case AST_LIST: return eval_items(el, &expr->items);
+    case AST_RANGE: {
+        Value list = value_list(el);
+        return push_range(el, &list, expr) ? list : value_poison();
+    }
+    case AST_SPREAD: return refuse(el, expr->span, "`...` stands in lists and in types only");
+    case AST_UNARY: return eval_unary(el, expr);
+    case AST_BINARY: return eval_binary(el, expr);
+    case AST_CALL: return eval_call(el, expr);
+    case AST_INDEX: return eval_index(el, expr);
+    case AST_SLICE: return refuse(el, expr->span, "`:` stands inside an index only");
+    }
+    return value_poison();
+}
+
+Value eval(Elab *el, const AstExpr *expr) {
+    if (!expr || !spend_step(el, expr->span)) return value_poison();
+    if (el->depth >= MAX_DEPTH) {
+        el->stop = true;
+        return refuse(el, expr->span, "calls and expressions nest deeper than %d", MAX_DEPTH);
+    }
+    el->depth++;
+    Value v = eval_kind(el, expr);
+    el->depth--;
+    return v;
+}
+
+bool eval_bool(Elab *el, const AstExpr *expr, const char *what, bool *to) {
+    Value v = eval(el, expr);
+    if (is_poison(v)) return false;
+    if (v.kind != VALUE_BOOL) {
+        refuse(el, expr->span, "%s must be known at compile time as true or false, got %s", what, value_text(el, v));
+        return false;
+    }
+    *to = v.i;
+    return true;
+}
+
+const char *eval_string(Elab *el, const AstExpr *expr, const char *what) {
+    Value v = eval(el, expr);
+    if (v.kind == VALUE_STRING) return v.s;
+    if (!is_poison(v)) refuse(el, expr->span, "%s must be a string, got %s", what, value_text(el, v));
+    return NULL;
+}

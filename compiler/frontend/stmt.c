@@ -1,0 +1,145 @@
+// stmt.c: statements: assignment, return, for, if, require.
+//     for i in 0..2 { x = linear(x, 8, name="fc{i}") }     runs its body twice; nothing of it is left in the graph
+// They run in order, at compile time. `for` and `if` open no scope.
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+static void bind_target(Elab *el, const AstParam *target, Value value, Span span) {
+    Frame *frame = el->frame;
+    const Binding *dim = frame->decl->span.source->prelude ? NULL : find_dim(el, target->name);
+    if (dim && !frame_find(frame, target->name)) {
+        refuse(el, target->span, "`%s` is a dim and cannot be assigned", target->name);
+        return;
+    }
+    Binding *bound = frame_find(frame, target->name);
+    bool writes = bound && bound->storage && bound->storage->kind != STORAGE_PARAM;
+    if (!writes) {
+        frame_bind(el, frame, target->name, value, target->span);
+        return;
+    }
+    if (is_poison(value)) return;
+    Storage *storage = bound->storage;
+    if (!el->training) {
+        refuse(el, target->span, "buffer `%s` is written in training only: put this into `if training { ... }`",
+               target->name);
+        return;
+    }
+    if (is_number(value)) {
+        Node *number = to_node(el, value, storage->type.dtype, span);
+        value = number ? value_tensor(build_broadcast_numpy(el->g, number, &storage->type)) : value_poison();
+    }
+    if (is_poison(value)) return;
+    if (!is_tensor(value) || !type_equal(&value.node->type, &storage->type)) {
+        refuse(el, span, "`%s` is %s and cannot hold %s", target->name, type_name(el, &storage->type),
+               value_text(el, value));
+        return;
+    }
+    storage_set(el, storage, value.node, span);
+}
+
+static void run_assign(Elab *el, const AstStmt *stmt) {
+    const char *name = el->g->name_now;
+    if (!el->frame->path[0] || !name) el->g->name_now = stmt->names.at[0].name;
+    const AstExpr *expr = stmt->exprs.at[0];
+    Value value = eval(el, expr);
+    el->g->name_now = name;
+    int n = stmt->names.len, got = value.kind == VALUE_TUPLE ? value.list->len : 1;
+    // `a, b = [x, y]` takes a list apart as well.
+    if (n > 1 && value.kind == VALUE_LIST) got = value.list->len;
+    if (!is_poison(value) && got != n)
+        value = refuse(el, expr->span, "%d name%s for %d result%s", n, n == 1 ? "" : "s", got, got == 1 ? "" : "s");
+    for (int k = 0; k < n; k++)
+        bind_target(el, &stmt->names.at[k], n == 1 || is_poison(value) ? value : value.list->at[k], expr->span);
+}
+
+static void run_return(Elab *el, const AstStmt *stmt) {
+    Value tuple = {.kind = VALUE_TUPLE, .list = NEW(el->arena, ValueList)};
+    bool good = true;
+    for (int k = 0; k < stmt->exprs.len; k++) {
+        Value v = eval(el, stmt->exprs.at[k]);
+        good &= !is_poison(v);
+        list_push(el, &tuple, v);
+    }
+    Frame *frame = el->frame;
+    frame->returned = true;
+    frame->result = !good ? value_poison() : tuple.list->len == 1 ? tuple.list->at[0] : tuple;
+}
+
+static void run_for(Elab *el, const AstStmt *stmt) {
+    const AstExpr *over = stmt->exprs.at[0];
+    Value list = eval(el, over);
+    if (!is_poison(list) && list.kind != VALUE_LIST)
+        list = refuse(el, over->span, "`for` goes over a list or a range like 0..4, got %s", value_text(el, list));
+    const AstParam *name = &stmt->names.at[0];
+    if (is_poison(list)) {
+        frame_bind(el, el->frame, name->name, list, name->span);
+        return;
+    }
+    const AstStmt *outer = el->loop;
+    el->loop = stmt;
+    int errors = el->diag->errors;
+    for (int k = 0; k < list.list->len && !el->frame->returned && !el->stop; k++) {
+        bind_target(el, name, list.list->at[k], over->span);
+        run_body(el, &stmt->body);
+        if (el->diag->errors > errors) break; // the next round would only say it again
+    }
+    el->loop = outer;
+}
+
+static void run_if(Elab *el, const AstStmt *stmt) {
+    bool condition;
+    if (eval_bool(el, stmt->exprs.at[0], "a condition", &condition)) {
+        run_body(el, condition ? &stmt->body : &stmt->other);
+        return;
+    }
+    // Which names either side would bind is unknown now: what they assign is poison, so that nothing cascades.
+    const AstStmts *sides[2] = {&stmt->body, &stmt->other};
+    for (int s = 0; s < 2; s++)
+        for (int k = 0; k < sides[s]->len; k++) {
+            const AstStmt *inner = sides[s]->at[k];
+            if (inner->kind == DO_RETURN) {
+                el->frame->returned = true;
+                el->frame->result = value_poison();
+            }
+            for (int n = 0; n < inner->names.len; n++)
+                frame_bind(el, el->frame, inner->names.at[n].name, value_poison(), inner->span);
+        }
+}
+
+static void run_require(Elab *el, const AstStmt *stmt) {
+    bool condition;
+    if (!eval_bool(el, stmt->exprs.at[0], "what `require` asks", &condition) || condition) return;
+    const char *message = stmt->exprs.len > 1 ? eval_string(el, stmt->exprs.at[1], "the message of `require`") : "";
+    if (!message) return;
+    if (!message[0]) message = arena_printf(el->arena, "requires %s", span_source(el, stmt->exprs.at[0]->span));
+    // A layer's demand is about its arguments: it is the call that has to change.
+    Span place = el->frame->caller ? el->frame->user : stmt->span;
+    refuse(el, place, "%s: %s", el->frame->decl->name, message);
+    el->frame->returned = true;
+    el->frame->result = value_poison();
+}
+
+static void run_stmt(Elab *el, const AstStmt *stmt) {
+    switch (stmt->kind) {
+    case DO_ASSIGN: run_assign(el, stmt); break;
+    case DO_RETURN: run_return(el, stmt); break;
+    case DO_PARAM:
+    case DO_BUFFER:
+    case DO_STATE: run_storage(el, stmt); break;
+    case DO_FOR: run_for(el, stmt); break;
+    case DO_IF: run_if(el, stmt); break;
+    case DO_REQUIRE: run_require(el, stmt); break;
+    case DO_MINIMIZE: run_minimize(el, stmt); break;
+    case DO_FREEZE: refuse(el, stmt->keyword, "`freeze` is not supported yet"); break;
+    case DO_EVAL: refuse(el, stmt->keyword, "`eval` is not supported yet"); break;
+    case DO_CHECKPOINT: refuse(el, stmt->keyword, "`checkpoint` is not supported yet"); break;
+    }
+}
+
+void run_body(Elab *el, const AstStmts *body) {
+    for (int k = 0; k < body->len && !el->frame->returned; k++) {
+        if (!spend_step(el, body->at[k]->span)) return;
+        run_stmt(el, body->at[k]);
+    }
+}

@@ -1,0 +1,161 @@
+// storage.c: param and buffer: paths, sharing, initialisers, and what a storage holds now.
+//     param weight: T[O, I] = kaiming_uniform(a=5**0.5)     in linear(..., name="fc1") is the storage "fc1.weight"
+// The full path alone decides sharing. The initialiser runs once, at the first declaration, into the graph "init"; what
+// begins as zeros is left out of it, because memory is zeroed before.
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+// ---- paths -----------------------------------------------------------------------------------------------------------
+
+bool path_valid(const char *path) {
+    bool after_dot = true; // a component must begin
+    for (; *path; path++) {
+        bool dot = *path == '.';
+        if (dot && after_dot) return false;
+        if (!dot && !isalnum((unsigned char)*path) && *path != '_' && *path != '-') return false;
+        after_dot = dot;
+    }
+    return !after_dot;
+}
+
+const char *path_join(Elab *el, const char *path, const char *name) {
+    return path[0] ? arena_printf(el->arena, "%s.%s", path, name) : name;
+}
+
+// ---- what a storage holds --------------------------------------------------------------------------------------------
+
+static NodeVec *versions_of(Elab *el, const Storage *storage) {
+    while (el->versions.len <= storage->index) vec_push(el->arena, &el->versions, (NodeVec){0});
+    return &el->versions.at[storage->index];
+}
+
+Node *storage_now(Elab *el, Storage *storage) {
+    NodeVec *versions = versions_of(el, storage);
+    if (versions->len) return versions->at[versions->len - 1];
+    const char *name = el->g->name_now;
+    enum Section section = el->g->section_now;
+    el->g->name_now = storage->name;
+    el->g->section_now = SECTION_FORWARD;
+    Node *node = build_storage(el->g, storage);
+    el->g->name_now = name;
+    el->g->section_now = section;
+    vec_push(el->arena, versions, node);
+    return node;
+}
+
+void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
+    storage_now(el, storage); // the value at entry is the first version
+    place_nodes(el, span);
+    graph_bind(el->g, storage, value, user_place(el, span));
+    // A later loss must not differentiate through an update to the parameter of before.
+    if (storage->kind == STORAGE_PARAM) value = build_unary(el->g, "detach", value);
+    vec_push(el->arena, versions_of(el, storage), value);
+}
+
+// ---- initialisers ------------------------------------------------------------------------------------------------------
+
+static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *storage, const char *component) {
+    const AstExpr *call = stmt->init;
+    if (call->kind != AST_CALL) return refuse(el, call->span, "an initialiser is a call, like zeros() or normal(std=0.02)");
+    const AstDecl *decl = find_decl(el, call->s);
+    if (!decl || decl->kind != DECL_LAYER)
+        return refuse(el, call->op_span, "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
+                                         "like zeros, normal or kaiming_uniform", call->s);
+    Args args = {0};
+    place_nodes(el, call->span);
+    Value zero = value_tensor(build_full(el->g, &storage->type, 0));
+    vec_push(el->arena, &args, (Arg){.value = zero, .span = call->span});
+    if (!eval_args(el, call, &args)) return value_poison();
+    vec_push(el->arena, &args, (Arg){.name = "name", .value = value_string(component), .span = call->span});
+    Value result = call_layer(el, decl, &args, call->span);
+    if (is_poison(result) || (is_tensor(result) && type_equal(&result.node->type, &storage->type))) return result;
+    return refuse(el, call->span, "%s gives %s, and %s is %s", decl->name, value_text(el, result), storage->name,
+                  type_name(el, &storage->type));
+}
+
+static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
+    if (!stmt->init) return;
+    Graph *entry = el->g;
+    bool training = el->training;
+    el->g = el->init;
+    el->training = false;
+    el->g->origin_now = stmt->init->kind == AST_CALL ? stmt->init->s : NULL;
+    el->g->name_now = storage->name;
+    Value value = run_initialiser(el, stmt, storage, component);
+    double constant;
+    bool zero = is_tensor(value) && node_constant(value.node, &constant) && constant == 0 && !signbit(constant);
+    if (is_tensor(value) && !zero && storage->kind == STORAGE_OPTIM)
+        refuse(el, stmt->init->span, "buffers of optimizers that do not begin as zeros are not supported yet");
+    else if (is_tensor(value) && !zero)
+        graph_bind(el->g, storage, value.node, user_place(el, stmt->span));
+    el->g = entry;
+    el->training = training;
+}
+
+// ---- declarations ------------------------------------------------------------------------------------------------------
+
+static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? "param" : "buffer"; }
+
+// The same path must mean the same thing everywhere.
+static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, StorageKind kind, const Type *type) {
+    if (known->kind == kind && type_equal(&known->type, type)) return true;
+    bool in_call = el->frame->caller && el->frame->decl->kind != DECL_MODEL;
+    refuse(el, in_call ? el->frame->user : stmt->span, "%s \"%s\" is %s here and %s %s elsewhere; another name= makes it another %s",
+           kind_name(kind), known->name, type_name(el, type), kind_name(known->kind), type_name(el, &known->type),
+           kind_name(kind));
+    diag_note(el->diag, known->user, "\"%s\" was declared first", known->name);
+    return false;
+}
+
+static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, const Type *type) {
+    const char *name = stmt->names.at[0].name;
+    if (el->g == el->init) refuse(el, stmt->span, "an initialiser cannot declare parameters of its own");
+    else if (kind == STORAGE_PARAM && el->frame->minimize)
+        refuse(el, stmt->span, "an optimizer has buffers, and no parameters of its own");
+    else if (type_has_size(type))
+        refuse(el, stmt->type->span, "`%s` is %s: a %s has a fixed shape, and a run-time size changes from call to call", name,
+               type_name(el, type), kind_name(kind));
+    else if (kind == STORAGE_PARAM && !dtype_info[type->dtype].is_float)
+        refuse(el, stmt->type->span, "a param is trained, so it is of a float dtype; a `buffer` may be %s",
+               dtype_info[type->dtype].name);
+    else if (kind == STORAGE_PARAM && !stmt->init)
+        refuse(el, stmt->span, "param %s needs an initialiser, like = zeros()", name);
+    else
+        return true;
+    return false;
+}
+
+static bool declare(Elab *el, const AstStmt *stmt) {
+    StorageKind kind = stmt->kind == DO_PARAM ? STORAGE_PARAM : el->frame->minimize ? STORAGE_OPTIM : STORAGE_BUFFER;
+    Type type;
+    const char *component = stmt->path ? eval_string(el, stmt->path, "a parameter's path") : stmt->names.at[0].name;
+    if (!component || !type_resolve(el, stmt->type, &type) || !check_declaration(el, stmt, kind, &type)) return false;
+    if (!path_valid(component)) {
+        refuse(el, stmt->path ? stmt->path->span : stmt->span,
+               "\"%s\" is no path: letters, digits, `_` and `-`, components joined by `.`", component);
+        return false;
+    }
+    const char *path = path_join(el, el->frame->path, component);
+    Storage *storage = module_find_storage(el->module, path);
+    if (storage && !check_shared(el, stmt, storage, kind, &type)) return false;
+    if (!storage) {
+        storage = module_add_storage(el->module, path, kind, type, user_place(el, stmt->span));
+        storage->user = el->frame->caller ? el->frame->user : stmt->span;
+        initialise(el, stmt, storage, component);
+    }
+    frame_bind(el, el->frame, stmt->names.at[0].name, value_none(), stmt->span);
+    frame_find(el->frame, stmt->names.at[0].name)->storage = storage;
+    return true;
+}
+
+void run_storage(Elab *el, const AstStmt *stmt) {
+    if (stmt->kind == DO_STATE) {
+        refuse(el, stmt->keyword, "`state` is not supported yet");
+        frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
+        return;
+    }
+    if (!declare(el, stmt)) frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
+}

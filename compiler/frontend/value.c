@@ -1,0 +1,240 @@
+// value.c: compile-time values: text for messages, equality, arithmetic.
+//     7 // 2  ->  3        7 / 2  ->  error that proposes 7 // 2        [1] + [2]  ->  [1, 2]        "a" + "b"  ->  "ab"
+// Integers are 64-bit and overflow is an error; floats are doubles. No node is made here, except for arithmetic over
+// run-time sizes.
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+Value value_list(Elab *el) { return (Value){.kind = VALUE_LIST, .list = NEW(el->arena, ValueList)}; }
+
+void list_push(Elab *el, Value *list, Value item) { vec_push(el->arena, list->list, item); }
+
+Value value_dim(Dim dim) { return dim.size ? (Value){.kind = VALUE_SIZE, .size = dim} : value_int(dim.extent); }
+
+// ---- text --------------------------------------------------------------------------------------------------------
+
+static void value_print(Elab *el, Str *s, Value v) {
+    switch (v.kind) {
+    case VALUE_POISON: str_put(s, "an error"); break;
+    case VALUE_NONE: str_put(s, "none"); break;
+    case VALUE_INT: str_printf(s, "%" PRId64, v.i); break;
+    case VALUE_FLOAT: str_put_double(s, v.f); break;
+    case VALUE_BOOL: str_put(s, v.i ? "true" : "false"); break;
+    case VALUE_STRING: str_printf(s, "\"%s\"", v.s); break;
+    case VALUE_DTYPE: str_put(s, dtype_info[v.dtype].name); break;
+    case VALUE_SIZE: dim_print(s, v.size, el->module->sizes); break;
+    case VALUE_COUNT: str_put(s, "a number of run time"); break;
+    case VALUE_TENSOR: type_print(s, &v.node->type, el->module->sizes); break;
+    case VALUE_LIST:
+    case VALUE_TUPLE:
+        str_put(s, v.kind == VALUE_LIST ? "[" : "(");
+        for (int k = 0; k < v.list->len; k++) {
+            if (k) str_put(s, ", ");
+            if (k == 8) { // enough for a message
+                str_put(s, "...");
+                break;
+            }
+            value_print(el, s, v.list->at[k]);
+        }
+        str_put(s, v.kind == VALUE_LIST ? "]" : ")");
+        break;
+    }
+}
+
+const char *value_text(Elab *el, Value v) {
+    Str s = str_new(el->arena);
+    value_print(el, &s, v);
+    return str_text(&s);
+}
+
+const char *value_kind_text(Value v) {
+    static const char *const text[] = {
+        [VALUE_POISON] = "an error",    [VALUE_NONE] = "none",          [VALUE_INT] = "an integer",
+        [VALUE_FLOAT] = "a float",      [VALUE_BOOL] = "a bool",        [VALUE_STRING] = "a string",
+        [VALUE_DTYPE] = "a dtype",      [VALUE_SIZE] = "a run-time size", [VALUE_COUNT] = "a number of run time",
+        [VALUE_TENSOR] = "a tensor",    [VALUE_LIST] = "a list",        [VALUE_TUPLE] = "several results",
+    };
+    return text[v.kind];
+}
+
+// ---- questions -----------------------------------------------------------------------------------------------------
+
+bool value_equal(Value a, Value b) {
+    if (is_number(a) && is_number(b)) return a.kind == b.kind ? (a.kind == VALUE_INT ? a.i == b.i : a.f == b.f)
+                                                              : number_of(a) == number_of(b);
+    if (a.kind != b.kind) return false;
+    switch (a.kind) {
+    case VALUE_NONE: return true;
+    case VALUE_BOOL: return a.i == b.i;
+    case VALUE_STRING: return !strcmp(a.s, b.s);
+    case VALUE_DTYPE: return a.dtype == b.dtype;
+    case VALUE_SIZE: return dim_equal(a.size, b.size);
+    case VALUE_TENSOR:
+    case VALUE_COUNT: return a.node == b.node;
+    case VALUE_LIST:
+        if (a.list->len != b.list->len) return false;
+        for (int k = 0; k < a.list->len; k++)
+            if (!value_equal(a.list->at[k], b.list->at[k])) return false;
+        return true;
+    default: return false;
+    }
+}
+
+bool value_holds_node(Value v) {
+    if (v.kind == VALUE_TENSOR || v.kind == VALUE_COUNT) return true;
+    if (v.kind != VALUE_LIST && v.kind != VALUE_TUPLE) return false;
+    for (int k = 0; k < v.list->len; k++)
+        if (value_holds_node(v.list->at[k])) return true;
+    return false;
+}
+
+bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to) {
+    if (is_poison(v)) return false;
+    if (v.kind == VALUE_INT) {
+        *to = v.i;
+        return true;
+    }
+    if (v.kind == VALUE_SIZE || v.kind == VALUE_COUNT)
+        refuse(el, span, "%s must be known at compile time, got %s, which the caller gives at run time", what,
+               value_text(el, v));
+    else
+        refuse(el, span, "%s must be an integer, got %s", what, value_text(el, v));
+    return false;
+}
+
+// ---- arithmetic ------------------------------------------------------------------------------------------------------
+
+static Value overflow(Elab *el, const char *op, int64_t a, int64_t b, Span span) {
+    return refuse(el, span, "%" PRId64 " %s %" PRId64 " does not fit 64-bit integers", a, op, b);
+}
+
+static bool power_int(int64_t base, int64_t exponent, int64_t *to) {
+    int64_t result = 1;
+    while (exponent) {
+        if ((exponent & 1) && __builtin_mul_overflow(result, base, &result)) return false;
+        exponent >>= 1;
+        if (exponent && __builtin_mul_overflow(base, base, &base)) return false;
+    }
+    *to = result;
+    return true;
+}
+
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
+
+static Value int_binary(Elab *el, const char *op, int64_t a, int64_t b, Span span) {
+    int64_t r;
+    if (!strcmp(op, "+")) return __builtin_add_overflow(a, b, &r) ? overflow(el, op, a, b, span) : value_int(r);
+    if (!strcmp(op, "-")) return __builtin_sub_overflow(a, b, &r) ? overflow(el, op, a, b, span) : value_int(r);
+    if (!strcmp(op, "*")) return __builtin_mul_overflow(a, b, &r) ? overflow(el, op, a, b, span) : value_int(r);
+    if (!strcmp(op, "**")) {
+        if (b < 0) return value_float(pow((double)a, (double)b));
+        return power_int(a, b, &r) ? value_int(r) : overflow(el, op, a, b, span);
+    }
+    // The divisions.
+    if (b == 0) return refuse(el, span, "division of %" PRId64 " by zero", a);
+    if (b == -1) {
+        if (!strcmp(op, "%")) return value_int(0);
+        return __builtin_sub_overflow(0, a, &r) ? overflow(el, op, a, b, span) : value_int(r);
+    }
+    if (!strcmp(op, "//")) return value_int(floor_div(a, b));
+    if (!strcmp(op, "%")) return value_int(a - floor_div(a, b) * b);
+    if (a % b)
+        return refuse(el, span,
+                      "%" PRId64 " / %" PRId64 " leaves a remainder; `//` floors, and %" PRId64 ".0 / %" PRId64
+                      " is a float",
+                      a, b, a, b);
+    return value_int(a / b);
+}
+
+static Value float_binary(Elab *el, const char *op, double a, double b, Span span) {
+    if (!strcmp(op, "+")) return value_float(a + b);
+    if (!strcmp(op, "-")) return value_float(a - b);
+    if (!strcmp(op, "*")) return value_float(a * b);
+    if (!strcmp(op, "**")) return value_float(pow(a, b));
+    if (b == 0) return refuse(el, span, "division of %g by zero", a);
+    if (!strcmp(op, "/")) return value_float(a / b);
+    if (!strcmp(op, "//")) return value_float(floor(a / b));
+    return value_float(a - floor(a / b) * b);
+}
+
+static Value compare(const char *op, double a, double b) {
+    if (!strcmp(op, "<")) return value_bool(a < b);
+    if (!strcmp(op, "<=")) return value_bool(a <= b);
+    if (!strcmp(op, ">")) return value_bool(a > b);
+    return value_bool(a >= b);
+}
+
+static Value compare_int(const char *op, int64_t a, int64_t b) {
+    return compare(op, a < b ? -1 : a > b ? 1 : 0, 0); // exact beyond 2^53
+}
+
+static bool is_comparison(const char *op) { return op[0] == '<' || op[0] == '>'; }
+
+// ---- run-time sizes --------------------------------------------------------------------------------------------------
+
+static Node *count_node(Elab *el, Value v) {
+    if (v.kind == VALUE_SIZE) return build_size(el->g, v.size);
+    return v.kind == VALUE_COUNT ? v.node : build_constant_int(el->g, I64, v.i);
+}
+
+static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span span) {
+    bool ints = (is_runtime(a) || a.kind == VALUE_INT) && (is_runtime(b) || b.kind == VALUE_INT);
+    const char *size = value_text(el, is_runtime(a) ? a : b);
+    if (is_comparison(op))
+        return refuse(el, span, "%s is given at run time, so `%s` cannot be decided at compile time", size, op);
+    if (!ints)
+        return refuse(el, span, "%s is an integer of run time; cast(%s, f32) makes a tensor of it", size, size);
+    // What changes nothing stays usable as an axis.
+    bool is_product = !strcmp(op, "*"), is_sum = !strcmp(op, "+");
+    if (b.kind == VALUE_INT && ((b.i == 1 && (is_product || op[0] == '/')) || (b.i == 0 && (is_sum || op[0] == '-'))))
+        return a;
+    if (a.kind == VALUE_INT && ((a.i == 1 && is_product) || (a.i == 0 && is_sum))) return b;
+    const char *name = is_sum ? "add" : is_product ? "mul" : !strcmp(op, "-") ? "sub" : !strcmp(op, "//") ? "div" : NULL;
+    if (!name)
+        return refuse(el, span, "`%s` over the run-time size %s; cast(%s, f32) makes a tensor of it", op, size, size);
+    place_nodes(el, span);
+    Node *node = build_binary(el->g, name, count_node(el, a), count_node(el, b));
+    return node ? (Value){.kind = VALUE_COUNT, .node = node} : value_poison();
+}
+
+// ---- everything else -------------------------------------------------------------------------------------------------
+
+static Value list_join(Elab *el, const Value *lists, int64_t n, Span span) {
+    Value joined = value_list(el);
+    for (int64_t k = 0; k < n; k++) {
+        const ValueList *list = lists[k % 2].list;
+        if (joined.list->len + (int64_t)list->len > MAX_LIST)
+            return refuse(el, span, "a list of more than %d items", MAX_LIST);
+        for (int i = 0; i < list->len; i++) list_push(el, &joined, list->at[i]);
+        if (!spend_step(el, span)) return value_poison();
+    }
+    return joined;
+}
+
+static Value string_join(Elab *el, const char *a, const char *b, Span span) {
+    if (strlen(a) + strlen(b) > MAX_LIST) return refuse(el, span, "a string of more than %d bytes", MAX_LIST);
+    return value_string(arena_printf(el->arena, "%s%s", a, b));
+}
+
+Value value_binary(Elab *el, const char *op, Value a, Value b, Span span) {
+    if (is_poison(a) || is_poison(b)) return value_poison();
+    if (!strcmp(op, "==")) return value_bool(value_equal(a, b));
+    if (!strcmp(op, "!=")) return value_bool(!value_equal(a, b));
+    if ((is_runtime(a) || is_runtime(b)) && (is_runtime(a) || is_number(a)) && (is_runtime(b) || is_number(b)))
+        return runtime_binary(el, op, a, b, span);
+    if (is_number(a) && is_number(b) && strcmp(op, "@")) {
+        bool ints = a.kind == VALUE_INT && b.kind == VALUE_INT;
+        if (is_comparison(op)) return ints ? compare_int(op, a.i, b.i) : compare(op, number_of(a), number_of(b));
+        return ints ? int_binary(el, op, a.i, b.i, span) : float_binary(el, op, number_of(a), number_of(b), span);
+    }
+    if (!strcmp(op, "+") && a.kind == VALUE_LIST && b.kind == VALUE_LIST)
+        return list_join(el, (Value[]){a, b}, 2, span);
+    if (!strcmp(op, "*") && a.kind == VALUE_LIST && b.kind == VALUE_INT)
+        return list_join(el, (Value[]){a, a}, b.i, span);
+    if (!strcmp(op, "+") && a.kind == VALUE_STRING && b.kind == VALUE_STRING)
+        return string_join(el, a.s, b.s, span);
+    return refuse(el, span, "`%s` is not defined for %s and %s", op, value_kind_text(a), value_kind_text(b));
+}
