@@ -1,0 +1,414 @@
+// read.c: what print.c printed becomes a module again. The text may be anything: the first thing that does not fit is
+// reported with its place, and nothing is returned.
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/graph.h"
+#include "ops/op.h"
+
+typedef struct Reader {
+    Arena *arena;
+    Diag *diag;
+    const Source *source;
+    int at;
+    bool failed;
+    Module *m;
+    Graph *g;
+    NodeVec nodes; // by the number in the text
+} Reader;
+
+// ---- tokens ------------------------------------------------------------------------------------------------------------
+
+static void fail(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void fail(Reader *r, const char *fmt, ...) {
+    if (r->failed) return;
+    r->failed = true;
+    va_list args;
+    va_start(args, fmt);
+    const char *message = arena_vprintf(r->arena, fmt, args);
+    va_end(args);
+    int end = r->at < r->source->len ? r->at + 1 : r->at;
+    diag_error(r->diag, (Span){r->source, r->at, end}, "%s", message);
+}
+
+static char peek(Reader *r) {
+    const char *text = r->source->text;
+    while (r->at < r->source->len) {
+        if (text[r->at] == '#')
+            while (r->at < r->source->len && text[r->at] != '\n') r->at++;
+        else if (isspace((unsigned char)text[r->at]))
+            r->at++;
+        else
+            break;
+    }
+    return r->failed || r->at >= r->source->len ? 0 : text[r->at];
+}
+
+static bool accept(Reader *r, const char *token) {
+    peek(r);
+    int len = (int)strlen(token);
+    if (r->failed || r->source->len - r->at < len || memcmp(r->source->text + r->at, token, (size_t)len)) return false;
+    r->at += len;
+    return true;
+}
+
+static void expect(Reader *r, const char *token) {
+    if (!accept(r, token)) fail(r, "graph text: expected '%s'", token);
+}
+
+static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+static const char *word(Reader *r) {
+    peek(r);
+    int start = r->at;
+    while (!r->failed && r->at < r->source->len && is_word(r->source->text[r->at])) r->at++;
+    if (r->at == start) fail(r, "graph text: expected a name");
+    return arena_strndup(r->arena, r->source->text + start, (size_t)(r->at - start));
+}
+
+static const char *quoted(Reader *r) {
+    Str s = str_new(r->arena);
+    expect(r, "\"");
+    while (!r->failed && r->at < r->source->len && r->source->text[r->at] != '"') {
+        if (r->source->text[r->at] == '\\' && r->at + 1 < r->source->len) r->at++;
+        str_putn(&s, r->source->text + r->at++, 1);
+    }
+    if (!r->failed && r->at >= r->source->len) fail(r, "graph text: a string does not end");
+    r->at++;
+    return arena_strdup(r->arena, str_text(&s));
+}
+
+static int64_t integer(Reader *r) {
+    peek(r);
+    const char *from = r->source->text + r->at;
+    char *end;
+    errno = 0;
+    long long value = r->failed ? 0 : strtoll(from, &end, 10);
+    if (r->failed) return 0;
+    if (end == from || errno) fail(r, "graph text: expected an integer");
+    r->at += (int)(end - from);
+    return value;
+}
+
+static double number(Reader *r) {
+    peek(r);
+    if (r->failed) return 0;
+    const char *from = r->source->text + r->at;
+    char *end;
+    double value = strtod(from, &end);
+    if (end == from) fail(r, "graph text: expected a number");
+    r->at += (int)(end - from);
+    return value;
+}
+
+// ---- types and attributes --------------------------------------------------------------------------------------------
+
+static Dim read_dim(Reader *r) {
+    char c = peek(r);
+    if (isdigit((unsigned char)c) || c == '-') {
+        int64_t extent = integer(r);
+        if (extent < 1 || extent > INT32_MAX) fail(r, "graph text: %lld is no extent", (long long)extent);
+        return dim_fixed((int32_t)extent);
+    }
+    const char *name = word(r);
+    for (int k = 0; k < r->m->nsizes; k++)
+        if (!strcmp(r->m->sizes[k].name, name)) return (Dim){r->m->sizes[k].bound, (int16_t)(k + 1)};
+    fail(r, "graph text: there is no size %s", name);
+    return dim_fixed(1);
+}
+
+// "[N, 784]" after its bracket, up to MAX_RANK.
+static int read_dims(Reader *r, Dim *dims) {
+    int n = 0;
+    expect(r, "[");
+    if (accept(r, "]")) return 0;
+    do {
+        if (n == MAX_RANK) {
+            fail(r, "graph text: more than %d axes", MAX_RANK);
+            return 0;
+        }
+        dims[n++] = read_dim(r);
+    } while (accept(r, ","));
+    expect(r, "]");
+    return n;
+}
+
+static DType read_dtype(Reader *r) {
+    DType dtype = F32;
+    const char *name = word(r);
+    if (!r->failed && !dtype_find(name, &dtype)) fail(r, "graph text: %s is no dtype", name);
+    return dtype;
+}
+
+static Type read_type(Reader *r) {
+    Type type = {.dtype = read_dtype(r)};
+    int64_t count;
+    type.rank = read_dims(r, type.dim);
+    if (!r->failed && !type_count_checked(&type, &count)) fail(r, "graph text: a tensor has 2^31 elements or more");
+    return type;
+}
+
+static int axis_of(Reader *r, const Iter *iter) {
+    char letter = peek(r);
+    for (int a = 0; a < iter->naxes; a++)
+        if (iter->name[a] == letter) {
+            r->at++;
+            return a;
+        }
+    fail(r, "graph text: expected an iteration axis");
+    return 0;
+}
+
+static int32_t small(Reader *r, int64_t value) {
+    if (value < -INT32_MAX || value > INT32_MAX) fail(r, "graph text: %lld is out of range", (long long)value);
+    return r->failed ? 0 : (int32_t)value;
+}
+
+// "2*y+p-1"
+static Affine read_affine(Reader *r, const Iter *iter) {
+    Affine affine = {0};
+    bool first = true;
+    for (;; first = false) {
+        int64_t sign = accept(r, "-") ? -1 : 1;
+        if (sign > 0 && !first && !accept(r, "+")) return affine;
+        if (isdigit((unsigned char)peek(r))) {
+            int32_t value = small(r, sign * integer(r));
+            if (accept(r, "*"))
+                affine.coef[axis_of(r, iter)] = value;
+            else
+                affine.c = value;
+        } else
+            affine.coef[axis_of(r, iter)] = (int32_t)sign;
+        if (r->failed) return affine;
+    }
+}
+
+static Map read_map(Reader *r, const char *name, const Iter *iter) {
+    Map map = {0};
+    expect(r, name);
+    expect(r, "[");
+    if (accept(r, "]")) return map;
+    do {
+        if (map.rank == MAX_RANK) {
+            fail(r, "graph text: more than %d axes", MAX_RANK);
+            return map;
+        }
+        map.dim[map.rank++] = read_affine(r, iter);
+    } while (accept(r, ","));
+    expect(r, "]");
+    return map;
+}
+
+static Iter *read_iter(Reader *r) {
+    Iter *iter = NEW(r->arena, Iter);
+    bool split = false;
+    expect(r, "[");
+    while (!r->failed && !accept(r, "]")) {
+        if (!split && accept(r, "|")) {
+            iter->nout = iter->naxes;
+            split = true;
+            continue;
+        }
+        if (iter->naxes == MAX_AXES) {
+            fail(r, "graph text: more than %d iteration axes", MAX_AXES);
+            return iter;
+        }
+        iter->name[iter->naxes] = peek(r);
+        r->at++;
+        expect(r, ":");
+        iter->axis[iter->naxes++] = read_dim(r);
+        accept(r, ",");
+    }
+    if (!split) iter->nout = iter->naxes;
+    iter->map[iter->nmaps++] = read_map(r, "out", iter);
+    expect(r, "+=");
+    iter->map[iter->nmaps++] = read_map(r, "a", iter);
+    if (accept(r, "*")) iter->map[iter->nmaps++] = read_map(r, "b", iter);
+    return iter;
+}
+
+static Attr read_attr(Reader *r, AttrKind kind) {
+    Attr a = {.s = ""};
+    switch (kind) {
+    case ATTR_INT: a.i = integer(r); return a;
+    case ATTR_FLOAT: a.f = number(r); return a;
+    case ATTR_DTYPE: a.i = read_dtype(r); return a;
+    case ATTR_STRING: a.s = quoted(r); return a;
+    case ATTR_ITER: a.iter = read_iter(r); return a;
+    case ATTR_DIMS: {
+        Dim *dims = NEW_ARRAY(r->arena, Dim, MAX_RANK);
+        a.n = read_dims(r, dims);
+        a.dims = dims;
+        return a;
+    }
+    case ATTR_INTS: {
+        int64_t *ints = NEW_ARRAY(r->arena, int64_t, MAX_RANK);
+        expect(r, "[");
+        while (!r->failed && !accept(r, "]")) {
+            if (a.n == MAX_RANK) fail(r, "graph text: more than %d numbers", MAX_RANK);
+            else ints[a.n++] = integer(r);
+            accept(r, ",");
+        }
+        a.ints = ints;
+        return a;
+    }
+    }
+    return a;
+}
+
+// ---- nodes -----------------------------------------------------------------------------------------------------------
+
+static Node *read_reference(Reader *r) {
+    expect(r, "%");
+    int64_t id = integer(r);
+    if (!r->failed && (id < 0 || id >= r->nodes.len)) fail(r, "graph text: %%%lld is not defined above", (long long)id);
+    return r->failed ? NULL : r->nodes.at[id];
+}
+
+// " @{loss name="h" origin="linear"}", which may be missing.
+static void read_tags(Reader *r) {
+    static const char *const sections[] = {"forward", "loss", "backward", "update"};
+    r->g->section_now = SECTION_FORWARD;
+    r->g->name_now = r->g->origin_now = NULL;
+    if (!accept(r, "@{")) return;
+    const char *section = word(r);
+    for (int k = 0; k < 4; k++)
+        if (!strcmp(section, sections[k])) r->g->section_now = (enum Section)k;
+    if (accept(r, "name=")) r->g->name_now = quoted(r);
+    if (accept(r, "origin=")) r->g->origin_now = quoted(r);
+    expect(r, "}");
+}
+
+// "%4 = add %2, %3 {attr=...} : f32[N, 10] @{...}"
+static void read_node(Reader *r) {
+    int start = r->at;
+    int64_t id = integer(r);
+    expect(r, "=");
+    const char *name = word(r);
+    const Op *op = r->failed ? NULL : op_find(name);
+    if (!op) {
+        fail(r, "graph text: there is no operator %s", name);
+        return;
+    }
+    Node *in[8];
+    int nin = 0;
+    while (peek(r) == '%' && nin < 8) {
+        in[nin++] = read_reference(r);
+        accept(r, ",");
+    }
+    if (nin != op->inputs) fail(r, "graph text: %s takes %d inputs", name, op->inputs);
+    Attr attrs[MAX_ATTRS + 1] = {0};
+    for (int k = 0; op->attrs[k].name; k++) {
+        expect(r, k ? "," : "{");
+        expect(r, op->attrs[k].name);
+        expect(r, "=");
+        attrs[k] = read_attr(r, op->attrs[k].kind);
+    }
+    if (op->attrs[0].name) expect(r, "}");
+    expect(r, ":");
+    Type type = read_type(r);
+    read_tags(r);
+    if (!r->failed && id != r->nodes.len) fail(r, "graph text: expected %%%d", r->nodes.len);
+    if (r->failed) return;
+    r->g->span_now = (Span){r->source, start, r->at};
+    Node *node = graph_op(r->g, op, in, nin, attrs);
+    if (!node)
+        r->failed = true; // the shape rule has said why
+    else if (!type_equal(&node->type, &type))
+        fail(r, "graph text: the result has type %s", type_text(r->arena, &node->type, r->m->sizes));
+    vec_push(r->arena, &r->nodes, node);
+}
+
+static void read_output(Reader *r, bool stored) {
+    const char *name = quoted(r);
+    expect(r, "=");
+    Node *value = read_reference(r);
+    if (r->failed) return;
+    if (!stored) {
+        graph_return(r->g, name, value, (Span){0});
+        return;
+    }
+    Storage *storage = module_find_storage(r->m, name);
+    if (!storage)
+        fail(r, "graph text: there is no storage \"%s\"", name);
+    else if (!type_equal(&storage->type, &value->type))
+        fail(r, "graph text: \"%s\" has type %s", name, type_text(r->arena, &storage->type, r->m->sizes));
+    else
+        graph_bind(r->g, storage, value, (Span){0});
+}
+
+static void read_entry(Reader *r, EntryKind kind) {
+    r->g = graph_new(r->m, word(r), kind);
+    r->nodes.len = 0;
+    expect(r, "(");
+    while (!r->failed && !accept(r, ")")) {
+        const char *name = word(r);
+        expect(r, ":");
+        Type type = read_type(r);
+        if (r->failed) return;
+        // Tags and numbers come with the node's own line; the list only has to exist before it.
+        Node *place = NEW(r->arena, Node);
+        *place = (Node){.op = op_find("argument"), .type = type, .attr = NEW_ARRAY(r->arena, Attr, 1)};
+        ((Attr *)place->attr)->s = name;
+        vec_push(r->g->arena, &r->g->arguments, place);
+        accept(r, ",");
+    }
+    expect(r, "{");
+    while (!r->failed && !accept(r, "}")) {
+        if (accept(r, "%")) read_node(r);
+        else if (accept(r, "return")) read_output(r, false);
+        else if (accept(r, "store")) read_output(r, true);
+        else fail(r, "graph text: expected a node, return, store or }");
+    }
+    for (int k = 0; k < r->g->arguments.len && !r->failed; k++) {
+        const char *name = r->g->arguments.at[k]->attr[0].s;
+        r->g->arguments.at[k] = graph_op(r->g, op_find("argument"), NULL, 0, (Attr[]){{.s = name}});
+    }
+    if (!r->failed) vec_push(r->arena, &r->m->entries, r->g);
+}
+
+static void read_storage(Reader *r, StorageKind kind) {
+    int start = r->at;
+    const char *name = quoted(r);
+    expect(r, ":");
+    Type type = read_type(r);
+    if (r->failed) return;
+    if (module_find_storage(r->m, name))
+        fail(r, "graph text: \"%s\" stands twice", name);
+    else
+        module_add_storage(r->m, name, kind, type, (Span){r->source, start, r->at});
+}
+
+static void read_size(Reader *r) {
+    const char *name = word(r);
+    expect(r, "<=");
+    int64_t bound = integer(r);
+    if (bound < 1 || bound > INT32_MAX) fail(r, "graph text: %lld is no bound", (long long)bound);
+    if (r->m->nsizes == MAX_SIZES) fail(r, "graph text: more than %d run-time sizes", MAX_SIZES);
+    if (!r->failed) r->m->sizes[r->m->nsizes++] = (Size){name, (int32_t)bound};
+}
+
+Module *module_read(Arena *arena, Diag *diag, const Source *source) {
+    static const struct {
+        const char *word;
+        StorageKind kind;
+    } storages[] = {{"param", STORAGE_PARAM}, {"buffer", STORAGE_BUFFER}, {"optim", STORAGE_OPTIM}, {"state", STORAGE_STATE}};
+    static const struct {
+        const char *word;
+        EntryKind kind;
+    } entries[] = {{"model", ENTRY_MODEL}, {"train", ENTRY_TRAIN}, {"init", ENTRY_INIT}};
+    Reader r = {.arena = arena, .diag = diag, .source = source, .m = module_new(arena, diag, source->name)};
+    while (!r.failed && peek(&r)) {
+        bool known = accept(&r, "size ");
+        if (known) read_size(&r);
+        for (int k = 0; k < 4 && !known; k++)
+            if ((known = accept(&r, storages[k].word))) read_storage(&r, storages[k].kind);
+        for (int k = 0; k < 3 && !known; k++)
+            if ((known = accept(&r, entries[k].word))) read_entry(&r, entries[k].kind);
+        if (!known) fail(&r, "graph text: expected size, param, buffer, optim, state, model, train or init");
+    }
+    if (!r.failed && r.at < source->len && memchr(source->text + r.at, 0, (size_t)(source->len - r.at))) fail(&r, "graph text: a NUL byte");
+    return r.failed ? NULL : r.m;
+}
