@@ -59,8 +59,8 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %token <i> INT "an integer"
 %token <f> FLOAT "a number"
 // A string without expressions; or its pieces up to, between and after the expressions in braces.
-%token <text> STRING "a string" STRING_OPEN "a string with `{`" STRING_NEXT "`}` and the string"
-%token <text> STRING_CLOSE "`}`, the rest of the string"
+%token <text> STRING "a string" STRING_OPEN "a string with `{`" STRING_NEXT "`}` with text"
+%token <text> STRING_CLOSE "`}` and the end of the string"
 %token TRUE "`true`" FALSE "`false`" NONE "`none`"
 %token <text> DIM "`dim`" LAYER "`layer`" OPTIMIZER "`optimizer`" MODEL "`model`" TRAIN "`train`" // their comments above
 %token PARAM "`param`" BUFFER "`buffer`" STATE "`state`" FOR "`for`" IF "`if`" ELSE "`else`" RETURN "`return`"

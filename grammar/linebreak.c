@@ -191,14 +191,13 @@ static void open_bracket(Lines *l, Token t, char kind) {
 }
 
 static void close_brace(Lines *l, Token t) {
-    bool deep = l->open.len > NESTING_MAX;
-    if (top_kind(l) == '{') {
-        l->open.len--;
-        if (!deep) make(l, t);
-    } else {
+    if (top_kind(l) != '{') {
         make_kind(l, TOK_INVALID, t.span.start, t.span.end, "this `}` closes nothing");
+        l->last = TOK_RBRACE; // so that its line ends here
+        return;
     }
-    l->last = TOK_RBRACE;
+    // Its own `{` never reached the parser when too many were open.
+    if (l->open.len-- <= NESTING_MAX) make(l, t);
 }
 
 // ---- One token of the scanner

@@ -63,6 +63,7 @@ static const Group groups[] = {
      {"a name", "an integer", "a number", "a string", "a string with `{`", "`true`", "`false`", "`none`", "`not`",
       "`-`", "`(`", "`[`"}},
     {"a string", {"a string", "a string with `{`"}},
+    {"`}`", {"`}` with text", "`}` and the end of the string"}},
     {"an operator",
      {"`|>`", "`and`", "`or`", "`==`", "`!=`", "`<`", "`<=`", "`>`", "`>=`", "`+`", "`-`", "`*`", "`/`", "`//`", "`%`",
       "`@`", "`**`"}},
@@ -77,26 +78,24 @@ static int find(const char *const *words, int count, const char *word) {
 }
 
 // Replaces the group's members by its word; leaves all as it is when one is missing.
-static void fold_group(const char **words, int count, const Group *group) {
-    int first = count;
-    for (int m = 0; group->members[m]; m++) {
-        int at = find(words, count, group->members[m]);
-        if (at < 0) return;
-        if (at < first) first = at;
-    }
+static bool fold_group(const char **words, int count, const Group *group) {
+    for (int m = 0; group->members[m]; m++)
+        if (find(words, count, group->members[m]) < 0) return false;
     for (int m = 0; group->members[m]; m++) words[find(words, count, group->members[m])] = NULL;
-    words[first] = group->word;
+    return true;
 }
 
-// "`,`, `)` or an operator"
+// "`,`, `)` or an operator": single tokens first, then groups.
 static const char *expected_text(Parser *p, const char *const *expected, int count) {
-    const char **words = NEW_ARRAY(p->arena, const char *, count + 1);
+    enum { GROUPS = sizeof groups / sizeof *groups };
+    const char **words = NEW_ARRAY(p->arena, const char *, count + GROUPS);
     for (int i = 0; i < count; i++) words[i] = expected[i];
-    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) fold_group(words, count, &groups[g]);
+    for (int g = 0; g < GROUPS; g++)
+        if (fold_group(words, count, &groups[g])) words[count + g] = groups[g].word;
     int left = 0;
-    for (int i = 0; i < count; i++) left += words[i] != NULL;
+    for (int i = 0; i < count + GROUPS; i++) left += words[i] != NULL;
     Str s = str_new(p->arena);
-    for (int i = 0, put = 0; i < count; i++) {
+    for (int i = 0, put = 0; i < count + GROUPS; i++) {
         if (!words[i]) continue;
         if (put) str_put(&s, put == left - 1 ? " or " : ", ");
         str_put(&s, words[i]);
