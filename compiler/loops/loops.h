@@ -19,8 +19,9 @@ typedef struct Kernel Kernel;
 // ---- indices: affine, plus div and mod by constants, plus at most one loaded integer ---------------------------------
 
 struct Var {
-    const char *name; // unique in its kernel: "n", "o_2"
+    const char *name; // unique in its kernel: "n_0", "o_2"
     int id;
+    int64_t lo, hi;   // its values lie in [lo, hi], set when its loop is made; lo > hi: unknown
 };
 
 typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_LOADED } AtomKind;
@@ -31,7 +32,7 @@ typedef struct Atom {
     int size;         // SIZE: the module's run-time size with this number (0-based)
     const Index *of;  // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other)
     const Index *other;
-    int64_t by;
+    int64_t by;       // DIV, MOD; SIZE: the bound
     Expr *loaded;     // LOADED: an integer expression, already clamped to the axis
 } Atom;
 

@@ -37,6 +37,8 @@ Index *index_min(Arena *arena, const Index *a, const Index *b);
 bool index_equal(const Index *a, const Index *b);
 bool index_is_const(const Index *a, int64_t *c);
 bool index_uses(const Index *a, const Var *var);
+// The values that an index takes over its variables' ranges; false when one is unknown.
+bool index_range(const Index *a, int64_t *lo, int64_t *hi);
 // The coefficient of `var` when it appears only linearly; false when it hides in a div, mod or load.
 bool index_linear(const Index *a, const Var *var, int64_t *coef);
 Index *index_substitute(Arena *arena, const Index *a, const Var *var, const Index *by);
