@@ -1,0 +1,166 @@
+// contraction.c: recipe (a): a contraction with its epilogue as loops near the machine's peak, whatever its maps are.
+//
+//     h = relu(contract x, w [n o | i] out[n, o] += x[n, i] * w[o, i] + bias)          panels of w
+//                                                                                      chunks
+//     becomes one kernel:                                                                  rows that fit the cache
+//                                                                                              columns of 64
+//                                                                                                  tiles of 6 rows
+//
+// contraction_plan.c decides, contraction_stage.c packs operands, contraction_loops.c makes the loops around tiles,
+// contraction_tile.c what is inside. Maps that fit no tile go to contraction_scalar.c. The order in which an output is
+// summed depends on neither tile nor chunks: K blocks in order, within a block step by step.
+#include "loops/contraction.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/op.h"
+
+// ---- can the epilogue run on vectors? --------------------------------------------------------------------------------
+
+typedef struct VectorCheck {
+    Contraction *c;
+    Var *var;    // stands for the place along n
+    bool *seen;  // by node id: found good at the result's own index
+} VectorCheck;
+
+// The buffer's index moves with the lanes by one element, or not at all.
+static bool load_is_vector(const VectorCheck *check, const Buffer *buffer, Index *const *at) {
+    for (int d = 0; d < buffer->rank; d++) {
+        int64_t coef = 0;
+        if (!index_uses(at[d], check->var)) continue;
+        if (d != buffer->rank - 1 || !index_linear(at[d], check->var, &coef) || coef != 1) return false;
+        if (buffer->dtype != F32) return false;
+    }
+    return buffer->dtype == F32 || buffer->dtype == I32;
+}
+
+static bool value_is_vector(VectorCheck *check, const Node *node, Index *const *at, bool own_index) {
+    Contraction *c = check->c;
+    if (node == c->root) return true;
+    if (own_index && check->seen[node->id]) return true;
+    Buffer *buffer = c->ctx->program->of_node[node->id];
+    bool is_output = false;
+    for (int k = 0; k < c->ctx->group->outputs.len; k++) is_output |= c->output[k] == node;
+    if (buffer && !is_output) return load_is_vector(check, buffer, at);
+    bool good = false;
+    if (node->op->traits & OP_IDENTITY) {
+        good = value_is_vector(check, node->in[0], at, own_index);
+    } else if (node->op->move) {
+        Index *in[MAX_RANK];
+        node->op->move(c->ctx, node, at, in);
+        good = value_is_vector(check, node->in[0], in, false);
+    } else if (node->op->traits & OP_ELEMENTWISE) {
+        good = (node->type.dtype == F32 || node->type.dtype == BOOL) && node->op->c_vec;
+        for (int i = 0; i < node->nin && good; i++) good = value_is_vector(check, node->in[i], at, own_index);
+    } else {
+        good = node->type.rank == 0 && node->type.dtype == F32 && node->op->traits & OP_SOURCE;
+    }
+    if (own_index) check->seen[node->id] = good;
+    return good;
+}
+
+bool contraction_epilogue_is_vector(Contraction *c) {
+    LowerContext *ctx = c->ctx;
+    if (c->lanes == 1) return true;
+    VectorCheck check = {.c = c, .var = var_new(ctx, "lane")};
+    check.seen = NEW_ARRAY(c->arena, bool, ctx->program->graph->nodes.len + 1);
+    Index *at[MAX_RANK];
+    for (int d = 0; d < c->root->type.rank; d++)
+        at[d] = d == c->root->type.rank - 1 ? index_var(c->arena, check.var) : index_var(c->arena, var_new(ctx, "any"));
+    for (int k = 0; k < ctx->group->outputs.len; k++)
+        if (c->output[k]->type.dtype != F32 || !value_is_vector(&check, c->output[k], at, true)) return false;
+    return true;
+}
+
+// ---- the nest ------------------------------------------------------------------------------------------------------
+
+typedef struct Nest {
+    Index *length;        // steps of K in this block
+    Index *lo, *hi;       // rows
+    const TileLoop *lane; // the column
+} Nest;
+
+static void row_tile(Contraction *c, Stmt *to, const TileLoop *tile, void *context) {
+    const Nest *nest = context;
+    contraction_tile(c, to, nest->length, tile, nest->lane);
+}
+
+static void column_of_tiles(Contraction *c, Stmt *to, const TileLoop *tile, void *context) {
+    Nest *nest = context;
+    nest->lane = tile;
+    if (c->m != NO_AXIS) {
+        contraction_row_tiles(c, to, nest->lo, nest->hi, row_tile, nest);
+        return;
+    }
+    Stmt *block = stmt_block(c->arena);
+    stmt_append(c->arena, to, block);
+    row_tile(c, block, &(TileLoop){.base = index_const(c->arena, 0), .extent = 1}, nest);
+}
+
+static void lower_nest(Contraction *c, Stmt *to) {
+    Arena *arena = c->arena;
+    Index *lo = index_const(arena, 0), *hi = NULL;
+    if (c->chunks > 1) {
+        int unit = c->chunk == CHUNK_ROWS ? c->rows : c->chunk == CHUNK_PANELS ? c->lane.width : 1;
+        to = contraction_open_chunks(c, to, c->chunks, c->chunk_axis, unit, &lo, &hi);
+    }
+    for (int k = 0; k < c->nouter; k++) {
+        int axis = c->outer[k];
+        if (c->chunk == CHUNK_OUTER && c->chunk_axis == axis)
+            to = contraction_open(c, to, arena_printf(arena, "%c", c->iter->name[axis]), lo, hi, 1, &c->at[axis]);
+        else
+            to = contraction_open_axis(c, to, axis);
+    }
+    for (int s = 0; s < c->nsum && c->sum_outside; s++) to = contraction_open_axis(c, to, c->sum[s]);
+    Nest nest = {0};
+    to = contraction_open_blocks(c, to, &nest.length);
+    nest.lo = c->chunk == CHUNK_ROWS ? lo : index_const(arena, 0);
+    nest.hi = c->chunk == CHUNK_ROWS ? hi : contraction_extent(c, c->m);
+    int rows = c->m == NO_AXIS ? 1 : c->iter->axis[c->m].extent;
+    if (c->chunk == CHUNK_ROWS) rows = (rows / c->rows / c->chunks + 2) * c->rows;
+    if (rows > c->block_m) {
+        Index *from, *to_row;
+        to = contraction_open(c, to, "rows", nest.lo, nest.hi, c->block_m, &from);
+        to_row = index_min(arena, index_add_const(arena, from, c->block_m), nest.hi);
+        nest.lo = from;
+        nest.hi = to_row;
+    }
+    bool chunked = c->chunk == CHUNK_PANELS;
+    contraction_lane_tiles(c, to, chunked ? lo : index_const(arena, 0), chunked ? hi : contraction_extent(c, c->n),
+                           column_of_tiles, &nest);
+}
+
+static Node **sorted_outputs(LowerContext *ctx) {
+    int n = ctx->group->outputs.len;
+    Node **sorted = NEW_ARRAY(ctx->arena, Node *, n + 1);
+    for (int k = 0; k < n; k++) {
+        int at = k;
+        for (; at && sorted[at - 1]->id > ctx->group->outputs.at[k]->id; at--) sorted[at] = sorted[at - 1];
+        sorted[at] = ctx->group->outputs.at[k];
+    }
+    return sorted;
+}
+
+void lower_contraction(LowerContext *ctx) {
+    Kernel *kernel = ctx->kernel;
+    if (!kernel->body) kernel->body = stmt_block(ctx->arena);
+    Contraction *c = NEW(ctx->arena, Contraction);
+    bool fits = contraction_plan(c, ctx);
+    kernel->flops = (double)contraction_flops(c->iter);
+    c->output = sorted_outputs(ctx);
+    c->done = NEW_ARRAY(ctx->arena, Buffer *, ctx->group->outputs.len + 1);
+    ctx->recipe = c;
+    ctx->local = contraction_local;
+    if (!fits) {
+        kernel->recipe = "contraction, scalar";
+        contraction_scalar(c, kernel->body);
+        return;
+    }
+    kernel->recipe = arena_printf(ctx->arena, "contraction %dx%d%s%s", c->rows, c->vectors, c->row.staged ? ", rows packed" : "",
+                                  c->lane.staged ? ", lanes packed" : "");
+    c->vector_epilogue = contraction_epilogue_is_vector(c);
+    contraction_stage(c, kernel->body, &c->row, false);
+    contraction_stage(c, kernel->body, &c->lane, true);
+    lower_nest(c, kernel->body);
+}

@@ -1,0 +1,111 @@
+// contraction.h: what the files of recipe (a) share; nothing outside compiler/loops/contraction*.c includes it.
+#ifndef DLC_CONTRACTION_H
+#define DLC_CONTRACTION_H
+
+#include "loops/lower.h"
+
+enum {
+    NO_AXIS = -1,
+    MAX_TERMS = 1024, // of one f32 accumulator; longer sums are cut into blocks of K
+    MAX_HEIGHTS = 5
+};
+
+// One side of the product. A panel holds what a register tile reads of it, in the order in which it reads it.
+typedef struct Operand {
+    const Node *node;
+    const Map *map;
+    Buffer *buffer;      // NULL: computed where it is used, so it is always staged
+    int tile;            // the iteration axis of the register tile here, or NO_AXIS
+    int width;           // elements of that axis in a panel: the tile's rows, or its vectors times lanes
+    bool uses_k;
+    int nouter;
+    int outer[MAX_AXES]; // the other axes that it mentions
+    bool staged;
+    Buffer *panels;      // (outer..., blocks of K, panels, K in a block, width), when staged
+} Operand;
+
+typedef enum ChunkKind { CHUNK_NONE, CHUNK_OUTER, CHUNK_ROWS, CHUNK_PANELS } ChunkKind;
+
+// Everything that is decided before the first statement is made, and where the statement being made stands.
+typedef struct Contraction {
+    LowerContext *ctx;
+    Arena *arena;
+    const Node *root;
+    const Iter *iter;
+    int lanes;
+    Operand row, lane;   // read as scalars; read as vectors
+    int m, n, k;         // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
+    int out_axis[MAX_RANK]; // the axis that indexes each axis of the result
+    int nouter, outer[MAX_AXES]; // axes of the result other than m and n
+    int nsum, sum[MAX_AXES];     // summed axes other than k
+    bool sum_outside;    // loops over `sum` stand outside the tile, with partial sums between
+    int rows, vectors;   // of the register tile
+    int nheights, height[MAX_HEIGHTS]; // tiles that a column of rows is made of: `rows` first, then its tails
+    int block_k, blocks; // K inside a tile at most, and how many such blocks
+    int block_m;         // rows that run over a panel while it is in the second-level cache
+    ChunkKind chunk;
+    int chunk_axis, chunks;
+    Buffer *partial;     // (the result's shape, last axis padded to lanes): sums of the blocks of K so far, or NULL
+    bool vector_epilogue;
+
+    Index *at[MAX_AXES]; // where each iteration axis stands
+    Index *block;        // number of the block of K
+    Index *k_inside;     // position in that block
+    Var *lane_var;
+    Expr *accumulator;   // what the root reads as in the epilogue
+    Node **output;       // the group's outputs in topological order
+    int ndone;           // output[0, ndone) have their values in done[] already
+    Buffer **done;
+} Contraction;
+
+// contraction_plan.c: fills `c` from the maps and the target; false when the maps do not fit a register tile.
+bool contraction_plan(Contraction *c, LowerContext *ctx);
+int64_t contraction_flops(const Iter *iter);
+// Whether every value of the map lies in the tensor for every point of the iteration space.
+bool contraction_in_range(const Iter *iter, const Map *map, const Type *type);
+// The axis that alone, with coefficient 1, indexes dim d; or NO_AXIS.
+int contraction_bare_axis(const Iter *iter, const Map *map, int d);
+// contraction.c: whether the epilogue of `c`'s group can be computed on vectors along n.
+bool contraction_epilogue_is_vector(Contraction *c);
+
+// contraction_loops.c: loops over tiles, shared by staging and the product.
+typedef struct TileLoop {
+    const Index *base;  // first element of the tile along its axis
+    int extent;         // elements: rows, or vectors (the last one may be part of one)
+    const Index *valid; // lanes of the last vector that are elements, or NULL for all
+} TileLoop;
+typedef void (*TileBody)(Contraction *c, Stmt *to, const TileLoop *tile, void *context);
+// Opens `for name in [lo, hi)` at the end of `to` and returns its body; *at becomes the variable.
+Stmt *contraction_open(Contraction *c, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
+                       Index **at);
+Stmt *contraction_open_axis(Contraction *c, Stmt *to, int axis);
+// Loops over tiles of [lo, hi), which starts at a multiple of the largest tile and ends at one or at the axis's end.
+void contraction_row_tiles(Contraction *c, Stmt *to, const Index *lo, const Index *hi, TileBody body, void *context);
+void contraction_lane_tiles(Contraction *c, Stmt *to, const Index *lo, const Index *hi, TileBody body, void *context);
+// Opens a loop over the first `valid` lanes (NULL: all) of the vector at `base` along n: *element is the place on the
+// axis, *lane the number of the lane.
+Stmt *contraction_open_lanes(Contraction *c, Stmt *to, const Index *base, const Index *valid, Index **element,
+                             Index **lane);
+// Cuts an axis into chunks of whole tiles of `unit` elements; opens the loop and gives the chunk's range.
+Stmt *contraction_open_chunks(Contraction *c, Stmt *to, int chunks, int axis, int unit, Index **lo, Index **hi);
+// Opens the loop over blocks of K; sets c->block. Bounds of K inside the block: [0, *length).
+Stmt *contraction_open_blocks(Contraction *c, Stmt *to, Index **length);
+Index *contraction_extent(Contraction *c, int axis);
+
+// contraction_stage.c: one operand copied into panels.
+void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane);
+// The operand's element where the axes stand; along its tile axis at base + offset. lanes: 1, or the target's.
+Expr *contraction_load(Contraction *c, const Operand *operand, const Index *base, int offset, int lanes);
+
+// contraction_tile.c: the register tile with its epilogue.
+// Sums K in [0, length) of c->block and stores the results, or passes the sums on to the next block.
+void contraction_tile(Contraction *c, Stmt *to, const Index *length, const TileLoop *rows, const TileLoop *lanes);
+
+// Stores every output of the group at the result's index `at`, its root being c->accumulator.
+void contraction_store_outputs(Contraction *c, Stmt *to, Index *const *at, int lanes);
+Expr *contraction_local(LowerContext *ctx, const Node *node, Index *const *at); // for LowerContext.local
+
+// contraction_scalar.c: any maps at all, one element at a time, with guards.
+void contraction_scalar(Contraction *c, Stmt *to);
+
+#endif

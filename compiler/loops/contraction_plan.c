@@ -1,0 +1,287 @@
+// contraction_plan.c: roles, tile, staging, blocks and chunks of a contraction, all read off its maps.
+//
+//     [n o | i] out[n, o] += x[n, i] * w[o, i]      n in result and x: rows     o in result's last axis and w: lanes
+//     n <= 64, o < 256, i < 784                     i in x and w: K             tile 6 x 4 vectors, w staged in panels
+//
+// An axis of the result and one operand is M or N, of both operands only is K, of all three is Z (an outer loop); a
+// summed axis of one operand only is K as well. Nothing here depends on what operator or layer the maps came from.
+#include <stdlib.h>
+
+#include "loops/contraction.h"
+
+enum {
+    FMA_LATENCY_STEP = 4, // no step of K takes less time than this many FMAs
+    SHORT_STRIDE = 64     // elements between steps of K up to which panels do not pay
+};
+
+static bool map_uses(const Map *map, int axis) {
+    for (int d = 0; d < map->rank; d++)
+        if (axis >= 0 && map->dim[d].coef[axis]) return true;
+    return false;
+}
+
+int64_t contraction_flops(const Iter *iter) {
+    int64_t flops = 2;
+    for (int k = 0; k < iter->naxes; k++) flops *= iter->axis[k].extent;
+    return flops;
+}
+
+bool contraction_in_range(const Iter *iter, const Map *map, const Type *type) {
+    for (int d = 0; d < map->rank; d++) {
+        if (type->dim[d].size) continue; // a run-time axis indexed by itself (ops/iter.c)
+        int64_t lo = map->dim[d].c, hi = map->dim[d].c;
+        for (int k = 0; k < iter->naxes; k++) {
+            int64_t reach = (int64_t)map->dim[d].coef[k] * (iter->axis[k].extent - 1);
+            *(reach < 0 ? &lo : &hi) += reach;
+        }
+        if (lo < 0 || hi >= type->dim[d].extent) return false;
+    }
+    return true;
+}
+
+int contraction_bare_axis(const Iter *iter, const Map *map, int d) {
+    int axis = NO_AXIS;
+    if (map->dim[d].c) return NO_AXIS;
+    for (int k = 0; k < iter->naxes; k++) {
+        if (!map->dim[d].coef[k]) continue;
+        if (axis != NO_AXIS || map->dim[d].coef[k] != 1) return NO_AXIS;
+        axis = k;
+    }
+    return axis;
+}
+
+// Elements from one step of the axis to the next, at the bounds of run-time axes.
+static int64_t axis_stride(const Operand *operand, int axis) {
+    int64_t stride = 0, elements = 1;
+    for (int d = operand->map->rank - 1; d >= 0; d--) {
+        if (axis >= 0) stride += operand->map->dim[d].coef[axis] * elements;
+        elements *= operand->node->type.dim[d].extent;
+    }
+    return stride;
+}
+
+static int extent_of(const Contraction *c, int axis) { return axis == NO_AXIS ? 1 : c->iter->axis[axis].extent; }
+static bool is_runtime(const Contraction *c, int axis) { return axis != NO_AXIS && c->iter->axis[axis].size; }
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+static int min_int(int a, int b) { return a < b ? a : b; }
+
+// ---- roles -------------------------------------------------------------------------------------------------------
+
+// Every axis of the result must be one axis of the iteration, each a different one.
+static bool plan_result(Contraction *c) {
+    const Map *out = &c->iter->map[0];
+    unsigned seen = 0;
+    for (int d = 0; d < out->rank; d++) {
+        int axis = contraction_bare_axis(c->iter, out, d);
+        if (axis == NO_AXIS || seen >> axis & 1 || !dim_equal(c->iter->axis[axis], c->root->type.dim[d])) return false;
+        seen |= 1u << axis;
+        c->out_axis[d] = axis;
+    }
+    return out->rank > 0;
+}
+
+static void operand_from(Contraction *c, Operand *operand, int which) {
+    *operand = (Operand){.node = c->root->in[which], .map = &c->iter->map[1 + which], .tile = NO_AXIS};
+    operand->buffer = c->ctx->program->of_node[operand->node->id];
+}
+
+static bool plan_roles(Contraction *c) {
+    const Iter *iter = c->iter;
+    c->n = c->out_axis[iter->map[0].rank - 1];
+    bool in_a = map_uses(&iter->map[1], c->n), in_b = map_uses(&iter->map[2], c->n);
+    if (in_a == in_b) return false;
+    operand_from(c, &c->row, in_a ? 1 : 0);
+    operand_from(c, &c->lane, in_a ? 0 : 1);
+    c->lane.tile = c->n;
+    // The longest axis of the result that only the other operand has makes the rows; the longest summed one is K.
+    c->m = c->k = NO_AXIS;
+    for (int axis = 0; axis < iter->naxes; axis++) {
+        bool summed = axis >= iter->nout, row_only = map_uses(c->row.map, axis) && !map_uses(c->lane.map, axis);
+        int *role = summed ? &c->k : &c->m;
+        if (axis == c->n || (!summed && !row_only)) continue;
+        if (*role == NO_AXIS || iter->axis[axis].extent > iter->axis[*role].extent) *role = axis;
+    }
+    c->row.tile = c->m;
+    for (int d = 0; d < iter->map[0].rank; d++)
+        if (c->out_axis[d] != c->m && c->out_axis[d] != c->n) c->outer[c->nouter++] = c->out_axis[d];
+    for (int axis = iter->nout; axis < iter->naxes; axis++)
+        if (axis != c->k) c->sum[c->nsum++] = axis;
+    for (int side = 0; side < 2; side++) {
+        Operand *operand = side ? &c->lane : &c->row;
+        operand->uses_k = map_uses(operand->map, c->k);
+        for (int axis = 0; axis < iter->naxes; axis++)
+            if (axis != operand->tile && axis != c->k && map_uses(operand->map, axis))
+                operand->outer[operand->nouter++] = axis;
+        if (operand->nouter + 4 > MAX_RANK) return false;
+    }
+    return true;
+}
+
+// ---- the tile -----------------------------------------------------------------------------------------------------
+
+// Time of one step of K in FMAs (contraction.md, rule 5).
+static double step_cost(int rows, int vectors) {
+    double loads = vectors + 0.6 * rows, fma = rows * vectors;
+    double bound = loads > fma ? loads : fma;
+    return (bound > FMA_LATENCY_STEP ? bound : FMA_LATENCY_STEP) + 1.5 + 0.1 * (rows + vectors);
+}
+
+// Tiles of these heights, in turn, cover `rows`: the cost of one column of them.
+static double column_cost(const int *height, int nheights, int rows, int vectors) {
+    double cost = 0;
+    for (int k = 0; k < nheights; k++) {
+        cost += rows / height[k] * step_cost(height[k], vectors);
+        rows %= height[k];
+    }
+    return cost;
+}
+
+// A fixed extent has one tail. A run-time one may have any, so its tails halve down to one row.
+static int plan_heights(const Contraction *c, int rows, int *height) {
+    int n = 0, extent = extent_of(c, c->m);
+    height[n++] = rows;
+    if (!is_runtime(c, c->m)) {
+        if (extent % rows) height[n++] = extent % rows;
+        return n;
+    }
+    int tail = 1;
+    while (2 * tail < rows) tail *= 2;
+    if (c->row.staged) tail = 1; // a panel holds `rows` of them: shorter tiles must not straddle two
+    for (; tail && tail < rows && n < MAX_HEIGHTS; tail /= 2) height[n++] = tail;
+    return n;
+}
+
+static double tile_cost(const Contraction *c, int rows, int vectors) {
+    int height[MAX_HEIGHTS], n = plan_heights(c, rows, height), row_extent = extent_of(c, c->m);
+    int all = ceil_div(extent_of(c, c->n), c->lanes);
+    double cost = all / vectors * column_cost(height, n, row_extent, vectors);
+    return all % vectors ? cost + column_cost(height, n, row_extent, all % vectors) : cost;
+}
+
+static void plan_tile(Contraction *c) {
+    const Target *target = c->ctx->program->target;
+    int row_extent = extent_of(c, c->m), all = ceil_div(extent_of(c, c->n), c->lanes);
+    // Scalar code is left to the C compiler, which may use vectors of its own across a tile of 4 x 4.
+    c->rows = min_int(4, row_extent);
+    c->vectors = min_int(4, all);
+    double best = -1;
+    for (int vectors = 1; c->lanes > 1 && vectors <= all && vectors <= 8; vectors++) {
+        if (is_runtime(c, c->n) && vectors > 1) break; // its tail is then part of one vector
+        for (int rows = 1; rows <= row_extent && rows * vectors + vectors + 1 <= target->registers - 2; rows++) {
+            double cost = tile_cost(c, rows, vectors);
+            if (best >= 0 && cost >= best) continue;
+            best = cost;
+            c->rows = rows;
+            c->vectors = vectors;
+        }
+    }
+    if (is_runtime(c, c->n)) c->vectors = 1;
+}
+
+// ---- staging, blocks, chunks ----------------------------------------------------------------------------------------
+
+static bool unit_stride(const Operand *operand, int axis) {
+    int last = operand->map->rank - 1;
+    for (int d = 0; d < last; d++)
+        if (operand->map->dim[d].coef[axis]) return false;
+    return last >= 0 && operand->map->dim[last].coef[axis] == 1;
+}
+
+static void plan_staging(Contraction *c) {
+    const Target *target = c->ctx->program->target;
+    int steps = extent_of(c, c->k), columns = ceil_div(extent_of(c, c->n), c->vectors * c->lanes);
+    int tiles = ceil_div(extent_of(c, c->m), c->rows);
+    int64_t lane_stride = llabs(axis_stride(&c->lane, c->k)), row_stride = llabs(axis_stride(&c->row, c->k));
+    // Vectors need a unit stride, and must not read past the end of the last ones.
+    bool whole = extent_of(c, c->n) % c->lanes == 0 && !is_runtime(c, c->n);
+    c->lane.staged = !c->lane.buffer || (c->lanes > 1 && (!whole || !unit_stride(&c->lane, c->n)));
+    // Lines that are far apart fall into the same sets of the cache; panels pay when several tiles read them.
+    if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 4) c->lane.staged = true;
+    // A scalar operand is read in place while the cache lines of a column stay in the first level.
+    bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
+    c->row.staged = !c->row.buffer || (!lines_fit && columns >= 3);
+    c->lane.width = c->vectors * c->lanes;
+    c->row.width = c->rows;
+}
+
+// (outer..., blocks, panels, K in a block, width)
+static void plan_panels(Contraction *c, Operand *operand, const char *name) {
+    if (!operand->staged) return;
+    Dim dim[MAX_RANK];
+    int rank = 0;
+    for (int k = 0; k < operand->nouter; k++) dim[rank++] = dim_fixed(extent_of(c, operand->outer[k]));
+    dim[rank++] = dim_fixed(operand->uses_k ? c->blocks : 1);
+    dim[rank++] = dim_fixed(ceil_div(extent_of(c, operand->tile), operand->width));
+    dim[rank++] = dim_fixed(operand->uses_k ? c->block_k : 1);
+    dim[rank++] = dim_fixed(operand->width);
+    operand->panels = buffer_scratch(c->ctx->program, name, F32, rank, dim, SCOPE_ARENA);
+}
+
+// K is cut so that no accumulator takes more than MAX_TERMS; other summed axes go inside the tile while they fit.
+static void plan_blocks(Contraction *c) {
+    int64_t others = 1;
+    for (int k = 0; k < c->nsum; k++) others *= extent_of(c, c->sum[k]);
+    int steps = extent_of(c, c->k);
+    c->sum_outside = others * steps > MAX_TERMS;
+    c->blocks = c->sum_outside ? ceil_div(steps, MAX_TERMS) : 1;
+    c->block_k = ceil_div(steps, c->blocks);
+    int64_t bytes = 4 * (int64_t)c->block_k * (c->sum_outside ? 1 : others);
+    // Half of the second level for the rows that every panel is run over; blocks of equal size.
+    int rows = extent_of(c, c->m), room = (int)(c->ctx->program->target->l2_bytes / 2 / bytes);
+    if (c->chunk == CHUNK_ROWS) rows = ceil_div(ceil_div(rows, c->rows), c->chunks) * c->rows;
+    if (room < 8 * c->rows) room = 8 * c->rows;
+    c->block_m = ceil_div(ceil_div(rows, ceil_div(rows, room)), c->rows) * c->rows;
+}
+
+static void plan_partial(Contraction *c) {
+    if (c->blocks == 1 && !(c->sum_outside && c->nsum)) return;
+    const Type *type = &c->root->type;
+    Dim dim[MAX_RANK];
+    for (int d = 0; d < type->rank; d++) dim[d] = type->dim[d];
+    Dim *last = &dim[type->rank - 1];
+    *last = dim_fixed(ceil_div(last->extent, c->lanes) * c->lanes);
+    c->partial = buffer_scratch(c->ctx->program, "partial", F32, type->rank, dim, SCOPE_ARENA);
+}
+
+// The share of the time that no thread waits when `units` are cut into chunks as evenly as possible.
+static double chunk_balance(int units, int chunks) {
+    return units < 2 ? 0 : (double)units / (ceil_div(units, chunks) * (double)chunks);
+}
+
+static void plan_chunks(Contraction *c) {
+    int threads = c->ctx->program->threads;
+    if (threads < 2 || (double)contraction_flops(c->iter) < 100e3 * c->lanes) return;
+    double best = 0;
+    for (int option = -2; option < c->nouter; option++) {
+        int axis = option == -2 ? c->m : option == -1 ? c->n : c->outer[option];
+        int unit = option == -2 ? c->rows : option == -1 ? c->lane.width : 1;
+        int units = ceil_div(extent_of(c, axis), unit), chunks = min_int(units, threads);
+        if (option == -1 && is_runtime(c, axis)) continue;
+        // A run-time axis may turn out short. Few chunks leave threads idle.
+        double balance = chunk_balance(units, chunks) * (is_runtime(c, axis) ? 0.5 : 1) * (chunks < 2 ? 0 : chunks < 4 ? 0.8 : 1);
+        if (balance <= best + 0.02) continue;
+        best = balance;
+        c->chunk = option == -2 ? CHUNK_ROWS : option == -1 ? CHUNK_PANELS : CHUNK_OUTER;
+        c->chunk_axis = axis;
+        c->chunks = chunks;
+    }
+}
+
+bool contraction_plan(Contraction *c, LowerContext *ctx) {
+    const Node *root = ctx->group->root;
+    *c = (Contraction){.ctx = ctx, .arena = ctx->arena, .root = root, .iter = node_attr(root, "iter")->iter};
+    c->lanes = target_lanes(ctx->program->target);
+    if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
+    if (!plan_result(c) || !plan_roles(c)) return false;
+    for (int i = 0; i < 2; i++)
+        if (!contraction_in_range(c->iter, &c->iter->map[1 + i], &root->in[i]->type)) return false;
+    plan_tile(c);
+    plan_staging(c);
+    plan_chunks(c);
+    plan_blocks(c);
+    c->nheights = plan_heights(c, c->rows, c->height);
+    plan_panels(c, &c->row, "panel_rows");
+    plan_panels(c, &c->lane, "panel_lanes");
+    plan_partial(c);
+    return true;
+}

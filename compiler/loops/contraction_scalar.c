@@ -1,0 +1,119 @@
+// contraction_scalar.c: the contraction that fits no register tile: integers, windows, scattered results.
+//
+//     dx[n, 2*y + p - 1] += dy[n, y] * w[p]         scatter: sums = 0; for n, y, p: if (0 <= 2y+p-1 < H) sums[..] += ..;
+//                                                            for n, x: dx[n, x] = epilogue(sums[n, x])
+//     y[n, o] += x[n, i] * w[o, i] of i32           gather: for n, o: acc = 0; for i: acc += ..; y[n, o] = epilogue(acc)
+//
+// Reads out of range count 0 and writes out of range are dropped: an index that may leave its tensor is guarded.
+// Sums of floats are held as double where they fit a local variable.
+#include "loops/contraction.h"
+#include "ops/op.h"
+
+// Adds `0 <= at < extent` to the guard where the ranges of the axes do not imply it.
+static void guard_dim(Contraction *c, Stmt *guard, const Affine *affine, Dim dim, const Index *at) {
+    if (dim.size) return; // indexed by the run-time axis itself
+    int64_t lo = affine->c, hi = affine->c;
+    for (int k = 0; k < c->iter->naxes; k++) {
+        int64_t reach = (int64_t)affine->coef[k] * (c->iter->axis[k].extent - 1);
+        *(reach < 0 ? &lo : &hi) += reach;
+    }
+    if (lo < 0) vec_push(c->arena, &guard->cond, at);
+    if (hi < dim.extent) return;
+    vec_push(c->arena, &guard->cond, index_add_const(c->arena, index_scale(c->arena, at, -1), dim.extent - 1));
+}
+
+static Stmt *open_guard(Contraction *c, Stmt *to, unsigned maps) {
+    Stmt *guard = NEW(c->arena, Stmt);
+    guard->kind = STMT_IF;
+    for (int m = 0; m < 3; m++) {
+        const Map *map = &c->iter->map[m];
+        const Type *type = m ? &c->root->in[m - 1]->type : &c->root->type;
+        for (int d = 0; d < map->rank && maps >> m & 1; d++)
+            guard_dim(c, guard, &map->dim[d], type->dim[d], index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes));
+    }
+    if (!guard->cond.len) return to;
+    stmt_append(c->arena, to, guard);
+    return guard;
+}
+
+static void map_at(Contraction *c, int which, Index **at) {
+    const Map *map = &c->iter->map[which];
+    for (int d = 0; d < map->rank; d++) at[d] = index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes);
+}
+
+static Expr *product(Contraction *c) {
+    Index *at[MAX_RANK];
+    Expr *factor[2];
+    lower_forget(c->ctx);
+    for (int i = 0; i < 2; i++) {
+        map_at(c, 1 + i, at);
+        factor[i] = lower_value(c->ctx, c->root->in[i], at);
+    }
+    return expr_apply(c->arena, c->root, op_find("mul"), c->root->type.dtype, factor, 2);
+}
+
+// One loop over each result axis; *at are their variables.
+static Stmt *open_result(Contraction *c, Stmt *to, Index **at) {
+    const Type *type = &c->root->type;
+    for (int d = 0; d < type->rank; d++)
+        to = contraction_open(c, to, arena_printf(c->arena, "d%d", d), index_const(c->arena, 0),
+                              index_size(c->arena, type->dim[d]), 1, &at[d]);
+    return to;
+}
+
+static void gather(Contraction *c, Stmt *to) {
+    Arena *arena = c->arena;
+    for (int axis = 0; axis < c->iter->nout; axis++) to = contraction_open_axis(c, to, axis);
+    if (!c->iter->nout) {
+        Stmt *block = stmt_block(arena);
+        stmt_append(arena, to, block);
+        to = block;
+    }
+    Buffer *acc = buffer_scratch(c->ctx->program, "acc", c->root->type.dtype, 0, NULL, SCOPE_REGISTER);
+    acc->lanes = 1;
+    acc->accumulate_double = dtype_info[acc->dtype].is_float;
+    stmt_append(arena, to, stmt_local(arena, acc, expr_const(arena, acc->dtype, 0)));
+    Stmt *body = to;
+    for (int axis = c->iter->nout; axis < c->iter->naxes; axis++) body = contraction_open_axis(c, body, axis);
+    stmt_append(arena, open_guard(c, body, 6), stmt_accumulate(arena, acc, NULL, "sum", product(c)));
+    c->accumulator = expr_load(arena, acc, NULL, 1);
+    Index *at[MAX_RANK];
+    map_at(c, 0, at);
+    contraction_store_outputs(c, to, at, 1);
+}
+
+static void scatter(Contraction *c, Stmt *to) {
+    Arena *arena = c->arena;
+    const Type *type = &c->root->type;
+    Index *at[MAX_RANK];
+    Buffer *sums = buffer_scratch(c->ctx->program, "sums", type->dtype, type->rank, type->dim, SCOPE_ARENA);
+    Stmt *zero = open_result(c, to, at);
+    stmt_append(arena, zero, stmt_store(arena, sums, at, expr_const(arena, type->dtype, 0)));
+    Stmt *body = to;
+    for (int axis = 0; axis < c->iter->naxes; axis++) body = contraction_open_axis(c, body, axis);
+    body = open_guard(c, body, 7);
+    map_at(c, 0, at);
+    stmt_append(arena, body, stmt_accumulate(arena, sums, at, "sum", product(c)));
+    Stmt *finish = open_result(c, to, at);
+    c->accumulator = expr_load(arena, sums, at, 1);
+    contraction_store_outputs(c, finish, at, 1);
+}
+
+// Every axis of the result is one axis of the iteration, each a different one, over its whole extent.
+static bool result_is_bare(const Contraction *c) {
+    const Map *out = &c->iter->map[0];
+    unsigned seen = 0;
+    for (int d = 0; d < out->rank; d++) {
+        int axis = contraction_bare_axis(c->iter, out, d);
+        if (axis == NO_AXIS || seen >> axis & 1 || !dim_equal(c->iter->axis[axis], c->root->type.dim[d])) return false;
+        seen |= 1u << axis;
+    }
+    return true;
+}
+
+void contraction_scalar(Contraction *c, Stmt *to) {
+    if (result_is_bare(c))
+        gather(c, to);
+    else
+        scatter(c, to);
+}

@@ -1,0 +1,208 @@
+// contraction_tile.c: the register tile: R rows by V vectors of sums, all of K, then the epilogue.
+//
+//     float acc_0_0 = 0, ... acc_5_3 = 0                  (R, V) named variables, each one vector
+//     for k: b0..b3 = panel[k]; a0 = x[i, k]; acc_0_0 += a0 * b0; ... acc_5_3 += a5 * b3
+//     h[i + r, o + 16 v ..] = relu(acc_r_v + bias[o + 16 v ..])
+//
+// Every tile, also at the edges, is made here. With K in blocks each block sums from 0 and adds what the earlier ones
+// gave; the last one runs the epilogue. A result lane that is no element of the axis is never stored: the last vector of
+// a padded tile goes through a small array on the stack. So does every vector when the epilogue has no vector form.
+#include "loops/contraction.h"
+#include "ops/op.h"
+
+static Buffer *register_new(Contraction *c, const char *name, int rank, const Dim *dim, int lanes) {
+    Buffer *buffer = buffer_scratch(c->ctx->program, name, F32, rank, dim, SCOPE_REGISTER);
+    buffer->lanes = lanes;
+    return buffer;
+}
+
+static void declare(Contraction *c, Stmt *to, Buffer *buffer, Expr *value) {
+    stmt_append(c->arena, to, stmt_local(c->arena, buffer, value));
+}
+
+// ---- the product ---------------------------------------------------------------------------------------------------
+
+static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
+    Arena *arena = c->arena;
+    Buffer **b = NEW_ARRAY(arena, Buffer *, lanes->extent);
+    for (int v = 0; v < lanes->extent; v++) {
+        b[v] = register_new(c, arena_printf(arena, "b%d", v), 0, NULL, c->lanes);
+        declare(c, to, b[v], contraction_load(c, &c->lane, lanes->base, v * c->lanes, c->lanes));
+    }
+    const Op *mul = op_find("mul");
+    for (int r = 0; r < rows->extent; r++) {
+        Buffer *a = register_new(c, arena_printf(arena, "a%d", r), 0, NULL, 1);
+        declare(c, to, a, contraction_load(c, &c->row, rows->base, r, 1));
+        for (int v = 0; v < lanes->extent; v++) {
+            Expr *arg[] = {expr_load(arena, a, NULL, 1), expr_load(arena, b[v], NULL, c->lanes)};
+            Index *at[] = {index_const(arena, r), index_const(arena, v)};
+            stmt_append(arena, to, stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, c->root, mul, F32, arg, 2)));
+        }
+    }
+}
+
+// Loops over what is summed inside the tile.
+static void sum_tile(Contraction *c, Stmt *to, Buffer *acc, const Index *length, const TileLoop *rows,
+                     const TileLoop *lanes) {
+    Arena *arena = c->arena;
+    Stmt *body = to;
+    for (int s = 0; s < c->nsum && !c->sum_outside; s++) body = contraction_open_axis(c, body, c->sum[s]);
+    c->k_inside = index_const(arena, 0);
+    if (c->k != NO_AXIS) {
+        const char *name = arena_printf(arena, "%c", c->iter->name[c->k]);
+        body = contraction_open(c, body, name, c->k_inside, length, 1, &c->k_inside);
+        c->at[c->k] = index_add(arena, index_scale(arena, c->block, c->block_k), c->k_inside);
+    } else {
+        body = stmt_block(arena);
+        stmt_append(arena, to, body);
+    }
+    multiply(c, body, acc, rows, lanes);
+}
+
+// ---- the epilogue --------------------------------------------------------------------------------------------------
+
+// How nodes of the epilogue are read that are already there: the root's sum, and outputs computed before.
+Expr *contraction_local(LowerContext *ctx, const Node *node, Index *const *at) {
+    Contraction *c = ctx->recipe;
+    (void)at;
+    if (node == c->root) return c->accumulator;
+    for (int k = 0; k < c->ndone; k++)
+        if (c->output[k] == node) return expr_load(c->arena, c->done[k], NULL, ctx->lanes);
+    return NULL;
+}
+
+static void result_at(const Contraction *c, Index **at) {
+    for (int d = 0; d < c->root->type.rank; d++) at[d] = c->at[c->out_axis[d]];
+}
+
+// All values are computed before any is stored: an output may be a storage
+// that another one reads the old value of.
+void contraction_store_outputs(Contraction *c, Stmt *to, Index *const *at, int lanes) {
+    LowerContext *ctx = c->ctx;
+    int n = ctx->group->outputs.len;
+    ctx->lanes = lanes;
+    ctx->lane_var = lanes > 1 ? c->lane_var : NULL;
+    c->ndone = 0;
+    for (int k = 0; k < n && n > 1; k++) {
+        Node *output = c->output[k];
+        lower_forget(ctx);
+        c->done[k] = buffer_scratch(ctx->program, arena_printf(c->arena, "new%d", k), output->type.dtype, 0, NULL,
+                                    SCOPE_REGISTER);
+        c->done[k]->lanes = lanes;
+        declare(c, to, c->done[k], lower_value(ctx, output, at));
+        c->ndone = k + 1;
+    }
+    for (int k = 0; k < n; k++) {
+        lower_forget(ctx);
+        Expr *value = n > 1 ? expr_load(c->arena, c->done[k], NULL, lanes) : lower_value(ctx, c->output[k], at);
+        stmt_append(c->arena, to, stmt_store(c->arena, ctx->program->of_node[c->output[k]->id], at, value));
+    }
+    ctx->lanes = 1;
+    ctx->lane_var = NULL;
+}
+
+// One vector of the result, or its first `valid` lanes.
+static void finish_vector(Contraction *c, Stmt *to, Expr *sum, Buffer *spill, const Index *base, const Index *valid) {
+    Arena *arena = c->arena;
+    Index *at[MAX_RANK];
+    if (!spill) {
+        Stmt *block = stmt_block(arena);
+        c->accumulator = sum;
+        c->at[c->n] = (Index *)base;
+        result_at(c, at);
+        contraction_store_outputs(c, block, at, c->lanes);
+        stmt_append(arena, to, block);
+        return;
+    }
+    Index *zero[] = {index_const(arena, 0)}, *lane, *element;
+    stmt_append(arena, to, stmt_store(arena, spill, zero, sum));
+    Stmt *loop = contraction_open_lanes(c, to, base, valid, &element, &lane);
+    c->accumulator = expr_load(arena, spill, &lane, 1);
+    c->at[c->n] = element;
+    result_at(c, at);
+    contraction_store_outputs(c, loop, at, 1);
+}
+
+typedef struct Finish {
+    Contraction *c;
+    Buffer *acc;
+    const TileLoop *rows, *lanes;
+} Finish;
+
+static void finish_tile(const Finish *f, Stmt *to) {
+    Contraction *c = f->c;
+    Arena *arena = c->arena;
+    bool scalar = c->lanes > 1 && !c->vector_epilogue;
+    Buffer *spill = NULL;
+    if (scalar || f->lanes->valid) {
+        spill = buffer_scratch(c->ctx->program, "spill", F32, 1, &(Dim){c->lanes, 0}, SCOPE_STACK);
+        declare(c, to, spill, NULL);
+    }
+    for (int r = 0; r < f->rows->extent; r++) {
+        if (c->m != NO_AXIS) c->at[c->m] = index_add_const(arena, f->rows->base, r);
+        for (int v = 0; v < f->lanes->extent; v++) {
+            const Index *valid = v == f->lanes->extent - 1 ? f->lanes->valid : NULL;
+            Index *at[] = {index_const(arena, r), index_const(arena, v)};
+            finish_vector(c, to, expr_load(arena, f->acc, at, c->lanes), scalar || valid ? spill : NULL,
+                          index_add_const(arena, f->lanes->base, v * c->lanes), valid);
+        }
+    }
+}
+
+// ---- blocks of K ---------------------------------------------------------------------------------------------------
+
+// The sum of all loop variables over blocks and outer summed axes, and its greatest value.
+static void block_position(Contraction *c, Index **position, Index **last) {
+    Arena *arena = c->arena;
+    Index *count = contraction_extent(c, c->k);
+    *position = c->block;
+    *last = index_add_const(arena, index_div(arena, index_add_const(arena, count, c->block_k - 1), c->block_k), -1);
+    for (int s = 0; s < c->nsum && c->sum_outside; s++) {
+        *position = index_add(arena, *position, c->at[c->sum[s]]);
+        *last = index_add_const(arena, index_add(arena, *last, contraction_extent(c, c->sum[s])), -1);
+    }
+}
+
+static Stmt *open_if(Contraction *c, Stmt *to, const Index *not_negative) {
+    Stmt *guard = NEW(c->arena, Stmt);
+    guard->kind = STMT_IF;
+    vec_push(c->arena, &guard->cond, not_negative);
+    stmt_append(c->arena, to, guard);
+    return guard;
+}
+
+// acc += partial, or partial = acc.
+static void pass_partial(const Finish *f, Stmt *to, bool add) {
+    Contraction *c = f->c;
+    Arena *arena = c->arena;
+    for (int r = 0; r < f->rows->extent; r++)
+        for (int v = 0; v < f->lanes->extent; v++) {
+            Index *at[MAX_RANK], *place[] = {index_const(arena, r), index_const(arena, v)};
+            if (c->m != NO_AXIS) c->at[c->m] = index_add_const(arena, f->rows->base, r);
+            c->at[c->n] = index_add_const(arena, f->lanes->base, v * c->lanes);
+            result_at(c, at);
+            stmt_append(arena, to,
+                        add ? stmt_accumulate(arena, f->acc, place, "sum", expr_load(arena, c->partial, at, c->lanes))
+                            : stmt_store(arena, c->partial, at, expr_load(arena, f->acc, place, c->lanes)));
+        }
+}
+
+void contraction_tile(Contraction *c, Stmt *to, const Index *length, const TileLoop *rows, const TileLoop *lanes) {
+    Arena *arena = c->arena;
+    Dim dim[] = {dim_fixed(rows->extent), dim_fixed(lanes->extent)};
+    Buffer *acc = register_new(c, "acc", 2, dim, c->lanes);
+    Finish finish = {.c = c, .acc = acc, .rows = rows, .lanes = lanes};
+    c->lane_var = lanes->base->nterms == 1 ? lanes->base->term[0].atom.var : NULL;
+    declare(c, to, acc, expr_const(arena, F32, 0));
+    sum_tile(c, to, acc, length, rows, lanes);
+    if (!c->partial) {
+        finish_tile(&finish, to);
+        return;
+    }
+    Index *position, *last;
+    block_position(c, &position, &last);
+    pass_partial(&finish, open_if(c, to, index_add_const(arena, position, -1)), true);
+    Index *after = index_add(arena, position, index_scale(arena, last, -1)); // 0 in the last block, else negative
+    pass_partial(&finish, open_if(c, to, index_add_const(arena, index_scale(arena, after, -1), -1)), false);
+    finish_tile(&finish, open_if(c, to, after));
+}
