@@ -1,5 +1,4 @@
 // prelude.c: the standard layers, losses, optimizers and initialisers, embedded by the build as .dl text.
-#include <ctype.h>
 #include <string.h>
 
 #include "frontend/elaborator.h"
@@ -22,16 +21,16 @@ bool prelude_load(Elab *el) {
 // ---- --print-prelude -----------------------------------------------------------------------------------------------------
 
 // The prelude is laid out for this: a declaration begins at the start of a line and ends with a line that is `}`.
-static bool declares(const char *line, const char *name) {
+// Returns the declared name's place and length, or NULL.
+static const char *declared_name(const char *line, size_t *len) {
     static const char *const keywords[] = {"layer ", "optimizer "};
     for (int k = 0; k < 2; k++) {
-        size_t len = strlen(keywords[k]);
-        if (strncmp(line, keywords[k], len)) continue;
-        const char *at = line + len;
-        size_t n = strlen(name);
-        return !strncmp(at, name, n) && !isalnum((unsigned char)at[n]) && at[n] != '_';
+        if (strncmp(line, keywords[k], strlen(keywords[k]))) continue;
+        const char *at = line + strlen(keywords[k]);
+        *len = strcspn(at, "(");
+        return at;
     }
-    return false;
+    return NULL;
 }
 
 static const char *next_line(const char *at) {
@@ -42,16 +41,18 @@ static const char *next_line(const char *at) {
 static bool print_from(FILE *out, const char *text, const char *name) {
     const char *comment = NULL; // the start of the comment just above the line
     for (const char *line = text; *line; line = next_line(line)) {
-        if (*line == '#' && !comment) comment = line;
-        if (declares(line, name)) {
-            const char *end = line;
+        size_t len;
+        const char *found = declared_name(line, &len);
+        if (found && len == strlen(name) && !strncmp(found, name, len)) {
+            const char *end = line, *start = comment ? comment : line;
             while (*end && *end != '}') end = next_line(end);
-            end = next_line(end);
-            const char *start = comment ? comment : line;
-            fwrite(start, 1, (size_t)(end - start), out);
+            fwrite(start, 1, (size_t)(next_line(end) - start), out);
             return true;
         }
-        if (*line != '#') comment = NULL;
+        if (*line != '#')
+            comment = NULL;
+        else if (!comment)
+            comment = line;
     }
     return false;
 }
@@ -61,4 +62,15 @@ bool prelude_print(Arena *arena, FILE *out, const char *name) {
     for (int k = 0; prelude_files[k].name; k++)
         if (print_from(out, (const char *)prelude_files[k].text, name)) return true;
     return false;
+}
+
+const char *prelude_nearest(Arena *arena, const char *name) {
+    VEC(const char *) names = {0};
+    for (int k = 0; prelude_files[k].name; k++)
+        for (const char *line = (const char *)prelude_files[k].text; *line; line = next_line(line)) {
+            size_t len;
+            const char *found = declared_name(line, &len);
+            if (found) vec_push(arena, &names, arena_strndup(arena, found, len));
+        }
+    return diag_nearest(name, names.at, names.len);
 }

@@ -1,0 +1,155 @@
+// driver.c: dlc from its arguments to its outputs: the file to read first.
+//     source -> tree -> graphs -> passes -> loops -> a plan of memory -> C
+// Every stage is a call in compile(). User errors are on err already when a stage gives nothing.
+#include "driver.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "emit/emit.h"
+#include "files.h"
+#include "frontend/elaborate.h"
+#include "options.h"
+#include "passes/passes.h"
+
+typedef struct Job {
+    Arena arena;
+    Options options;
+    Diag diag;
+    FILE *out, *err;
+} Job;
+
+enum { EXIT_OK = 0, EXIT_USER = 1, EXIT_USAGE = 2 };
+
+// ---- from text to graphs ---------------------------------------------------------------------------------------------
+
+static Module *read_module(Job *job) {
+    const Options *o = &job->options;
+    Arena *arena = &job->arena;
+    const char *dot = strrchr(o->input, '.');
+    Source *source = file_read(arena, job->err, o->input);
+    if (!source) return NULL;
+    if (dot && !strcmp(dot, ".graph")) return module_read(arena, &job->diag, source);
+    const AstFile *file = parse_source(arena, &job->diag, source);
+    if (job->diag.errors) return NULL;
+    ElaborateOptions options = {.defines = o->defines.at,
+                                .ndefines = o->defines.len,
+                                .entries = o->entries.len ? o->entries.at : NULL,
+                                .nentries = o->entries.len};
+    return elaborate(arena, &job->diag, file, &options);
+}
+
+// ---- from graphs to loops ----------------------------------------------------------------------------------------------
+
+static Program *lower_entry(Job *job, Graph *g) {
+    const Options *o = &job->options;
+    Program *program = program_lower(g, o->target, o->level, o->threads);
+    const char *wrong = program_verify(program);
+    if (wrong) dlc_bug("lower", "entry %s: %s", g->name, wrong);
+    program_plan(program);
+    wrong = program_check_plan(program);
+    if (wrong) dlc_bug("plan", "entry %s: %s", g->name, wrong);
+    return program;
+}
+
+// ---- outputs -----------------------------------------------------------------------------------------------------------
+
+static void print_text(Job *job, const Str *s) { fwrite(str_text(s), 1, s->len, job->out); }
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static const char *header_path(Job *job, const char *output) {
+    size_t len = strlen(output);
+    bool is_c = len > 2 && !strcmp(output + len - 2, ".c");
+    return arena_printf(&job->arena, "%.*s.h", (int)(is_c ? len - 2 : len), output);
+}
+
+static int write_outputs(Job *job, const EmitInput *in, EmitOptions *emit) {
+    const Options *o = &job->options;
+    const char *header = o->output ? header_path(job, o->output) : arena_printf(&job->arena, "%s.h", o->prefix);
+    emit->header = base_name(header);
+    Str source_text = str_new(&job->arena), header_text = str_new(&job->arena);
+    emit_source(&source_text, in, emit);
+    if (!o->output) {
+        print_text(job, &source_text);
+        return EXIT_OK;
+    }
+    emit_header(&header_text, in, emit);
+    return files_write(&job->arena, job->err, o->output, &source_text, header, &header_text) ? EXIT_OK : EXIT_USER;
+}
+
+// ---- the stages --------------------------------------------------------------------------------------------------------
+
+static int compile(Job *job) {
+    const Options *o = &job->options;
+    Str text = str_new(&job->arena);
+    Module *module = read_module(job);
+    if (!module) return EXIT_USER;
+    if (o->emit == EMIT_GRAPH) {
+        module_print(&text, module);
+        print_text(job, &text);
+        return EXIT_OK;
+    }
+    passes_run(module, &(PassOptions){.level = o->level,
+                                      .dump_after = o->dump_after,
+                                      .time = o->time_passes,
+                                      .verify_meaning = o->verify,
+                                      .out = job->out});
+    if (!o->output && !o->report && !o->emit) return EXIT_OK;
+
+    Program **programs = NEW_ARRAY(&job->arena, Program *, module->entries.len + 1);
+    for (int k = 0; k < module->entries.len; k++) programs[k] = lower_entry(job, module->entries.at[k]);
+    if (o->emit == EMIT_LOOPS) {
+        for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
+        print_text(job, &text);
+        return EXIT_OK;
+    }
+
+    EmitInput in = {.module = module, .programs = programs, .nprograms = module->entries.len};
+    EmitOptions emit = {.prefix = o->prefix,
+                        .target = o->target,
+                        .level = o->level,
+                        .threads = o->threads,
+                        .standalone = o->standalone,
+                        .options = o->text};
+    if (o->report) {
+        emit_report(&text, &in, &emit);
+        print_text(job, &text);
+    }
+    return o->output || o->emit == EMIT_C ? write_outputs(job, &in, &emit) : EXIT_OK;
+}
+
+static int print_prelude(Job *job) {
+    if (prelude_print(&job->arena, job->out, job->options.print_prelude)) return EXIT_OK;
+    const char *nearest = prelude_nearest(&job->arena, job->options.print_prelude);
+    fprintf(job->err, "dlc: error: the prelude has no `%s`%s%s%s\n", job->options.print_prelude,
+            nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
+    return EXIT_USAGE;
+}
+
+static int run(Job *job) {
+    const Options *o = &job->options;
+    if (o->help)
+        options_help(job->out);
+    else if (o->version)
+        fprintf(job->out, "dlc %s\n", DLC_VERSION);
+    else if (o->target_help)
+        target_help(job->out);
+    else
+        return o->print_prelude ? print_prelude(job) : compile(job);
+    return EXIT_OK;
+}
+
+int dlc_main(int argc, char **argv, FILE *out, FILE *err) {
+    Job job = {.out = out, .err = err, .diag = {.out = err}};
+    int status = options_read(&job.arena, argc, argv, err, &job.options) ? run(&job) : EXIT_USAGE;
+    if (fflush(out) || ferror(out)) {
+        fprintf(err, "dlc: error: cannot write the standard output: %s\n", strerror(errno));
+        status = EXIT_USER;
+    }
+    arena_release(&job.arena);
+    return status;
+}

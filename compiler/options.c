@@ -1,0 +1,298 @@
+// options.c: the command line: one table, from which --help is printed too.
+//     dlc net.dl -o net.c --target=native -D CLASSES=43
+// Whatever cannot be understood is a usage error with what was probably meant.
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "passes/passes.h"
+
+typedef struct Reader {
+    Arena *arena;
+    FILE *err;
+    Options *options;
+} Reader;
+
+typedef struct OptionRow {
+    const char *name;  // "--emit"
+    const char *value; // what follows: after `=`, at once after one letter, or as the next word; or NULL
+    bool (*take)(Reader *r, const char *value);
+    const char *doc; // NULL: known, and refused
+} OptionRow;
+
+static bool usage(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static bool usage(Reader *r, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    fputs("dlc: error: ", r->err);
+    vfprintf(r->err, fmt, args);
+    fputs("\ndlc --help lists the options\n", r->err);
+    va_end(args);
+    return false;
+}
+
+// "; did you mean `x`?", or nothing.
+static const char *suggest(Reader *r, const char *name, const char *const *candidates, int count) {
+    const char *nearest = diag_nearest(name, candidates, count);
+    return nearest ? arena_printf(r->arena, "; did you mean `%s`?", nearest) : "";
+}
+
+// ---- one function per option -----------------------------------------------------------------------------------------
+
+static bool is_identifier(const char *s) {
+    if (!isalpha((unsigned char)*s) && *s != '_') return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && *s != '_') return false;
+    return true;
+}
+
+static bool take_output(Reader *r, const char *value) {
+    if (r->options->output) return usage(r, "-o is given twice");
+    if (!value[0]) return usage(r, "-o needs a file name");
+    r->options->output = value;
+    return true;
+}
+
+// Every C name begins with the prefix, and it is a struct's name itself.
+static bool check_prefix(Reader *r, const char *prefix) {
+    static const char *const taken[] = {
+        "auto",     "break",    "case",     "char",   "const",    "continue", "default",  "do",     "double", "else",
+        "enum",     "extern",   "float",    "for",    "goto",     "if",       "inline",   "int",    "long",   "register",
+        "restrict", "return",   "short",    "signed", "sizeof",   "static",   "struct",   "switch", "typedef", "union",
+        "unsigned", "void",     "volatile", "while",  "class",    "delete",   "new",      "this",   "template", "private",
+        "public",   "operator", "virtual",  "friend", "namespace", "try",     "throw",    "catch",  "using",  "bool",
+        "true",     "false",    "typename", "protected", "explicit", "export", "mutable", "asm",    "dlc",    "main",
+    };
+    if (!is_identifier(prefix))
+        return usage(r, "`%s` cannot begin a C name; --prefix=NAME takes letters, digits and `_`", prefix);
+    for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
+        if (!strcmp(taken[k], prefix)) return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
+    return true;
+}
+
+static bool take_prefix(Reader *r, const char *value) {
+    r->options->prefix = value;
+    return check_prefix(r, value);
+}
+
+static bool take_define(Reader *r, const char *value) {
+    const char *equals = strchr(value, '=');
+    char *end;
+    if (!equals || equals == value) return usage(r, "-D needs NAME=VALUE, got `%s`", value);
+    const char *name = arena_strndup(r->arena, value, (size_t)(equals - value));
+    errno = 0;
+    long long number = strtoll(equals + 1, &end, 10);
+    if (!equals[1] || *end || errno || isspace((unsigned char)equals[1]))
+        return usage(r, "-D %s: `%s` is no 64-bit integer", name, equals + 1);
+    if (!is_identifier(name)) return usage(r, "-D %s: `%s` is no name", value, name);
+    vec_push(r->arena, &r->options->defines, (Define){name, number});
+    return true;
+}
+
+static bool take_entry(Reader *r, const char *value) {
+    for (const char *at = value;;) {
+        const char *comma = strchr(at, ',');
+        size_t len = comma ? (size_t)(comma - at) : strlen(at);
+        if (!len) return usage(r, "--entry needs names, like --entry=forward,step");
+        vec_push(r->arena, &r->options->entries, arena_strndup(r->arena, at, len));
+        if (!comma) return true;
+        at = comma + 1;
+    }
+}
+
+static bool take_target(Reader *r, const char *value) {
+    int count;
+    if (!strcmp(value, "help")) {
+        r->options->target_help = true;
+        return true;
+    }
+    r->options->target = target_find(value);
+    if (r->options->target) return true;
+    const char *const *names = target_names(&count);
+    return usage(r, "unknown target `%s`%s --target=help lists them", value, suggest(r, value, names, count));
+}
+
+static bool take_threads(Reader *r, const char *value) {
+    char *end;
+    long threads = strtol(value, &end, 10);
+    if (!isdigit((unsigned char)*value) || *end || threads < 1 || threads > 1024)
+        return usage(r, "--threads takes 1 to 1024, got `%s`", value);
+    r->options->threads = (int)threads;
+    return true;
+}
+
+static bool take_level(Reader *r, const char *value) {
+    if (strlen(value) != 1 || *value < '0' || *value > '3') return usage(r, "unknown level -O%s; there are -O0 and -O2", value);
+    r->options->level = *value == '0' ? 0 : 2;
+    return true;
+}
+
+static bool take_emit(Reader *r, const char *value) {
+    static const char *const names[] = {"graph", "loops", "c"};
+    if (!strcmp(value, "dot")) return usage(r, "--emit=dot is not supported yet");
+    for (int k = 0; k < 3; k++)
+        if (!strcmp(value, names[k])) r->options->emit = (EmitKind)(EMIT_GRAPH + k);
+    if (r->options->emit != EMIT_NONE) return true;
+    return usage(r, "--emit takes graph, loops or c, got `%s`%s", value, suggest(r, value, names, 3));
+}
+
+static bool take_dump_after(Reader *r, const char *value) {
+    VEC(const char *) names = {0};
+    for (int k = 0; pipeline[k].name; k++) {
+        if (!strcmp(pipeline[k].name, value)) r->options->dump_after = pipeline[k].name;
+        vec_push(r->arena, &names, pipeline[k].name);
+    }
+    if (r->options->dump_after) return true;
+    Str list = str_new(r->arena);
+    for (int k = 0; k < names.len; k++) str_printf(&list, "%s%s", k ? ", " : "", names.at[k]);
+    return usage(r, "no pass is called `%s`%s; they are %s", value, suggest(r, value, names.at, names.len), str_text(&list));
+}
+
+static bool take_print_prelude(Reader *r, const char *value) {
+    r->options->print_prelude = value;
+    return true;
+}
+
+#define FLAG(NAME, FIELD)                               \
+    static bool NAME(Reader *r, const char *value) {    \
+        (void)value;                                    \
+        r->options->FIELD = true;                       \
+        return true;                                    \
+    }
+FLAG(take_standalone, standalone)
+FLAG(take_time_passes, time_passes)
+FLAG(take_verify, verify)
+FLAG(take_report, report)
+FLAG(take_help, help)
+FLAG(take_version, version)
+#undef FLAG
+
+// ---- the table ---------------------------------------------------------------------------------------------------------
+
+static const OptionRow rows[] = {
+    {"-o", "FILE", take_output, "write FILE (.c) and its header beside it"},
+    {"--prefix", "NAME", take_prefix, "begin every C name with NAME (default: the file's stem)"},
+    {"-D", "NAME=VALUE", take_define, "bind a dim; fixes a run-time size too"},
+    {"--entry", "A,B", take_entry, "emit these entry points only"},
+    {"--target", "NAME", take_target, "c11 (default, portable), native, ...; --target=help lists them"},
+    {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
+    {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
+    {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
+    {"--emit", "graph|loops|c", take_emit, "stop there and print"},
+    {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
+    {"--time-passes", NULL, take_time_passes, "print how long each pass took"},
+    {"--verify", NULL, take_verify, "interpret the graph before and after each pass and compare"},
+    {"--report", NULL, take_report, "print parameters, FLOPs, bytes, kernels and memory"},
+    {"--print-prelude", "NAME", take_print_prelude, "print a standard layer, loss, optimizer or initialiser"},
+    {"--help", NULL, take_help, "print this"},
+    {"--version", NULL, take_version, "print the version"},
+    {"--weights", "FILE", NULL, NULL},
+    {"--arena-max", "SIZE", NULL, NULL},
+    {"--validate", NULL, NULL, NULL},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+void options_help(FILE *out) {
+    fputs("usage: dlc FILE.dl -o FILE.c [options]\n"
+          "Compiles a neural network to C. FILE.graph, as printed by --emit=graph, is read as well.\n\n",
+          out);
+    for (int k = 0; k < ROWS; k++) {
+        if (!rows[k].doc) continue;
+        bool is_long = rows[k].name[1] == '-', joined = !strcmp(rows[k].name, "-O");
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", rows[k].name, !rows[k].value ? "" : is_long ? "=" : joined ? "" : " ",
+                 rows[k].value ? rows[k].value : "");
+        fprintf(out, "  %-22s %s\n", left, rows[k].doc);
+    }
+}
+
+static const OptionRow *find_row(const char *name, size_t len) {
+    for (int k = 0; k < ROWS; k++)
+        if (strlen(rows[k].name) == len && !strncmp(rows[k].name, name, len)) return &rows[k];
+    return NULL;
+}
+
+// One argument; *next is argv behind it, of which `-o FILE` takes a word. False: reported.
+static bool read_option(Reader *r, const char *arg, char ***next) {
+    bool is_long = arg[1] == '-';
+    size_t len = is_long ? strcspn(arg, "=") : 2;
+    const char *value = is_long ? (arg[len] ? arg + len + 1 : NULL) : arg[2] ? arg + 2 : NULL;
+    const OptionRow *row = find_row(arg, len);
+    if (!row) {
+        const char *names[ROWS];
+        for (int k = 0; k < ROWS; k++) names[k] = rows[k].name;
+        const char *name = arena_strndup(r->arena, arg, is_long ? len : strlen(arg));
+        return usage(r, "unknown option `%s`%s", name, suggest(r, name, names, ROWS));
+    }
+    if (!row->take) return usage(r, "%s is not supported yet", row->name);
+    bool follows = strcmp(row->name, "-O"); // the others' value may be the next word
+    if (row->value && !value && follows && **next) value = *(*next)++;
+    if (row->value && !value) return usage(r, "%s needs %s", row->name, row->value);
+    if (!row->value && value) return usage(r, "%s takes no value", row->name);
+    return row->take(r, value);
+}
+
+// ---- what follows from them --------------------------------------------------------------------------------------------
+
+static bool ends_with(const char *text, const char *end) {
+    size_t a = strlen(text), b = strlen(end);
+    return a > b && !strcmp(text + a - b, end);
+}
+
+// "dir/my-net.c" -> "my_net"
+static const char *stem(Arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+    char *name = arena_strndup(arena, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    for (char *at = name; *at; at++)
+        if (*at == '-' || *at == '.' || *at == ' ') *at = '_';
+    return name;
+}
+
+static bool check_output(Reader *r) {
+    const Options *o = r->options;
+    struct stat st;
+    if (!o->output || ends_with(o->output, ".c")) return true;
+    // A directory or a device is met when writing; any other name would have no place for its header.
+    if (stat(o->output, &st) == 0 && !S_ISREG(st.st_mode)) return true;
+    return usage(r, "-o %s: the name must end in .c, and the header goes beside it", o->output);
+}
+
+static const char *options_text(Arena *arena, const Options *o) {
+    Str s = str_new(arena);
+    str_printf(&s, "-O%d --target=%s --threads=%d", o->level, o->target->name, o->threads);
+    for (int k = 0; k < o->defines.len; k++) str_printf(&s, " -D %s=%lld", o->defines.at[k].name, o->defines.at[k].value);
+    for (int k = 0; k < o->entries.len; k++) str_printf(&s, "%s%s", k ? "," : " --entry=", o->entries.at[k]);
+    if (o->standalone) str_put(&s, " --standalone");
+    return str_text(&s);
+}
+
+bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
+    Reader reader = {arena, err, o};
+    Reader *r = &reader;
+    *o = (Options){.target = target_find("c11"), .threads = 8, .level = 2};
+    char **next = argv + (argc > 0);
+    while (*next) {
+        const char *arg = *next++;
+        if (arg[0] == '-' && arg[1]) {
+            if (!read_option(r, arg, &next)) return false;
+            continue;
+        }
+        if (o->input) return usage(r, "one input file at a time: `%s` and `%s`", o->input, arg);
+        o->input = arg;
+    }
+    if (o->help || o->version || o->target_help || o->print_prelude) return true;
+    if (!o->input) return usage(r, "no input file");
+    bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
+    if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c", o->input);
+    if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
+    if (ends_with(o->input, ".graph") && (o->defines.len || o->entries.len))
+        return usage(r, "-D and --entry are for .dl files: a .graph was elaborated already");
+    if (!o->prefix) o->prefix = stem(arena, o->output ? o->output : o->input);
+    o->text = options_text(arena, o);
+    bool needs_prefix = o->output || o->emit == EMIT_C;
+    return check_output(r) && (!needs_prefix || check_prefix(r, o->prefix));
+}
