@@ -56,7 +56,7 @@ static const char *text_random(const Node *node, DType result, DType operand, bo
 DEFINE_OP(random) {
     .name = "random",
     .doc = "random numbers, uniform in [0, 1) or standard normal",
-    .example = "random(seed: i64[], counter: i64[], [2, 3], distribution=\"uniform\")",
+    .example = "random(\"uniform\", [2, 3])",
     .inputs = 2,
     .attrs = {{"distribution", ATTR_STRING, "uniform or normal"},
               {"shape", ATTR_DIMS, "of the result"},

@@ -33,7 +33,7 @@ static Expr *lower_constant(LowerContext *ctx, const Node *node, Index *const *o
 DEFINE_OP(constant) {
     .name = "constant",
     .doc = "one number that is known at compile time",
-    .example = "zeros(f32[2, 3])",
+    .example = "full([2, 3], 0.5)",
     .attrs = {{"dtype", ATTR_DTYPE, "of the number"},
               {"value", ATTR_FLOAT, "the number, for float dtypes"},
               {"int", ATTR_INT, "the number, for integers and bool"}},
@@ -64,7 +64,7 @@ static Expr *lower_size(LowerContext *ctx, const Node *node, Index *const *out) 
 DEFINE_OP(size) {
     .name = "size",
     .doc = "the value of a run-time size in this call",
-    .example = "shape(x: f32[N, 3], 0)",
+    .example = "cast(shape(x: f32[N, 3], 0), f32)",
     .attrs = {{"dim", ATTR_DIMS, "the run-time size, one dim"}},
     .traits = OP_SOURCE,
     .infer = size_infer,
@@ -102,7 +102,7 @@ static Expr *lower_iota(LowerContext *ctx, const Node *node, Index *const *out) 
 DEFINE_OP(iota) {
     .name = "iota",
     .doc = "the index along one axis",
-    .example = "iota(i32[2, 3], axis=1)",
+    .example = "iota([2, 3], axis=1, dtype=i32)",
     .attrs = {{"shape", ATTR_DIMS, "of the result"},
               {"axis", ATTR_INT, "along which the numbers count"},
               {"dtype", ATTR_DTYPE, "of the result"}},

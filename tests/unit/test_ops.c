@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "frontend/elaborate.h"
 #include "loops/lower.h"
 #include "nodes.h"
 
@@ -65,6 +66,54 @@ Test(ops, element_wise_examples_type_check_and_have_text) {
     }
 }
 
+// "add(a: f32[2, 3], b: f32[2, 3])" is the program
+//     dim N <= 6
+//     layer example(a: f32[2, 3], b: f32[2, 3]) { return add(a, b) }
+//     model m(a: f32[2, 3], b: f32[2, 3]) -> (y: f32[]) { return sum(cast(example(a, b), f32)) }
+static char *program_of(Arena *arena, const char *example) {
+    Str params = str_new(arena), names = str_new(arena), body = str_new(arena);
+    bool param = !strncmp(example, "param ", 6), initialiser = !strncmp(example, "random", 6);
+    const char *rest = example;
+    for (const char *colon; !param && (colon = strchr(rest, ':'));) {
+        const char *start = colon, *end = strchr(colon, ']') + 1;
+        while (start > rest && isalnum(start[-1])) start--;
+        str_printf(&params, "%s%.*s", str_text(&params)[0] ? ", " : "", (int)(end - start), start);
+        str_printf(&names, "%s%.*s", str_text(&names)[0] ? ", " : "", (int)(colon - start), start);
+        str_putn(&body, rest, (size_t)(colon - rest));
+        rest = end;
+    }
+    str_put(&body, rest);
+    if (param) return arena_printf(arena, "model m() -> (y: f32[2, 3]) { %s; return w }\n", example);
+    if (initialiser)
+        return arena_printf(arena, "layer draw(p: T[...S]) { return %s }\n"
+                                   "model m() -> (y: f32[2, 3]) { param w: f32[2, 3] = draw(); return w }\n", example);
+    return arena_printf(arena, "dim N <= 6\nlayer example(%s) { return %s }\n"
+                               "model m(%s) -> (y: f32[]) { return sum(cast(example(%s), f32)) }\n",
+                        str_text(&params), str_text(&body), str_text(&params), str_text(&names));
+}
+
+static bool module_has(const Module *m, const Op *op) {
+    for (int e = 0; e < m->entries.len; e++)
+        for (int k = 0; k < m->entries.at[e]->nodes.len; k++)
+            if (m->entries.at[e]->nodes.at[k]->op == op) return true;
+    return false;
+}
+
+Test(ops, every_example_is_a_program_that_uses_its_operator) {
+    for (const Op *const *at = ops; *at; at++) {
+        Bench b;
+        bench_open(&b);
+        char *text = program_of(&b.arena, (*at)->example);
+        Source source = {.name = "example.dl", .text = text, .len = (int)strlen(text)};
+        AstFile *file = parse_source(&b.arena, &b.diag, &source);
+        ElaborateOptions options = {0};
+        Module *m = b.diag.errors ? NULL : elaborate(&b.arena, &b.diag, file, &options);
+        cr_expect(m, "%s: %s", text, bench_messages(&b));
+        if (m) cr_expect(module_has(m, *at), "%s: %s does not make the operator", (*at)->name, text);
+        bench_close(&b);
+    }
+}
+
 // ---- meaning -------------------------------------------------------------------------------------------------------------
 
 typedef struct Value {
@@ -82,7 +131,7 @@ static const Value values[] = {
     {"add", I32, 2147483647, 1, LOWEST}, {"sub", I32, LOWEST, 1, 2147483647}, {"mul", I32, 65536, 65536, 0},
     {"mul", I32, 2147483647, 2, -2}, {"neg", I32, LOWEST, 0, LOWEST}, {"add", U8, 255, 2, 1}, {"neg", U8, 1, 0, 255},
     {"add", I8, 127, 1, -128}, {"div", I32, 7, 2, 3}, {"div", I32, -7, 2, -4}, {"div", I32, 7, -2, -4},
-    {"div", I32, -7, -2, 3}, {"div", I32, 5, 0, 0}, {"div", I32, LOWEST, -1, LOWEST}, {"div", I64, -9, 4, -3},
+    {"div", I32, -7, -2, 3}, {"div", I32, 5, 0, 0}, {"div", I32, LOWEST, -1, LOWEST}, {"div", I64, -9, 4, -3}, {"div", I64, -0x1p63, -1, -0x1p63},
     {"max", F32, 1, 2, 2}, {"max", F32, NAN, 2, NAN}, {"max", F32, 2, NAN, NAN}, {"max", I32, -1, -2, -1},
     {"min", F32, 1, 2, 1}, {"min", F32, NAN, 2, NAN}, {"min", F32, 2, NAN, NAN}, {"min", I32, -1, -2, -2},
     {"exp", F32, 0, 0, 1}, {"exp", F32, -INFINITY, 0, 0}, {"log", F32, 1, 0, 0}, {"log", F32, 0, 0, -INFINITY},
@@ -533,6 +582,10 @@ Test(ops, maps_that_do_not_fit_are_refused) {
     expect_refused(&b, build_contract(b.g, x, i, &shape, &good), "contract: dtypes differ: f32[3, 5] and i32[5, 4]");
     expect_refused(&b, build_contract(b.g, x, w, &shape, &rank), "map 1 has 1 axes, its tensor f32[3, 5] has 2");
     expect_refused(&b, build_contract(b.g, n, w, &shape, &merged), "is a run-time size; it must be indexed by itself alone");
+    Iter next = iter_of("nN m4|k5", "n,m", "n+1,k", "k,m"), twice = iter_of("nN m4|k5", "n,m", "2*n,k", "k,m");
+    Type rows = type_of("f32[N, 4]", NULL);
+    expect_refused(&b, build_contract(b.g, n, w, &rows, &next), "is a run-time size; it must be indexed by itself alone");
+    expect_refused(&b, build_contract(b.g, n, w, &rows, &twice), "is a run-time size; it must be indexed by itself alone");
     expect_refused(&b, build_contract(b.g, x, w, &shape, &unused), "not in the result's map");
     expect_refused(&b, build_reduce_of(b.g, "mean", "even", x, &three, &columns), "no kind mean; there are sum, max and min");
     expect_refused(&b, build_reduce_of(b.g, "sum", "odd", x, &three, &columns), "ties cannot be odd");
