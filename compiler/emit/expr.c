@@ -19,10 +19,14 @@ enum {
     INT_OFFSETS = 1 << 28, // tensors of fewer elements: partial sums of an offset stay far below 2^31
 };
 
-static Text text_primary(const char *c) { return (Text){c, true}; }
+static Text text_primary(const char *c) { return (Text){.c = c, .primary = true}; }
 
 static const char *in_parentheses(Printer *p, Text text) {
     return text.primary ? text.c : arena_printf(p->arena, "(%s)", text.c);
+}
+
+static Text cast_text(Printer *p, const char *ctype, Text text) {
+    return text_primary(arena_printf(p->arena, "(%s)%s", ctype, in_parentheses(p, text)));
 }
 
 // ---- names ----------------------------------------------------------------------------------------------------------------
@@ -116,10 +120,10 @@ static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
     }
     if (!parts) {
         str_printf(&s, "%lld", (long long)terms->c);
-        return (Text){str_text(&s), terms->c >= 0};
+        return (Text){.c = str_text(&s), .primary = terms->c >= 0};
     }
     if (terms->c < 0 && !terms->at.len) product = true;
-    return (Text){str_text(&s), parts == 1 && !product};
+    return (Text){.c = str_text(&s), .primary = parts == 1 && !product};
 }
 
 // An atom as something that may be multiplied: a name or parenthesised.
@@ -276,6 +280,33 @@ static const char *pick_template(const Expr *e) {
     return template;
 }
 
+// Does `text` from `at` on end with the bracket that is opened there?
+static bool one_group(const char *at) {
+    int depth = 0;
+    for (; *at; at++) {
+        depth += (*at == '(') - (*at == ')');
+        if (!depth) return *at == ')' && !at[1];
+    }
+    return false;
+}
+
+// What a template makes: a call or a cast of one operand is primary.
+static bool template_is_primary(const char *template) {
+    const char *at = strncmp(template, "($T)", 4) ? template : template + 4;
+    if (at != template && at[0] == '$' && !at[2]) return true;
+    while (isalnum((unsigned char)*at) || *at == '_') at++;
+    return *at == '(' && one_group(at);
+}
+
+// One operand: whole arguments of a call need no parentheses, nor do products in a sum.
+static void put_operand(Str *s, Printer *p, const char *template, const char *hole, Text arg) {
+    char before = hole > template ? hole[-1] : 0, after = hole[2];
+    if (before == ' ' && hole - 1 > template && hole[-2] == ',') before = ',';
+    bool whole = (before == '(' || before == ',') && (after == ')' || after == ',');
+    bool in_sum = !strcmp(template, "$0 + $1") || !strcmp(template, "$0 - $1");
+    str_put(s, whole || (in_sum && arg.product) ? arg.c : in_parentheses(p, arg));
+}
+
 // $0 $1 $2: arguments; $T: the result's C type; $U: its unsigned type; $N: its name in .dl ("i32").
 static Text fill_template(Printer *p, const Expr *e, const char *template, const Text *arg) {
     Str s = str_new(p->arena);
@@ -290,15 +321,9 @@ static Text fill_template(Printer *p, const Expr *e, const char *template, const
         if (what == 'N') str_put(&s, dtype_info[e->dtype].name);
         if (!isdigit((unsigned char)what)) continue;
         if (what - '0' >= e->nargs) dlc_bug("emit", "%s: the template wants argument %c", e->op->name, what);
-        // Whole arguments of a call need no parentheses of their own.
-        char before = c - 1 > template ? c[-2] : 0, after = c[1];
-        if (before == ' ' && c - 2 > template) before = c[-3] == ',' ? ',' : ' ';
-        bool whole = (before == '(' || before == ',') && (after == ')' || after == ',');
-        str_put(&s, whole ? arg[what - '0'].c : in_parentheses(p, arg[what - '0']));
+        put_operand(&s, p, template, c - 1, arg[what - '0']);
     }
-    size_t len = strlen(template);
-    bool call = isalpha((unsigned char)template[0]) && template[len - 1] == ')';
-    return (Text){str_text(&s), call};
+    return (Text){.c = str_text(&s), .primary = template_is_primary(template), .product = !strcmp(template, "$0 * $1")};
 }
 
 static Text apply_text(Printer *p, Expr *e, bool as_double) {
@@ -313,7 +338,7 @@ static Text apply_text(Printer *p, Expr *e, bool as_double) {
         if (e->lanes > 1 && a->lanes == 1 && (calls || a->dtype == BOOL)) arg[i] = splat(p, a, arg[i]);
     }
     Text text = fill_template(p, e, template, arg);
-    if (as_double && !inside) return (Text){arena_printf(p->arena, "(double)%s", in_parentheses(p, text)), false};
+    if (as_double && !inside) return cast_text(p, "double", text);
     return text;
 }
 
@@ -324,7 +349,7 @@ static Text load_text(Printer *p, Expr *e, bool as_double) {
                                          address_text(p, buffer, e->at, false)));
     const char *element = element_text(p, buffer, e->at, false);
     if (as_double == buffer->accumulate_double) return text_primary(element);
-    return (Text){arena_printf(p->arena, "(%s)%s", as_double ? "double" : "float", element), false};
+    return cast_text(p, as_double ? "double" : "float", text_primary(element));
 }
 
 static Text index_value_text(Printer *p, const Expr *e) {
@@ -333,13 +358,13 @@ static Text index_value_text(Printer *p, const Expr *e) {
     if (e->lanes > 1)
         return text_primary(arena_printf(p->arena, is_float ? "dlc_vcast_f(dlc_vindex(%s))" : "dlc_vindex(%s)", text.c));
     if (e->dtype == I32) return text;
-    return (Text){arena_printf(p->arena, "(%s)%s", dtype_info[e->dtype].c, in_parentheses(p, text)), false};
+    return cast_text(p, dtype_info[e->dtype].c, text);
 }
 
 static Text any_text(Printer *p, Expr *e, bool as_double) {
     if (e->uses < 0) { // named above the statement
-        Text name = {arena_printf(p->arena, as_double ? "(double)t%d" : "t%d", -e->uses), !as_double};
-        return name;
+        Text name = text_primary(arena_printf(p->arena, "t%d", -e->uses));
+        return as_double ? cast_text(p, "double", name) : name;
     }
     switch (e->kind) {
     case EXPR_CONST: return as_double ? float_text(p, e->f, true) : const_text(p, e);

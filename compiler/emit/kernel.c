@@ -40,6 +40,8 @@ static void print_comment(Printer *p, const char *text) {
 static void print_stmt(Printer *p, Stmt *stmt);
 
 static void print_body(Printer *p, const Stmt *stmt) {
+    while (stmt->body.len == 1 && stmt->body.at[0]->kind == STMT_BLOCK && !stmt->body.at[0]->comment)
+        stmt = stmt->body.at[0]; // braces stand there already
     p->indent++;
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
     p->indent--;

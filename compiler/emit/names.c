@@ -21,7 +21,7 @@ static const char reserved[] =
 
 bool names_reserved(const char *name) {
     size_t len = strlen(name);
-    for (const char *at = reserved; (at = strstr(at, name)); at++)
+    for (const char *at = reserved; len && (at = strstr(at, name)); at++)
         if (at > reserved && at[-1] == ' ' && at[len] == ' ') return true;
     return false;
 }

@@ -62,7 +62,8 @@ typedef struct Printer {
 // Expressions are printed to texts of their own, so that whoever puts them somewhere knows about parentheses.
 typedef struct Text {
     const char *c;
-    bool primary; // binds tighter than any operator: a name, a literal, a call, an element
+    bool primary; // needs no parentheses as an operand: a name, a literal, a call, an element, a cast
+    bool product; // a * b: needs none in a sum
 } Text;
 
 Text index_text(Printer *p, const Index *index);

@@ -1,0 +1,515 @@
+// test_emit.c: hand-built programs become C that compiles without a warning (gcc and clang, C and C++), and computes.
+//
+// The little network of most tests, with N <= 4: forward is logits = y * y + y of y = relu(image @ w^T + b); step is
+// w = w - lr * image[0] in place with loss = w[0, 0] before; init draws w.
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emit/parts.h"
+
+enum { IN = 32, OUT = 3, BOUND = 4 };
+
+typedef struct World {
+    Arena arena;
+    Diag diag;
+    Module *module;
+    Storage *w, *b;
+    EmitOptions options;
+    EmitInput in;
+    Program *programs[3];
+    int lanes;
+} World;
+
+// ---- building the loop IR by hand -----------------------------------------------------------------------------------
+
+static Arena *arena; // of the test that runs; each test is a process of its own
+
+static const Index *at_const(int64_t c) {
+    Index *index = NEW(arena, Index);
+    index->c = c;
+    return index;
+}
+
+static Index *at_sum(int64_t c, int n, const struct Term *terms) {
+    Index *index = NEW(arena, Index);
+    *index = (Index){.c = c, .nterms = n, .term = NEW_ARRAY(arena, struct Term, n + 1)};
+    memcpy(index->term, terms, sizeof *terms * (size_t)n);
+    return index;
+}
+
+static const Index *at_var(Var *var) { return at_sum(0, 1, &(struct Term){1, {.kind = ATOM_VAR, .var = var}}); }
+static const Index *at_size(int k) { return at_sum(0, 1, &(struct Term){1, {.kind = ATOM_SIZE, .size = k}}); }
+
+static const Index **at_list(int n, const Index *const *from) {
+    const Index **list = NEW_ARRAY(arena, const Index *, n + 1);
+    memcpy(list, from, sizeof *from * (size_t)n);
+    return list;
+}
+#define AT(...)                                                                                                          \
+    at_list((int)(sizeof((const Index *[]){__VA_ARGS__}) / sizeof(Index *)), (const Index *[]){__VA_ARGS__})
+
+static Var *var(const char *name) {
+    Var *v = NEW(arena, Var);
+    v->name = name;
+    return v;
+}
+
+static Buffer *buffer(const char *name, Scope scope, DType dtype, int rank, const Dim *dims) {
+    Buffer *b = NEW(arena, Buffer);
+    *b = (Buffer){.name = name, .scope = scope, .dtype = dtype, .rank = rank, .lanes = 1, .argument = -1, .output = -1};
+    int64_t stride = 1;
+    for (int d = rank - 1; d >= 0; d--) {
+        b->dim[d] = dims[d];
+        b->stride[d] = stride;
+        stride *= dims[d].extent;
+    }
+    b->bytes = stride * dtype_info[dtype].bytes;
+    return b;
+}
+
+static Expr *constant(double f) {
+    Expr *e = NEW(arena, Expr);
+    *e = (Expr){.kind = EXPR_CONST, .dtype = F32, .lanes = 1, .f = f};
+    return e;
+}
+
+static Expr *integer(DType dtype, int64_t i) {
+    Expr *e = NEW(arena, Expr);
+    *e = (Expr){.kind = EXPR_CONST, .dtype = dtype, .lanes = 1, .i = i};
+    return e;
+}
+
+static Expr *load(Buffer *b, const Index **at, int lanes) {
+    Expr *e = NEW(arena, Expr);
+    *e = (Expr){.kind = EXPR_LOAD, .dtype = b->dtype, .lanes = lanes, .buffer = b, .at = at};
+    return e;
+}
+
+static Expr *apply(const char *op, int n, Expr *a, Expr *b, Expr *c) {
+    Expr *e = NEW(arena, Expr);
+    Expr *args[] = {a, b, c};
+    *e = (Expr){.kind = EXPR_APPLY, .op = op_find(op), .nargs = n, .arg = NEW_ARRAY(arena, Expr *, 4), .lanes = 1};
+    cr_assert(e->op, "there is no operator %s", op);
+    for (int i = 0; i < n; i++) {
+        e->arg[i] = args[i];
+        if (args[i]->lanes > e->lanes) e->lanes = args[i]->lanes;
+    }
+    e->dtype = args[n - 1]->dtype;
+    return e;
+}
+
+static Stmt *stmt(Stmt from) {
+    Stmt *s = NEW(arena, Stmt);
+    *s = from;
+    return s;
+}
+
+static Stmt *block(int n, Stmt *const *body) {
+    Stmt *s = stmt((Stmt){.kind = STMT_BLOCK});
+    for (int i = 0; i < n; i++) vec_push(arena, &s->body, body[i]);
+    return s;
+}
+#define BLOCK(...) block((int)(sizeof((Stmt *[]){__VA_ARGS__}) / sizeof(Stmt *)), (Stmt *[]){__VA_ARGS__})
+
+static Stmt *loop(ForKind kind, Var *v, const Index *hi, int64_t step, Stmt *body) {
+    Stmt *s = stmt((Stmt){.kind = STMT_FOR, .loop = kind, .var = v, .lo = at_const(0), .hi = hi, .step = step});
+    vec_push(arena, &s->body, body);
+    return s;
+}
+
+static Stmt *store(Buffer *b, const Index **at, Expr *value) {
+    return stmt((Stmt){.kind = STMT_STORE, .buffer = b, .at = at, .value = value});
+}
+
+static Stmt *accumulate(Buffer *b, const Index **at, const char *combine, Expr *value) {
+    return stmt((Stmt){.kind = STMT_ACCUMULATE, .buffer = b, .at = at, .combine = combine, .value = value});
+}
+
+static void add_call(Program *program, const char *name, enum Section section, Stmt *body) {
+    Kernel *kernel = NEW(arena, Kernel);
+    *kernel = (Kernel){.name = name, .comment = "tiny.dl:3:5 \\", .body = body, .flops = 1234567, .recipe = "by hand"};
+    vec_push(arena, &program->calls, (Call){.kernel = kernel, .section = section});
+}
+
+static Program *program_new(World *world, Graph *g) {
+    Program *program = NEW(arena, Program);
+    *program = (Program){.arena = arena, .graph = g, .target = world->options.target, .arena_bytes = 4096, .arena_bound = 4096};
+    return program;
+}
+
+static Buffer *argument_buffer(const char *name, DType dtype, int rank, const Dim *dims, int argument, int output) {
+    Buffer *b = buffer(name, SCOPE_ARGUMENT, dtype, rank, dims);
+    b->argument = argument;
+    b->output = output;
+    b->by_value = argument >= 0 && rank == 0;
+    return b;
+}
+
+static Buffer *storage_buffer(Storage *storage, const char *name) {
+    Buffer *b = buffer(name, SCOPE_STORAGE, F32, storage->type.rank, storage->type.dim);
+    b->storage = storage;
+    return b;
+}
+
+static const Dim dims_in[] = {{BOUND, 1}, {IN, 0}}, dims_out[] = {{BOUND, 1}, {OUT, 0}}, dims_w[] = {{OUT, 0}, {IN, 0}};
+
+// y = relu(image @ w^T + b): scalars that accumulate in double, or vectors and one horizontal sum.
+static Stmt *linear_kernel(World *world, Buffer *y, Buffer *image) {
+    Buffer *w = storage_buffer(world->w, "fc_weight"), *b = storage_buffer(world->b, "fc_bias");
+    Buffer *acc = buffer("acc", SCOPE_REGISTER, F32, 0, NULL);
+    acc->lanes = world->lanes;
+    acc->accumulate_double = world->lanes == 1;
+    Var *n = var("n"), *o = var("o"), *i = var("i");
+    const Index *vn = at_var(n), *vo = at_var(o), *vi = at_var(i);
+    Stmt *local = stmt((Stmt){.kind = STMT_LOCAL, .buffer = acc, .value = constant(0)});
+    Expr *product = apply("mul", 2, load(image, AT(vn, vi), world->lanes), load(w, AT(vo, vi), world->lanes), NULL);
+    Expr *sum = load(acc, NULL, world->lanes);
+    if (world->lanes > 1) {
+        Expr *lanes = NEW(arena, Expr);
+        *lanes = (Expr){.kind = EXPR_REDUCE_LANES, .reduce_kind = "sum", .dtype = F32, .lanes = 1, .nargs = 1};
+        lanes->arg = NEW_ARRAY(arena, Expr *, 1);
+        lanes->arg[0] = sum;
+        sum = lanes;
+    }
+    Expr *value = apply("relu", 1, apply("add", 2, sum, load(b, AT(vo), 1), NULL), NULL, NULL);
+    Stmt *inner = loop(FOR_SERIAL, i, at_const(IN), world->lanes, accumulate(acc, NULL, "sum", product));
+    Stmt *body = BLOCK(local, inner, store(y, AT(vn, vo), value));
+    return loop(FOR_SERIAL, n, at_size(0), 1, loop(FOR_CHUNKS, o, at_const(OUT), 1, body));
+}
+
+// out = in * in + in, where in is one shared expression.
+static Stmt *square_kernel(Buffer *out, Buffer *in) {
+    Var *n = var("n"), *o = var("o");
+    const Index **at = AT(at_var(n), at_var(o));
+    Expr *y = load(in, at, 1);
+    Stmt *body = store(out, at, apply("add", 2, apply("mul", 2, y, y, NULL), y, NULL));
+    return loop(FOR_SERIAL, n, at_size(0), 1, loop(FOR_SERIAL, o, at_const(OUT), 1, body));
+}
+
+static Program *forward(World *world) {
+    Graph *g = graph_new(world->module, "forward", ENTRY_MODEL);
+    Node *x = build_argument(g, "image", (Type){F32, 2, {{BOUND, 1}, {IN, 0}}});
+    build_argument(g, "class", (Type){I32, 1, {{BOUND, 1}}}); // a keyword of C++, and nothing reads it
+    (void)x;
+    Type type = {F32, 2, {{BOUND, 1}, {OUT, 0}}};
+    graph_return(g, "logits", build_full(g, &type, 0), (Span){0});
+    Program *program = program_new(world, g);
+    Buffer *image = argument_buffer("image", F32, 2, dims_in, 0, -1), *y = buffer("y", SCOPE_ARENA, F32, 2, dims_out);
+    add_call(program, "linear_relu", SECTION_FORWARD, linear_kernel(world, y, image));
+    add_call(program, "square", SECTION_FORWARD, square_kernel(argument_buffer("logits", F32, 2, dims_out, -1, 0), y));
+    return program;
+}
+
+// loss = w[0, 0], then w[o, i] = w[o, i] - lr * image[0, i] in place; the forward's first kernel once more.
+static Program *step(World *world) {
+    Graph *g = graph_new(world->module, "step", ENTRY_TRAIN);
+    build_argument(g, "image", (Type){F32, 2, {{BOUND, 1}, {IN, 0}}});
+    build_argument(g, "lr", type_scalar(F32));
+    graph_return(g, "loss", build_constant(g, F32, 0), (Span){0});
+    Program *program = program_new(world, g);
+    Buffer *image = argument_buffer("image", F32, 2, dims_in, 0, -1), *lr = argument_buffer("lr", F32, 0, NULL, 1, -1);
+    Buffer *hidden = buffer("hidden", SCOPE_ARENA, F32, 2, dims_out), *loss = argument_buffer("loss", F32, 0, NULL, -1, 0);
+    Buffer *w = storage_buffer(world->w, "fc_weight"), *written = storage_buffer(world->w, "fc_weight_new");
+    hidden->offset = 1024;
+    add_call(program, "linear_relu", SECTION_FORWARD, linear_kernel(world, hidden, image));
+    add_call(program, "loss", SECTION_LOSS, store(loss, NULL, load(w, AT(at_const(0), at_const(0)), 1)));
+    Var *o = var("o"), *i = var("i");
+    const Index *zero = at_const(0), **at = AT(at_var(o), at_var(i));
+    Expr *change = apply("mul", 2, load(lr, NULL, 1), load(image, AT(zero, at_var(i)), 1), NULL);
+    Stmt *body = store(written, at, apply("sub", 2, load(w, at, 1), change, NULL));
+    add_call(program, "sgd", SECTION_UPDATE, loop(FOR_SERIAL, o, at_const(OUT), 1, loop(FOR_SERIAL, i, at_const(IN), 1, body)));
+    return program;
+}
+
+// w[o, i] = seed + o * 32 + i, as exact small numbers; b stays zero.
+static Program *init(World *world) {
+    Graph *g = graph_new(world->module, "init", ENTRY_INIT);
+    build_argument(g, "seed", type_scalar(I64));
+    Program *program = program_new(world, g);
+    Buffer *seed = argument_buffer("seed", I64, 0, NULL, 0, -1), *w = storage_buffer(world->w, "fc_weight");
+    Var *o = var("o"), *i = var("i");
+    Expr *element = NEW(arena, Expr);
+    struct Term terms[] = {{IN, {.kind = ATOM_VAR, .var = o}}, {1, {.kind = ATOM_VAR, .var = i}}};
+    *element = (Expr){.kind = EXPR_INDEX_VALUE, .dtype = I64, .lanes = 1, .index = at_sum(0, 2, terms)};
+    Expr *sum = apply("add", 2, load(seed, NULL, 1), element, NULL);
+    Expr *value = apply("cast", 1, sum, NULL, NULL);
+    value->dtype = F32;
+    Stmt *body = store(w, AT(at_var(o), at_var(i)), value);
+    add_call(program, "draw", SECTION_FORWARD, loop(FOR_SERIAL, o, at_const(OUT), 1, loop(FOR_SERIAL, i, at_const(IN), 1, body)));
+    return program;
+}
+
+static void world_open(World *world, const char *target, bool standalone) {
+    *world = (World){.diag = {.out = stderr}};
+    arena = &world->arena;
+    world->options = (EmitOptions){.prefix = "tiny", .header = "tiny.h", .target = target_find(target), .level = 2,
+                                   .threads = 2, .standalone = standalone, .options = "--a=\"b\"??/"};
+    world->lanes = target_lanes(world->options.target);
+    world->module = module_new(arena, &world->diag, "tiny.dl");
+    world->module->sizes[0] = (Size){"n", BOUND}; // the loops' own variable is n, too
+    world->module->nsizes = 1;
+    world->w = module_add_storage(world->module, "fc.weight", STORAGE_PARAM, (Type){F32, 2, {{OUT, 0}, {IN, 0}}}, (Span){0});
+    world->b = module_add_storage(world->module, "fc.bias", STORAGE_PARAM, (Type){F32, 1, {{OUT, 0}}}, (Span){0});
+    module_add_storage(world->module, "optim.step.0.t", STORAGE_OPTIM, type_scalar(I64), (Span){0});
+    world->programs[0] = forward(world);
+    world->programs[1] = step(world);
+    world->programs[2] = init(world);
+    for (int i = 0; i < 3; i++) vec_push(arena, &world->module->entries, world->programs[i]->graph);
+    world->in = (EmitInput){.module = world->module, .programs = world->programs, .nprograms = 3};
+}
+
+static const char *source_of(World *world) {
+    Str s = str_new(arena);
+    emit_source(&s, &world->in, &world->options);
+    return str_text(&s);
+}
+
+static const char *header_of(World *world) {
+    Str s = str_new(arena);
+    emit_header(&s, &world->in, &world->options);
+    return str_text(&s);
+}
+
+static int occurrences(const char *text, const char *of) {
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, of)); at++) count++;
+    return count;
+}
+
+// ---- what the text says ----------------------------------------------------------------------------------------------
+
+static void expect_text(const char *text, const char *const *wanted) {
+    for (int i = 0; wanted[i]; i++) cr_expect(strstr(text, wanted[i]), "there is no `%s` in:\n%s", wanted[i], text);
+}
+
+Test(emit, source_is_readable_and_shares_equal_kernels) {
+    World world;
+    world_open(&world, "c11", false);
+    const char *text = source_of(&world);
+    expect_text(text, (const char *const[]){
+        "static void k_linear_relu(float *restrict out,     // (n_, 3)\n",
+        "                          const float *restrict a, // (n_, 32)\n",
+        "    for (int n = 0; n < n_; n++) {\n        DLC_PARALLEL_FOR\n        for (int o = 0; o < 3; o++) {\n",
+        "            double acc = 0.0;\n",
+        "                acc += (double)a[n * 32 + i] * (double)b[o * 32 + i];\n",
+        "dlc_reluf((float)acc + c[o]);\n",
+        "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = t1 * t1 + t1;\n",
+        "    k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) k_square(logits, y, n);\n",
+        "    if (n < 1 || n > TINY_n) return TINY_ERANGE;\n",
+        "    (void)class_;\n",
+        "    // ---- forward ----\n", "    // ---- loss ----\n", "    // ---- update ----\n",
+        "    float *hidden = (float *)(arena + 1024); // f32[n, 3]\n",
+        "    {{\"fc.weight\", \"f32\", \"param\", 2, {3, 32}, 384}, DLC_REGION_PARAM, 0},\n",
+        "    {{\"fc.bias\", \"f32\", \"param\", 1, {3}, 12}, DLC_REGION_PARAM, 384},\n",
+        "    {{\"optim.step.0.t\", \"i64\", \"optim\", 0, {0}, 8}, DLC_REGION_OPTIM, 0},\n", NULL});
+    cr_expect_eq(occurrences(text, "static void k_linear_relu"), 1, "equal kernels must be emitted once");
+    cr_expect_eq(occurrences(text, "k_linear_relu("), 3);
+    cr_expect(!strstr(text, "DLC_NOINLINE"), "c11 has no extensions");
+    // The update's two buffers are one storage: neither may be restrict; the image shares with none.
+    cr_expect(strstr(text, "k_sgd(float *fc_weight_new, ") && strstr(text, "const float *fc_weight,") &&
+              strstr(text, "const float *restrict image,"), "restrict is wrong in:\n%s", text);
+    const char *again = source_of(&world);
+    cr_expect_str_eq(text, again, "the same input must give the same bytes");
+}
+
+Test(emit, header_says_all) {
+    World world;
+    world_open(&world, "c11", false);
+    const char *text = header_of(&world);
+    expect_text(text, (const char *const[]){
+        "// model forward; n is 1 to 4; otherwise TINY_ERANGE and nothing written\n",
+        "//   in  image: f32[n, 32], n * 32 floats, row-major\n",
+        "//   out logits: f32[n, 3], n * 3 floats, row-major; NULL when not wanted\n",
+        "int tiny_forward(struct tiny *net, int32_t n, const float *image, const int32_t *class_, float *logits);\n",
+        "int tiny_step(struct tiny *net, int32_t n, const float *image, float lr, float *loss);\n",
+        "//     tiny_step(net, n, image, lr, &loss);\n", "#define TINY_n 4\n", "#define TINY_PARAM_BYTES 448\n",
+        "#define TINY_OPTIM_BYTES 64\n", "#define TINY_STATE_BYTES 0\n", "#define TINY_ARENA_BYTES 4096\n",
+        "#define TINY_ALIGN 64\n", "#define TINY_ERANGE 1 ", "// Compile: cc -std=c11 ", "made by dlc 0.1.0 from tiny.dl", NULL});
+    cr_expect(!strstr(text, "tiny_init(struct tiny *net, int32_t"), "init is no entry of the API's");
+    cr_expect(!strstr(text, "??/"), "a trigraph would splice lines");
+}
+
+Test(emit, report_counts) {
+    World world;
+    world_open(&world, "c11", false);
+    Str s = str_new(arena);
+    emit_report(&s, &world.in, &world.options);
+    expect_text(str_text(&s), (const char *const[]){"model forward: c11, -O2, 2 threads\n", "f32[n, 3]", "1,234,567",
+                                                    "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
+                                                    "k_linear_relu (by hand)", "kernels: 5 for 6 calls\n", NULL});
+}
+
+// ---- pieces -----------------------------------------------------------------------------------------------------------------
+
+static Printer printer(World *world, Formals *formals, Str *out) {
+    return (Printer){.arena = arena, .module = world->module, .target = world->options.target, .s = out,
+                     .canonical = true, .formals = formals};
+}
+
+Test(emit, literals_are_exact) {
+    static const struct { double value; const char *want; } rows[] = {
+        {0.5, "0.5f"}, {1, "1.0f"}, {0, "0.0f"}, {-0.0, "(-0.0f)"}, {-2, "(-2.0f)"}, {0.1f, "0.1f"},
+        {1e-8f, "1e-08f"}, {16777216, "16777216.0f"}, {3.4028234663852886e38, "3.4028235e+38f"}, {1e-45, "1e-45f"},
+        {INFINITY, "INFINITY"}, {-INFINITY, "(-INFINITY)"}, {NAN, "NAN"}};
+    World world;
+    world_open(&world, "c11", false);
+    Formals formals = {0};
+    Str out = str_new(arena);
+    Printer p = printer(&world, &formals, &out);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *got = expr_text(&p, constant(rows[i].value)).c;
+        cr_expect(!strcmp(got, rows[i].want), "constant %g: got %s, want %s", rows[i].value, got, rows[i].want);
+    }
+    static const struct { DType dtype; int64_t value; const char *want; } ints[] = {
+        {I32, -3, "(-3)"}, {I32, INT32_MIN, "INT32_MIN"}, {I64, INT64_MIN, "INT64_MIN"},
+        {I64, -5, "(INT64_C(-5))"}, {I64, 1ll << 40, "INT64_C(1099511627776)"}, {BOOL, 1, "1"}, {U8, 255, "255"}};
+    for (size_t i = 0; i < sizeof ints / sizeof ints[0]; i++) {
+        const char *got = expr_text(&p, integer(ints[i].dtype, ints[i].value)).c;
+        cr_expect(!strcmp(got, ints[i].want), "constant %lld: got %s", (long long)ints[i].value, got);
+    }
+}
+
+Test(emit, offsets_and_conditions) {
+    World world;
+    world_open(&world, "c11", false);
+    Formals formals = {0};
+    Str out = str_new(arena);
+    Printer p = printer(&world, &formals, &out);
+    Var *y = var("y"), *q = var("q");
+    // 2 * y + q - 1
+    struct Term terms[] = {{2, {.kind = ATOM_VAR, .var = y}}, {1, {.kind = ATOM_VAR, .var = q}}};
+    const Index *window = at_sum(-1, 2, terms), *vy = at_var(y);
+    cr_expect_str_eq(index_text(&p, window).c, "y * 2 + q - 1");
+    cr_expect_str_eq(index_text(&p, at_sum(7, 1, &(struct Term){-1, {.kind = ATOM_VAR, .var = y}})).c, "7 - y");
+    Atom half = {.kind = ATOM_DIV, .of = window, .by = 3};
+    cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){5, half})).c, "((y * 2 + q - 1) / 3) * 5");
+    Atom least = {.kind = ATOM_MIN, .of = window, .other = at_size(0)};
+    cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){1, least})).c, "(y * 2 + q - 1 < ##0 ? y * 2 + q - 1 : ##0)");
+    // Small tensors have int offsets, large ones size_t.
+    Buffer *small = buffer("s", SCOPE_ARENA, F32, 2, (Dim[]){{8, 0}, {10, 0}});
+    Buffer *large = buffer("l", SCOPE_ARENA, F32, 2, (Dim[]){{1 << 15, 0}, {1 << 15, 0}});
+    cr_expect_str_eq(element_text(&p, small, AT(vy, window), false), "#0[y * 12 + q - 1]");
+    cr_expect_str_eq(element_text(&p, large, AT(vy, at_var(q)), false), "#1[(size_t)y * 32768 + (size_t)q]");
+    cr_expect_str_eq(address_text(&p, small, AT(at_const(0), at_const(0)), false), "#0");
+    // Arguments are dense in the actual sizes: f32[3, n, 5] has strides n * 5, 5, 1.
+    Buffer *dense = argument_buffer("d", F32, 3, (Dim[]){{3, 0}, {BOUND, 1}, {5, 0}}, 0, -1);
+    cr_expect_str_eq(element_text(&p, dense, AT(at_var(q), vy, at_const(2)), false), "#2[q * ##0 * 5 + y * 5 + 2]");
+}
+
+Test(emit, deep_and_repeated_expressions_get_names) {
+    World world;
+    world_open(&world, "c11", false);
+    Formals formals = {0};
+    Str out = str_new(arena);
+    Printer p = printer(&world, &formals, &out);
+    Buffer *x = buffer("x", SCOPE_ARENA, I32, 1, (Dim[]){{8, 0}});
+    // Each max mentions its operands twice: without names the text would double 40 times.
+    Expr *e = load(x, AT(at_const(1)), 1);
+    for (int i = 0; i < 40; i++) e = apply("max", 2, e, integer(I32, i), NULL);
+    expr_prepare(&p, e);
+    cr_expect(strlen(expr_text(&p, e).c) < 200 && strlen(str_text(&out)) < 8000, "too long:\n%s", str_text(&out));
+    expr_release(e);
+    for (Expr *at = e; at->nargs; at = at->arg[0]) cr_expect_eq(at->uses, 0, "release must undo prepare");
+    // A chain of 600: clang refuses brackets deeper than 256.
+    Expr *chain = constant(1);
+    for (int i = 0; i < 600; i++) chain = apply("add", 2, chain, constant(2), NULL);
+    out.len = 0;
+    expr_prepare(&p, chain);
+    cr_expect(occurrences(expr_text(&p, chain).c, "(") < 16);
+}
+
+Test(emit, names_become_identifiers) {
+    static const struct { const char *name, *prefix; } rows[] = {
+        {"mynet", "mynet"}, {"3-net", "m_3_net"}, {"int", "int_net"}, {"class", "class_net"}, {"dlc", "dlc_net"},
+        {"", "m_"}, {"my net", "my_net"}, {"\xc3\xa9t\xc3\xa9", "m___t__"}};
+    World world;
+    world_open(&world, "c11", false);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        cr_expect_str_eq(emit_prefix(arena, rows[i].name), rows[i].prefix, "prefix for %s", rows[i].name);
+    cr_expect_str_eq(names_identifier(arena, "blocks.0.attn"), "blocks_0_attn");
+    cr_expect_str_eq(names_identifier(arena, "template"), "template_");
+    cr_expect_str_eq(names_identifier(arena, "dlc_vload"), "xdlc_vload");
+    Names names = {.arena = arena};
+    cr_expect_str_eq(names_take(&names, "h"), "h");
+    cr_expect_str_eq(names_take(&names, "h"), "h_");
+    cr_expect_str_eq(names_take(&names, "h"), "h__");
+    cr_expect(emit_refuse_entry_name("new") && !emit_refuse_entry_name("forward"));
+}
+
+// ---- compiled -----------------------------------------------------------------------------------------------------------------
+
+static const char application[] =
+    "#include \"tiny.h\"\n#include <math.h>\n#include <stdio.h>\n"
+    "static float image[4 * 32], logits[13], loss;\n"
+    "int main(void)\n{\n"
+    "    struct tiny *net = tiny_new();\n"
+    "    float w[96], bias[3] = {1, 2, -100000};\n"
+    "    int32_t label[4] = {0};\n"
+    "    if (!net || tiny_get(net, \"fc.weight\", w, sizeof w) || w[0] != 1 || w[95] != 96) return 1;\n"
+    "    if (tiny_set(net, \"fc.bias\", bias, sizeof bias)) return 2;\n"
+    "    for (int i = 0; i < 128; i++) image[i] = (float)(i % 5) - 1;\n"
+    "    logits[9] = 7;\n"
+    "    if (tiny_forward(net, 3, image, label, logits) || logits[9] != 7) return 3;\n"
+    "    for (int n = 0; n < 3; n++)\n"
+    "        for (int o = 0; o < 3; o++) {\n"
+    "            double y = (double)bias[o];\n"
+    "            for (int i = 0; i < 32; i++) y += (double)image[n * 32 + i] * (double)w[o * 32 + i];\n"
+    "            y = y > 0 ? y : 0;\n"
+    "            if (fabs((double)logits[n * 3 + o] - (y * y + y)) > 1e-4 * (y * y + y)) return 4;\n"
+    "        }\n"
+    "    if (tiny_forward(net, 0, image, label, logits) != TINY_ERANGE || tiny_forward(net, 5, image, label, logits) != TINY_ERANGE)\n"
+    "        return 5;\n"
+    "    if (tiny_forward(net, 4, image, label, NULL) || tiny_step(net, 2, image, 0.5f, &loss) || loss != 1) return 6;\n"
+    "    float now[96];\n"
+    "    if (tiny_get(net, \"fc.weight\", now, sizeof now) || tiny_step(net, 2, image, 0, NULL)) return 7;\n"
+    "    for (int i = 0; i < 96; i++)\n"
+    "        if (now[i] != w[i] - 0.5f * image[i % 32]) return 8;\n"
+    "    tiny_init(net, 9);\n"
+    "    if (tiny_get(net, \"fc.weight\", now, sizeof now) || now[0] != 9 || tiny_param_count() != 3) return 9;\n"
+    "    tiny_free(net);\n"
+    "    return 0;\n}\n";
+
+static void write_file(const char *dir, const char *name, const char *text) {
+    FILE *f = fopen(arena_printf(arena, "%s/%s", dir, name), "w");
+    cr_assert(f, "cannot write %s/%s", dir, name);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void expect_command(const char *text) {
+    int status = system(text);
+    cr_expect_eq(status, 0, "status %d of: %s", status, text);
+}
+
+// The target's own flags, strict warnings, both compilers; run where this machine can.
+static void compile_and_run(const char *target, const char *strict, bool run) {
+    World world;
+    world_open(&world, target, true);
+    char dir[] = "/tmp/dlc-emit-XXXXXX";
+    cr_assert(mkdtemp(dir));
+    write_file(dir, "tiny.c", source_of(&world));
+    write_file(dir, "tiny.h", header_of(&world));
+    write_file(dir, "app.c", application);
+    static const char *const compilers[] = {"gcc", "clang"};
+    for (int i = 0; i < 2; i++) {
+        expect_command(arena_printf(arena, "cd %s && %s %s %s -o app app.c tiny.c -lm", dir, compilers[i],
+                                    world.options.target->flags, strict));
+        if (run) expect_command(arena_printf(arena, "cd %s && ./app", dir));
+        expect_command(arena_printf(arena, "cd %s && %s %s %s -DTINY_NO_STDIO -c tiny.c", dir, compilers[i],
+                                    world.options.target->flags, strict));
+    }
+    expect_command(arena_printf(arena, "cd %s && g++ -Wall -Wextra -Wpedantic -Werror -x c++ -fsyntax-only tiny.h", dir));
+    expect_command(arena_printf(arena, "cd %s && gcc %s %s -fopenmp -fsanitize=address,undefined -fno-sanitize-recover=all "
+                                       "-g -o app app.c tiny.c -lm && %s", dir, world.options.target->flags, strict,
+                                run ? "./app" : "true"));
+    expect_command(arena_printf(arena, "rm -r %s", dir));
+    arena_release(&world.arena);
+}
+
+Test(emit, compiles_and_computes) {
+    compile_and_run("c11", "-Wall -Wextra -Wpedantic -Werror", true);
+    compile_and_run("native", "-Wall -Wextra -Werror", true);
+}
