@@ -1,0 +1,46 @@
+#!/bin/sh
+# run.sh BUILD: speed of what dlc makes, beside what this machine can do. Figures: docs/performance.md.
+# PYTHON: an interpreter with PyTorch, for the comparison of training. CC: gcc unless given.
+set -eu
+build=$1
+here=$(dirname "$0")
+work=$build/bench
+cc=${CC:-gcc}
+python=${PYTHON:-python3}
+mkdir -p "$work"
+
+flags="-std=gnu11 -Wall -Wextra -Werror -O3 -march=native -fno-math-errno"
+case $("$cc" --version) in
+*clang*) flags="$flags -mprefer-vector-width=512" ;; # clang cuts explicit vectors of 64 bytes in two otherwise
+esac
+
+"$cc" $flags -o "$work/machine" "$here/machine.c" "$here/peak.c"
+"$work/machine"
+
+# matmul M N K
+matmul() {
+    objects=
+    for kind in nn nt tn tt; do
+        "$build/dlc" "$here/matmul_$kind.dl" -o "$work/$kind.c" --target=native -D M="$1" -D N="$2" -D K="$3"
+        "$cc" $flags -Iruntime -c -o "$work/$kind.o" "$work/$kind.c"
+        objects="$objects $work/$kind.o"
+    done
+    "$cc" $flags -Iruntime -I"$work" -DM="$1" -DN="$2" -DK="$3" -o "$work/matmul" "$here/matmul.c" "$here/peak.c" \
+        $objects "$build/libdlcrt.a" -lm
+    "$work/matmul"
+}
+echo "matmul, one thread, packing included, share of the FMA peak of the same run (N: as stored, T: transposed):"
+matmul 1024 1024 1024
+matmul 333 251 517
+matmul 64 256 784
+matmul 256 784 64
+
+"$build/dlc" "$here/../../examples/mlp/mlp.dl" -o "$work/mlp.c" --target=native
+"$cc" $flags -fopenmp -Iruntime -I"$work" -o "$work/train" "$here/train.c" "$here/peak.c" "$work/mlp.c" "$build/libdlcrt.a" -lm
+echo "training 784-256-10, batches of 64, images per second:"
+for threads in 1 2; do
+    printf '  dlc      %d threads  %s\n' "$threads" "$(OMP_NUM_THREADS=$threads "$work/train")"
+    if "$python" -c 'import torch' 2>/dev/null; then
+        printf '  PyTorch  %d threads  %s\n' "$threads" "$("$python" "$here/train.py" "$threads")"
+    fi
+done
