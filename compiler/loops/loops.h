@@ -29,7 +29,7 @@ typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_
 typedef struct Atom {
     AtomKind kind;
     Var *var;         // VAR
-    int size;         // SIZE: the module's run-time size with this number (0-based)
+    int size;         // SIZE: the module's run-time size with this number (0-based); `by` is its bound
     const Index *of;  // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other)
     const Index *other;
     int64_t by;       // DIV, MOD; SIZE: the bound
@@ -130,7 +130,9 @@ struct Buffer {
     DType dtype;
     int rank;
     Dim dim[MAX_RANK];  // logical = physical order; row-major
-    int64_t stride[MAX_RANK]; // in elements, run-time axes at their bound, except: see `packed_sizes`
+    // In elements, run-time axes at their bound. An ARGUMENT is dense at the actual sizes instead: the stride of its
+    // axis is the product of the actual extents behind it, which the printer forms from `dim` (48 * N).
+    int64_t stride[MAX_RANK];
     int lanes;          // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
     const Node *value;  // the graph node it holds, or NULL for scratch
@@ -185,7 +187,7 @@ const char *program_check_plan(const Program *program);
 // defined before use; stacks below 4 KiB. Returns NULL or what is wrong.
 const char *program_verify(const Program *program);
 void program_print(Str *s, const Program *program); // --emit=loops
-// Visits every buffer that a statement reads (reads=true for the load side) or writes.
+// Visits every buffer that a statement reads or writes, in order; what it accumulates to is read, then written.
 void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context);
 
 #endif

@@ -16,6 +16,8 @@ typedef struct LowerContext {
     Expr *(*local)(struct LowerContext *ctx, const Node *node, Index *const *at);
     void *recipe;       // the recipe's own state
     struct Memo *memo;  // (node, index) -> Expr within one statement, so that shared work is computed once
+    bool needs_scalar;  // set by lower_value when something cannot be computed with lanes along lane_var
+    VEC(Var *) vars;    // of the kernel
 } LowerContext;
 
 // The value of `node` at index `at` (one Index per axis of its shape).
@@ -34,6 +36,8 @@ Index *index_scale(Arena *arena, const Index *a, int64_t by);
 Index *index_div(Arena *arena, const Index *a, int64_t by); // simplified where ranges of terms allow
 Index *index_mod(Arena *arena, const Index *a, int64_t by);
 Index *index_min(Arena *arena, const Index *a, const Index *b);
+// Every value that the index can have lies in [*lo, *hi]; false when a variable without a loop or a load is in it.
+bool index_range(const Index *a, int64_t *lo, int64_t *hi);
 bool index_equal(const Index *a, const Index *b);
 bool index_is_const(const Index *a, int64_t *c);
 bool index_uses(const Index *a, const Var *var);
@@ -50,9 +54,12 @@ Expr *expr_load(Arena *arena, Buffer *buffer, Index *const *at, int lanes);
 Expr *expr_apply(Arena *arena, const Node *node, const Op *op, DType dtype, Expr *const *arg, int nargs);
 Expr *expr_lanes(Arena *arena, const char *reduce_kind, Expr *of);
 Stmt *stmt_block(Arena *arena);
+// Gives `var` its range: make the loop before indices of its variable.
 Stmt *stmt_for(Arena *arena, Var *var, const Index *lo, const Index *hi, int64_t step);
 Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value);
 Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, const char *combine, Expr *value);
+// Without conditions yet: push them to ->cond.
+Stmt *stmt_if(Arena *arena);
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value);
 void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 

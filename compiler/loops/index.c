@@ -1,0 +1,309 @@
+// index.c: affine indices with div and mod by constants, kept simple by what is known of their ranges.
+//     (16 * io + il) / 16    il in [0, 16)      becomes    io
+//     (16 * io + il) % 16                       becomes    il
+// An index is immutable once it was returned; terms are merged, in order of first appearance.
+#include <stdlib.h>
+
+#include "loops/lower.h"
+
+static int64_t div_floor(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+static int64_t mod_floor(int64_t a, int64_t b) { return a - div_floor(a, b) * b; }
+
+static int64_t gcd(int64_t a, int64_t b) {
+    a = llabs(a), b = llabs(b);
+    while (b) {
+        int64_t rest = a % b;
+        a = b, b = rest;
+    }
+    return a;
+}
+
+static Index *index_new(Arena *arena, int64_t c, int capacity) {
+    Index *index = NEW(arena, Index);
+    index->c = c;
+    index->term = NEW_ARRAY(arena, struct Term, capacity + 1);
+    return index;
+}
+
+// ---- equality and ranges -------------------------------------------------------------------------------------------
+
+static bool atom_equal(const Atom *a, const Atom *b) {
+    if (a->kind != b->kind) return false;
+    switch (a->kind) {
+    case ATOM_VAR: return a->var == b->var;
+    case ATOM_SIZE: return a->size == b->size;
+    case ATOM_DIV:
+    case ATOM_MOD: return a->by == b->by && index_equal(a->of, b->of);
+    case ATOM_MIN: return index_equal(a->of, b->of) && index_equal(a->other, b->other);
+    case ATOM_LOADED: return a->loaded == b->loaded;
+    }
+    return false;
+}
+
+static int64_t coef_of(const Index *a, const Atom *atom) {
+    for (int k = 0; k < a->nterms; k++)
+        if (atom_equal(&a->term[k].atom, atom)) return a->term[k].coef;
+    return 0;
+}
+
+bool index_equal(const Index *a, const Index *b) {
+    if (a->c != b->c || a->nterms != b->nterms) return false;
+    for (int k = 0; k < a->nterms; k++)
+        if (coef_of(b, &a->term[k].atom) != a->term[k].coef) return false;
+    return true;
+}
+
+bool index_is_const(const Index *a, int64_t *c) {
+    if (a->nterms) return false;
+    *c = a->c;
+    return true;
+}
+
+// A loop variable: from the least lower bound to the last step before the greatest upper one.
+static bool var_range(const Var *var, int64_t *lo, int64_t *hi) {
+    const Stmt *loop = var->loop;
+    int64_t unused;
+    if (!loop || !index_range(loop->lo, lo, &unused) || !index_range(loop->hi, &unused, hi)) return false;
+    // Starts that differ by whole steps leave the variable in one residue of the step.
+    int64_t step = loop->step;
+    for (int k = 0; k < loop->lo->nterms; k++) step = gcd(step, loop->lo->term[k].coef);
+    *hi = *hi - 1 - mod_floor(*hi - 1 - loop->lo->c, step);
+    if (*hi < *lo) *hi = *lo; // never runs; any range will do
+    return true;
+}
+
+static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
+    int64_t other_lo, other_hi;
+    switch (atom->kind) {
+    case ATOM_VAR: return var_range(atom->var, lo, hi);
+    case ATOM_SIZE:
+        *lo = 1, *hi = atom->by;
+        return true;
+    case ATOM_DIV:
+        if (!index_range(atom->of, lo, hi)) return false;
+        *lo = div_floor(*lo, atom->by), *hi = div_floor(*hi, atom->by);
+        return true;
+    case ATOM_MOD:
+        if (!index_range(atom->of, lo, hi)) *hi = atom->by;
+        *lo = 0;
+        if (*hi >= atom->by) *hi = atom->by - 1;
+        return true;
+    case ATOM_MIN:
+        if (!index_range(atom->of, lo, hi) || !index_range(atom->other, &other_lo, &other_hi)) return false;
+        if (other_lo < *lo) *lo = other_lo;
+        if (other_hi < *hi) *hi = other_hi;
+        return true;
+    case ATOM_LOADED: return false;
+    }
+    return false;
+}
+
+bool index_range(const Index *a, int64_t *lo, int64_t *hi) {
+    int64_t from = a->c, to = a->c;
+    for (int k = 0; k < a->nterms; k++) {
+        int64_t coef = a->term[k].coef, least, most;
+        if (!atom_range(&a->term[k].atom, &least, &most)) return false;
+        from += coef * (coef > 0 ? least : most);
+        to += coef * (coef > 0 ? most : least);
+    }
+    *lo = from, *hi = to;
+    return true;
+}
+
+// ---- constructors ----------------------------------------------------------------------------------------------------
+
+Index *index_const(Arena *arena, int64_t c) { return index_new(arena, c, 0); }
+
+static Index *index_of_atom(Arena *arena, Atom atom) {
+    Index *index = index_new(arena, 0, 1);
+    index->term[index->nterms++] = (struct Term){1, atom};
+    return index;
+}
+
+Index *index_var(Arena *arena, Var *var) { return index_of_atom(arena, (Atom){.kind = ATOM_VAR, .var = var}); }
+
+Index *index_size(Arena *arena, Dim dim) {
+    if (!dim.size) return index_const(arena, dim.extent);
+    return index_of_atom(arena, (Atom){.kind = ATOM_SIZE, .size = dim.size - 1, .by = dim.extent});
+}
+
+// Adds into `to`, which has room.
+static void add_term(Index *to, int64_t coef, const Atom *atom) {
+    int k = 0;
+    while (k < to->nterms && !atom_equal(&to->term[k].atom, atom)) k++;
+    if (k == to->nterms) to->term[to->nterms++] = (struct Term){0, *atom};
+    to->term[k].coef += coef;
+    if (to->term[k].coef) return;
+    for (; k + 1 < to->nterms; k++) to->term[k] = to->term[k + 1];
+    to->nterms--;
+}
+
+// by * (x / by) + x % by is x again: a reshape and back. Returns the same index when there is no such pair.
+static Index *join_div_mod(Arena *arena, Index *a) {
+    for (int d = 0; d < a->nterms; d++) {
+        const Atom *div = &a->term[d].atom;
+        if (div->kind != ATOM_DIV || a->term[d].coef % div->by) continue;
+        Atom mod = *div;
+        mod.kind = ATOM_MOD;
+        int64_t coef = a->term[d].coef / div->by;
+        if (!coef || coef_of(a, &mod) != coef) continue;
+        Index *rest = index_new(arena, a->c, a->nterms);
+        for (int k = 0; k < a->nterms; k++)
+            if (k != d && !atom_equal(&a->term[k].atom, &mod)) rest->term[rest->nterms++] = a->term[k];
+        return index_add(arena, rest, index_scale(arena, div->of, coef));
+    }
+    return a;
+}
+
+Index *index_add(Arena *arena, const Index *a, const Index *b) {
+    Index *sum = index_new(arena, a->c + b->c, a->nterms + b->nterms);
+    for (int k = 0; k < a->nterms; k++) sum->term[sum->nterms++] = a->term[k];
+    for (int k = 0; k < b->nterms; k++) add_term(sum, b->term[k].coef, &b->term[k].atom);
+    return join_div_mod(arena, sum);
+}
+
+Index *index_add_const(Arena *arena, const Index *a, int64_t c) { return index_add(arena, a, index_const(arena, c)); }
+
+Index *index_scale(Arena *arena, const Index *a, int64_t by) {
+    Index *product = index_new(arena, a->c * by, a->nterms);
+    for (int k = 0; by && k < a->nterms; k++)
+        product->term[product->nterms++] = (struct Term){a->term[k].coef * by, a->term[k].atom};
+    return product;
+}
+
+// a = by * *quotient + *rest, where *rest keeps what `by` does not divide.
+static void split_by(Arena *arena, const Index *a, int64_t by, Index **quotient, Index **rest) {
+    *quotient = index_new(arena, div_floor(a->c, by), a->nterms);
+    *rest = index_new(arena, mod_floor(a->c, by), a->nterms);
+    for (int k = 0; k < a->nterms; k++) {
+        Index *to = a->term[k].coef % by ? *rest : *quotient;
+        to->term[to->nterms] = a->term[k];
+        if (to == *quotient) to->term[to->nterms].coef /= by;
+        to->nterms++;
+    }
+}
+
+// The greatest number that divides `by` and all coefficients of `a`.
+static int64_t common_divisor(const Index *a, int64_t by) {
+    for (int k = 0; k < a->nterms; k++) by = gcd(by, a->term[k].coef);
+    return by;
+}
+
+Index *index_div(Arena *arena, const Index *a, int64_t by) {
+    Index *quotient, *rest;
+    split_by(arena, a, by, &quotient, &rest);
+    int64_t lo, hi;
+    bool known = index_range(rest, &lo, &hi);
+    if (known && lo >= 0 && hi < by) return quotient;
+    // C's division truncates: the dividend must not be negative. The whole is not, by the caller's word; a part may be.
+    if (!known || lo < 0) {
+        if (!a->nterms) return quotient;
+        return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = a, .by = by});
+    }
+    int64_t common = common_divisor(rest, by);
+    if (common > 1) {
+        Index *unused;
+        split_by(arena, rest, common, &rest, &unused); // unused is a constant below `common`
+        by /= common;
+    }
+    if (rest->nterms == 1 && rest->c == 0 && rest->term[0].coef == 1 && rest->term[0].atom.kind == ATOM_DIV) {
+        by *= rest->term[0].atom.by;
+        rest = index_scale(arena, rest->term[0].atom.of, 1);
+    }
+    return index_add(arena, quotient, index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = rest, .by = by}));
+}
+
+Index *index_mod(Arena *arena, const Index *a, int64_t by) {
+    Index *quotient, *rest;
+    split_by(arena, a, by, &quotient, &rest);
+    int64_t lo, hi;
+    bool known = index_range(rest, &lo, &hi);
+    if (known && lo >= 0 && hi < by) return rest;
+    if (!known || lo < 0) {
+        if (!a->nterms) return rest;
+        return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = a, .by = by});
+    }
+    int64_t common = common_divisor(rest, by);
+    if (common == 1) return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = rest, .by = by});
+    Index *unused;
+    int64_t odd = rest->c % common;
+    split_by(arena, rest, common, &rest, &unused);
+    return index_add_const(arena, index_scale(arena, index_mod(arena, rest, by / common), common), odd);
+}
+
+Index *index_min(Arena *arena, const Index *a, const Index *b) {
+    int64_t lo, hi;
+    Index *difference = index_add(arena, a, index_scale(arena, b, -1));
+    if (index_range(difference, &lo, &hi)) {
+        if (hi <= 0) return index_scale(arena, a, 1);
+        if (lo >= 0) return index_scale(arena, b, 1);
+    }
+    return index_of_atom(arena, (Atom){.kind = ATOM_MIN, .of = a, .other = b});
+}
+
+// ---- variables in an index ---------------------------------------------------------------------------------------------
+
+static bool expr_uses(const Expr *e, const Var *var) {
+    if (e->kind == EXPR_INDEX_VALUE) return index_uses(e->index, var);
+    for (int k = 0; e->kind == EXPR_LOAD && k < e->buffer->rank; k++)
+        if (index_uses(e->at[k], var)) return true;
+    for (int k = 0; k < e->nargs; k++)
+        if (expr_uses(e->arg[k], var)) return true;
+    return false;
+}
+
+static bool atom_uses(const Atom *atom, const Var *var) {
+    if (atom->kind == ATOM_VAR) return atom->var == var;
+    if (atom->kind == ATOM_LOADED) return expr_uses(atom->loaded, var);
+    return (atom->of && index_uses(atom->of, var)) || (atom->other && index_uses(atom->other, var));
+}
+
+bool index_uses(const Index *a, const Var *var) {
+    for (int k = 0; k < a->nterms; k++)
+        if (atom_uses(&a->term[k].atom, var)) return true;
+    return false;
+}
+
+bool index_linear(const Index *a, const Var *var, int64_t *coef) {
+    *coef = 0;
+    for (int k = 0; k < a->nterms; k++) {
+        const Atom *atom = &a->term[k].atom;
+        if (atom->kind == ATOM_VAR && atom->var == var)
+            *coef += a->term[k].coef;
+        else if (atom_uses(atom, var))
+            return false;
+    }
+    return true;
+}
+
+static Index *substitute_atom(Arena *arena, const Atom *atom, const Var *var, const Index *by) {
+    switch (atom->kind) {
+    case ATOM_VAR:
+        if (atom->var == var) return index_scale(arena, by, 1);
+        break;
+    case ATOM_DIV: return index_div(arena, index_substitute(arena, atom->of, var, by), atom->by);
+    case ATOM_MOD: return index_mod(arena, index_substitute(arena, atom->of, var, by), atom->by);
+    case ATOM_MIN:
+        return index_min(arena, index_substitute(arena, atom->of, var, by),
+                         index_substitute(arena, atom->other, var, by));
+    case ATOM_LOADED:
+        if (expr_uses(atom->loaded, var)) dlc_bug("loops", "%s cannot be replaced inside a load", var->name);
+        break;
+    case ATOM_SIZE: break;
+    }
+    return index_of_atom(arena, *atom);
+}
+
+Index *index_substitute(Arena *arena, const Index *a, const Var *var, const Index *by) {
+    Index *result = index_const(arena, a->c);
+    for (int k = 0; k < a->nterms; k++)
+        result = index_add(arena, result, index_scale(arena, substitute_atom(arena, &a->term[k].atom, var, by), a->term[k].coef));
+    return result;
+}
+
+Index *index_of_affine(Arena *arena, const Affine *affine, Index *const *axes, int naxes) {
+    Index *result = index_const(arena, affine->c);
+    for (int k = 0; k < naxes; k++)
+        if (affine->coef[k]) result = index_add(arena, result, index_scale(arena, axes[k], affine->coef[k]));
+    return result;
+}
