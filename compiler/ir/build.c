@@ -12,14 +12,37 @@ static Node *make(Graph *g, const char *name, Node *const *in, int nin, const At
 
 // ---- sources -------------------------------------------------------------------------------------------------------
 
+// A float as an integer: out of range saturates, NaN is 0.
+static int64_t saturate(double value) {
+    if (value != value) return 0;
+    if (value >= 0x1p63) return INT64_MAX;
+    return value < -0x1p63 ? INT64_MIN : (int64_t)value;
+}
+
+// The number that an integer dtype holds, so that equal constants are one node.
+static int64_t wrap(DType dtype, int64_t value) {
+    switch (dtype) {
+    case I8:
+        return (int8_t)(uint8_t)value;
+    case U8:
+        return (uint8_t)value;
+    case I32:
+        return (int32_t)(uint32_t)value;
+    case BOOL:
+        return value != 0;
+    default:
+        return value;
+    }
+}
+
 Node *build_constant(Graph *g, DType dtype, double value) {
-    if (!dtype_info[dtype].is_float) return build_constant_int(g, dtype, (int64_t)value);
+    if (!dtype_info[dtype].is_float) return build_constant_int(g, dtype, saturate(value));
     return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {.f = round_to_dtype(dtype, value)}, {0}});
 }
 
 Node *build_constant_int(Graph *g, DType dtype, int64_t value) {
     if (dtype_info[dtype].is_float) return build_constant(g, dtype, (double)value);
-    return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {0}, {.i = value}});
+    return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {0}, {.i = wrap(dtype, value)}});
 }
 
 Node *build_full(Graph *g, const Type *type, double value) {
@@ -52,7 +75,9 @@ Node *build_unary(Graph *g, const char *op, Node *x) { return make(g, op, &x, 1,
 
 Node *build_binary(Graph *g, const char *op, Node *a, Node *b) { return make(g, op, (Node *[]){a, b}, 2, NULL); }
 
-Node *build_select(Graph *g, Node *cond, Node *a, Node *b) { return make(g, "select", (Node *[]){cond, a, b}, 3, NULL); }
+Node *build_select(Graph *g, Node *cond, Node *a, Node *b) {
+    return make(g, "select", (Node *[]){cond, a, b}, 3, NULL);
+}
 
 Node *build_cast(Graph *g, Node *x, DType dtype) {
     if (!x || x->type.dtype == dtype) return x;
@@ -86,7 +111,8 @@ Node *build_broadcast(Graph *g, Node *x, const Type *shape, const int *axes) {
         moves |= axes[k] != k;
     }
     if (!moves) return x;
-    return make(g, "broadcast", &x, 1, (Attr[]){{.n = shape->rank, .dims = shape->dim}, {.n = x->type.rank, .ints = wide}});
+    return make(g, "broadcast", &x, 1,
+                (Attr[]){{.n = shape->rank, .dims = shape->dim}, {.n = x->type.rank, .ints = wide}});
 }
 
 Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape) {
@@ -120,8 +146,9 @@ static Affine bare_axis(int axis) {
     return affine;
 }
 
+// From i on, as indices are called; a and b are the operands in the text form.
 static void name_axes(Iter *iter) {
-    for (int k = 0; k < iter->naxes; k++) iter->name[k] = (char)('a' + k);
+    for (int k = 0; k < iter->naxes; k++) iter->name[k] = (char)('i' + k);
 }
 
 Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes, const char *ties) {
@@ -195,9 +222,11 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
     iter.map[2].rank = rb;
     // A batch axis of extent 1 repeats: it is read at 0.
     for (int d = 0; d < batch_a.rank; d++)
-        if (dim_equal(batch_a.dim[d], shape.dim[d + batch - batch_a.rank])) iter.map[1].dim[d] = bare_axis(d + batch - batch_a.rank);
+        if (dim_equal(batch_a.dim[d], shape.dim[d + batch - batch_a.rank]))
+            iter.map[1].dim[d] = bare_axis(d + batch - batch_a.rank);
     for (int d = 0; d < batch_b.rank; d++)
-        if (dim_equal(batch_b.dim[d], shape.dim[d + batch - batch_b.rank])) iter.map[2].dim[d] = bare_axis(d + batch - batch_b.rank);
+        if (dim_equal(batch_b.dim[d], shape.dim[d + batch - batch_b.rank]))
+            iter.map[2].dim[d] = bare_axis(d + batch - batch_b.rank);
     if (m >= 0) iter.map[1].dim[ra - 2] = bare_axis(m);
     iter.map[1].dim[ra - 1] = bare_axis(k);
     iter.map[2].dim[rb == 1 ? 0 : rb - 2] = bare_axis(k);
@@ -205,7 +234,8 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
     return build_contract(g, a, b, &shape, &iter);
 }
 
-// ---- looking at nodes ------------------------------------------------------------------------------------------------
+// ---- looking at nodes
+// ------------------------------------------------------------------------------------------------
 
 bool node_constant(const Node *node, double *value) {
     while (node_is(node, "broadcast") || node_is(node, "reshape")) node = node->in[0];

@@ -66,9 +66,12 @@ static bool double_equal(double a, double b) { return memcmp(&a, &b, sizeof a) =
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
     switch (kind) {
     case ATTR_INT:
-    case ATTR_DTYPE: return a->i == b->i;
-    case ATTR_FLOAT: return double_equal(a->f, b->f);
-    case ATTR_STRING: return !strcmp(a->s, b->s);
+    case ATTR_DTYPE:
+        return a->i == b->i;
+    case ATTR_FLOAT:
+        return double_equal(a->f, b->f);
+    case ATTR_STRING:
+        return !strcmp(a->s, b->s);
     case ATTR_INTS:
         return a->n == b->n && (a->n == 0 || !memcmp(a->ints, b->ints, sizeof *a->ints * (size_t)a->n));
     case ATTR_DIMS:
@@ -76,7 +79,8 @@ bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
         for (int k = 0; k < a->n; k++)
             if (!dim_equal(a->dims[k], b->dims[k])) return false;
         return true;
-    case ATTR_ITER: return iter_equal(a->iter, b->iter);
+    case ATTR_ITER:
+        return iter_equal(a->iter, b->iter);
     }
     return false;
 }
@@ -90,8 +94,11 @@ static uint64_t attr_hash(AttrKind kind, const Attr *a) {
     uint64_t h = (uint64_t)kind, bits;
     switch (kind) {
     case ATTR_INT:
-    case ATTR_DTYPE: return mix(h, (uint64_t)a->i);
-    case ATTR_FLOAT: memcpy(&bits, &a->f, sizeof bits); return mix(h, bits);
+    case ATTR_DTYPE:
+        return mix(h, (uint64_t)a->i);
+    case ATTR_FLOAT:
+        memcpy(&bits, &a->f, sizeof bits);
+        return mix(h, bits);
     case ATTR_STRING:
         for (const char *s = a->s; *s; s++) h = mix(h, (uint64_t)*s);
         return h;
@@ -111,8 +118,10 @@ static uint64_t attr_hash(AttrKind kind, const Attr *a) {
 static Attr attr_copy(Arena *arena, AttrKind kind, const Attr *a) {
     Attr to = *a;
     if (kind == ATTR_STRING) to.s = arena_strdup(arena, a->s);
-    if (kind == ATTR_INTS && a->n) to.ints = arena_grow(arena, a->ints, sizeof *a->ints * (size_t)a->n, sizeof *a->ints * (size_t)a->n);
-    if (kind == ATTR_DIMS && a->n) to.dims = arena_grow(arena, a->dims, sizeof *a->dims * (size_t)a->n, sizeof *a->dims * (size_t)a->n);
+    if (kind == ATTR_INTS && a->n)
+        to.ints = arena_grow(arena, a->ints, sizeof *a->ints * (size_t)a->n, sizeof *a->ints * (size_t)a->n);
+    if (kind == ATTR_DIMS && a->n)
+        to.dims = arena_grow(arena, a->dims, sizeof *a->dims * (size_t)a->n, sizeof *a->dims * (size_t)a->n);
     if (kind == ATTR_ITER) to.iter = arena_grow(arena, a->iter, sizeof *a->iter, sizeof *a->iter);
     return to;
 }
@@ -125,10 +134,11 @@ const Attr *node_attr(const Node *node, const char *name) {
 
 bool node_is(const Node *node, const char *op) { return !strcmp(node->op->name, op); }
 
-// ---- the constructor -------------------------------------------------------------------------------------------------
+// ---- the constructor
+// -------------------------------------------------------------------------------------------------
 
-static uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs) {
-    uint64_t h = (uint64_t)(uintptr_t)op->name[0];
+uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs) {
+    uint64_t h = 0;
     for (const char *s = op->name; *s; s++) h = mix(h, (uint64_t)*s);
     for (int k = 0; k < nin; k++) h = mix(h, (uint64_t)in[k]->id);
     for (int k = 0; op->attrs[k].name; k++) h = mix(h, attr_hash(op->attrs[k].kind, &attrs[k]));
@@ -201,7 +211,8 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     return node;
 }
 
-// ---- outputs -----------------------------------------------------------------------------------------------------------
+// ---- outputs
+// -----------------------------------------------------------------------------------------------------------
 
 void graph_return(Graph *g, const char *name, Node *value, Span span) {
     Output output = {.name = name, .value = value, .span = span};
@@ -237,7 +248,8 @@ int graph_mark_live(Graph *g) {
     return live;
 }
 
-// ---- copying -------------------------------------------------------------------------------------------------------------
+// ---- copying
+// -------------------------------------------------------------------------------------------------------------
 
 static void tag_as(Graph *g, const Node *node) {
     g->span_now = node->span;

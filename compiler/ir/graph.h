@@ -7,12 +7,13 @@
 //
 //     size N <= 64
 //     param "fc1.weight": f32[256, 784]
-//     train step(image: f32[N, 784], lr: f32[]) -> (loss: f32[]) {
+//     train step(image: f32[N, 784], lr: f32[]) {
 //       %0 = argument {name="image"} : f32[N, 784]                     # mlp.dl:9:12
 //       %1 = storage {name="fc1.weight"} : f32[256, 784]
 //       %2 = contract %0, %1 {shape=[N, 256], iter=[n:N, o:256 | i:784] out[n, o] += a[n, i] * b[o, i]} : f32[N, 256]
+//       %3 = relu %2 : f32[N, 256] @{forward name="h" origin="relu"}
 //       ...
-//       return loss = %17
+//       return "loss" = %17
 //       store "fc1.weight" = %31
 //     }
 #ifndef DLC_GRAPH_H
@@ -85,13 +86,13 @@ enum { MAX_ATTRS = 6 };
 
 struct Node {
     const Op *op;
-    int id;         // position in graph->nodes
+    int id; // position in graph->nodes
     Type type;
     int nin;
     Node **in;
-    const Attr *attr; // one per op->attrs, in that order
-    Span span;        // the user's place, for messages and for comments in the C
-    const char *name; // the .dl name or parameter path it came from, or NULL
+    const Attr *attr;   // one per op->attrs, in that order
+    Span span;          // the user's place, for messages and for comments in the C
+    const char *name;   // the .dl name or parameter path it came from, or NULL
     const char *origin; // the prelude layer or user layer that made it ("linear", "cross_entropy"), or NULL
     // Which part of a train entry made it, for the sections of the -O0 C.
     enum Section { SECTION_FORWARD, SECTION_LOSS, SECTION_BACKWARD, SECTION_UPDATE } section;
@@ -111,10 +112,10 @@ typedef enum StorageKind {
 typedef struct Storage {
     const char *name; // the full path, unique in the module
     StorageKind kind;
-    Type type;        // fixed extents only
-    Span span;        // where it was declared first
-    Span user;        // the user's call that led there
-    int index;        // in module->storages
+    Type type; // fixed extents only
+    Span span; // where it was declared first
+    Span user; // the user's call that led there
+    int index; // in module->storages
 } Storage;
 
 typedef struct Output {
@@ -139,12 +140,12 @@ typedef enum GroupKind {
 typedef struct Group {
     GroupKind kind;
     int id;
-    Node *root;          // GROUP_CONTRACT, GROUP_NAIVE
-    Type domain;         // GROUP_ROWS: the full iteration shape (dtype unused)
-    unsigned reduced;    // GROUP_ROWS: bit d set: axis d of the domain is reduced
-    NodeVec reduces;     // GROUP_ROWS: reduce nodes in topological order; each reduces the domain's `reduced` axes of an
-                         // input with the domain's shape, and has the outer shape (the domain without those axes)
-    NodeVec outputs;     // stored; of the domain's shape or the outer shape
+    Node *root;       // GROUP_CONTRACT, GROUP_NAIVE
+    Type domain;      // GROUP_ROWS: the full iteration shape (dtype unused)
+    unsigned reduced; // GROUP_ROWS: bit d set: axis d of the domain is reduced
+    NodeVec reduces;  // GROUP_ROWS: reduce nodes in topological order; each reduces the domain's `reduced` axes of an
+                      // input with the domain's shape, and has the outer shape (the domain without those axes)
+    NodeVec outputs;  // stored; of the domain's shape or the outer shape
 } Group;
 
 // ---- graphs ------------------------------------------------------------------------------------------------
@@ -157,12 +158,12 @@ struct Graph {
     const char *name;
     EntryKind kind;
     Span span;
-    NodeVec nodes;        // topological order; ids are positions
-    NodeVec arguments;    // `argument` nodes in the order of the entry's parameters; all kept, used or not
-    VEC(Output) outputs;  // returned values in order, then bound ones
-    Node **table;         // hash table of identical nodes
+    NodeVec nodes;       // topological order; ids are positions
+    NodeVec arguments;   // `argument` nodes in the order of the entry's parameters; all kept, used or not
+    VEC(Output) outputs; // returned values in order, then bound ones
+    Node **table;        // hash table of identical nodes
     int table_size;
-    VEC(Group) groups;    // after fuse: in an order in which they can run
+    VEC(Group) groups; // after fuse: in an order in which they can run
     // What the next nodes are tagged with; the elaborator and autodiff set them.
     Span span_now;
     const char *name_now, *origin_now;
@@ -199,7 +200,7 @@ void graph_bind(Graph *g, Storage *storage, Node *value, Span span);
 
 // Nodes by name of operator, for builders, gradient rules and passes. Inputs must have the types that the op asks:
 // element-wise operators take equal shapes and dtypes, so use build_broadcast first.
-Node *build_constant(Graph *g, DType dtype, double value);   // f32[] and the like; integers up to 2^53
+Node *build_constant(Graph *g, DType dtype, double value); // f32[] and the like; integers up to 2^53
 Node *build_constant_int(Graph *g, DType dtype, int64_t value);
 Node *build_full(Graph *g, const Type *type, double value);  // a constant broadcast to a type
 Node *build_argument(Graph *g, const char *name, Type type); // appends to g->arguments
@@ -208,19 +209,23 @@ Node *build_size(Graph *g, Dim dim);                         // i64[]: a run-tim
 Node *build_unary(Graph *g, const char *op, Node *x);
 Node *build_binary(Graph *g, const char *op, Node *a, Node *b);
 Node *build_select(Graph *g, Node *cond, Node *a, Node *b);
-Node *build_cast(Graph *g, Node *x, DType dtype);            // x itself when the dtype is the same
-Node *build_iota(Graph *g, const Type *type, int axis);      // the index along an axis
-Node *build_broadcast(Graph *g, Node *x, const Type *shape, const int *axes); // x's axis i becomes axes[i]; extent 1 repeats
-Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape);            // numpy's rule: aligned at the last axis
+Node *build_cast(Graph *g, Node *x, DType dtype);       // x itself when the dtype is the same
+Node *build_iota(Graph *g, const Type *type, int axis); // the index along an axis
+Node *build_broadcast(Graph *g, Node *x, const Type *shape,
+                      const int *axes);                            // x's axis i becomes axes[i]; extent 1 repeats
+Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape); // numpy's rule: aligned at the last axis
 Node *build_reshape(Graph *g, Node *x, const Type *shape);
-Node *build_transpose(Graph *g, Node *x, const int *perm);   // result axis i is x's axis perm[i]
-Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes, const char *ties); // "sum" "max" "min"; drops the axes (bitmask)
+Node *build_transpose(Graph *g, Node *x, const int *perm); // result axis i is x's axis perm[i]
+Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes,
+                   const char *ties); // "sum" "max" "min"; drops the axes (bitmask)
 Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter);
-Node *build_matmul(Graph *g, Node *a, Node *b);              // numpy's @; batch axes broadcast
+Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadcast
 
 // numpy's broadcast of two shapes (dtype taken from a). False when they do not fit.
 bool shape_broadcast(const Type *a, const Type *b, Type *result);
-// Runs an op's attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
+// What the table of identical nodes is keyed by.
+uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs);
+// Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
 bool node_is(const Node *node, const char *op);
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
@@ -242,8 +247,8 @@ Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
 
 // ---- text -------------------------------------------------------------------------------------------------------
 
-void graph_print(Str *s, const Graph *g);    // one entry; groups too, when there are any, as comments
-void module_print(Str *s, const Module *m);  // everything: what `--emit=graph` prints
+void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there are any, as comments
+void module_print(Str *s, const Module *m); // everything: what `--emit=graph` prints
 // Reads what module_print printed. Errors (with places in `source`) go to diag; NULL then.
 Module *module_read(Arena *arena, Diag *diag, const Source *source);
 void iter_print(Str *s, const Iter *iter, const Size *sizes);
@@ -252,7 +257,8 @@ char *node_text(Arena *arena, const Node *node); // "%4 = add %2, %3 : f32[N, 10
 // ---- checking and meaning ---------------------------------------------------------------------------------------
 
 // Checks every invariant above (order, types by re-running shape rules, outputs, identical nodes, groups: each output
-// stored once, groups in a runnable order, bound outputs written after every other reader of the old value).
+// stored once, groups in a runnable order, bound outputs written after every other reader of the old value unless
+// the groups depend on each other in a circle, as in a swap).
 // Returns NULL, or what is wrong (in g->arena).
 const char *graph_verify(Graph *g);
 

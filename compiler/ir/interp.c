@@ -29,7 +29,9 @@ static double round_to_bits(double value, int bits, int lowest, double largest) 
     return fabs(rounded) > largest ? copysign(INFINITY, value) : rounded;
 }
 
+// There is one NaN, so that constants which print alike are alike.
 double round_to_dtype(DType dtype, double value) {
+    if (value != value) return NAN;
     if (dtype == F32) return (float)value;
     if (dtype == F16) return round_to_bits(value, 11, -24, 65504);
     if (dtype == BF16) return round_to_bits(value, 8, -133, 3.3895313892515355e38);

@@ -9,16 +9,21 @@ static const char *const storage_kinds[] = {"param", "buffer", "optim", "state"}
 static const char *const entry_kinds[] = {"model", "train", "init"};
 static const char *const sections[] = {"forward", "loss", "backward", "update"};
 
+// Quotes, backslashes and control characters are escaped, so that a string stays on its line.
 static void put_quoted(Str *s, const char *text) {
     str_put(s, "\"");
     for (; *text; text++) {
-        if (*text == '"' || *text == '\\') str_put(s, "\\");
-        str_putn(s, text, 1);
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || c == 127)
+            str_printf(s, "\\x%02x", c);
+        else
+            str_printf(s, c == '"' || c == '\\' ? "\\%c" : "%c", c);
     }
     str_put(s, "\"");
 }
 
-// ---- maps ------------------------------------------------------------------------------------------------------------
+// ---- maps
+// ------------------------------------------------------------------------------------------------------------
 
 // c + coef * axis ...: "2*y+p-1"
 static void affine_print(Str *s, const Affine *affine, const Iter *iter) {
@@ -26,8 +31,10 @@ static void affine_print(Str *s, const Affine *affine, const Iter *iter) {
     for (int a = 0; a < iter->naxes; a++) {
         int32_t coef = affine->coef[a];
         if (!coef) continue;
-        if (coef < 0) str_put(s, "-");
-        else if (!first) str_put(s, "+");
+        if (coef < 0)
+            str_put(s, "-");
+        else if (!first)
+            str_put(s, "+");
         int64_t size = coef < 0 ? -(int64_t)coef : coef;
         if (size != 1) str_printf(s, "%lld*", (long long)size);
         str_printf(s, "%c", iter->name[a]);
@@ -49,8 +56,10 @@ static void map_print(Str *s, const char *name, const Map *map, const Iter *iter
 void iter_print(Str *s, const Iter *iter, const Size *sizes) {
     str_put(s, "[");
     for (int a = 0; a < iter->naxes; a++) {
-        if (a == iter->nout) str_put(s, a ? " | " : "| ");
-        else if (a) str_put(s, ", ");
+        if (a == iter->nout)
+            str_put(s, a ? " | " : "| ");
+        else if (a)
+            str_put(s, ", ");
         str_printf(s, "%c:", iter->name[a]);
         dim_print(s, iter->axis[a], sizes);
     }
@@ -63,14 +72,23 @@ void iter_print(Str *s, const Iter *iter, const Size *sizes) {
     map_print(s, "b", &iter->map[2], iter);
 }
 
-// ---- nodes -----------------------------------------------------------------------------------------------------------
+// ---- nodes
+// -----------------------------------------------------------------------------------------------------------
 
 static void attr_print(Str *s, AttrKind kind, const Attr *a, const Size *sizes) {
     switch (kind) {
-    case ATTR_INT: str_printf(s, "%lld", (long long)a->i); return;
-    case ATTR_FLOAT: str_put_double(s, a->f); return;
-    case ATTR_DTYPE: str_put(s, dtype_info[a->i].name); return;
-    case ATTR_STRING: put_quoted(s, a->s); return;
+    case ATTR_INT:
+        str_printf(s, "%lld", (long long)a->i);
+        return;
+    case ATTR_FLOAT:
+        str_put_double(s, a->f);
+        return;
+    case ATTR_DTYPE:
+        str_put(s, dtype_info[a->i].name);
+        return;
+    case ATTR_STRING:
+        put_quoted(s, a->s);
+        return;
     case ATTR_INTS:
         str_put(s, "[");
         for (int k = 0; k < a->n; k++) str_printf(s, k ? ", %lld" : "%lld", (long long)a->ints[k]);
@@ -84,7 +102,9 @@ static void attr_print(Str *s, AttrKind kind, const Attr *a, const Size *sizes) 
         }
         str_put(s, "]");
         return;
-    case ATTR_ITER: iter_print(s, a->iter, sizes); return;
+    case ATTR_ITER:
+        iter_print(s, a->iter, sizes);
+        return;
     }
 }
 
@@ -121,7 +141,8 @@ static void tags_print(Str *s, const Node *node) {
     str_put(s, "}");
 }
 
-// ---- groups: comments --------------------------------------------------------------------------------------------------
+// ---- groups: comments
+// --------------------------------------------------------------------------------------------------
 
 static void groups_print(Str *s, const Graph *g) {
     static const char *const kinds[] = {"contraction", "rows", "naive"};
@@ -133,13 +154,16 @@ static void groups_print(Str *s, const Graph *g) {
             str_put(s, " over ");
             type_print(s, &group->domain, g->module->sizes);
         }
-        for (int r = 0; r < group->reduces.len; r++) str_printf(s, r ? " %%%d" : " reduces %%%d", group->reduces.at[r]->id);
-        for (int o = 0; o < group->outputs.len; o++) str_printf(s, o ? " %%%d" : " stores %%%d", group->outputs.at[o]->id);
+        for (int r = 0; r < group->reduces.len; r++)
+            str_printf(s, r ? " %%%d" : " reduces %%%d", group->reduces.at[r]->id);
+        for (int o = 0; o < group->outputs.len; o++)
+            str_printf(s, o ? " %%%d" : " stores %%%d", group->outputs.at[o]->id);
         str_put(s, "\n");
     }
 }
 
-// ---- graphs and modules ----------------------------------------------------------------------------------------------
+// ---- graphs and modules
+// ----------------------------------------------------------------------------------------------
 
 static void header_print(Str *s, const Graph *g) {
     const Size *sizes = g->module->sizes;

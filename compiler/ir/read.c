@@ -2,6 +2,7 @@
 // reported with its place, and nothing is returned.
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ typedef struct Reader {
     NodeVec nodes; // by the number in the text
 } Reader;
 
-// ---- tokens ------------------------------------------------------------------------------------------------------------
+// ---- tokens
+// ------------------------------------------------------------------------------------------------------------
 
 static void fail(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void fail(Reader *r, const char *fmt, ...) {
@@ -61,21 +63,42 @@ static void expect(Reader *r, const char *token) {
 static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
 static const char *word(Reader *r) {
-    peek(r);
+    char first = peek(r);
     int start = r->at;
+    if (isdigit((unsigned char)first)) fail(r, "graph text: a name starts with a letter");
     while (!r->failed && r->at < r->source->len && is_word(r->source->text[r->at])) r->at++;
     if (r->at == start) fail(r, "graph text: expected a name");
+    if (r->failed) return "";
     return arena_strndup(r->arena, r->source->text + start, (size_t)(r->at - start));
+}
+
+// One character of a string: itself, \", \\ or \x0a.
+static char string_char(Reader *r) {
+    const char *text = r->source->text;
+    if (text[r->at] != '\\') return text[r->at++];
+    unsigned byte = 0;
+    if (!strncmp(text + r->at, "\\x", 2) && sscanf(text + r->at + 2, "%2x", &byte) == 1 && byte) {
+        r->at += 4;
+        return (char)byte;
+    }
+    if (text[r->at + 1] == '"' || text[r->at + 1] == '\\') {
+        r->at += 2;
+        return text[r->at - 1];
+    }
+    fail(r, "graph text: no such escape");
+    return ' ';
 }
 
 static const char *quoted(Reader *r) {
     Str s = str_new(r->arena);
     expect(r, "\"");
-    while (!r->failed && r->at < r->source->len && r->source->text[r->at] != '"') {
-        if (r->source->text[r->at] == '\\' && r->at + 1 < r->source->len) r->at++;
-        str_putn(&s, r->source->text + r->at++, 1);
+    while (!r->failed && r->at < r->source->len && !strchr("\"\n", r->source->text[r->at])) {
+        char c = string_char(r);
+        str_putn(&s, &c, 1);
     }
-    if (!r->failed && r->at >= r->source->len) fail(r, "graph text: a string does not end");
+    if (!r->failed && (r->at >= r->source->len || r->source->text[r->at] != '"'))
+        fail(r, "graph text: a string does not end");
+    if (r->failed) return "";
     r->at++;
     return arena_strdup(r->arena, str_text(&s));
 }
@@ -103,7 +126,8 @@ static double number(Reader *r) {
     return value;
 }
 
-// ---- types and attributes --------------------------------------------------------------------------------------------
+// ---- types and attributes
+// --------------------------------------------------------------------------------------------
 
 static Dim read_dim(Reader *r) {
     char c = peek(r);
@@ -216,6 +240,10 @@ static Iter *read_iter(Reader *r) {
             return iter;
         }
         iter->name[iter->naxes] = peek(r);
+        if (!isalpha((unsigned char)peek(r))) {
+            fail(r, "graph text: expected a letter for an iteration axis");
+            return iter;
+        }
         r->at++;
         expect(r, ":");
         iter->axis[iter->naxes++] = read_dim(r);
@@ -232,11 +260,21 @@ static Iter *read_iter(Reader *r) {
 static Attr read_attr(Reader *r, AttrKind kind) {
     Attr a = {.s = ""};
     switch (kind) {
-    case ATTR_INT: a.i = integer(r); return a;
-    case ATTR_FLOAT: a.f = number(r); return a;
-    case ATTR_DTYPE: a.i = read_dtype(r); return a;
-    case ATTR_STRING: a.s = quoted(r); return a;
-    case ATTR_ITER: a.iter = read_iter(r); return a;
+    case ATTR_INT:
+        a.i = integer(r);
+        return a;
+    case ATTR_FLOAT:
+        a.f = number(r);
+        return a;
+    case ATTR_DTYPE:
+        a.i = read_dtype(r);
+        return a;
+    case ATTR_STRING:
+        a.s = quoted(r);
+        return a;
+    case ATTR_ITER:
+        a.iter = read_iter(r);
+        return a;
     case ATTR_DIMS: {
         Dim *dims = NEW_ARRAY(r->arena, Dim, MAX_RANK);
         a.n = read_dims(r, dims);
@@ -247,8 +285,10 @@ static Attr read_attr(Reader *r, AttrKind kind) {
         int64_t *ints = NEW_ARRAY(r->arena, int64_t, MAX_RANK);
         expect(r, "[");
         while (!r->failed && !accept(r, "]")) {
-            if (a.n == MAX_RANK) fail(r, "graph text: more than %d numbers", MAX_RANK);
-            else ints[a.n++] = integer(r);
+            if (a.n == MAX_RANK)
+                fail(r, "graph text: more than %d numbers", MAX_RANK);
+            else
+                ints[a.n++] = integer(r);
             accept(r, ",");
         }
         a.ints = ints;
@@ -258,7 +298,8 @@ static Attr read_attr(Reader *r, AttrKind kind) {
     return a;
 }
 
-// ---- nodes -----------------------------------------------------------------------------------------------------------
+// ---- nodes
+// -----------------------------------------------------------------------------------------------------------
 
 static Node *read_reference(Reader *r) {
     expect(r, "%");
@@ -274,8 +315,13 @@ static void read_tags(Reader *r) {
     r->g->name_now = r->g->origin_now = NULL;
     if (!accept(r, "@{")) return;
     const char *section = word(r);
+    bool known = false;
     for (int k = 0; k < 4; k++)
-        if (!strcmp(section, sections[k])) r->g->section_now = (enum Section)k;
+        if (!strcmp(section, sections[k])) {
+            r->g->section_now = (enum Section)k;
+            known = true;
+        }
+    if (!known) fail(r, "graph text: there is no section %s", section);
     if (accept(r, "name=")) r->g->name_now = quoted(r);
     if (accept(r, "origin=")) r->g->origin_now = quoted(r);
     expect(r, "}");
@@ -321,6 +367,12 @@ static void read_node(Reader *r) {
     vec_push(r->arena, &r->nodes, node);
 }
 
+static bool is_bound(const Graph *g, const Storage *storage) {
+    for (int k = 0; k < g->outputs.len; k++)
+        if (g->outputs.at[k].storage == storage) return true;
+    return false;
+}
+
 static void read_output(Reader *r, bool stored) {
     const char *name = quoted(r);
     expect(r, "=");
@@ -333,39 +385,58 @@ static void read_output(Reader *r, bool stored) {
     Storage *storage = module_find_storage(r->m, name);
     if (!storage)
         fail(r, "graph text: there is no storage \"%s\"", name);
+    else if (is_bound(r->g, storage))
+        fail(r, "graph text: \"%s\" is stored twice", name);
     else if (!type_equal(&storage->type, &value->type))
         fail(r, "graph text: \"%s\" has type %s", name, type_text(r->arena, &storage->type, r->m->sizes));
     else
         graph_bind(r->g, storage, value, (Span){0});
 }
 
-static void read_entry(Reader *r, EntryKind kind) {
-    r->g = graph_new(r->m, word(r), kind);
-    r->nodes.len = 0;
+// "(image: f32[N, 784], lr: f32[])". Tags and numbers come with each node's own line; the list only has to exist
+// before.
+static void read_arguments(Reader *r) {
     expect(r, "(");
     while (!r->failed && !accept(r, ")")) {
         const char *name = word(r);
         expect(r, ":");
         Type type = read_type(r);
+        for (int k = 0; k < r->g->arguments.len; k++)
+            if (!strcmp(r->g->arguments.at[k]->attr[0].s, name)) fail(r, "graph text: two arguments %s", name);
         if (r->failed) return;
-        // Tags and numbers come with the node's own line; the list only has to exist before it.
+        Attr *attr = NEW(r->arena, Attr);
+        attr->s = name;
         Node *place = NEW(r->arena, Node);
-        *place = (Node){.op = op_find("argument"), .type = type, .attr = NEW_ARRAY(r->arena, Attr, 1)};
-        ((Attr *)place->attr)->s = name;
+        *place = (Node){.op = op_find("argument"), .type = type, .attr = attr};
         vec_push(r->g->arena, &r->g->arguments, place);
         accept(r, ",");
     }
+}
+
+static void read_entry(Reader *r, EntryKind kind) {
+    r->g = graph_new(r->m, word(r), kind);
+    r->g->stage = "read";
+    r->nodes.len = 0;
+    for (int k = 0; k < r->m->entries.len; k++)
+        if (!strcmp(r->m->entries.at[k]->name, r->g->name)) fail(r, "graph text: two entries %s", r->g->name);
+    read_arguments(r);
     expect(r, "{");
     while (!r->failed && !accept(r, "}")) {
-        if (accept(r, "%")) read_node(r);
-        else if (accept(r, "return")) read_output(r, false);
-        else if (accept(r, "store")) read_output(r, true);
-        else fail(r, "graph text: expected a node, return, store or }");
+        if (accept(r, "%"))
+            read_node(r);
+        else if (accept(r, "return"))
+            read_output(r, false);
+        else if (accept(r, "store"))
+            read_output(r, true);
+        else
+            fail(r, "graph text: expected a node, return, store or }");
     }
     for (int k = 0; k < r->g->arguments.len && !r->failed; k++) {
         const char *name = r->g->arguments.at[k]->attr[0].s;
         r->g->arguments.at[k] = graph_op(r->g, op_find("argument"), NULL, 0, (Attr[]){{.s = name}});
     }
+    const char *wrong = r->failed ? NULL : graph_verify(r->g);
+    if (wrong) fail(r, "graph text: entry %s: %s", r->g->name, wrong);
     if (!r->failed) vec_push(r->arena, &r->m->entries, r->g);
 }
 
@@ -375,7 +446,9 @@ static void read_storage(Reader *r, StorageKind kind) {
     expect(r, ":");
     Type type = read_type(r);
     if (r->failed) return;
-    if (module_find_storage(r->m, name))
+    if (type_has_size(&type))
+        fail(r, "graph text: \"%s\" has a run-time size", name);
+    else if (module_find_storage(r->m, name))
         fail(r, "graph text: \"%s\" stands twice", name);
     else
         module_add_storage(r->m, name, kind, type, (Span){r->source, start, r->at});
@@ -385,6 +458,8 @@ static void read_size(Reader *r) {
     const char *name = word(r);
     expect(r, "<=");
     int64_t bound = integer(r);
+    for (int k = 0; k < r->m->nsizes; k++)
+        if (!strcmp(r->m->sizes[k].name, name)) fail(r, "graph text: two sizes %s", name);
     if (bound < 1 || bound > INT32_MAX) fail(r, "graph text: %lld is no bound", (long long)bound);
     if (r->m->nsizes == MAX_SIZES) fail(r, "graph text: more than %d run-time sizes", MAX_SIZES);
     if (!r->failed) r->m->sizes[r->m->nsizes++] = (Size){name, (int32_t)bound};
@@ -394,7 +469,8 @@ Module *module_read(Arena *arena, Diag *diag, const Source *source) {
     static const struct {
         const char *word;
         StorageKind kind;
-    } storages[] = {{"param", STORAGE_PARAM}, {"buffer", STORAGE_BUFFER}, {"optim", STORAGE_OPTIM}, {"state", STORAGE_STATE}};
+    } storages[] = {
+        {"param", STORAGE_PARAM}, {"buffer", STORAGE_BUFFER}, {"optim", STORAGE_OPTIM}, {"state", STORAGE_STATE}};
     static const struct {
         const char *word;
         EntryKind kind;
@@ -409,6 +485,7 @@ Module *module_read(Arena *arena, Diag *diag, const Source *source) {
             if ((known = accept(&r, entries[k].word))) read_entry(&r, entries[k].kind);
         if (!known) fail(&r, "graph text: expected size, param, buffer, optim, state, model, train or init");
     }
-    if (!r.failed && r.at < source->len && memchr(source->text + r.at, 0, (size_t)(source->len - r.at))) fail(&r, "graph text: a NUL byte");
+    if (!r.failed && r.at < source->len && memchr(source->text + r.at, 0, (size_t)(source->len - r.at)))
+        fail(&r, "graph text: a NUL byte");
     return r.failed ? NULL : r.m;
 }

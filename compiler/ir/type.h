@@ -18,11 +18,11 @@ enum {
 typedef enum DType { F32, F16, BF16, I8, U8, I32, I64, BOOL, DTYPES } DType;
 
 typedef struct DTypeInfo {
-    const char *name;   // in .dl
-    const char *c;      // in the emitted C; f16 and bf16 are stored as uint16_t, bool as uint8_t
+    const char *name; // in .dl
+    const char *c;    // in the emitted C; f16 and bf16 are stored as uint16_t, bool as uint8_t
     int bytes;
     bool is_float;
-    bool is_int; // BOOL is neither
+    bool is_int;    // BOOL is neither
     bool supported; // by lowering today; the others are refused with "not supported yet"
     double epsilon; // of a float dtype: the distance from 1 to the next number
 } DTypeInfo;

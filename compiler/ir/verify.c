@@ -9,7 +9,12 @@ static const char *wrong(Graph *g, const Node *node, const char *what) {
     return arena_printf(g->arena, "%s: %s", node_text(g->arena, node), what);
 }
 
-// ---- nodes -----------------------------------------------------------------------------------------------------------
+static bool is_node_of(const Graph *g, const Node *node) {
+    return node && node->id >= 0 && node->id < g->nodes.len && g->nodes.at[node->id] == node;
+}
+
+// ---- nodes
+// -----------------------------------------------------------------------------------------------------------
 
 static const char *check_type(Graph *g, const Node *node) {
     // A refusal here is ours, not the user's: beyond the limit nothing is printed.
@@ -18,10 +23,12 @@ static const char *check_type(Graph *g, const Node *node) {
     Graph view = *g;
     module.diag = &quiet;
     view.module = &module;
-    Infer infer = {.op = node->op, .in = (const Node *const *)node->in, .nin = node->nin, .attr = node->attr, .g = &view};
+    Infer infer = {
+        .op = node->op, .in = (const Node *const *)node->in, .nin = node->nin, .attr = node->attr, .g = &view};
     if (!node->op->infer(&infer)) return wrong(g, node, "its shape rule refuses");
     if (!type_equal(&infer.type, &node->type))
-        return wrong(g, node, arena_printf(g->arena, "its shape rule gives %s", type_text(g->arena, &infer.type, NULL)));
+        return wrong(g, node,
+                     arena_printf(g->arena, "its shape rule gives %s", type_text(g->arena, &infer.type, NULL)));
     return NULL;
 }
 
@@ -31,13 +38,17 @@ static const char *check_node(Graph *g, int id) {
     if (node->nin != node->op->inputs) return wrong(g, node, "has the wrong number of inputs");
     for (int i = 0; i < node->nin; i++) {
         const Node *in = node->in[i];
-        if (in->id < 0 || in->id >= g->nodes.len || g->nodes.at[in->id] != in) return wrong(g, node, "an input is of another graph");
+        if (!is_node_of(g, in)) return wrong(g, node, "an input is of another graph");
         if (in->id >= id) return wrong(g, node, "an input comes after it");
     }
+    if (node->hash != node_hash(node->op, node->in, node->nin, node->attr))
+        return wrong(g, node, "was changed after it was made");
     for (int d = 0; d < node->type.rank; d++) {
         Dim dim = node->type.dim[d];
-        if (dim.size < 0 || dim.size > g->module->nsizes) return wrong(g, node, "has an axis of no known run-time size");
-        if (dim.size && dim.extent != g->module->sizes[dim.size - 1].bound) return wrong(g, node, "a run-time axis has another bound than its size");
+        if (dim.size < 0 || dim.size > g->module->nsizes)
+            return wrong(g, node, "has an axis of no known run-time size");
+        if (dim.size && dim.extent != g->module->sizes[dim.size - 1].bound)
+            return wrong(g, node, "a run-time axis has another bound than its size");
     }
     return check_type(g, node);
 }
@@ -61,7 +72,8 @@ static const char *check_identical(Graph *g) {
         const Node *node = g->nodes.at[k];
         int at = (int)(node->hash & (uint64_t)(size - 1));
         for (; table[at] && !found; at = (at + 1) & (size - 1))
-            if (nodes_identical(table[at], node)) found = wrong(g, node, arena_printf(g->arena, "is %%%d again", table[at]->id));
+            if (nodes_identical(table[at], node))
+                found = wrong(g, node, arena_printf(g->arena, "is %%%d again", table[at]->id));
         table[at] = node;
     }
     arena_release(&scratch);
@@ -73,31 +85,37 @@ static const char *check_outputs(Graph *g) {
     for (int k = 0; k < g->outputs.len; k++) {
         const Output *output = &g->outputs.at[k];
         const Node *value = output->value;
-        if (value->id < 0 || value->id >= g->nodes.len || g->nodes.at[value->id] != value)
-            return arena_printf(g->arena, "output %d is no node of the graph", k);
+        if (!is_node_of(g, value)) return arena_printf(g->arena, "output %d is no node of the graph", k);
         if (bound && !output->storage) return "a returned output stands behind a bound one";
         bound |= output->storage != NULL;
         if (!output->storage && !output->name) return arena_printf(g->arena, "returned output %d has no name", k);
         if (output->storage && !type_equal(&output->storage->type, &value->type))
-            return wrong(g, value, arena_printf(g->arena, "is bound to %s, which has type %s", output->storage->name,
-                                                type_text(g->arena, &output->storage->type, NULL)));
+            return wrong(g, value,
+                         arena_printf(g->arena, "is bound to %s, which has type %s", output->storage->name,
+                                      type_text(g->arena, &output->storage->type, NULL)));
         for (int other = 0; output->storage && other < k; other++)
             if (g->outputs.at[other].storage == output->storage)
                 return arena_printf(g->arena, "%s is bound twice", output->storage->name);
     }
     for (int k = 0; k < g->arguments.len; k++)
-        if (!node_is(g->arguments.at[k], "argument")) return arena_printf(g->arena, "argument %d is another node", k);
+        if (!is_node_of(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], "argument"))
+            return arena_printf(g->arena, "argument %d is no argument node of the graph", k);
     return NULL;
 }
 
-// ---- groups ----------------------------------------------------------------------------------------------------------
+// ---- groups
+// ----------------------------------------------------------------------------------------------------------
 
 enum { NOWHERE = -1, BEFORE = -2 };
 
+typedef VEC(int) IntVec;
 typedef struct GroupCheck {
     Graph *g;
-    int *stored_by; // by node id: a group, BEFORE (an input), or NOWHERE
-    int *seen;      // by node id: last group that visited it, plus 1
+    Arena scratch;
+    int *stored_by;  // by node id: a group, BEFORE (an input), or NOWHERE
+    int *seen;       // by node id: last group that visited it, plus 1
+    IntVec *after;   // by group: those that must run after it, or should because they overwrite what it reads
+    IntVec *readers; // by storage: groups that read its old value
     const Group *group;
 } GroupCheck;
 
@@ -108,47 +126,113 @@ static bool listed(const NodeVec *nodes, const Node *node) {
 }
 
 // Follows what a group inlines down to what is stored: that must have been stored by an earlier group.
-static const char *check_reads(GroupCheck *check, const Node *node, bool own) {
+static const char *check_reads(GroupCheck *check, const Node *node) {
     int by = check->stored_by[node->id];
-    if (by == BEFORE || (!own && by != NOWHERE && by < check->group->id)) return NULL;
     if (check->seen[node->id] == check->group->id + 1) return NULL;
     check->seen[node->id] = check->group->id + 1;
+    if (by == BEFORE) {
+        if (node_is(node, "storage"))
+            vec_push(&check->scratch, &check->readers[module_find_storage(check->g->module, node->attr[0].s)->index],
+                     check->group->id);
+        return NULL;
+    }
+    if (by != NOWHERE && by < check->group->id) {
+        vec_push(&check->scratch, &check->after[by], check->group->id);
+        return NULL;
+    }
     if (by > check->group->id)
-        return wrong(check->g, node, arena_printf(check->g->arena, "is read by group %d before group %d stores it", check->group->id, by));
+        return wrong(
+            check->g, node,
+            arena_printf(check->g->arena, "is read by group %d before group %d stores it", check->group->id, by));
     bool accumulates = node->op->traits & OP_REDUCES;
     if (accumulates && node != check->group->root && !listed(&check->group->reduces, node))
-        return wrong(check->g, node, arena_printf(check->g->arena, "is read by group %d, which does not compute it, and nobody stores it", check->group->id));
+        return wrong(check->g, node,
+                     arena_printf(check->g->arena,
+                                  "is read by group %d, which does not compute it, and nobody stores it",
+                                  check->group->id));
     for (int i = 0; i < node->nin; i++) {
-        const char *found = check_reads(check, node->in[i], false);
+        const char *found = check_reads(check, node->in[i]);
         if (found) return found;
     }
     return NULL;
 }
 
-static const char *check_groups(Graph *g) {
-    Arena scratch = {0};
-    GroupCheck check = {g, NEW_ARRAY(&scratch, int, g->nodes.len + 1), NEW_ARRAY(&scratch, int, g->nodes.len + 1), NULL};
-    const char *found = NULL;
-    for (int k = 0; k < g->nodes.len; k++) check.stored_by[k] = g->nodes.at[k]->op->traits & OP_INPUT ? BEFORE : NOWHERE;
-    for (int k = 0; k < g->groups.len && !found; k++) {
-        if (g->groups.at[k].id != k) found = arena_printf(g->arena, "group %d has the id %d", k, g->groups.at[k].id);
-        if (g->groups.at[k].outputs.len == 0) found = arena_printf(g->arena, "group %d stores nothing", k);
-        for (int o = 0; o < g->groups.at[k].outputs.len && !found; o++) {
-            const Node *output = g->groups.at[k].outputs.at[o];
-            if (check.stored_by[output->id] != NOWHERE) found = wrong(g, output, "is stored twice");
-            check.stored_by[output->id] = k;
+// Who stores what: each output once, by a node of this graph.
+static const char *check_stores(GroupCheck *check) {
+    Graph *g = check->g;
+    for (int k = 0; k < g->nodes.len; k++)
+        check->stored_by[k] = g->nodes.at[k]->op->traits & OP_INPUT ? BEFORE : NOWHERE;
+    for (int k = 0; k < g->groups.len; k++) {
+        const Group *group = &g->groups.at[k];
+        if (group->id != k) return arena_printf(g->arena, "group %d has the id %d", k, group->id);
+        if (group->outputs.len == 0) return arena_printf(g->arena, "group %d stores nothing", k);
+        for (int o = 0; o < group->outputs.len; o++) {
+            const Node *output = group->outputs.at[o];
+            if (!is_node_of(g, output)) return arena_printf(g->arena, "group %d stores a node of another graph", k);
+            if (check->stored_by[output->id] != NOWHERE) return wrong(g, output, "is stored twice");
+            check->stored_by[output->id] = k;
         }
     }
+    for (int k = 0; k < g->outputs.len; k++)
+        if (check->stored_by[g->outputs.at[k].value->id] == NOWHERE)
+            return wrong(g, g->outputs.at[k].value, "is an output that no group stores");
+    return NULL;
+}
+
+// Whether groups could run in some order that honours all of `after` (Kahn 1962).
+static bool is_acyclic(GroupCheck *check) {
+    int n = check->g->groups.len, done = 0;
+    int *left = NEW_ARRAY(&check->scratch, int, n + 1);
+    for (int k = 0; k < n; k++)
+        for (int e = 0; e < check->after[k].len; e++) left[check->after[k].at[e]]++;
+    IntVec ready = {0};
+    for (int k = 0; k < n; k++)
+        if (!left[k]) vec_push(&check->scratch, &ready, k);
+    for (; done < ready.len; done++) {
+        const IntVec *after = &check->after[ready.at[done]];
+        for (int e = 0; e < after->len; e++)
+            if (!--left[after->at[e]]) vec_push(&check->scratch, &ready, after->at[e]);
+    }
+    return done == n;
+}
+
+// A bound output is stored after every other group has read the old value, so that it can be stored in place. Where
+// that is impossible (a' = b, b' = a) a copy does it instead, and nothing is asked of the order.
+static const char *check_updates(GroupCheck *check) {
+    Graph *g = check->g;
+    const char *late = NULL;
+    for (int k = 0; k < g->outputs.len; k++) {
+        const Output *output = &g->outputs.at[k];
+        int writer = check->stored_by[output->value->id];
+        if (!output->storage || writer == BEFORE) continue;
+        const IntVec *readers = &check->readers[output->storage->index];
+        for (int r = 0; r < readers->len; r++) {
+            if (readers->at[r] == writer) continue;
+            vec_push(&check->scratch, &check->after[readers->at[r]], writer);
+            if (readers->at[r] > writer)
+                late = arena_printf(g->arena, "group %d reads %s, which group %d has overwritten", readers->at[r],
+                                    output->storage->name, writer);
+        }
+    }
+    return late && is_acyclic(check) ? late : NULL;
+}
+
+static const char *check_groups(Graph *g) {
+    GroupCheck check = {.g = g};
+    check.stored_by = NEW_ARRAY(&check.scratch, int, g->nodes.len + 1);
+    check.seen = NEW_ARRAY(&check.scratch, int, g->nodes.len + 1);
+    check.after = NEW_ARRAY(&check.scratch, IntVec, g->groups.len + 1);
+    check.readers = NEW_ARRAY(&check.scratch, IntVec, g->module->storages.len + 1);
+    const char *found = check_stores(&check);
     for (int k = 0; k < g->groups.len && !found; k++) {
         check.group = &g->groups.at[k];
         for (int o = 0; o < check.group->outputs.len && !found; o++)
-            found = check_reads(&check, check.group->outputs.at[o], true);
+            found = check_reads(&check, check.group->outputs.at[o]);
         for (int r = 0; r < check.group->reduces.len && !found; r++)
-            found = check_reads(&check, check.group->reduces.at[r], true);
+            found = check_reads(&check, check.group->reduces.at[r]);
     }
-    for (int k = 0; k < g->outputs.len && !found && g->groups.len; k++)
-        if (check.stored_by[g->outputs.at[k].value->id] == NOWHERE) found = wrong(g, g->outputs.at[k].value, "is an output that no group stores");
-    arena_release(&scratch);
+    if (!found) found = check_updates(&check);
+    arena_release(&check.scratch);
     return found;
 }
 
