@@ -566,6 +566,8 @@ Test(ops, movements_refuse_what_does_not_fit) {
     expect_refused(&b, build_reshape(b.g, n, &merged), "a run-time size stays an axis of its own");
     expect_refused(&b, build_transpose(b.g, x, (int[]){1, 1}), "transpose: the order must list each axis of f32[2, 3] once");
     expect_refused(&b, build_broadcast(b.g, x, &wide, (int[]){0, 1}), "axis 1 of f32[2, 3] does not fit axis 1 of f32[2, 4]");
+    Type square = type_of("f32[2, 3, 2]", NULL);
+    expect_refused(&b, build_broadcast(b.g, x, &square, (int[]){2, 1}), "the axes of f32[2, 3] must be placed in order");
     expect_refused(&b, build_broadcast(b.g, build_constant(b.g, F32, 1), &huge, NULL), "too many elements");
     bench_close(&b);
 }
@@ -590,6 +592,11 @@ Test(ops, maps_that_do_not_fit_are_refused) {
     expect_refused(&b, build_reduce_of(b.g, "mean", "even", x, &three, &columns), "no kind mean; there are sum, max and min");
     expect_refused(&b, build_reduce_of(b.g, "sum", "odd", x, &three, &columns), "ties cannot be odd");
     expect_refused(&b, build_reduce_of(b.g, "sum", "even", mask, &three, &columns), "sum needs numbers, got bool[3, 5]");
+    Iter many = iter_of("a2 b2 c2 d2|e2 f2 g2 h2 i2", "a,b,c,d", "a+e,b+f,c+g,d+h+i", NULL);
+    Node *deep = arg(&b, "deep", "f32[3, 3, 3, 4]");
+    Type four = type_of("f32[2, 2, 2, 2]", NULL);
+    cr_expect(build_reduce_of(b.g, "sum", "even", deep, &four, &many), "%s", bench_messages(&b));
+    expect_refused(&b, build_reduce_of(b.g, "max", "even", deep, &four, &many), "max over 9 axes; at most 8 are possible");
     expect_refused(&b, build_reduce_of(b.g, "sum", "even", x, &six, &shifted), "axis d of the result must be iteration axis d");
     bench_close(&b);
 }
