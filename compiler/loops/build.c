@@ -67,6 +67,7 @@ Expr *expr_apply(Arena *arena, const Node *node, const Op *op, DType dtype, Expr
 }
 
 Expr *expr_lanes(Arena *arena, const char *reduce_kind, Expr *of) {
+    if (of->lanes == 1) return of;
     Expr *e = expr_new(arena, EXPR_REDUCE_LANES, of->dtype, 1);
     e->reduce_kind = reduce_kind;
     e->nargs = 1;

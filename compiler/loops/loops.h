@@ -19,9 +19,9 @@ typedef struct Kernel Kernel;
 // ---- indices: affine, plus div and mod by constants, plus at most one loaded integer ---------------------------------
 
 struct Var {
-    const char *name; // unique in its kernel: "n_0", "o_2"
+    const char *name; // unique in its kernel: "n", "o_2"
     int id;
-    int64_t lo, hi;   // its values lie in [lo, hi], set when its loop is made; lo > hi: unknown
+    Stmt *loop;       // the one loop that it counts in, which gives its range; NULL until that is made
 };
 
 typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_LOADED } AtomKind;

@@ -36,8 +36,6 @@ Index *index_scale(Arena *arena, const Index *a, int64_t by);
 Index *index_div(Arena *arena, const Index *a, int64_t by); // simplified where ranges of terms allow
 Index *index_mod(Arena *arena, const Index *a, int64_t by);
 Index *index_min(Arena *arena, const Index *a, const Index *b);
-// Every value that the index can have lies in [*lo, *hi]; false when a variable without a loop or a load is in it.
-bool index_range(const Index *a, int64_t *lo, int64_t *hi);
 bool index_equal(const Index *a, const Index *b);
 bool index_is_const(const Index *a, int64_t *c);
 bool index_uses(const Index *a, const Var *var);
