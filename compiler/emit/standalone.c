@@ -4,7 +4,7 @@
 // dlc_math.h and dlc_vec.h are cut into blocks by lines `//@block`. A block is included when the emitted text uses
 // something that it defines, or another included block does; nothing unused is pasted, so nothing warns. Who defines
 // a name? C declares before use, so it is the first block in which the name (dlc_ or DLC_ in front) occurs. What stands
-// before the first `//@block` and after a last `//@end` (include guards) is left out.
+// before the first `//@block` and after the last block's own text (include guards) is left out.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -22,12 +22,24 @@ static const char *runtime_text(Arena *arena, const char *name) {
     dlc_bug("emit", "the runtime's %s was not built in", name);
 }
 
+// The length of the last block's text: up to an #endif that closes what was opened before it.
+static size_t last_block_length(const char *text) {
+    int open = 0;
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        open += !strncmp(line, "#if", 3);
+        open -= !strncmp(line, "#endif", 6);
+        if (open < 0) return (size_t)(line - text);
+    }
+    return strlen(text);
+}
+
 static void add_blocks(Blocks *blocks, Arena *arena, const char *text) {
     const char *at = strstr(text, "\n//@block");
     while (at) {
         const char *start = at + 1 + strcspn(at + 1, "\n");
-        const char *next = strstr(start, "\n//@block"), *end = strstr(start, "\n//@end");
-        size_t len = next ? (size_t)(next - start) : end ? (size_t)(end - start) : strlen(start);
+        const char *next = strstr(start, "\n//@block");
+        size_t len = next ? (size_t)(next - start) : last_block_length(start);
         vec_push(arena, blocks, (Block){.text = arena_strndup(arena, start, len)});
         at = next;
     }
