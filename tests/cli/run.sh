@@ -136,7 +136,7 @@ expect 1 '//' bad.dl -o left.c
 grep -nE "$work|/home|/root|/tmp" first.c first.h && bad "a path of the machine is in the output" || ok
 
 # ---- what dlc prints as a graph it reads: the same C
-"$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph &&
+"$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph && sed -i "s/  #.*//" mlp.graph again.graph &&
     cmp -s mlp.graph again.graph && ok || bad "--emit=graph does not read back"
 for level in 0 2; do
     "$dlc" "$top/examples/mlp/mlp.dl" -O$level --verify -o verified.c >out.txt 2>&1 && ok || bad "--verify -O$level: $(cat out.txt)"
