@@ -176,7 +176,7 @@ statements:
     %empty                                { $$ = NULL; }
   | statements statement LINE             { $$ = ast_stmts(p, $1, $2); }
   | statements error LINE                 { $$ = $1; yyerrok; }
-  | statements error block LINE           { $$ = $1; yyerrok; }
+  | statements error block else LINE      { $$ = $1; yyerrok; }
   ;
 
 statement:

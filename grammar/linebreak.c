@@ -11,6 +11,7 @@
 // told by an INVALID token, which it reports unless it has just reported something else.
 #include "linebreak.h"
 
+#include <ctype.h>
 #include <string.h>
 
 // ---- Kinds of tokens
@@ -85,6 +86,15 @@ static bool only_continues(int kind) {
 
 static bool starts_declaration(int kind) {
     return kind == TOK_LAYER || kind == TOK_OPTIMIZER || kind == TOK_MODEL || kind == TOK_TRAIN;
+}
+
+// Does t, at the start of a line, begin a declaration? A name follows: `train = 2` in a layer is only a wrong name. And
+// an indented `dim` is rather one that was written into a layer.
+static bool declares(Token t) {
+    const char *next = t.span.source->text + t.span.end;
+    while (*next == ' ' || *next == '\t') next++;
+    if (t.kind == TOK_DIM) return !t.span.start || t.span.source->text[t.span.start - 1] == '\n';
+    return starts_declaration(t.kind) && (isalpha((unsigned char)*next) || *next == '_');
 }
 
 // Keywords that stand nowhere but at the start of a statement or declaration.
@@ -227,7 +237,7 @@ static void take_token(Lines *l, Token t, bool fresh) {
     if (t.kind == TOK_END) abandon_string(l);
     bool anchor = (fresh && starts_statement(t.kind)) || t.kind == TOK_END;
     if (anchor || piece || (brace && outer(l) >= 0) || t.kind == TOK_LBRACE) abandon_parentheses(l);
-    if (t.kind == TOK_END || (fresh && starts_declaration(t.kind))) close_braces(l, t);
+    if (t.kind == TOK_END || (fresh && declares(t))) close_braces(l, t);
     if (line_ends(l, t, fresh)) make_line(l);
 
     switch (t.kind) {

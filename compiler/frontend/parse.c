@@ -117,6 +117,7 @@ static const char *found_text(Parser *p, Span span, const char *found) {
     if (is_keyword(found)) return arena_printf(p->arena, "the keyword %s", found);
     bool of_user = !strcmp(found, "a name") || !strcmp(found, "an integer") || !strcmp(found, "a number");
     if (of_user) return quote(p, span);
+    if (!strncmp(found, "`}`", 3)) return "`}`";
     return strncmp(found, "a string", 8) ? found : "a string";
 }
 
@@ -136,7 +137,7 @@ static void advise(Parser *p, Span span, const char *found, const char *const *e
     Span nowhere = {0};
     bool wants_declaration = find(expected, count, "`layer`") >= 0;
     bool wants_statement = find(expected, count, "`return`") >= 0;
-    bool wants_name = find(expected, count, "a name") >= 0 && find(expected, count, "an integer") < 0;
+    bool wants_name = find(expected, count, "a name") >= 0 && strcmp(found, "`else`");
     bool wants_target = count == 2 && find(expected, count, "`=`") >= 0 && find(expected, count, "`,`") >= 0;
     bool name = !strcmp(found, "a name");
     bool opens = !strcmp(found, "`(`") || !strcmp(found, "`[`") || !strncmp(found, "a string", 8);
@@ -147,11 +148,11 @@ static void advise(Parser *p, Span span, const char *found, const char *const *e
         diag_note(diag, nowhere, "a line that starts with %s does not continue the line before", found);
     else if (wants_statement && !strcmp(found, "`dim`"))
         diag_note(diag, nowhere, "a `dim` stands outside of layers; here, write `NAME = ...`");
-    else if (wants_target && (name || opens || is_keyword(found)))
+    else if (wants_target && name)
         suggest(p, p->previous, statements, sizeof statements / sizeof *statements);
-    if (wants_target && strcmp(found, "a name"))
+    else if (wants_target)
         diag_note(diag, nowhere, "an expression alone is not a statement: give its result a name, as in `y = ...`");
-    if (wants_name && !wants_statement && is_keyword(found))
+    else if (wants_name && is_keyword(found))
         diag_note(diag, nowhere, "%s is a word of the language and cannot be a name", found);
 }
 

@@ -77,8 +77,9 @@ static Glyph glyph_read(const char *text, int len, int column) {
         code = code << 6 | (s[i] & 0x3f);
     }
     bool invalid = code < smallest[bytes] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff);
-    // C1 controls and the marks that reverse the direction of text would spoil the terminal.
-    bool control = code < 0xa0 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+    // C1 controls, the marks that reverse the direction of text and the byte order mark would spoil the terminal.
+    bool control =
+        code < 0xa0 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
     if (invalid) return (Glyph){1, 1, false};
     if (control) return (Glyph){bytes, 1, false};
     return (Glyph){bytes, code_columns(code), true};
