@@ -151,9 +151,19 @@ static bool sizes_stay(const Type *from, const Type *to, Dim *lost) {
     }
 }
 
+static bool same_sizes(const Type *a, const Type *b) {
+    int i = 0, k = 0;
+    for (;; i++, k++) {
+        while (i < a->rank && !a->dim[i].size) i++;
+        while (k < b->rank && !b->dim[k].size) k++;
+        if (i == a->rank || k == b->rank) return i == a->rank && k == b->rank;
+        if (!dim_equal(a->dim[i], b->dim[k])) return false;
+    }
+}
+
 Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
     Dim lost = {0};
-    if (type_count(&x->type) != type_count(to))
+    if (same_sizes(&x->type, to) && type_count(&x->type) != type_count(to))
         return refuse(el, span, "reshape: %s has %" PRId64 " elements, and %s has %" PRId64, type_name(el, &x->type),
                       type_count(&x->type), type_name(el, to), type_count(to));
     if (!sizes_stay(&x->type, to, &lost))

@@ -69,7 +69,7 @@ static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *ar
         } else
             given[to] = k;
     }
-    for (int k = first; k < decl->params.len; k++) {
+    for (int k = first; k < decl->params.len && good; k++) {
         const AstParam *param = &decl->params.at[k];
         if (given[k] >= 0 || param->value) continue;
         refuse(el, span, "%s needs `%s`: %s", decl->name, param->name, param->type ? span_source(el, param->type->span) : "");
@@ -92,6 +92,11 @@ bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) 
         Value value = arg ? arg->value : eval(el, param->value);
         good = bind_param(el, callee, param, value, arg ? arg->span : user_place(el, span));
     }
+    for (int k = 0; k < decl->params.len && good; k++) {
+        const Arg *arg = given[k] >= 0 ? &args->at[given[k]] : NULL;
+        const Binding *bound = frame_find(callee, decl->params.at[k].name);
+        if (bound) good = type_check(el, callee, &decl->params.at[k], bound->value, arg ? arg->span : user_place(el, span));
+    }
     el->frame = caller;
     return good;
 }
@@ -107,6 +112,7 @@ static Value check_results(Elab *el, Frame *frame, Span span) {
     if (!decl->has_results || is_poison(frame->result)) return frame->result;
     Value *values = frame->result.kind == VALUE_TUPLE ? frame->result.list->at : &frame->result;
     int n = frame->result.kind == VALUE_TUPLE ? frame->result.list->len : 1;
+    if (frame->return_span.source) span = frame->return_span;
     if (n != decl->results.len)
         return refuse(el, span, "%s declares %d result%s and returns %d", decl->name, decl->results.len,
                       decl->results.len == 1 ? "" : "s", n);

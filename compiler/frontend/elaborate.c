@@ -17,15 +17,30 @@ Span user_place(const Elab *el, Span span) {
     return span;
 }
 
+static bool span_within(Span outer, Span inner) {
+    return outer.source == inner.source && outer.start <= inner.start && inner.end <= outer.end;
+}
+
+const char *blamed_layer(const Elab *el) {
+    const Frame *f = el->frame;
+    while (f->caller && f->caller->decl->span.source->prelude) f = f->caller;
+    return f->decl->name;
+}
+
 Value refuse(Elab *el, Span span, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     const char *text = arena_vprintf(el->arena, fmt, args);
     va_end(args);
     bool inside = span.source && span.source->prelude && el->frame && el->frame->decl;
-    const char *layer = inside ? el->frame->decl->name : "";
+    const char *layer = inside ? blamed_layer(el) : "";
     bool named = !inside || !strncmp(text, layer, strlen(layer));
     diag_error(el->diag, user_place(el, span), "%s%s%s", named ? "" : layer, named ? "" : ": ", text);
+    // A template is wrong for one of its calls: say which.
+    const Frame *f = el->frame;
+    while (f && f->decl->span.source->prelude) f = f->caller;
+    bool in_body = f && f->caller && span.source && !span_within(f->user, user_place(el, span));
+    if (in_body) diag_note(el->diag, f->user, "in the call of %s", f->decl->name);
     return value_poison();
 }
 

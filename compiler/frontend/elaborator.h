@@ -76,6 +76,7 @@ struct Frame {
     Counters *counters; // the caller's when name="" adds no component
     Span user;          // the call in the user's file that led here
     bool returned;
+    Span return_span;
     Value result;
     struct Minimize *minimize; // of an optimizer
 };
@@ -149,6 +150,8 @@ bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to);
 
 // The user's place for a span: itself, or the user's call when it is in the prelude.
 Span user_place(const Elab *el, Span span);
+// The layer that the user called: the one that runs, or the outermost of the prelude's.
+const char *blamed_layer(const Elab *el);
 // Reports an error at the user's place; returns poison.
 Value refuse(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
 // Tags the next nodes with the user's place.
@@ -205,6 +208,8 @@ bool dim_from_value(Elab *el, Value v, Span span, Dim *dim);
 bool dims_from_list(Elab *el, Value list, DType dtype, Span span, Type *type);
 // Binds the names of a parameter's type and checks the value against it; may convert *value.
 bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span);
+// Checks the dims that are expressions, once every parameter has bound its names.
+bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Span span);
 bool check_result(Elab *el, const AstResult *result, Value *value, Span span);
 const char *span_source(Elab *el, Span span); // its text
 

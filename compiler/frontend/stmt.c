@@ -63,6 +63,7 @@ static void run_return(Elab *el, const AstStmt *stmt) {
     }
     Frame *frame = el->frame;
     frame->returned = true;
+    if (stmt->exprs.len) frame->return_span = span_join(stmt->exprs.at[0]->span, stmt->exprs.at[stmt->exprs.len - 1]->span);
     frame->result = !good ? value_poison() : tuple.list->len == 1 ? tuple.list->at[0] : tuple;
 }
 
@@ -115,7 +116,7 @@ static void run_require(Elab *el, const AstStmt *stmt) {
     if (!message[0]) message = arena_printf(el->arena, "requires %s", span_source(el, stmt->exprs.at[0]->span));
     // A layer's demand is about its arguments: it is the call that has to change.
     Span place = el->frame->caller ? el->frame->user : stmt->span;
-    refuse(el, place, "%s: %s", el->frame->decl->name, message);
+    refuse(el, place, "%s: %s", blamed_layer(el), message);
     el->frame->returned = true;
     el->frame->result = value_poison();
 }

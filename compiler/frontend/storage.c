@@ -103,9 +103,9 @@ static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? 
 static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, StorageKind kind, const Type *type) {
     if (known->kind == kind && type_equal(&known->type, type)) return true;
     bool in_call = el->frame->caller && el->frame->decl->kind != DECL_MODEL;
-    refuse(el, in_call ? el->frame->user : stmt->span, "%s \"%s\" is %s here and %s %s elsewhere; another name= makes it another %s",
-           kind_name(kind), known->name, type_name(el, type), kind_name(known->kind), type_name(el, &known->type),
-           kind_name(kind));
+    refuse(el, in_call ? el->frame->user : stmt->span,
+           "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one parameter, and another name= makes another",
+           known->name, kind_name(kind), type_name(el, type), kind_name(known->kind), type_name(el, &known->type));
     diag_note(el->diag, known->user, "\"%s\" was declared first", known->name);
     return false;
 }

@@ -105,9 +105,11 @@ void note_axis(Elab *el, const Node *node, int axis) {
     if (node_is(node, "argument"))
         diag_note(el->diag, node->span, "%s comes from the argument %s: %s", extent, node_attr(node, "name")->s,
                   type_name(el, &node->type));
-    else if (node_is(node, "storage"))
-        diag_note(el->diag, node->span, "%s comes from the parameter %s: %s", extent, node_attr(node, "name")->s,
+    else if (node_is(node, "storage")) {
+        const Storage *storage = module_find_storage(el->module, node_attr(node, "name")->s);
+        diag_note(el->diag, storage->span, "%s comes from the parameter %s: %s", extent, storage->name,
                   type_name(el, &node->type));
+    }
     else if (node->nin)
         diag_note(el->diag, node->span, "%s comes from %s of %s", extent, node->origin ? node->origin : node->op->name,
                   type_name(el, &node->in[0]->type));
@@ -124,8 +126,8 @@ static bool common_dtype(Elab *el, const char *label, const Value *args, int n, 
         if (args[k].node->type.dtype == first->type.dtype) continue;
         DType a = first->type.dtype, b = args[k].node->type.dtype;
         DType to = dtype_info[a].is_float ? a : dtype_info[b].is_float ? b : F32;
-        refuse(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label, value_text(el, args[k]),
-               type_name(el, &first->type), dtype_info[to].name);
+        refuse(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label, type_name(el, &first->type),
+               value_text(el, args[k]), dtype_info[to].name);
         return false;
     }
     *dtype = first ? first->type.dtype : F32;

@@ -26,8 +26,8 @@ bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
         return true;
     }
     if (v.kind == VALUE_COUNT) {
-        refuse(el, span, "a run-time size stays an axis of its own: it cannot be merged with another axis, split or "
-                         "calculated with in a shape");
+        refuse(el, span, "`%s`: a run-time size stays an axis of its own; it cannot be merged with another axis, split or "
+                         "calculated with in a shape", span_source(el, user_place(el, span)));
         return false;
     }
     int64_t extent;
@@ -203,7 +203,7 @@ static bool match_rest(Elab *el, Frame *callee, const AstParam *param, Node *nod
     return true;
 }
 
-static bool match_dims(Elab *el, Frame *callee, const AstParam *param, Node *node, Span span) {
+static bool match_dims(Elab *el, Frame *callee, const AstParam *param, Node *node, bool binding, Span span) {
     const AstExprs *dims = &param->type->dims;
     int spread = -1, rank = node->type.rank;
     for (int k = 0; k < dims->len; k++)
@@ -217,11 +217,9 @@ static bool match_dims(Elab *el, Frame *callee, const AstParam *param, Node *nod
     bool fits = spread < 0 ? rank == dims->len : rank >= dims->len - 1;
     if (!fits) return mismatch(el, callee, param, value_tensor(node), span);
     int rest = spread < 0 ? 0 : rank - (dims->len - 1);
-    // Names first, so that an expression may use names to its right.
-    for (int binding = 1; binding >= 0; binding--)
-        for (int k = 0, axis = 0; k < dims->len; axis += k == spread ? rest : 1, k++)
-            if (k != spread && !match_axis(el, callee, param, node, axis, dims->at[k], binding, span)) return false;
-    return spread < 0 || match_rest(el, callee, param, node, spread, rest, dims->at[spread], span);
+    for (int k = 0, axis = 0; k < dims->len; axis += k == spread ? rest : 1, k++)
+        if (k != spread && !match_axis(el, callee, param, node, axis, dims->at[k], binding, span)) return false;
+    return spread < 0 || !binding || match_rest(el, callee, param, node, spread, rest, dims->at[spread], span);
 }
 
 static bool match_dtype(Elab *el, Frame *callee, const AstParam *param, Node *node, Span span) {
@@ -267,7 +265,12 @@ bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Sp
         return false;
     }
     if (!is_tensor(*value)) return mismatch(el, callee, param, *value, span);
-    return match_dtype(el, callee, param, value->node, span) && match_dims(el, callee, param, value->node, span);
+    return match_dtype(el, callee, param, value->node, span) &&
+           match_dims(el, callee, param, value->node, true, span);
+}
+
+bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Span span) {
+    return !is_tensor(value) || !param->type->has_dims || match_dims(el, callee, param, value.node, false, span);
 }
 
 // A returned value against the type that the header gives; a number takes a scalar's dtype.
