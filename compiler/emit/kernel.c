@@ -42,9 +42,11 @@ static void print_stmt(Printer *p, Stmt *stmt);
 static void print_body(Printer *p, const Stmt *stmt) {
     while (stmt->body.len == 1 && stmt->body.at[0]->kind == STMT_BLOCK && !stmt->body.at[0]->comment)
         stmt = stmt->body.at[0]; // braces stand there already
+    int outer = p->locals.len;
     p->indent++;
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
     p->indent--;
+    p->locals.len = outer; // names are free again behind the brace
 }
 
 // A block in a block needs braces only when it declares something.

@@ -53,24 +53,6 @@ const char *names_upper(Arena *arena, const char *name) {
     return upper;
 }
 
-const char *emit_prefix(Arena *arena, const char *text) {
-    // "dlc" itself would make mynet_new into dlc_new, the runtime's.
-    if (!strcmp(text, "dlc") || names_reserved(text)) return arena_printf(arena, "%s_net", text);
-    char *name = arena_printf(arena, "%s%s", *text && isalpha((unsigned char)*text) ? "" : "m_", text);
-    for (char *c = name; *c; c++)
-        if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
-    return name;
-}
-
-const char *emit_refuse_entry_name(const char *name) {
-    static const char *const taken[] = {"new",  "free", "load",  "load_memory", "load_some",   "save",       "save_weights",
-                                        "init", "seed", "reset", "error",       "param_count", "param_info", "get",
-                                        "set",  "share", "place", "memory"};
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-        if (!strcmp(name, taken[i])) return "the generated C has a function of that name already";
-    return NULL;
-}
-
 // ---- reading C ----------------------------------------------------------------------------------------------------------
 
 // Returns the offset behind a comment or literal that starts at `at`, or `at` when none does.

@@ -22,14 +22,14 @@ static const char *runtime_text(Arena *arena, const char *name) {
     dlc_bug("emit", "the runtime's %s was not built in", name);
 }
 
-// The length of the last block's text: up to an #endif that closes what was opened before it.
+// The length of the last block's text: up to `//@end`, or to an #endif that closes what was opened before it.
 static size_t last_block_length(const char *text) {
     int open = 0;
     for (const char *line = text; line; line = strchr(line, '\n')) {
         line += *line == '\n';
         open += !strncmp(line, "#if", 3);
         open -= !strncmp(line, "#endif", 6);
-        if (open < 0) return (size_t)(line - text);
+        if (open < 0 || !strncmp(line, "//@end", 6)) return (size_t)(line - text);
     }
     return strlen(text);
 }
