@@ -75,6 +75,7 @@ struct Expr *op_index_value(struct LowerContext *ctx, DType dtype, const struct 
 // Rules shared by many records.
 bool elementwise_infer(Infer *infer);        // all inputs of one type, which is the result's
 bool elementwise_float_infer(Infer *infer);  // the same, of a float dtype
+bool elementwise_number_infer(Infer *infer); // the same, of any dtype but bool
 bool comparison_infer(Infer *infer);         // result bool
 
 #endif

@@ -25,13 +25,15 @@ static bool random_infer(Infer *infer) {
 
 static void eval_random(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    uint64_t seed = (uint64_t)in[0]->i[0], counter = (uint64_t)in[1]->i[0];
-    int64_t site = node->attr[2].i, index[MAX_RANK] = {0};
+    int64_t seed = in[0]->i[0], counter = in[1]->i[0];
+    int64_t index[MAX_RANK] = {0};
+    uint32_t site = (uint32_t)node->attr[2].i;
     for (int64_t k = 0; k < out->count; k++) {
-        int64_t element = 0;
-        for (int d = 0; d < out->rank; d++) element = element * node->type.dim[d].extent + index[d];
-        out->f[k] = is_normal(node) ? dlc_normal(seed, counter, (uint32_t)site, (uint32_t)element)
-                                    : dlc_uniform(seed, counter, (uint32_t)site, (uint32_t)element);
+        uint64_t element = 0;
+        for (int d = 0; d < out->rank; d++)
+            element = element * (uint64_t)node->type.dim[d].extent + (uint64_t)index[d];
+        out->f[k] = is_normal(node) ? dlc_normal(seed, counter, site, element)
+                                    : dlc_uniform(seed, counter, site, element);
         for (int d = out->rank - 1; d >= 0 && ++index[d] == out->shape[d]; d--) index[d] = 0;
     }
 }

@@ -6,7 +6,6 @@
 
 // ---- op.c ------------------------------------------------------------------------------------------------------------
 
-bool elementwise_number_infer(Infer *infer); // elementwise_infer, but not for bool
 const char *op_shown(Infer *infer, const Type *type);
 // Every axis has an element, the rank fits, the count stays below 2^31.
 bool op_check_shape(Infer *infer, const Type *type);
