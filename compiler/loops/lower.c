@@ -178,12 +178,6 @@ static bool reads_allow(const Placing *p, const Node *node, int writer, bool sam
     return true;
 }
 
-static bool is_returned(const Graph *g, const Node *node) {
-    for (int k = 0; k < g->outputs.len; k++)
-        if (g->outputs.at[k].value == node && !g->outputs.at[k].storage) return true;
-    return false;
-}
-
 static int count_outputs(const Graph *g, const Node *node) {
     int count = 0;
     for (int k = 0; k < g->outputs.len; k++) count += g->outputs.at[k].value == node;
@@ -208,16 +202,6 @@ static bool fits_in_place(const Placing *p, const Output *output) {
     return fits;
 }
 
-// Whether a group other than the one that stores the node reads it, directly or through what is inlined.
-static bool read_elsewhere(const Placing *p, const Node *node) {
-    for (int u = 0; u < p->users[node->id].len; u++) {
-        const Node *user = p->users[node->id].at[u];
-        (void)user;
-        return true;
-    }
-    return false;
-}
-
 static void place_outputs(Placing *p) {
     Program *program = p->program;
     Graph *g = program->graph;
@@ -230,7 +214,7 @@ static void place_outputs(Placing *p) {
         Node *value = output->value;
         int group = p->group_of[value->id];
         bool direct = !output->storage && group >= 0 && !program->of_node[value->id] && g->groups.at[group].outputs.len == 1 &&
-                      count_outputs(g, value) == 1 && !read_elsewhere(p, value);
+                      count_outputs(g, value) == 1 && p->users[value->id].len == 0;
         if (!direct) continue;
         Buffer *b = buffer_of_type(program, output->name, &value->type, SCOPE_ARGUMENT);
         b->output = k;
