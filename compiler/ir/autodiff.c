@@ -2,8 +2,8 @@
 //     %2 = mul %x, %w                       %5 = mul %4, %x        d loss / d w
 //     %3 = tanh %2          gives           with %4 the gradient that arrived at %2
 //     loss = sum %3
-// Only nodes on a path from `wrt` to `loss` are differentiated, in reverse topological order, so that a node's gradient is
-// complete before it is handed on. New nodes carry the span, name and origin of the forward node and the section
+// Only nodes on a path from `wrt` to `loss` are differentiated, in reverse topological order, so that a node's gradient
+// is complete before it is handed on. New nodes carry the span, name and origin of the forward node and the section
 // BACKWARD. Gradients are nodes like any other: they can be differentiated again.
 #include "ops/op.h"
 
@@ -26,7 +26,8 @@ static void mark_needs(Autodiff *ad, int nforward, Node *const *wrt, int nwrt) {
 static bool refuse_node(Graph *g, const Node *node, const Node *towards) {
     const char *reason = node->op->no_grad;
     if (!reason) reason = arena_printf(g->arena, "%s numbers have no gradient", dtype_info[node->type.dtype].name);
-    diag_error(g->module->diag, node->span, "%s has no gradient, and the loss depends on it: %s", node->op->name, reason);
+    diag_error(g->module->diag, node->span, "%s has no gradient, and the loss depends on it: %s", node->op->name,
+               reason);
     if (towards && towards->span.source)
         diag_note(g->module->diag, towards->span, "it is used by %s; detach(x) keeps gradients out of x",
                   towards->op->name);
@@ -47,7 +48,8 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
         if (!dx) continue;
         if (!dtype_info[x->type.dtype].is_float) return refuse_node(g, x, y);
         if (!type_equal(&dx->type, &x->type))
-            dlc_bug("autodiff", "%s: the gradient of input %d is %s", node_text(g->arena, y), k, node_text(g->arena, dx));
+            dlc_bug("autodiff", "%s: the gradient of input %d is %s", node_text(g->arena, y), k,
+                    node_text(g->arena, dx));
         Node **sum = &ad->arrived[x->id];
         *sum = *sum ? build_binary(g, "add", *sum, dx) : dx;
     }
@@ -74,7 +76,8 @@ static bool run_backward(Autodiff *ad, Node *loss) {
 static bool check_request(Graph *g, const Node *loss, Node *const *wrt, int nwrt) {
     const Size *sizes = g->module->sizes;
     if (loss->type.rank != 0 || !dtype_info[loss->type.dtype].is_float) {
-        diag_error(g->module->diag, g->span_now, "the loss must be one float, got %s; mean(x) or sum(x) makes one number",
+        diag_error(g->module->diag, g->span_now,
+                   "the loss must be one float, got %s; mean(x) or sum(x) makes one number",
                    type_text(g->arena, &loss->type, sizes));
         return false;
     }

@@ -19,7 +19,7 @@ static Node *grad_add(Graph *g, Node *y, Node *dy, int i) {
     return dy;
 }
 
-DEFINE_OP(add) {
+DEFINE_OP(add){
     .name = "add",
     .doc = "a + b, element by element",
     .example = "add(a: f32[2, 3], b: f32[2, 3])",
@@ -48,7 +48,7 @@ static Node *grad_sub(Graph *g, Node *y, Node *dy, int i) {
     return i == 0 ? dy : build_unary(g, "neg", dy);
 }
 
-DEFINE_OP(sub) {
+DEFINE_OP(sub){
     .name = "sub",
     .doc = "a - b, element by element",
     .example = "sub(a: f32[2, 3], b: f32[2, 3])",
@@ -72,11 +72,9 @@ static void eval_mul(const Node *node, const Tensor *const *in, Tensor *out, con
             out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] * (uint64_t)in[1]->i[k]);
 }
 
-static Node *grad_mul(Graph *g, Node *y, Node *dy, int i) {
-    return build_binary(g, "mul", dy, y->in[1 - i]);
-}
+static Node *grad_mul(Graph *g, Node *y, Node *dy, int i) { return build_binary(g, "mul", dy, y->in[1 - i]); }
 
-DEFINE_OP(mul) {
+DEFINE_OP(mul){
     .name = "mul",
     .doc = "a * b, element by element",
     .example = "mul(a: f32[2, 3], b: f32[2, 3])",
@@ -120,7 +118,7 @@ static const char *text_div(const Node *node, DType result, DType operand, bool 
     return result == I64 ? "dlc_div_i64($0, $1)" : "($T)dlc_div_i32($0, $1)";
 }
 
-DEFINE_OP(div) {
+DEFINE_OP(div){
     .name = "div",
     .doc = "a / b, element by element; integers: rounded down, and 0 when b is 0",
     .example = "div(a: f32[2, 3], b: f32[2, 3])",
@@ -147,7 +145,7 @@ static Node *grad_neg(Graph *g, Node *y, Node *dy, int i) {
     return build_unary(g, "neg", dy);
 }
 
-DEFINE_OP(neg) {
+DEFINE_OP(neg){
     .name = "neg",
     .doc = "-x, element by element",
     .example = "neg(x: f32[2, 3])",
@@ -162,7 +160,7 @@ DEFINE_OP(neg) {
     .flops = 1,
 };
 
-// ---- max and min ---------------------------------------------------------------------------------------------------
+// ---- max and min --------------------------------------------------------------------------------------------------
 
 // NaN wins, whichever side it stands on.
 static void eval_max(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
@@ -201,7 +199,7 @@ static Node *grad_of_winner(Graph *g, Node *y, Node *dy, int i, const char *wins
 static Node *grad_max(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "gt"); }
 static Node *grad_min(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "lt"); }
 
-DEFINE_OP(max) {
+DEFINE_OP(max){
     .name = "max",
     .doc = "the larger of a and b, element by element; NaN if either is; a tie splits the gradient evenly",
     .example = "max(a: f32[2, 3], b: f32[2, 3])",
@@ -216,7 +214,7 @@ DEFINE_OP(max) {
     .flops = 1,
 };
 
-DEFINE_OP(min) {
+DEFINE_OP(min){
     .name = "min",
     .doc = "the smaller of a and b, element by element; NaN if either is; a tie splits the gradient evenly",
     .example = "min(a: f32[2, 3], b: f32[2, 3])",

@@ -3,15 +3,13 @@
 // A comparison with NaN is false, except ne. In vectors of floats a bool is a mask, all ones for true.
 #include "ops/rules.h"
 
-static bool order_infer(Infer *infer) {
-    return elementwise_number_infer(infer) && comparison_infer(infer);
-}
+static bool order_infer(Infer *infer) { return elementwise_number_infer(infer) && comparison_infer(infer); }
 
-#define COMPARE(NAME, OPERATOR)                                                                                  \
-    static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {      \
-        (void)node, (void)sizes;                                                                                 \
-        for (int64_t k = 0; k < out->count; k++)                                                                 \
-            out->i[k] = in[0]->f ? in[0]->f[k] OPERATOR in[1]->f[k] : in[0]->i[k] OPERATOR in[1]->i[k];          \
+#define COMPARE(NAME, OPERATOR)                                                                                        \
+    static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {            \
+        (void)node, (void)sizes;                                                                                       \
+        for (int64_t k = 0; k < out->count; k++)                                                                       \
+            out->i[k] = in[0]->f ? in[0]->f[k] OPERATOR in[1]->f[k] : in[0]->i[k] OPERATOR in[1]->i[k];                \
     }
 COMPARE(eq, ==)
 COMPARE(ne, !=)
@@ -22,7 +20,7 @@ COMPARE(ge, >=)
 
 #define NO_GRADIENT "its result is a bool, which does not vary smoothly"
 
-DEFINE_OP(eq) {
+DEFINE_OP(eq){
     .name = "eq",
     .doc = "whether a and b are equal, element by element",
     .example = "eq(a: f32[2, 3], b: f32[2, 3])",
@@ -37,7 +35,7 @@ DEFINE_OP(eq) {
     .flops = 1,
 };
 
-DEFINE_OP(ne) {
+DEFINE_OP(ne){
     .name = "ne",
     .doc = "whether a and b differ, element by element; true for NaN",
     .example = "ne(a: f32[2, 3], b: f32[2, 3])",
@@ -52,7 +50,7 @@ DEFINE_OP(ne) {
     .flops = 1,
 };
 
-DEFINE_OP(lt) {
+DEFINE_OP(lt){
     .name = "lt",
     .doc = "whether a is less than b, element by element",
     .example = "lt(a: f32[2, 3], b: f32[2, 3])",
@@ -67,7 +65,7 @@ DEFINE_OP(lt) {
     .flops = 1,
 };
 
-DEFINE_OP(le) {
+DEFINE_OP(le){
     .name = "le",
     .doc = "whether a is less than or equal to b, element by element",
     .example = "le(a: f32[2, 3], b: f32[2, 3])",
@@ -82,7 +80,7 @@ DEFINE_OP(le) {
     .flops = 1,
 };
 
-DEFINE_OP(gt) {
+DEFINE_OP(gt){
     .name = "gt",
     .doc = "whether a is greater than b, element by element",
     .example = "gt(a: f32[2, 3], b: f32[2, 3])",
@@ -97,7 +95,7 @@ DEFINE_OP(gt) {
     .flops = 1,
 };
 
-DEFINE_OP(ge) {
+DEFINE_OP(ge){
     .name = "ge",
     .doc = "whether a is greater than or equal to b, element by element",
     .example = "ge(a: f32[2, 3], b: f32[2, 3])",
@@ -112,7 +110,7 @@ DEFINE_OP(ge) {
     .flops = 1,
 };
 
-// ---- logic -----------------------------------------------------------------------------------------------------------
+// ---- logic --------------------------------------------------------------------------------------------------------
 
 static bool logic_infer(Infer *infer) {
     for (int k = 0; k < infer->nin; k++)
@@ -137,7 +135,7 @@ static void eval_not(const Node *node, const Tensor *const *in, Tensor *out, con
     for (int64_t k = 0; k < out->count; k++) out->i[k] = !in[0]->i[k];
 }
 
-DEFINE_OP(and) {
+DEFINE_OP(and){
     .name = "and",
     .doc = "whether both are true, element by element",
     .example = "a: bool[2, 3] and b: bool[2, 3]",
@@ -151,7 +149,7 @@ DEFINE_OP(and) {
     .flops = 1,
 };
 
-DEFINE_OP(or) {
+DEFINE_OP(or){
     .name = "or",
     .doc = "whether either is true, element by element",
     .example = "a: bool[2, 3] or b: bool[2, 3]",
@@ -165,6 +163,8 @@ DEFINE_OP(or) {
     .flops = 1,
 };
 
+// To clang-format `not` is an operator of C++.
+// clang-format off
 DEFINE_OP(not) {
     .name = "not",
     .doc = "true becomes false and false true, element by element",
@@ -178,3 +178,4 @@ DEFINE_OP(not) {
     .c_vec = "~$0",
     .flops = 1,
 };
+// clang-format on

@@ -1,7 +1,7 @@
 // contract.c: out[map0] += a[map1] * b[map2] over iteration axes with affine maps: every matmul and convolution.
 //     contract %x, %w {shape=[N, 256], iter=[n:N, o:256 | i:784] out[n, o] += a[n, i] * b[o, i]}
-// Reads out of range are 0, writes out of range are dropped. Its gradients are contractions with the maps permuted: what
-// the forward pass reads at an index, the gradient adds to at that index, and the other way round.
+// Reads out of range are 0, writes out of range are dropped. Its gradients are contractions with the maps permuted:
+// what the forward pass reads at an index, the gradient adds to at that index, and the other way round.
 #include "ops/rules.h"
 
 static bool contract_infer(Infer *infer) {
@@ -9,7 +9,8 @@ static bool contract_infer(Infer *infer) {
     if (a->dtype != b->dtype)
         return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, a),
                          op_shown(infer, b), dtype_info[a->dtype].name);
-    if (a->dtype == BOOL) return op_refuse(infer, "needs numbers, got %s; cast(x, f32) converts it", op_shown(infer, a));
+    if (a->dtype == BOOL)
+        return op_refuse(infer, "needs numbers, got %s; cast(x, f32) converts it", op_shown(infer, a));
     if (!op_shape_of_attr(infer, &infer->attr[0], a->dtype)) return false;
     const Type *types[] = {&infer->type, a, b};
     return iter_check(infer, infer->attr[1].iter, types, 3);
@@ -57,7 +58,7 @@ static Node *grad_contract(Graph *g, Node *y, Node *dy, int i) {
     return build_contract(g, i == 0 ? dy : y->in[0], i == 1 ? dy : y->in[1], &y->in[i]->type, &back);
 }
 
-DEFINE_OP(contract) {
+DEFINE_OP(contract){
     .name = "contract",
     .doc = "sums of products over affine maps; `a @ b` and every convolution are made of it",
     .example = "a: f32[2, 3] @ b: f32[3, 4]",

@@ -17,7 +17,7 @@ static bool argument_infer(Infer *infer) {
     return op_refuse(infer, "this entry has no argument %s", name);
 }
 
-DEFINE_OP(argument) {
+DEFINE_OP(argument){
     .name = "argument",
     .doc = "an argument of the entry",
     .example = "x: f32[2, 3]",
@@ -35,7 +35,7 @@ static bool storage_infer(Infer *infer) {
     return true;
 }
 
-DEFINE_OP(storage) {
+DEFINE_OP(storage){
     .name = "storage",
     .doc = "a parameter, buffer or state as it was when the entry was called",
     .example = "param w: f32[2, 3] = zeros()",

@@ -7,7 +7,7 @@
 
 #include "ops/rules.h"
 
-// ---- checks ------------------------------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------------------------
 
 static bool axes_check(Infer *infer, const Iter *iter) {
     if (iter->naxes < 0 || iter->naxes > MAX_AXES || iter->nout < 0 || iter->nout > iter->naxes)
@@ -64,7 +64,7 @@ bool iter_check(Infer *infer, const Iter *iter, const Type *const *types, int nm
     return out_check(infer, iter);
 }
 
-// ---- other maps over the same axes -------------------------------------------------------------------------------------
+// ---- other maps over the same axes --------------------------------------------------------------------------------
 
 Map map_identity(int rank) {
     Map map = {.rank = rank};
@@ -114,7 +114,7 @@ bool iter_is_permutation(const Iter *iter, const Map *map, const Type *type, int
     return true;
 }
 
-// ---- walking -----------------------------------------------------------------------------------------------------------
+// ---- walking ------------------------------------------------------------------------------------------------------
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 

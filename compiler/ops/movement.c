@@ -40,7 +40,7 @@ static void strides_of(const Tensor *x, int64_t *stride) {
     }
 }
 
-// ---- reshape -----------------------------------------------------------------------------------------------------------
+// ---- reshape ------------------------------------------------------------------------------------------------------
 
 // Two shapes cut into the shortest runs of axes with equal products: [4, 6, N] and [2, 2, 6, N] are {4 | 2, 2} {6 | 6}
 // {N | N}. Axes of one element belong to no run. A run-time axis is a run with itself.
@@ -80,15 +80,15 @@ static bool reshape_infer(Infer *infer) {
     if (match_runs(x, &infer->type, runs) >= 0) return true;
     const char *from = op_shown(infer, x), *to = op_shown(infer, &infer->type);
     if (type_has_size(x) || type_has_size(&infer->type))
-        return op_refuse(infer, "%s does not become %s: a run-time size stays an axis of its own, and the axes before "
-                                "and behind it keep their number of elements", from, to);
+        return op_refuse(infer,
+                         "%s does not become %s: a run-time size stays an axis of its own, and the axes before "
+                         "and behind it keep their number of elements",
+                         from, to);
     return op_refuse(infer, "%s has %lld elements, %s has %lld", from, (long long)type_count(x), to,
                      (long long)type_count(&infer->type));
 }
 
-static Node *grad_reshape(Graph *g, Node *y, Node *dy, int i) {
-    return build_reshape(g, dy, &y->in[i]->type);
-}
+static Node *grad_reshape(Graph *g, Node *y, Node *dy, int i) { return build_reshape(g, dy, &y->in[i]->type); }
 
 // A run that is one axis on both sides passes through; otherwise its linear index is taken apart again.
 static void move_run(LowerContext *ctx, const Type *x, const Type *y, Run run, Index *const *out, Index **in) {
@@ -118,7 +118,7 @@ static void move_reshape(LowerContext *ctx, const Node *node, Index *const *out,
     for (int k = 0; k < n; k++) move_run(ctx, x, &node->type, runs[k], out, in);
 }
 
-DEFINE_OP(reshape) {
+DEFINE_OP(reshape){
     .name = "reshape",
     .doc = "the same elements in the same order under another shape",
     .example = "reshape(x: f32[2, 6], [3, 4])",
@@ -131,7 +131,7 @@ DEFINE_OP(reshape) {
     .move = move_reshape,
 };
 
-// ---- transpose ---------------------------------------------------------------------------------------------------------
+// ---- transpose ----------------------------------------------------------------------------------------------------
 
 static bool transpose_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type;
@@ -170,7 +170,7 @@ static void move_transpose(LowerContext *ctx, const Node *node, Index *const *ou
     for (int d = 0; d < node->type.rank; d++) in[node->attr[0].ints[d]] = out[d];
 }
 
-DEFINE_OP(transpose) {
+DEFINE_OP(transpose){
     .name = "transpose",
     .doc = "the axes in another order",
     .example = "transpose(x: f32[2, 3], 0, 1)",
@@ -183,14 +183,13 @@ DEFINE_OP(transpose) {
     .move = move_transpose,
 };
 
-// ---- broadcast ---------------------------------------------------------------------------------------------------------
+// ---- broadcast ----------------------------------------------------------------------------------------------------
 
 static bool broadcast_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type;
     const Attr *axes = &infer->attr[1];
     if (!op_shape_of_attr(infer, &infer->attr[0], x->dtype)) return false;
-    if (axes->n != x->rank)
-        return op_refuse(infer, "places %d axes, %s has %d", axes->n, op_shown(infer, x), x->rank);
+    if (axes->n != x->rank) return op_refuse(infer, "places %d axes, %s has %d", axes->n, op_shown(infer, x), x->rank);
     for (int d = 0; d < axes->n; d++) {
         int64_t to = axes->ints[d];
         if (to < 0 || to >= infer->type.rank || (d > 0 && to <= axes->ints[d - 1]))
@@ -230,7 +229,7 @@ static void move_broadcast(LowerContext *ctx, const Node *node, Index *const *ou
         in[d] = is_one(x->dim[d]) ? index_const(ctx->arena, 0) : out[node->attr[1].ints[d]];
 }
 
-DEFINE_OP(broadcast) {
+DEFINE_OP(broadcast){
     .name = "broadcast",
     .doc = "repeats along new axes and along axes of one element",
     .example = "broadcast(x: f32[3], [2, 3])",
@@ -244,7 +243,7 @@ DEFINE_OP(broadcast) {
     .move = move_broadcast,
 };
 
-// ---- detach ------------------------------------------------------------------------------------------------------------
+// ---- detach -------------------------------------------------------------------------------------------------------
 
 static void move_detach(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
     (void)ctx;
@@ -256,7 +255,7 @@ static bool detach_infer(Infer *infer) {
     return true;
 }
 
-DEFINE_OP(detach) {
+DEFINE_OP(detach){
     .name = "detach",
     .doc = "x itself, but no gradient flows back through it",
     .example = "detach(x: f32[2, 3])",

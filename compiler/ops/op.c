@@ -28,7 +28,7 @@ const char *op_shown(Infer *infer, const Type *type) {
     return type_text(infer->g->arena, type, infer->g->module->sizes);
 }
 
-// ---- shape rules -----------------------------------------------------------------------------------------------------
+// ---- shape rules --------------------------------------------------------------------------------------------------
 
 // All of in[from...] have one type.
 static bool inputs_agree(Infer *infer, int from) {
@@ -38,8 +38,8 @@ static bool inputs_agree(Infer *infer, int from) {
         if (!shape_equal(first, other))
             return op_refuse(infer, "shapes differ: %s and %s", op_shown(infer, first), op_shown(infer, other));
         if (first->dtype != other->dtype)
-            return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second",
-                             op_shown(infer, first), op_shown(infer, other), dtype_info[first->dtype].name);
+            return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, first),
+                             op_shown(infer, other), dtype_info[first->dtype].name);
     }
     return true;
 }
@@ -91,21 +91,26 @@ bool op_shape_of_attr(Infer *infer, const Attr *shape, DType dtype) {
     return op_check_shape(infer, &infer->type);
 }
 
-// ---- numbers -----------------------------------------------------------------------------------------------------------
+// ---- numbers ------------------------------------------------------------------------------------------------------
 
 int64_t int_wrap(DType dtype, uint64_t bits) {
     switch (dtype) {
-    case I8: return (int8_t)(uint8_t)bits;
-    case U8: return (uint8_t)bits;
-    case I32: return (int32_t)(uint32_t)bits;
-    case BOOL: return bits != 0;
-    default: return (int64_t)bits;
+    case I8:
+        return (int8_t)(uint8_t)bits;
+    case U8:
+        return (uint8_t)bits;
+    case I32:
+        return (int32_t)(uint32_t)bits;
+    case BOOL:
+        return bits != 0;
+    default:
+        return (int64_t)bits;
     }
 }
 
 Attr attr_shape(const Type *type) { return (Attr){.n = type->rank, .dims = type->dim}; }
 
-// ---- lowering ----------------------------------------------------------------------------------------------------------
+// ---- lowering -----------------------------------------------------------------------------------------------------
 
 const char *op_c_text(const Op *op, const Node *node, DType result, DType operand, bool vector) {
     if (op->text) return op->text(node, result, operand, vector);

@@ -12,9 +12,9 @@ typedef enum Trait {
     OP_REDUCES = 1 << 3,     // contract, reduce: needs an accumulator
     OP_INPUT = 1 << 4,       // argument, storage: in a buffer from the start
     OP_COMMUTES = 1 << 5,
-    OP_EXPENSIVE = 1 << 6,   // exp, log, random, ...: do not recompute
-    OP_IDENTITY = 1 << 7,    // detach: lowered to its input
-    OP_STOPS = 1 << 8,       // detach: no gradient goes through, and nothing behind it counts as depended on
+    OP_EXPENSIVE = 1 << 6, // exp, log, random, ...: do not recompute
+    OP_IDENTITY = 1 << 7,  // detach: lowered to its input
+    OP_STOPS = 1 << 8,     // detach: no gradient goes through, and nothing behind it counts as depended on
 } Trait;
 
 // What a shape rule sees. It fills `type` and returns true, or reports through op_refuse.
@@ -39,11 +39,11 @@ struct Op {
     const char *example; // a .dl expression over typed placeholders: "tanh(x: f32[2, 3])"; the tests and docs use it
     int inputs;          // how many
     AttrSpec attrs[MAX_ATTRS + 1];
-    unsigned traits;     // of Trait
+    unsigned traits; // of Trait
     bool (*infer)(Infer *infer);
     // out has its type and actual shape already; out->f or out->i is zeroed.
     void (*eval)(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes);
-    double ulp;          // error of the emitted element-wise code, in units in the last place of f32; 0: exact rounding
+    double ulp; // error of the emitted element-wise code, in units in the last place of f32; 0: exact rounding
     // Gradient for input i given the node y and dy (y's type), as new nodes of g; NULL: this input gets none.
     Node *(*grad)(Graph *g, Node *y, Node *dy, int i);
     const char *no_grad; // why there is no gradient: exactly one of grad and no_grad is set
@@ -51,13 +51,14 @@ struct Op {
     // `c_int` for integers and bool ($T the result's C type, $U the unsigned type of the same width), `c_vec` for
     // vectors of float (GNU C and the functions of runtime/dlc_vec.h). NULL: not for that kind.
     const char *c, *c_int, *c_vec;
-    // Where the text depends on more: given instead of c, c_int and c_vec. `node` is NULL for an operator that lowering made.
+    // Where the text depends on more: given instead of c, c_int and c_vec. `node` is NULL for an operator that lowering
+    // made.
     const char *(*text)(const Node *node, DType result, DType operand, bool vector);
     // Movement: writes in[] = the input's index for an output index, both in graph axes (loops/lower.h).
     void (*move)(struct LowerContext *ctx, const Node *node, struct Index *const *out, struct Index **in);
     // Sources and others that are neither: the value at an output index.
     struct Expr *(*lower)(struct LowerContext *ctx, const Node *node, struct Index *const *out);
-    int flops;           // per output element; contract and reduce count their iterations
+    int flops; // per output element; contract and reduce count their iterations
 };
 
 #define DEFINE_OP(NAME) const Op op_##NAME =

@@ -1,4 +1,5 @@
-// random.c: random numbers as a pure function of (seed, call counter, site, element): two sites differ, a rerun does not.
+// random.c: random numbers as a pure function of (seed, call counter, site, element): two sites differ, a rerun does
+// not.
 //     %3 = random %seed, %counter {distribution="uniform", shape=[256, 784], site=2} : f32[256, 784]
 // The interpreter calls the very functions that the emitted C calls, so both draw the same bits. An element is numbered
 // as if every run-time axis had its bound: the numbers of the first rows do not depend on how many there are.
@@ -30,10 +31,9 @@ static void eval_random(const Node *node, const Tensor *const *in, Tensor *out, 
     uint32_t site = (uint32_t)node->attr[2].i;
     for (int64_t k = 0; k < out->count; k++) {
         uint64_t element = 0;
-        for (int d = 0; d < out->rank; d++)
-            element = element * (uint64_t)node->type.dim[d].extent + (uint64_t)index[d];
-        out->f[k] = is_normal(node) ? dlc_normal(seed, counter, site, element)
-                                    : dlc_uniform(seed, counter, site, element);
+        for (int d = 0; d < out->rank; d++) element = element * (uint64_t)node->type.dim[d].extent + (uint64_t)index[d];
+        out->f[k] =
+            is_normal(node) ? dlc_normal(seed, counter, site, element) : dlc_uniform(seed, counter, site, element);
         for (int d = out->rank - 1; d >= 0 && ++index[d] == out->shape[d]; d--) index[d] = 0;
     }
 }
@@ -55,7 +55,7 @@ static const char *text_random(const Node *node, DType result, DType operand, bo
     return is_normal(node) ? "dlc_normal($0, $1, $2, $3)" : "dlc_uniform($0, $1, $2, $3)";
 }
 
-DEFINE_OP(random) {
+DEFINE_OP(random){
     .name = "random",
     .doc = "random numbers, uniform in [0, 1) or standard normal",
     .example = "random(\"uniform\", [2, 3])",

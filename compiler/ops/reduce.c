@@ -26,7 +26,8 @@ static bool reduce_infer(Infer *infer) {
     const Type *types[] = {&infer->type, x};
     if (!iter_check(infer, iter, types, 2)) return false;
     Map bare = map_identity(infer->type.rank);
-    bool plain = iter->nout == bare.rank && memcmp(bare.dim, iter->map[0].dim, sizeof *bare.dim * (size_t)bare.rank) == 0;
+    bool plain =
+        iter->nout == bare.rank && memcmp(bare.dim, iter->map[0].dim, sizeof *bare.dim * (size_t)bare.rank) == 0;
     for (int d = 0; plain && d < iter->nout; d++) plain = dim_equal(iter->axis[d], infer->type.dim[d]);
     if (!plain) return op_refuse(infer, "axis d of the result must be iteration axis d");
     // The gradient lays the windows out as a tensor.
@@ -35,7 +36,7 @@ static bool reduce_infer(Infer *infer) {
     return true;
 }
 
-// ---- evaluation --------------------------------------------------------------------------------------------------------
+// ---- evaluation ---------------------------------------------------------------------------------------------------
 
 typedef struct Folding {
     const Tensor *x;
@@ -85,7 +86,7 @@ static void eval_reduce(const Node *node, const Tensor *const *in, Tensor *out, 
     iter_walk(node->attr[3].iter, sizes, tensors, out->f ? fold_row_float : fold_row_int, &folding);
 }
 
-// ---- gradients -----------------------------------------------------------------------------------------------------------
+// ---- gradients ----------------------------------------------------------------------------------------------------
 
 static Node *build_reduce_over(Graph *g, const char *kind, Node *x, const Type *shape, const Iter *iter) {
     Attr attrs[] = {{.s = kind}, {.s = "even"}, attr_shape(shape), {.iter = iter}};
@@ -174,7 +175,7 @@ static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
     return shares ? scatter(g, iter, shares, &every, &x->type) : NULL;
 }
 
-DEFINE_OP(reduce) {
+DEFINE_OP(reduce){
     .name = "reduce",
     .doc = "sum, max or min over axes or windows",
     .example = "sum(x: f32[2, 3], axis=1)",

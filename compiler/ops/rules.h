@@ -4,7 +4,7 @@
 
 #include "ops/op.h"
 
-// ---- op.c ------------------------------------------------------------------------------------------------------------
+// ---- op.c ---------------------------------------------------------------------------------------------------------
 
 const char *op_shown(Infer *infer, const Type *type);
 // Every axis has an element, the rank fits, the count stays below 2^31.
@@ -15,7 +15,7 @@ bool op_shape_of_attr(Infer *infer, const Attr *shape, DType dtype);
 int64_t int_wrap(DType dtype, uint64_t bits);
 Attr attr_shape(const Type *type); // points into `type`
 
-// ---- iter.c: the affine maps of contract and reduce ---------------------------------------------------------------------
+// ---- iter.c: the affine maps of contract and reduce ---------------------------------------------------------------
 
 // Checks maps against the types of the tensors they index: out, then the inputs.
 bool iter_check(Infer *infer, const Iter *iter, const Type *const *types, int nmaps);

@@ -38,7 +38,7 @@ static Node *grad_select(Graph *g, Node *y, Node *dy, int i) {
     return build_select(g, y->in[0], i == 1 ? dy : zero, i == 1 ? zero : dy);
 }
 
-DEFINE_OP(select) {
+DEFINE_OP(select){
     .name = "select",
     .doc = "a where the condition is true, else b, element by element",
     .example = "select(c: bool[2, 3], a: f32[2, 3], b: f32[2, 3])",
@@ -53,7 +53,7 @@ DEFINE_OP(select) {
     .flops = 1,
 };
 
-// ---- cast --------------------------------------------------------------------------------------------------------------
+// ---- cast ---------------------------------------------------------------------------------------------------------
 
 static bool cast_infer(Infer *infer) {
     infer->type = type_with_dtype(infer->in[0]->type, (DType)infer->attr[0].i);
@@ -61,7 +61,10 @@ static bool cast_infer(Infer *infer) {
 }
 
 static int64_t saturate(DType dtype, double x) {
-    static const struct { double lo, hi; int64_t min, max; } range[DTYPES] = {
+    static const struct {
+        double lo, hi;
+        int64_t min, max;
+    } range[DTYPES] = {
         [I8] = {-128, 127, INT8_MIN, INT8_MAX},
         [U8] = {0, 255, 0, UINT8_MAX},
         [I32] = {-2147483648.0, 2147483647.0, INT32_MIN, INT32_MAX},
@@ -108,7 +111,7 @@ static const char *text_cast(const Node *node, DType result, DType operand, bool
     return from_float && dtype_info[result].is_int ? saturating[result] : "($T)$0";
 }
 
-DEFINE_OP(cast) {
+DEFINE_OP(cast){
     .name = "cast",
     .doc = "another dtype: float to integer rounds towards zero and saturates, NaN gives 0; integers wrap",
     .example = "cast(x: i32[2, 3], f32)",

@@ -30,7 +30,7 @@ static Expr *lower_constant(LowerContext *ctx, const Node *node, Index *const *o
     return value;
 }
 
-DEFINE_OP(constant) {
+DEFINE_OP(constant){
     .name = "constant",
     .doc = "one number that is known at compile time",
     .example = "full([2, 3], 0.5)",
@@ -61,7 +61,7 @@ static Expr *lower_size(LowerContext *ctx, const Node *node, Index *const *out) 
     return op_index_value(ctx, I64, index_size(ctx->arena, node->attr[0].dims[0]));
 }
 
-DEFINE_OP(size) {
+DEFINE_OP(size){
     .name = "size",
     .doc = "the value of a run-time size in this call",
     .example = "cast(shape(x: f32[N, 3], 0), f32)",
@@ -99,7 +99,7 @@ static Expr *lower_iota(LowerContext *ctx, const Node *node, Index *const *out) 
     return op_index_value(ctx, node->type.dtype, out[node->attr[1].i]);
 }
 
-DEFINE_OP(iota) {
+DEFINE_OP(iota){
     .name = "iota",
     .doc = "the index along one axis",
     .example = "iota([2, 3], axis=1, dtype=i32)",

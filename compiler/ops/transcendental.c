@@ -27,7 +27,7 @@ static Node *grad_exp(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "mul", dy, y);
 }
 
-DEFINE_OP(exp) {
+DEFINE_OP(exp){
     .name = "exp",
     .doc = "e to the power of x, element by element",
     .example = "exp(x: f32[2, 3])",
@@ -52,7 +52,7 @@ static Node *grad_log(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "div", dy, y->in[0]);
 }
 
-DEFINE_OP(log) {
+DEFINE_OP(log){
     .name = "log",
     .doc = "the natural logarithm, element by element; of 0 it is -inf, below NaN",
     .example = "log(x: f32[2, 3])",
@@ -77,7 +77,7 @@ static Node *grad_log1p(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "div", dy, with_constant(g, "add", y->in[0], 1));
 }
 
-DEFINE_OP(log1p) {
+DEFINE_OP(log1p){
     .name = "log1p",
     .doc = "log(1 + x), exact for small x, element by element",
     .example = "log1p(x: f32[2, 3])",
@@ -102,7 +102,7 @@ static Node *grad_expm1(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "mul", dy, with_constant(g, "add", y, 1));
 }
 
-DEFINE_OP(expm1) {
+DEFINE_OP(expm1){
     .name = "expm1",
     .doc = "exp(x) - 1, exact for small x, element by element",
     .example = "expm1(x: f32[2, 3])",
@@ -128,7 +128,7 @@ static Node *grad_sqrt(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "div", with_constant(g, "mul", dy, 0.5), y);
 }
 
-DEFINE_OP(sqrt) {
+DEFINE_OP(sqrt){
     .name = "sqrt",
     .doc = "the square root, element by element; of a negative number NaN",
     .example = "sqrt(x: f32[2, 3])",
@@ -153,7 +153,7 @@ static Node *grad_tanh(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "mul", dy, constant_minus(g, 1, build_binary(g, "mul", y, y)));
 }
 
-DEFINE_OP(tanh) {
+DEFINE_OP(tanh){
     .name = "tanh",
     .doc = "the hyperbolic tangent, element by element",
     .example = "tanh(x: f32[2, 3])",
@@ -186,7 +186,7 @@ static Node *grad_sigmoid(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "mul", dy, build_binary(g, "mul", y, constant_minus(g, 1, y)));
 }
 
-DEFINE_OP(sigmoid) {
+DEFINE_OP(sigmoid){
     .name = "sigmoid",
     .doc = "1 / (1 + exp(-x)), element by element",
     .example = "sigmoid(x: f32[2, 3])",
@@ -214,7 +214,7 @@ static Node *grad_softplus(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "mul", dy, build_unary(g, "sigmoid", y->in[0]));
 }
 
-DEFINE_OP(softplus) {
+DEFINE_OP(softplus){
     .name = "softplus",
     .doc = "log(1 + exp(x)) without overflow, element by element",
     .example = "softplus(x: f32[2, 3])",
@@ -243,7 +243,7 @@ static Node *grad_relu(Graph *g, Node *y, Node *dy, int i) {
     return build_select(g, build_binary(g, "gt", y, zero), dy, zero);
 }
 
-DEFINE_OP(relu) {
+DEFINE_OP(relu){
     .name = "relu",
     .doc = "x where it is above 0, else 0, element by element; NaN stays; the gradient at 0 is 0",
     .example = "relu(x: f32[2, 3])",

@@ -47,7 +47,7 @@ static inline const char *bench_messages(Bench *b) {
     return b->messages ? b->messages : "";
 }
 
-// ---- text to types and maps ------------------------------------------------------------------------------------------
+// ---- text to types and maps ---------------------------------------------------------------------------------------
 
 static inline const char *skip_blanks(const char *at) {
     while (*at == ' ' || *at == ',') at++;
@@ -133,7 +133,7 @@ static inline Node *build_reduce_of(Graph *g, const char *kind, const char *ties
     return graph_op(g, op_find("reduce"), &x, 1, attrs);
 }
 
-// ---- numbers ---------------------------------------------------------------------------------------------------------
+// ---- numbers ------------------------------------------------------------------------------------------------------
 
 // In [0, 1), by a linear congruential generator.
 static inline double bench_draw(Bench *b) {

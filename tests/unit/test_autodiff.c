@@ -5,7 +5,7 @@
 
 #include "nodes.h"
 
-// ---- central differences ---------------------------------------------------------------------------------------------
+// ---- central differences ------------------------------------------------------------------------------------------
 
 // loss = sum(y * w) for fixed numbers w, so that every element of y counts differently.
 static Node *weighted_sum(Bench *b, Node *y) {
@@ -56,8 +56,8 @@ static void compare_with_differences(Bench *b, const char *what, Tensor *args, c
             double below = loss_at(b, args, loss);
             args[k].f[i] = x;
             double want = (above - below) / (2 * h);
-            cr_expect(fabs(got.f[i] - want) <= 1e-6 * (1 + fabs(want)), "%s: d argument %d element %d: got %.9g, want %.9g",
-                      what, k, (int)i, got.f[i], want);
+            cr_expect(fabs(got.f[i] - want) <= 1e-6 * (1 + fabs(want)),
+                      "%s: d argument %d element %d: got %.9g, want %.9g", what, k, (int)i, got.f[i], want);
         }
     }
 }
@@ -75,14 +75,15 @@ static void check_gradients(Bench *b, const char *what, Node *y, double low, dou
     if (both) cr_assert(differentiate(b, both, again), "%s, second order: %s", what, bench_messages(b));
     for (int round = 0; round < rounds; round++) {
         Tensor args[8];
-        for (int k = 0; k < b->g->arguments.len; k++) args[k] = tensor_apart(b, &b->g->arguments.at[k]->type, low, high);
+        for (int k = 0; k < b->g->arguments.len; k++)
+            args[k] = tensor_apart(b, &b->g->arguments.at[k]->type, low, high);
         compare_with_differences(b, what, args, loss, grads);
         char *label = arena_printf(&b->arena, "%s, second order", what);
         if (both) compare_with_differences(b, label, args, both, again);
     }
 }
 
-// ---- every record ------------------------------------------------------------------------------------------------------
+// ---- every record -------------------------------------------------------------------------------------------------
 
 // One form of an operator: arguments by type, and how the node is made. list: perm, axes.
 typedef struct Instance {
@@ -134,12 +135,14 @@ Test(autodiff, every_gradient_agrees_with_central_differences) {
     for (size_t k = 0; k < sizeof instances / sizeof *instances; k++) {
         Bench b;
         bench_open(&b);
-        check_gradients(&b, instances[k].op, instance_node(&b, &instances[k]), instances[k].low, instances[k].high, 3, true);
+        check_gradients(&b, instances[k].op, instance_node(&b, &instances[k]), instances[k].low, instances[k].high, 3,
+                        true);
         bench_close(&b);
     }
     for (const Op *const *at = ops; *at; at++) {
         bool found = !(*at)->grad || (*at)->traits & OP_REDUCES; // those have tables of their own below
-        for (size_t k = 0; k < sizeof instances / sizeof *instances; k++) found |= !strcmp(instances[k].op, (*at)->name);
+        for (size_t k = 0; k < sizeof instances / sizeof *instances; k++)
+            found |= !strcmp(instances[k].op, (*at)->name);
         cr_expect(found, "%s: its gradient is not tested", (*at)->name);
     }
 }
@@ -223,7 +226,7 @@ Test(autodiff, reductions_of_every_form) {
     }
 }
 
-// ---- kinks and ties, exactly ---------------------------------------------------------------------------------------------
+// ---- kinks and ties, exactly --------------------------------------------------------------------------------------
 
 static Tensor tensor_given(Bench *b, const Node *node, const double *x) {
     Tensor t = tensor_new(&b->arena, &node->type, bench_sizes);
@@ -260,7 +263,15 @@ typedef struct Tie {
 } Tie;
 
 static const Tie tie_rows[] = {
-    {"max", "even", "n2|k3", "n", "n,k", "f32[2]", "f32[2, 3]", {3, 1, 3, 2, 2, 2}, {0.5, 0, 0.5, 1.0 / 3, 1.0 / 3, 1.0 / 3}},
+    {"max",
+     "even",
+     "n2|k3",
+     "n",
+     "n,k",
+     "f32[2]",
+     "f32[2, 3]",
+     {3, 1, 3, 2, 2, 2},
+     {0.5, 0, 0.5, 1.0 / 3, 1.0 / 3, 1.0 / 3}},
     {"max", "first", "n2|k3", "n", "n,k", "f32[2]", "f32[2, 3]", {3, 1, 3, 2, 2, 2}, {1, 0, 0, 1, 0, 0}},
     {"min", "even", "k3|n2", "k", "n,k", "f32[3]", "f32[2, 3]", {3, 1, 3, 3, 2, 2}, {0.5, 1, 0, 0.5, 0, 1}},
     {"min", "first", "k3|n2", "k", "n,k", "f32[3]", "f32[2, 3]", {3, 1, 3, 3, 2, 2}, {1, 1, 0, 0, 0, 1}},
@@ -278,26 +289,29 @@ Test(autodiff, ties_are_split_or_go_to_the_first) {
         Node *x = arg(&b, "x", t->type);
         Reduction r = {"", t->kind, t->ties, t->axes, t->out, t->in, t->shape, t->type};
         Tensor in = tensor_given(&b, x, t->x);
-        expect_gradient(&b, arena_printf(&b.arena, "%s, %s, %s", t->kind, t->ties, t->axes), reduction_node(&b, &r, x), &in,
-                        t->want);
+        expect_gradient(&b, arena_printf(&b.arena, "%s, %s, %s", t->kind, t->ties, t->axes), reduction_node(&b, &r, x),
+                        &in, t->want);
         bench_close(&b);
     }
 }
 
-// ---- the function itself ----------------------------------------------------------------------------------------------
+// ---- the function itself ------------------------------------------------------------------------------------------
 
 Test(autodiff, detach_stops_and_unused_gives_zero) {
     Bench b;
     bench_open(&b);
-    Node *x = arg(&b, "x", "f32[3]"), *y = arg(&b, "y", "f32[2]"), *z = arg(&b, "z", "f32[3]"), *wrt[] = {x, y, z}, *grads[3];
+    Node *x = arg(&b, "x", "f32[3]"), *y = arg(&b, "y", "f32[2]"), *z = arg(&b, "z", "f32[3]"), *wrt[] = {x, y, z},
+         *grads[3];
     Node *stopped = build_unary(b.g, "detach", build_unary(b.g, "exp", z));
     Node *loss = build_reduce(b.g, "sum", build_binary(b.g, "mul", x, stopped), 1, "even");
     bool used[3];
     cr_assert(autodiff(b.g, loss, wrt, 3, grads, used));
     cr_expect(used[0] && !used[1] && !used[2], "used: got %d %d %d, want 1 0 0", used[0], used[1], used[2]);
-    Tensor args[] = {tensor_apart(&b, &x->type, -1, 1), tensor_apart(&b, &y->type, -1, 1), tensor_apart(&b, &z->type, -1, 1)};
+    Tensor args[] = {tensor_apart(&b, &x->type, -1, 1), tensor_apart(&b, &y->type, -1, 1),
+                     tensor_apart(&b, &z->type, -1, 1)};
     Tensor dx = evaluate(&b, args, grads[0]), dy = evaluate(&b, args, grads[1]), dz = evaluate(&b, args, grads[2]);
-    cr_expect(type_equal(&grads[1]->type, &y->type) && dy.f[0] == 0 && dy.f[1] == 0, "an unused argument has gradient 0");
+    cr_expect(type_equal(&grads[1]->type, &y->type) && dy.f[0] == 0 && dy.f[1] == 0,
+              "an unused argument has gradient 0");
     cr_expect(dz.f[0] == 0 && dx.f[1] == exp(args[2].f[1]), "dx is detach(exp(z)), dz is 0");
     // With respect to the detached value itself there is one.
     cr_assert(autodiff(b.g, loss, &stopped, 1, grads, used));
@@ -310,7 +324,8 @@ Test(autodiff, inner_values_and_sums_of_paths) {
     Bench b;
     bench_open(&b);
     Node *x = arg(&b, "x", "f32[]"), *square = build_binary(b.g, "mul", x, x);
-    Node *loss = build_binary(b.g, "add", build_binary(b.g, "mul", square, square), x), *wrt[] = {x, square, loss}, *grads[3];
+    Node *loss = build_binary(b.g, "add", build_binary(b.g, "mul", square, square), x), *wrt[] = {x, square, loss},
+         *grads[3];
     bool used[3];
     cr_assert(autodiff(b.g, loss, wrt, 3, grads, used));
     Tensor at = tensor_given(&b, x, (double[]){3});
@@ -338,7 +353,8 @@ Test(autodiff, new_nodes_carry_the_forward_node_and_the_section) {
     cr_assert(autodiff(b.g, y, &x, 1, &grad, &used));
     cr_expect(b.g->nodes.len > before);
     cr_expect(grad->section == SECTION_BACKWARD && grad->span.start == 4 && !strcmp(grad->name, "y") &&
-                  !strcmp(grad->origin, "my_layer"), "the gradient of tanh must carry tanh's place, name and origin");
+                  !strcmp(grad->origin, "my_layer"),
+              "the gradient of tanh must carry tanh's place, name and origin");
     cr_expect(b.g->section_now == SECTION_UPDATE && b.g->span_now.end == later.end && !b.g->name_now,
               "what comes next must be tagged as before");
     bench_close(&b);
@@ -380,8 +396,9 @@ Test(autodiff, what_has_no_gradient_is_told) {
     b.g->span_now = (Span){&source, 11, 14};
     Node *whole = build_binary(b.g, "add", build_cast(b.g, x, I32), i);
     all = build_reduce(b.g, "sum", build_cast(b.g, whole, F32), 1, "even");
-    expect_message(&b, autodiff(b.g, all, &x, 1, grads, used), "net.dl:1:12: error: add has no gradient, and the loss "
-                                                               "depends on it: i32 numbers have no gradient");
+    expect_message(&b, autodiff(b.g, all, &x, 1, grads, used),
+                   "net.dl:1:12: error: add has no gradient, and the loss "
+                   "depends on it: i32 numbers have no gradient");
     expect_message(&b, autodiff(b.g, x, &x, 1, grads, used), "the loss must be one float, got f32[3]");
     all = build_reduce(b.g, "sum", x, 1, "even");
     expect_message(&b, autodiff(b.g, all, &i, 1, grads, used), "i32[3]: only floats have gradients");
@@ -392,12 +409,13 @@ Test(autodiff, what_has_no_gradient_is_told) {
     Node *chosen = build_reduce(b.g, "sum", build_select(b.g, mask, x, build_full(b.g, &x->type, 0)), 1, "even");
     int errors = b.diag.errors;
     cr_expect(autodiff(b.g, free_of_it, &x, 1, grads, used) && autodiff(b.g, chosen, &x, 1, grads, used));
-    cr_expect(autodiff(b.g, gated, &x, 1, grads, used), "cast(detach(x > 0), f32) * x is what the user is told to write");
+    cr_expect(autodiff(b.g, gated, &x, 1, grads, used),
+              "cast(detach(x > 0), f32) * x is what the user is told to write");
     cr_expect(b.diag.errors == errors, "%s", bench_messages(&b));
     bench_close(&b);
 }
 
-// ---- random compositions ---------------------------------------------------------------------------------------------
+// ---- random compositions ------------------------------------------------------------------------------------------
 
 // Smooth everywhere, and kept within [-3, 3] by tanh, so that differences stay exact enough.
 static Node *random_step(Bench *b, Node **pool, int n) {
@@ -407,12 +425,17 @@ static Node *random_step(Bench *b, Node **pool, int n) {
     Node *x = pool[(int)(bench_draw(b) * n)], *y = pool[(int)(bench_draw(b) * n)];
     switch ((int)(bench_draw(b) * 6)) {
     case 0:
-    case 1: return build_unary(g, unary[(int)(bench_draw(b) * 6)], build_unary(g, "tanh", x));
-    case 2: return build_unary(g, "tanh", build_binary(g, binary[(int)(bench_draw(b) * 3)], x, y));
-    case 3: return build_unary(g, "tanh", build_matmul(g, x, build_transpose(g, build_matmul(g, y, x), (int[]){1, 0})));
-    case 4: return build_broadcast(g, build_unary(g, "tanh", build_reduce(g, "sum", x, 2, "even")), &y->type, (int[]){0});
+    case 1:
+        return build_unary(g, unary[(int)(bench_draw(b) * 6)], build_unary(g, "tanh", x));
+    case 2:
+        return build_unary(g, "tanh", build_binary(g, binary[(int)(bench_draw(b) * 3)], x, y));
+    case 3:
+        return build_unary(g, "tanh", build_matmul(g, x, build_transpose(g, build_matmul(g, y, x), (int[]){1, 0})));
+    case 4:
+        return build_broadcast(g, build_unary(g, "tanh", build_reduce(g, "sum", x, 2, "even")), &y->type, (int[]){0});
     default: {
-        Node *positive = build_binary(g, "add", build_unary(g, "exp", build_unary(g, "tanh", x)), build_full(g, &x->type, 1));
+        Node *positive =
+            build_binary(g, "add", build_unary(g, "exp", build_unary(g, "tanh", x)), build_full(g, &x->type, 1));
         return build_unary(g, "tanh", build_binary(g, "div", y, build_unary(g, "sqrt", positive)));
     }
     }

@@ -7,7 +7,7 @@
 #include "loops/lower.h"
 #include "nodes.h"
 
-// ---- records -----------------------------------------------------------------------------------------------------------
+// ---- records ------------------------------------------------------------------------------------------------------
 
 Test(ops, every_record_is_whole) {
     int count = 0;
@@ -25,7 +25,8 @@ Test(ops, every_record_is_whole) {
         cr_expect(text || !(op->traits & OP_ELEMENTWISE), "%s: element-wise without C text", name);
         cr_expect(op->move || !(op->traits & OP_MOVEMENT), "%s: a movement without move", name);
         cr_expect(op->lower || !(op->traits & OP_SOURCE), "%s: a source without lower", name);
-        int ways = !!(op->traits & OP_ELEMENTWISE) + !!op->move + !!op->lower + !!(op->traits & (OP_REDUCES | OP_INPUT));
+        int ways =
+            !!(op->traits & OP_ELEMENTWISE) + !!op->move + !!op->lower + !!(op->traits & (OP_REDUCES | OP_INPUT));
         cr_expect(ways == 1, "%s: must be lowered in exactly one way, has %d", name, ways);
         cr_expect(op->inputs <= 3, "%s: too many inputs", name);
         for (int k = 0; op->attrs[k].name; k++)
@@ -85,10 +86,13 @@ static char *program_of(Arena *arena, const char *example) {
     str_put(&body, rest);
     if (param) return arena_printf(arena, "model m() -> (y: f32[2, 3]) { %s; return w }\n", example);
     if (initialiser)
-        return arena_printf(arena, "layer draw(p: T[...S]) { return %s }\n"
-                                   "model m() -> (y: f32[2, 3]) { param w: f32[2, 3] = draw(); return w }\n", example);
-    return arena_printf(arena, "dim N <= 6\nlayer example(%s) { return %s }\n"
-                               "model m(%s) -> (y: f32[]) { return sum(cast(example(%s), f32)) }\n",
+        return arena_printf(arena,
+                            "layer draw(p: T[...S]) { return %s }\n"
+                            "model m() -> (y: f32[2, 3]) { param w: f32[2, 3] = draw(); return w }\n",
+                            example);
+    return arena_printf(arena,
+                        "dim N <= 6\nlayer example(%s) { return %s }\n"
+                        "model m(%s) -> (y: f32[]) { return sum(cast(example(%s), f32)) }\n",
                         str_text(&params), str_text(&body), str_text(&params), str_text(&names));
 }
 
@@ -114,7 +118,7 @@ Test(ops, every_example_is_a_program_that_uses_its_operator) {
     }
 }
 
-// ---- meaning -------------------------------------------------------------------------------------------------------------
+// ---- meaning ------------------------------------------------------------------------------------------------------
 
 typedef struct Value {
     const char *op;
@@ -126,24 +130,77 @@ typedef struct Value {
 #define LOWEST (-2147483648.0)
 
 static const Value values[] = {
-    {"add", F32, 1, 2, 3}, {"sub", F32, 1, 2, -1}, {"mul", F32, 3, 2, 6}, {"div", F32, 1, 4, 0.25},
-    {"div", F32, 1, 0, INFINITY}, {"div", F32, 0, 0, NAN}, {"neg", F32, 3, 0, -3},
-    {"add", I32, 2147483647, 1, LOWEST}, {"sub", I32, LOWEST, 1, 2147483647}, {"mul", I32, 65536, 65536, 0},
-    {"mul", I32, 2147483647, 2, -2}, {"neg", I32, LOWEST, 0, LOWEST}, {"add", U8, 255, 2, 1}, {"neg", U8, 1, 0, 255},
-    {"add", I8, 127, 1, -128}, {"div", I32, 7, 2, 3}, {"div", I32, -7, 2, -4}, {"div", I32, 7, -2, -4},
-    {"div", I32, -7, -2, 3}, {"div", I32, 5, 0, 0}, {"div", I32, LOWEST, -1, LOWEST}, {"div", I64, -9, 4, -3}, {"div", I64, -0x1p63, -1, -0x1p63},
-    {"max", F32, 1, 2, 2}, {"max", F32, NAN, 2, NAN}, {"max", F32, 2, NAN, NAN}, {"max", I32, -1, -2, -1},
-    {"min", F32, 1, 2, 1}, {"min", F32, NAN, 2, NAN}, {"min", F32, 2, NAN, NAN}, {"min", I32, -1, -2, -2},
-    {"exp", F32, 0, 0, 1}, {"exp", F32, -INFINITY, 0, 0}, {"log", F32, 1, 0, 0}, {"log", F32, 0, 0, -INFINITY},
-    {"log", F32, -1, 0, NAN}, {"log1p", F32, TINY, 0, TINY}, {"expm1", F32, TINY, 0, TINY}, {"sqrt", F32, 9, 0, 3},
-    {"sqrt", F32, -1, 0, NAN}, {"tanh", F32, 100, 0, 1}, {"tanh", F32, 0, 0, 0}, {"sigmoid", F32, 0, 0, 0.5},
-    {"sigmoid", F32, -2000, 0, 0}, {"sigmoid", F32, 2000, 0, 1}, {"sigmoid", F32, NAN, 0, NAN},
-    {"softplus", F32, 0, 0, 0.69314718055994531}, {"softplus", F32, 2000, 0, 2000}, {"softplus", F32, -2000, 0, 0},
-    {"softplus", F32, INFINITY, 0, INFINITY}, {"softplus", F32, NAN, 0, NAN}, {"relu", F32, 2, 0, 2},
-    {"relu", F32, -2, 0, 0}, {"relu", F32, NAN, 0, NAN}, {"eq", F32, 1, 1, 1}, {"eq", F32, NAN, NAN, 0},
-    {"ne", F32, NAN, NAN, 1}, {"ne", I32, 1, 1, 0}, {"lt", F32, 1, 2, 1}, {"lt", F32, NAN, 2, 0}, {"le", F32, 2, 2, 1},
-    {"le", I32, 3, 2, 0}, {"gt", F32, 2, 2, 0}, {"gt", I32, 3, 2, 1}, {"ge", F32, 2, 2, 1}, {"ge", F32, 2, NAN, 0},
-    {"and", BOOL, 1, 0, 0}, {"and", BOOL, 1, 1, 1}, {"or", BOOL, 1, 0, 1}, {"or", BOOL, 0, 0, 0}, {"not", BOOL, 1, 0, 0},
+    {"add", F32, 1, 2, 3},
+    {"sub", F32, 1, 2, -1},
+    {"mul", F32, 3, 2, 6},
+    {"div", F32, 1, 4, 0.25},
+    {"div", F32, 1, 0, INFINITY},
+    {"div", F32, 0, 0, NAN},
+    {"neg", F32, 3, 0, -3},
+    {"add", I32, 2147483647, 1, LOWEST},
+    {"sub", I32, LOWEST, 1, 2147483647},
+    {"mul", I32, 65536, 65536, 0},
+    {"mul", I32, 2147483647, 2, -2},
+    {"neg", I32, LOWEST, 0, LOWEST},
+    {"add", U8, 255, 2, 1},
+    {"neg", U8, 1, 0, 255},
+    {"add", I8, 127, 1, -128},
+    {"div", I32, 7, 2, 3},
+    {"div", I32, -7, 2, -4},
+    {"div", I32, 7, -2, -4},
+    {"div", I32, -7, -2, 3},
+    {"div", I32, 5, 0, 0},
+    {"div", I32, LOWEST, -1, LOWEST},
+    {"div", I64, -9, 4, -3},
+    {"div", I64, -0x1p63, -1, -0x1p63},
+    {"max", F32, 1, 2, 2},
+    {"max", F32, NAN, 2, NAN},
+    {"max", F32, 2, NAN, NAN},
+    {"max", I32, -1, -2, -1},
+    {"min", F32, 1, 2, 1},
+    {"min", F32, NAN, 2, NAN},
+    {"min", F32, 2, NAN, NAN},
+    {"min", I32, -1, -2, -2},
+    {"exp", F32, 0, 0, 1},
+    {"exp", F32, -INFINITY, 0, 0},
+    {"log", F32, 1, 0, 0},
+    {"log", F32, 0, 0, -INFINITY},
+    {"log", F32, -1, 0, NAN},
+    {"log1p", F32, TINY, 0, TINY},
+    {"expm1", F32, TINY, 0, TINY},
+    {"sqrt", F32, 9, 0, 3},
+    {"sqrt", F32, -1, 0, NAN},
+    {"tanh", F32, 100, 0, 1},
+    {"tanh", F32, 0, 0, 0},
+    {"sigmoid", F32, 0, 0, 0.5},
+    {"sigmoid", F32, -2000, 0, 0},
+    {"sigmoid", F32, 2000, 0, 1},
+    {"sigmoid", F32, NAN, 0, NAN},
+    {"softplus", F32, 0, 0, 0.69314718055994531},
+    {"softplus", F32, 2000, 0, 2000},
+    {"softplus", F32, -2000, 0, 0},
+    {"softplus", F32, INFINITY, 0, INFINITY},
+    {"softplus", F32, NAN, 0, NAN},
+    {"relu", F32, 2, 0, 2},
+    {"relu", F32, -2, 0, 0},
+    {"relu", F32, NAN, 0, NAN},
+    {"eq", F32, 1, 1, 1},
+    {"eq", F32, NAN, NAN, 0},
+    {"ne", F32, NAN, NAN, 1},
+    {"ne", I32, 1, 1, 0},
+    {"lt", F32, 1, 2, 1},
+    {"lt", F32, NAN, 2, 0},
+    {"le", F32, 2, 2, 1},
+    {"le", I32, 3, 2, 0},
+    {"gt", F32, 2, 2, 0},
+    {"gt", I32, 3, 2, 1},
+    {"ge", F32, 2, 2, 1},
+    {"ge", F32, 2, NAN, 0},
+    {"and", BOOL, 1, 0, 0},
+    {"and", BOOL, 1, 1, 1},
+    {"or", BOOL, 1, 0, 1},
+    {"or", BOOL, 0, 0, 0},
+    {"not", BOOL, 1, 0, 0},
     {"not", BOOL, 0, 0, 1},
 };
 
@@ -190,11 +247,13 @@ typedef struct Cast {
 } Cast;
 
 static const Cast casts[] = {
-    {F32, I32, 1.9, 1}, {F32, I32, -1.9, -1}, {F32, I32, 1e20, 2147483647}, {F32, I32, -1e20, LOWEST},
-    {F32, I32, NAN, 0}, {F32, U8, 300, 255}, {F32, U8, -3, 0}, {F32, I8, -200, -128}, {F32, BOOL, 0.5, 1},
-    {F32, BOOL, 0, 0}, {F32, BOOL, NAN, 1}, {F32, I64, INFINITY, 9223372036854775807.0}, {I32, U8, 257, 1},
-    {I32, I8, 128, -128}, {I64, I32, 4294967297.0, 1}, {I32, F32, -7, -7}, {BOOL, F32, 1, 1}, {BOOL, I32, 1, 1},
-    {I32, BOOL, 4, 1}, {F32, F16, 1.5, 1.5},
+    {F32, I32, 1.9, 1},        {F32, I32, -1.9, -1},  {F32, I32, 1e20, 2147483647},
+    {F32, I32, -1e20, LOWEST}, {F32, I32, NAN, 0},    {F32, U8, 300, 255},
+    {F32, U8, -3, 0},          {F32, I8, -200, -128}, {F32, BOOL, 0.5, 1},
+    {F32, BOOL, 0, 0},         {F32, BOOL, NAN, 1},   {F32, I64, INFINITY, 9223372036854775807.0},
+    {I32, U8, 257, 1},         {I32, I8, 128, -128},  {I64, I32, 4294967297.0, 1},
+    {I32, F32, -7, -7},        {BOOL, F32, 1, 1},     {BOOL, I32, 1, 1},
+    {I32, BOOL, 4, 1},         {F32, F16, 1.5, 1.5},
 };
 
 Test(ops, casts_saturate_and_integers_wrap) {
@@ -254,7 +313,8 @@ static Tensor draw_numbers(Bench *b, const char *distribution, const char *shape
 Test(ops, random_is_a_function_of_seed_site_and_element) {
     Bench b;
     bench_open(&b);
-    Tensor u = draw_numbers(&b, "uniform", "f32[100, 200]", 1, 7), n = draw_numbers(&b, "normal", "f32[100, 200]", 2, 7);
+    Tensor u = draw_numbers(&b, "uniform", "f32[100, 200]", 1, 7),
+           n = draw_numbers(&b, "normal", "f32[100, 200]", 2, 7);
     double mean = 0, square = 0, nmean = 0, nsquare = 0;
     for (int64_t k = 0; k < u.count; k++) {
         cr_assert(u.f[k] >= 0 && u.f[k] < 1, "uniform gave %g", u.f[k]);
@@ -263,7 +323,8 @@ Test(ops, random_is_a_function_of_seed_site_and_element) {
     }
     cr_expect(fabs(mean - 0.5) < 0.01 && fabs(square - 1.0 / 3) < 0.01, "uniform: mean %g, square %g", mean, square);
     cr_expect(fabs(nmean) < 0.03 && fabs(nsquare - 1) < 0.04, "normal: mean %g, square %g", nmean, nsquare);
-    Tensor other = draw_numbers(&b, "uniform", "f32[100, 200]", 2, 7), seeded = draw_numbers(&b, "uniform", "f32[100, 200]", 1, 8);
+    Tensor other = draw_numbers(&b, "uniform", "f32[100, 200]", 2, 7),
+           seeded = draw_numbers(&b, "uniform", "f32[100, 200]", 1, 8);
     cr_expect(u.f[0] != other.f[0] && u.f[0] != seeded.f[0], "site and seed must matter");
     // A run-time axis counts with its bound: the last axis M <= 5 has 3 of 5 numbers in each row.
     Tensor full = draw_numbers(&b, "uniform", "f32[2, 5]", 3, 7), part = draw_numbers(&b, "uniform", "f32[2, M]", 3, 7);
@@ -271,7 +332,7 @@ Test(ops, random_is_a_function_of_seed_site_and_element) {
     bench_close(&b);
 }
 
-// ---- contract and reduce against loops that look at every point ----------------------------------------------------------
+// ---- contract and reduce against loops that look at every point ---------------------------------------------------
 
 // The element that a map reads at a point, or -1 out of range.
 static int64_t element_at(const Map *map, const Tensor *t, const int64_t *point, int naxes) {
@@ -418,7 +479,7 @@ Test(ops, integer_sums_wrap_and_extremes_hand_nan_on) {
     bench_close(&b);
 }
 
-// ---- movement ------------------------------------------------------------------------------------------------------------
+// ---- movement -----------------------------------------------------------------------------------------------------
 
 typedef struct Movement {
     const char *op, *from, *to;
@@ -426,15 +487,24 @@ typedef struct Movement {
 } Movement;
 
 static const Movement movements[] = {
-    {"reshape", "f32[2, 6]", "f32[3, 4]", {0}}, {"reshape", "f32[2, 3, 4]", "f32[6, 4]", {0}},
-    {"reshape", "f32[6, 4]", "f32[2, 3, 2, 2]", {0}}, {"reshape", "f32[N, 6]", "f32[N, 2, 3]", {0}},
-    {"reshape", "f32[4, N, 2, 3]", "f32[2, 2, N, 6]", {0}}, {"reshape", "f32[1, 3, 1]", "f32[3]", {0}},
-    {"reshape", "f32[3]", "f32[1, 1, 3]", {0}}, {"reshape", "f32[]", "f32[1, 1]", {0}},
-    {"reshape", "f32[1, N]", "f32[N, 1]", {0}}, {"reshape", "i32[4, 1, 3]", "i32[2, 1, 6]", {0}},
-    {"transpose", "f32[2, 3]", "f32[3, 2]", {1, 0}}, {"transpose", "f32[2, N, 4]", "f32[4, 2, N]", {2, 0, 1}},
-    {"transpose", "bool[2, 3, 4]", "bool[3, 2, 4]", {1, 0, 2}}, {"broadcast", "f32[3]", "f32[2, 3]", {1}},
-    {"broadcast", "f32[]", "f32[2, 3]", {0}}, {"broadcast", "f32[2, 1]", "f32[2, 3, 4]", {0, 2}},
-    {"broadcast", "f32[N, 1]", "f32[N, M]", {0, 1}}, {"broadcast", "f32[1]", "f32[N]", {0}},
+    {"reshape", "f32[2, 6]", "f32[3, 4]", {0}},
+    {"reshape", "f32[2, 3, 4]", "f32[6, 4]", {0}},
+    {"reshape", "f32[6, 4]", "f32[2, 3, 2, 2]", {0}},
+    {"reshape", "f32[N, 6]", "f32[N, 2, 3]", {0}},
+    {"reshape", "f32[4, N, 2, 3]", "f32[2, 2, N, 6]", {0}},
+    {"reshape", "f32[1, 3, 1]", "f32[3]", {0}},
+    {"reshape", "f32[3]", "f32[1, 1, 3]", {0}},
+    {"reshape", "f32[]", "f32[1, 1]", {0}},
+    {"reshape", "f32[1, N]", "f32[N, 1]", {0}},
+    {"reshape", "i32[4, 1, 3]", "i32[2, 1, 6]", {0}},
+    {"transpose", "f32[2, 3]", "f32[3, 2]", {1, 0}},
+    {"transpose", "f32[2, N, 4]", "f32[4, 2, N]", {2, 0, 1}},
+    {"transpose", "bool[2, 3, 4]", "bool[3, 2, 4]", {1, 0, 2}},
+    {"broadcast", "f32[3]", "f32[2, 3]", {1}},
+    {"broadcast", "f32[]", "f32[2, 3]", {0}},
+    {"broadcast", "f32[2, 1]", "f32[2, 3, 4]", {0, 2}},
+    {"broadcast", "f32[N, 1]", "f32[N, M]", {0, 1}},
+    {"broadcast", "f32[1]", "f32[N]", {0}},
     {"detach", "f32[2, 3]", "f32[2, 3]", {0}},
 };
 
@@ -460,12 +530,13 @@ static void check_move_at(Bench *b, const Movement *m, const Node *y, const Tens
     const Type *x = &y->in[0]->type;
     for (int d = 0; d < x->rank; d++) {
         int64_t index = -1;
-        cr_assert(from[d] && index_is_const(from[d], &index), "%s %s to %s: axis %d is no number", m->op, m->from, m->to, d);
+        cr_assert(from[d] && index_is_const(from[d], &index), "%s %s to %s: axis %d is no number", m->op, m->from,
+                  m->to, d);
         at = at * dim_actual(x->dim[d], bench_sizes) + index;
     }
     int64_t want = out->f ? (int64_t)out->f[element] : out->i[element];
-    cr_expect(at == want, "%s %s to %s: element %d comes from %d, eval says %d", m->op, m->from, m->to, (int)element, (int)at,
-              (int)want);
+    cr_expect(at == want, "%s %s to %s: element %d comes from %d, eval says %d", m->op, m->from, m->to, (int)element,
+              (int)at, (int)want);
 }
 
 Test(ops, movements_move_what_their_meaning_says) {
@@ -514,7 +585,7 @@ Test(ops, reshape_keeps_whole_axes_affine) {
     bench_close(&b);
 }
 
-// ---- refusals --------------------------------------------------------------------------------------------------------------
+// ---- refusals -----------------------------------------------------------------------------------------------------
 
 typedef struct Refusal {
     const char *op, *a, *b, *c; // argument types
@@ -564,10 +635,13 @@ Test(ops, movements_refuse_what_does_not_fit) {
     Type huge = type_of("f32[65536, 65536]", NULL);
     expect_refused(&b, build_reshape(b.g, x, &seven), "reshape: f32[2, 3] has 6 elements, f32[7] has 7");
     expect_refused(&b, build_reshape(b.g, n, &merged), "a run-time size stays an axis of its own");
-    expect_refused(&b, build_transpose(b.g, x, (int[]){1, 1}), "transpose: the order must list each axis of f32[2, 3] once");
-    expect_refused(&b, build_broadcast(b.g, x, &wide, (int[]){0, 1}), "axis 1 of f32[2, 3] does not fit axis 1 of f32[2, 4]");
+    expect_refused(&b, build_transpose(b.g, x, (int[]){1, 1}),
+                   "transpose: the order must list each axis of f32[2, 3] once");
+    expect_refused(&b, build_broadcast(b.g, x, &wide, (int[]){0, 1}),
+                   "axis 1 of f32[2, 3] does not fit axis 1 of f32[2, 4]");
     Type square = type_of("f32[2, 3, 2]", NULL);
-    expect_refused(&b, build_broadcast(b.g, x, &square, (int[]){2, 1}), "the axes of f32[2, 3] must be placed in order");
+    expect_refused(&b, build_broadcast(b.g, x, &square, (int[]){2, 1}),
+                   "the axes of f32[2, 3] must be placed in order");
     expect_refused(&b, build_broadcast(b.g, build_constant(b.g, F32, 1), &huge, NULL), "too many elements");
     bench_close(&b);
 }
@@ -583,20 +657,27 @@ Test(ops, maps_that_do_not_fit_are_refused) {
     Iter columns = iter_of("m3|k5", "m", "m,k", NULL), shifted = iter_of("m6|k5", "m+1", "m,k", NULL);
     expect_refused(&b, build_contract(b.g, x, i, &shape, &good), "contract: dtypes differ: f32[3, 5] and i32[5, 4]");
     expect_refused(&b, build_contract(b.g, x, w, &shape, &rank), "map 1 has 1 axes, its tensor f32[3, 5] has 2");
-    expect_refused(&b, build_contract(b.g, n, w, &shape, &merged), "is a run-time size; it must be indexed by itself alone");
+    expect_refused(&b, build_contract(b.g, n, w, &shape, &merged),
+                   "is a run-time size; it must be indexed by itself alone");
     Iter next = iter_of("nN m4|k5", "n,m", "n+1,k", "k,m"), twice = iter_of("nN m4|k5", "n,m", "2*n,k", "k,m");
     Type rows = type_of("f32[N, 4]", NULL);
-    expect_refused(&b, build_contract(b.g, n, w, &rows, &next), "is a run-time size; it must be indexed by itself alone");
-    expect_refused(&b, build_contract(b.g, n, w, &rows, &twice), "is a run-time size; it must be indexed by itself alone");
+    expect_refused(&b, build_contract(b.g, n, w, &rows, &next),
+                   "is a run-time size; it must be indexed by itself alone");
+    expect_refused(&b, build_contract(b.g, n, w, &rows, &twice),
+                   "is a run-time size; it must be indexed by itself alone");
     expect_refused(&b, build_contract(b.g, x, w, &shape, &unused), "not in the result's map");
-    expect_refused(&b, build_reduce_of(b.g, "mean", "even", x, &three, &columns), "no kind mean; there are sum, max and min");
+    expect_refused(&b, build_reduce_of(b.g, "mean", "even", x, &three, &columns),
+                   "no kind mean; there are sum, max and min");
     expect_refused(&b, build_reduce_of(b.g, "sum", "odd", x, &three, &columns), "ties cannot be odd");
-    expect_refused(&b, build_reduce_of(b.g, "sum", "even", mask, &three, &columns), "sum needs numbers, got bool[3, 5]");
+    expect_refused(&b, build_reduce_of(b.g, "sum", "even", mask, &three, &columns),
+                   "sum needs numbers, got bool[3, 5]");
     Iter many = iter_of("a2 b2 c2 d2|e2 f2 g2 h2 i2", "a,b,c,d", "a+e,b+f,c+g,d+h+i", NULL);
     Node *deep = arg(&b, "deep", "f32[3, 3, 3, 4]");
     Type four = type_of("f32[2, 2, 2, 2]", NULL);
     cr_expect(build_reduce_of(b.g, "sum", "even", deep, &four, &many), "%s", bench_messages(&b));
-    expect_refused(&b, build_reduce_of(b.g, "max", "even", deep, &four, &many), "max over 9 axes; at most 8 are possible");
-    expect_refused(&b, build_reduce_of(b.g, "sum", "even", x, &six, &shifted), "axis d of the result must be iteration axis d");
+    expect_refused(&b, build_reduce_of(b.g, "max", "even", deep, &four, &many),
+                   "max over 9 axes; at most 8 are possible");
+    expect_refused(&b, build_reduce_of(b.g, "sum", "even", x, &six, &shifted),
+                   "axis d of the result must be iteration axis d");
     bench_close(&b);
 }
