@@ -152,8 +152,8 @@ static IterRow row_at(const Iter *iter, const Tensor *const *tensors, const int6
 void iter_walk(const Iter *iter, const int64_t *sizes, const Tensor *const *tensors,
                void (*visit)(void *context, const IterRow *row), void *context) {
     int64_t point[MAX_AXES] = {0}, extent[MAX_AXES];
-    for (int k = 0; k < iter->naxes; k++) extent[k] = dim_actual(iter->axis[k], sizes);
-    int last = iter->naxes - 1;
+    const int naxes = iter->naxes, last = naxes - 1;
+    for (int k = 0; k < naxes; k++) extent[k] = dim_actual(iter->axis[k], sizes);
     for (bool more = true; more;) {
         IterRow row = row_at(iter, tensors, point, last, last >= 0 ? extent[last] : 1);
         if (row.count > 0) visit(context, &row);
