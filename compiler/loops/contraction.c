@@ -147,7 +147,6 @@ void lower_contraction(LowerContext *ctx) {
     if (!kernel->body) kernel->body = stmt_block(ctx->arena);
     Contraction *c = NEW(ctx->arena, Contraction);
     bool fits = contraction_plan(c, ctx);
-    kernel->flops = (double)contraction_flops(c->iter);
     c->output = sorted_outputs(ctx);
     c->done = NEW_ARRAY(ctx->arena, Buffer *, ctx->group->outputs.len + 1);
     ctx->recipe = c;

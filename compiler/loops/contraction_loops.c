@@ -17,7 +17,9 @@ Stmt *contraction_open(Contraction *c, Stmt *to, const char *name, const Index *
                        Index **at) {
     Var *var = var_new(c->ctx, name);
     Stmt *loop = stmt_for(c->arena, var, lo, hi, step);
-    stmt_append(c->arena, to, loop);
+    int64_t first, end;
+    bool empty = index_is_const(lo, &first) && index_is_const(hi, &end) && first >= end;
+    if (!empty) stmt_append(c->arena, to, loop);
     *at = index_var(c->arena, var);
     return loop;
 }

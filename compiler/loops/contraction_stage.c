@@ -178,9 +178,11 @@ static void copy_row_panels(Contraction *c, Stmt *to, const Copy *copy, const In
     Index *at, *extent = contraction_extent(c, operand->tile), *r, *k;
     int rows = c->rows, group = ROWS_TOGETHER * rows;
     Index *groups_end = index_add_const(arena, hi, 1 - group), *singles_end = index_add_const(arena, hi, 1 - rows);
-    copy_rows(c, contraction_open(c, to, name, lo, groups_end, group, &at), copy, at, group);
+    Stmt *loop = contraction_open(c, to, name, lo, groups_end, group, &at);
+    copy_rows(c, loop, copy, at, group);
     Index *singles = index_scale(arena, index_div(arena, extent, group), group);
-    copy_rows(c, contraction_open(c, to, name, singles, singles_end, rows, &at), copy, at, rows);
+    loop = contraction_open(c, to, name, singles, singles_end, rows, &at);
+    copy_rows(c, loop, copy, at, rows);
     int64_t fixed;
     if (index_is_const(extent, &fixed) && fixed % rows == 0) return;
     Stmt *steps = open_steps(c, to, copy, &k);
