@@ -295,6 +295,42 @@ static void grow_rows(Fuse *f, Node *root) {
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
+// ---- what a reader does better itself ----------------------------------------------------------------------------------
+
+// A member that a single other kernel reads, cheap to compute from members that are stored anyway (relu's mask from its
+// result, in the backward pass), is left to its reader.
+static bool left_to_reader(const Fuse *f, const Node *node, int group) {
+    if (f->output[node->id] || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
+    int reader = NONE;
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        int by = f->group_of[f->users[node->id].at[u]->id];
+        if (by == group || by == NONE || (reader != NONE && by != reader)) return false;
+        reader = by;
+    }
+    for (int i = 0; i < node->nin; i++) {
+        const Node *in = node->in[i];
+        if (f->group_of[in->id] != group) continue;
+        bool stored = f->output[in->id];
+        for (int u = 0; u < f->users[in->id].len; u++) {
+            int by = f->group_of[f->users[in->id].at[u]->id];
+            stored |= by != NONE && by != group;
+        }
+        if (!stored) return false;
+    }
+    return reader != NONE;
+}
+
+static void release_cheap(Fuse *f, int group) {
+    NodeVec *members = &f->members[group];
+    for (int k = members->len - 1; k > 0; k--) {
+        Node *node = members->at[k];
+        if (!left_to_reader(f, node, group)) continue;
+        memmove(&members->at[k], &members->at[k + 1], sizeof(Node *) * (size_t)(members->len - k - 1));
+        members->len--;
+        f->group_of[node->id] = NONE;
+    }
+}
+
 // ---- 3: what is stored ---------------------------------------------------------------------------------------------
 
 // cheap: computing the node again where it is used is as good as free (movement of stored values, constants, scalar
@@ -532,6 +568,7 @@ Graph *pass_fuse(Graph *from) {
         if (node_is(g->nodes.at[id], "contract")) grow_contract(&f, g->nodes.at[id]);
     for (int id = 0; id < f.n; id++)
         if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id])) grow_rows(&f, g->nodes.at[id]);
+    for (int k = 0; k < f.ngroups; k++) release_cheap(&f, k);
     store_rest(&f);
     find_outputs(&f);
     order_groups(&f);

@@ -3,7 +3,8 @@
 //     x * -1                                                 neg(x)
 //     x / c, c a power of two                                x * (1 / c)
 //     reshape(reshape(x)), transpose(transpose(x)), ...      one movement, or x when it moves nothing
-//     f(broadcast(x), broadcast(y))                          broadcast(f(x, y))
+//     f(broadcast(x), broadcast(y))                          broadcast(f(x, y)); so for reshape
+//     broadcast(reshape(x)), axes of 1 come or go            broadcast(x)
 //     contract(transpose(a), broadcast(b))                   a contract of a and b with other maps
 //     transpose(contract(a, b)), its only use                a contract with another out map
 // Needs FOLDED, gives SIMPLE.
@@ -50,23 +51,30 @@ static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
     return NULL;
 }
 
-// The broadcast that all inputs share (splat constants fit any), or NULL.
-static const Node *common_broadcast(const Node *old, Node *const *in) {
+// The movement (broadcast or reshape) that all inputs share, or NULL; splat constants fit any.
+static const Node *common_movement(const Node *old, Node *const *in) {
     const Node *first = NULL;
     double value;
     for (int k = 0; k < old->nin; k++) {
         if (node_constant(in[k], &value)) continue;
-        if (!node_is(in[k], "broadcast")) return NULL;
+        if (!node_is(in[k], "broadcast") && !node_is(in[k], "reshape")) return NULL;
         if (!first) first = in[k];
-        bool same = shape_equal(&first->in[0]->type, &in[k]->in[0]->type) &&
-                    attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"));
-        if (!same) return NULL;
+        bool same = first->op == in[k]->op && shape_equal(&first->in[0]->type, &in[k]->in[0]->type);
+        if (!same || (node_is(first, "broadcast") &&
+                      !attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"))))
+            return NULL;
     }
     return first;
 }
 
-static Node *sink_broadcast(Graph *to, const Node *old, Node *const *in) {
-    const Node *first = common_broadcast(old, in);
+static Node *build_broadcast_like(Graph *to, Node *x, const Type *shape, const Attr *axes) {
+    int axis[MAX_RANK];
+    for (int k = 0; k < axes->n; k++) axis[k] = (int)axes->ints[k];
+    return build_broadcast(to, x, shape, axis);
+}
+
+static Node *sink_movement(Graph *to, const Node *old, Node *const *in) {
+    const Node *first = common_movement(old, in);
     if (!first || old->nin > 3) return NULL;
     Node *small[3];
     double value;
@@ -75,13 +83,37 @@ static Node *sink_broadcast(Graph *to, const Node *old, Node *const *in) {
         small[k] = node_constant(in[k], &value) ? build_full(to, &type, value) : in[k]->in[0];
     }
     Node *inner = graph_op(to, old->op, small, old->nin, old->attr);
-    const Attr *axes = node_attr(first, "axes");
-    int axis[MAX_RANK];
-    for (int k = 0; k < axes->n; k++) axis[k] = (int)axes->ints[k];
-    return build_broadcast(to, inner, &old->type, axis);
+    return node_is(first, "reshape") ? build_reshape(to, inner, &old->type)
+                                     : build_broadcast_like(to, inner, &old->type, node_attr(first, "axes"));
 }
 
 // ---- movement ----------------------------------------------------------------------------------------------------
+
+static bool is_one(Dim dim) { return dim.extent == 1 && !dim.size; }
+
+// A reshape that only makes or drops axes of extent 1 is part of the broadcast behind it.
+static Node *broadcast_of_reshape(Graph *to, const Node *old, const Node *reshape) {
+    const Type *from = &reshape->in[0]->type, *via = &reshape->type;
+    const Attr *axes = node_attr(old, "axes");
+    int axis[MAX_RANK], i = 0, wide[MAX_RANK];
+    for (int v = 0; v < via->rank; v++) {
+        if (is_one(via->dim[v])) continue;
+        while (i < from->rank && is_one(from->dim[i])) i++;
+        if (i == from->rank || !dim_equal(from->dim[i], via->dim[v])) return NULL;
+        wide[i++] = (int)axes->ints[v];
+    }
+    // Axes of extent 1 that went are dropped by a reshape of the source.
+    Type dense = {.dtype = from->dtype};
+    for (int d = 0; d < from->rank; d++) {
+        if (is_one(from->dim[d])) continue;
+        if (d >= i) return NULL;
+        axis[dense.rank] = wide[d];
+        dense.dim[dense.rank++] = from->dim[d];
+    }
+    Node *source = build_reshape(to, reshape->in[0], &dense);
+    if (source == reshape) return NULL;
+    return build_broadcast(to, source, &old->type, axis);
+}
 
 static Node *simplify_movement(Graph *to, const Node *old, Node *const *in) {
     Node *x = in[0];
@@ -109,6 +141,7 @@ static Node *simplify_movement(Graph *to, const Node *old, Node *const *in) {
             for (int k = 0; k < axes->n; k++) moves |= axes->ints[k] != k;
             if (!moves) return x;
         }
+        if (node_is(x, "reshape")) return broadcast_of_reshape(to, old, x);
         if (!node_is(x, "broadcast")) return NULL;
         const Attr *outer = node_attr(old, "axes"), *inner = node_attr(x, "axes");
         int both[MAX_RANK];
@@ -177,7 +210,7 @@ static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *co
     Node *to_node = NULL;
     if (old->op->traits & OP_ELEMENTWISE) {
         to_node = simplify_arithmetic(to, old, in);
-        if (!to_node) to_node = sink_broadcast(to, old, in);
+        if (!to_node) to_node = sink_movement(to, old, in);
     } else if (node_is(old, "contract"))
         to_node = simplify_contract(to, old, in);
     else if (old->nin == 1) {
