@@ -149,18 +149,22 @@ static IterRow row_at(const Iter *iter, const Tensor *const *tensors, const int6
     return row;
 }
 
+// The next point over axes [0, n) in row-major order; false after the last one.
+static bool advance(int64_t *point, const int64_t *extent, int n) {
+    while (n-- > 0) {
+        if (++point[n] < extent[n]) return true;
+        point[n] = 0;
+    }
+    return false;
+}
+
 void iter_walk(const Iter *iter, const int64_t *sizes, const Tensor *const *tensors,
                void (*visit)(void *context, const IterRow *row), void *context) {
-    int64_t point[MAX_AXES] = {0}, extent[MAX_AXES];
-    const int naxes = iter->naxes, last = naxes - 1;
-    for (int k = 0; k < naxes; k++) extent[k] = dim_actual(iter->axis[k], sizes);
-    for (bool more = true; more;) {
+    int64_t point[MAX_AXES] = {0}, extent[MAX_AXES] = {0};
+    for (int k = 0; k < iter->naxes; k++) extent[k] = dim_actual(iter->axis[k], sizes);
+    int last = iter->naxes - 1;
+    do {
         IterRow row = row_at(iter, tensors, point, last, last >= 0 ? extent[last] : 1);
         if (row.count > 0) visit(context, &row);
-        more = false;
-        for (int k = last - 1; k >= 0 && !more; k--) {
-            more = ++point[k] < extent[k];
-            if (!more) point[k] = 0;
-        }
-    }
+    } while (advance(point, extent, last));
 }
