@@ -87,7 +87,8 @@ bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
 
 static uint64_t mix(uint64_t hash, uint64_t value) {
     hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
-    return hash * 0xff51afd7ed558ccdu;
+    hash *= 0xff51afd7ed558ccdu;
+    return hash ^ (hash >> 32); // floats differ in their high bits only, tables are indexed by the low ones
 }
 
 static uint64_t attr_hash(AttrKind kind, const Attr *a) {
