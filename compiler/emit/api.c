@@ -1,6 +1,6 @@
 // api.c: mynet_load and the like: one line each over the runtime's dlc_load.
 //
-//     struct mynet *mynet_new(void) { return dlc_new(&model, sizeof(struct mynet)); }
+//     struct mynet *mynet_new(void) { return dlc_new(&dlc_this_model, sizeof(struct mynet)); }
 #include "emit/parts.h"
 
 // $p the prefix, $P the prefix in capitals.
@@ -39,12 +39,12 @@ static const char prototypes[] =
     "#endif\n";
 
 static const char definitions[] =
-    "struct $p *$p_new(void) { return dlc_new(&model, sizeof(struct $p)); }\n"
+    "struct $p *$p_new(void) { return dlc_new(&dlc_this_model, sizeof(struct $p)); }\n"
     "void $p_free(struct $p *net) { dlc_free(net ? &net->base : NULL); }\n"
     "const char *$p_error(const struct $p *net) { return dlc_error(&net->base); }\n"
     "void $p_init(struct $p *net, int64_t seed) { dlc_init(&net->base, seed); }\n"
-    "int $p_param_count(void) { return dlc_param_count(&model); }\n"
-    "const struct dlc_param *$p_param_info(int index) { return dlc_param_info(&model, index); }\n"
+    "int $p_param_count(void) { return dlc_param_count(&dlc_this_model); }\n"
+    "const struct dlc_param *$p_param_info(int index) { return dlc_param_info(&dlc_this_model, index); }\n"
     "int $p_get(struct $p *net, const char *name, void *to, size_t bytes)\n"
     "{\n"
     "    return dlc_get(&net->base, name, to, bytes);\n"

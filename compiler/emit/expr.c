@@ -37,7 +37,7 @@ const char *local_name(Printer *p, const Buffer *buffer) {
     for (int i = 0; i < p->locals.len; i++)
         if (p->locals.at[i].buffer == buffer) return p->locals.at[i].name;
     Names taken = {.arena = p->arena};
-    for (int i = 0; i < p->locals.len; i++) vec_push(p->arena, &taken.at, p->locals.at[i].name);
+    for (int i = 0; i < p->locals.len; i++) vec_push(p->arena, &taken.at, (Name){p->locals.at[i].name, 2});
     const char *name = names_take(&taken, buffer->name ? buffer->name : "local");
     vec_push(p->arena, &p->locals, (Local){buffer, name});
     return name;

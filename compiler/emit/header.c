@@ -18,7 +18,7 @@ static void put_comment_line(Str *s, const char *text) {
 
 static void put_title(Str *s, Arena *arena, const EmitInput *in, const EmitOptions *options) {
     put_comment_line(s, arena_printf(arena, "%s: made by dlc %s from %s; edit that instead.", options->header, DLC_VERSION,
-                                     in->module->source_name));
+                                     text_without_folders(arena, in->module, in->module->source_name)));
     str_printf(s, "// Model %016llx. ", (unsigned long long)module_hash(in->module));
     put_comment_text(s, arena_printf(arena, "Options: %s", options->options && *options->options ? options->options : "none"));
     str_put(s, "\n");

@@ -26,6 +26,7 @@ void print_line(Printer *p, const char *fmt, ...) {
 // Each line of a comment on a line of its own.
 static void print_comment(Printer *p, const char *text) {
     if (!text || p->canonical) return;
+    text = text_without_folders(p->arena, p->module, text);
     while (*text) {
         size_t len = strcspn(text, "\n");
         str_printf(p->s, "%*s// ", 4 * p->indent, "");
@@ -346,25 +347,28 @@ static bool same_names(const Formals *a, const Formals *b) {
     return true;
 }
 
+// Two buffers of one name would be told apart by numbers only.
+static bool names_repeat(const Formals *formals) {
+    for (int i = 0; i < formals->buffers.len; i++)
+        for (int j = 0; j < i; j++)
+            if (!strcmp(buffer_wanted_name(formals->buffers.at[i].buffer), buffer_wanted_name(formals->buffers.at[j].buffer)))
+                return true;
+    return false;
+}
+
 static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, const Kernel *kernel, const char *key,
                                const Formals *formals) {
     for (int i = 0; i < table->functions.len; i++) {
         KernelText *text = table->functions.at[i];
         if (strcmp(text->key, key)) continue;
-        text->shared = text->shared || !same_names(&text->formals, formals);
+        text->neutral = text->neutral || !same_names(&text->formals, formals);
         text->calls++;
         return text;
     }
     KernelText *text = NEW(arena, KernelText);
-    const char *wanted = arena_printf(arena, "k_%s", kernel->name ? kernel->name : "kernel");
-    const char *name = wanted;
-    for (int n = 2; n < 1 << 20; n++) {
-        bool taken = false;
-        for (int i = 0; i < names->at.len; i++) taken = taken || !strcmp(names->at.at[i], names_identifier(arena, name));
-        if (!taken) break;
-        name = arena_printf(arena, "%s_%d", wanted, n);
-    }
-    *text = (KernelText){.key = key, .name = names_take(names, name), .kernel = kernel, .formals = *formals, .calls = 1};
+    const char *name = names_take(names, arena_printf(arena, "k_%s", kernel->name ? kernel->name : "kernel"));
+    *text = (KernelText){.key = key, .name = name, .kernel = kernel, .formals = *formals, .calls = 1};
+    text->neutral = names_repeat(formals);
     vec_push(arena, &table->functions, text);
     return text;
 }
@@ -372,6 +376,9 @@ static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, c
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
     *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};
     Names names = {.arena = arena};
+    // With the prefix "k" an entry could be called like a kernel.
+    for (int i = 0; i < in->nprograms; i++)
+        names_take(&names, arena_printf(arena, "%s_%s", options->prefix, in->programs[i]->graph->name));
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];
         table->calls[i] = NEW_ARRAY(arena, CallText, program->calls.len + 1);
@@ -396,13 +403,13 @@ static void name_formals(Arena *arena, const KernelText *text, Formals *formals,
     Names names = {.arena = arena};
     size_t at = 0, start, len;
     while (text_next_identifier(text->key, &at, &start, &len))
-        vec_push(arena, &names.at, arena_strndup(arena, text->key + start, len));
+        vec_push(arena, &names.at, (Name){arena_strndup(arena, text->key + start, len), 2});
     for (int k = 0; k < MAX_SIZES; k++)
         if (formals->size[k]) formals->size_name[k] = names_take(&names, module->sizes[k].name);
     int nread = 0, nwritten = 0;
     for (int i = 0; i < formals->buffers.len; i++) {
         Formal *formal = &formals->buffers.at[i];
-        formal->name = names_take(&names, text->shared ? neutral_name(arena, formal, &nread, &nwritten)
+        formal->name = names_take(&names, text->neutral ? neutral_name(arena, formal, &nread, &nwritten)
                                                        : buffer_wanted_name(formal->buffer));
     }
 }

@@ -1,6 +1,6 @@
 // names.c: from what users call things to C identifiers, comments and string literals.
 //
-//     "blocks.0.attn.q"  ->  blocks_0_attn_q        "class"  ->  class_        a second "h"  ->  h_
+//     "blocks.0.attn.q"  ->  blocks_0_attn_q        "class"  ->  class_        a second "h"  ->  h_2
 //
 // Users' names never reach the C unchecked: a name may be a keyword of C or of C++ (the header is both), and a comment
 // may end in a backslash, which would swallow the next line.
@@ -36,14 +36,18 @@ const char *names_identifier(Arena *arena, const char *text) {
     return names_reserved(name) ? arena_printf(arena, "%s_", name) : name;
 }
 
+static int names_find(const Names *names, const char *name) {
+    for (int i = 0; i < names->at.len; i++)
+        if (!strcmp(names->at.at[i].text, name)) return i;
+    return -1;
+}
+
 const char *names_take(Names *names, const char *wanted) {
     const char *name = names_identifier(names->arena, wanted);
-    for (int i = 0; i < names->at.len; i++) {
-        if (strcmp(names->at.at[i], name)) continue;
-        name = arena_printf(names->arena, "%s_", name);
-        i = -1; // from the start: the longer name may be taken as well
-    }
-    vec_push(names->arena, &names->at, name);
+    int first = names_find(names, name);
+    for (const char *base = name; first >= 0 && names_find(names, name) >= 0;)
+        name = arena_printf(names->arena, "%s_%d", base, names->at.at[first].next++);
+    vec_push(names->arena, &names->at, (Name){name, 2});
     return name;
 }
 
@@ -110,6 +114,18 @@ void put_comment_text(Str *s, const char *text) {
             str_putn(s, c, 1);
         if (trigraph) str_put(s, " ");
     }
+}
+
+const char *text_without_folders(Arena *arena, const Module *module, const char *text) {
+    const char *name = module->source_name, *slash = strrchr(name, '/'), *found;
+    if (!slash) return text;
+    Str s = str_new(arena);
+    for (; (found = strstr(text, name)); text = found + strlen(name)) {
+        str_putn(&s, text, (size_t)(found - text));
+        str_put(&s, slash + 1);
+    }
+    str_put(&s, text);
+    return str_text(&s);
 }
 
 void put_string(Str *s, const char *text) {

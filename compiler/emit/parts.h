@@ -7,14 +7,19 @@
 // ---- names.c: C identifiers ----------------------------------------------------------------------------------------
 
 // A scope's names; what was taken is never given again.
+typedef struct Name {
+    const char *text;
+    int next; // the number to try for another one of this name
+} Name;
+
 typedef struct Names {
     Arena *arena;
-    VEC(const char *) at;
+    VEC(Name) at;
 } Names;
 
 // `text` with everything that may not stand in an identifier replaced by '_'; never a keyword of C or C++.
 const char *names_identifier(Arena *arena, const char *text);
-// The identifier for `wanted`, with '_' appended until it is new.
+// The identifier for `wanted`; when that is taken, wanted_2 and so on.
 const char *names_take(Names *names, const char *wanted);
 bool names_reserved(const char *name);
 const char *names_upper(Arena *arena, const char *name);
@@ -23,6 +28,8 @@ bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *l
 bool text_uses_identifier(const char *text, const char *name);
 // Appends `text` so that it may stand in a // comment: no control characters, no line splices, no trigraphs.
 void put_comment_text(Str *s, const char *text);
+// `text` with the folders of the .dl's name left out: the C must not depend on where it was compiled.
+const char *text_without_folders(Arena *arena, const Module *module, const char *text);
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
@@ -89,7 +96,7 @@ typedef struct KernelText {
     const char *name;
     const Kernel *kernel; // of the first call
     Formals formals;      // of the first call
-    bool shared;          // calls differ in the names of their buffers: printed with neutral names
+    bool neutral;         // formals are out, a, b, ...: calls differ in the names of their buffers, or these repeat
     int calls;
 } KernelText;
 
@@ -162,6 +169,6 @@ void put_helpers(Str *s, const char *body, const Target *target);
 void put_runtime(Str *s);
 
 // report.c and source.c: "mlp.dl:9:12" of what a call computes, or "".
-const char *call_place(Arena *arena, const Call *call);
+const char *call_place(Arena *arena, const Module *module, const Call *call);
 
 #endif

@@ -109,7 +109,7 @@ static Row call_row(Arena *arena, const Program *program, int c, const CallText 
     totals->bytes += bytes;
     totals->flops += call->kernel->flops;
     const char *recipe = call->kernel->recipe ? call->kernel->recipe : "naive";
-    return (Row){{call_place(arena, call), call_layer(arena, call),
+    return (Row){{call_place(arena, program->graph->module, call), call_layer(arena, call),
                   out ? type_text(arena, &type, program->graph->module->sizes) : "",
                   parameters ? grouped(arena, parameters) : "", grouped(arena, (int64_t)call->kernel->flops),
                   grouped(arena, bytes), out ? buffer_place(arena, out) : "",

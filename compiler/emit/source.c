@@ -15,10 +15,10 @@
 #include "driver.h"
 #include "emit/parts.h"
 
-const char *call_place(Arena *arena, const Call *call) {
+const char *call_place(Arena *arena, const Module *module, const Call *call) {
     const Group *group = call->group;
     const Node *node = !group ? NULL : group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
-    return node ? span_text(arena, node->span) : "";
+    return node ? text_without_folders(arena, module, span_text(arena, node->span)) : "";
 }
 
 // ---- one entry ----------------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ static void put_call(Str *s, const Entry *e, int c) {
     str_put(s, "    ");
     if (guard) str_printf(s, "if (%s) ", bound_name(e, guard));
     put_wrapped(s, open, items.at, items.len, ");");
-    const char *place = call->text->calls > 1 ? call_place(e->arena, &e->program->calls.at[c]) : "";
+    const char *place = call->text->calls > 1 ? call_place(e->arena, e->in->module, &e->program->calls.at[c]) : "";
     if (*place) {
         str_put(s, " // ");
         put_comment_text(s, place);
@@ -169,10 +169,11 @@ static void put_call(Str *s, const Entry *e, int c) {
 }
 
 static void put_calls(Str *s, const Entry *e) {
-    static const char *const names[] = {"forward", "loss", "backward", "update"};
+    enum { COPIES = SECTION_UPDATE + 1 };
+    static const char *const names[] = {"forward", "loss", "backward", "update", "results"};
     int section = -1;
     for (int c = 0; c < e->program->calls.len; c++) {
-        int now = (int)e->program->calls.at[c].section;
+        int now = e->program->calls.at[c].group ? (int)e->program->calls.at[c].section : COPIES;
         if (e->program->graph->kind == ENTRY_TRAIN && now != section && e->calls[c].text)
             str_printf(s, "\n    // ---- %s ----\n", names[section = now]);
         put_call(s, e, c);
@@ -185,7 +186,7 @@ static void put_entry(Str *s, Entry *e) {
     if (init) {
         const char *seed = e->signature.parameters.len ? e->signature.parameters.at[0].name : "seed";
         str_put(s, "// Draws the parameters; their memory is zero before.\n");
-        str_printf(s, "static void draw(unsigned char *const region[DLC_REGIONS], int64_t %s)\n{\n", seed);
+        str_printf(s, "static void dlc_this_draw(unsigned char *const region[DLC_REGIONS], int64_t %s)\n{\n", seed);
     } else {
         signature_print(s, e->arena, &e->signature, e->options);
         str_put(s, "\n{\n");
@@ -217,15 +218,15 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     const char *upper = names_upper(s->arena, options->prefix);
     if (module->storages.len) {
         str_put(s, "// Parameters, buffers and the optimiser's state: what they are and where they live.\n");
-        str_put(s, "static const struct dlc_slot slots[] = {\n");
+        str_put(s, "static const struct dlc_slot dlc_this_slots[] = {\n");
         for (int i = 0; i < module->storages.len; i++) put_slot(s, module->storages.at[i], layout);
         str_put(s, "};\n\n");
     }
-    str_put(s, "static const struct dlc_model model = {\n    ");
+    str_put(s, "static const struct dlc_model dlc_this_model = {\n    ");
     put_string(s, options->prefix);
-    str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "slots" : "NULL", module->storages.len);
+    str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "dlc_this_slots" : "NULL", module->storages.len);
     for (int r = 0; r < REGIONS; r++) str_printf(s, "%s%s_%s_BYTES", r ? ", " : "", upper, region_name(r));
-    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "draw" : "NULL");
+    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "dlc_this_draw" : "NULL");
 }
 
 // ---- the file ---------------------------------------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     const char *upper = names_upper(s->arena, options->prefix);
     str_put(s, "// ");
     put_comment_text(s, arena_printf(s->arena, "Made by dlc %s from %s for %s, -O%d; %s says how to use and to compile it.",
-                                     DLC_VERSION, in->module->source_name, options->target->name, options->level,
+                                     DLC_VERSION, text_without_folders(s->arena, in->module, in->module->source_name), options->target->name, options->level,
                                      options->header));
     str_put(s, "\n");
     // fsync needs it under -std=c11, before the first #include.

@@ -130,8 +130,8 @@ static Stmt *accumulate(Buffer *b, const Index **at, const char *combine, Expr *
 
 static void add_call(Program *program, const char *name, enum Section section, Stmt *body) {
     Kernel *kernel = NEW(arena, Kernel);
-    *kernel = (Kernel){.name = name, .comment = "tiny.dl:3:5 \\", .body = body, .flops = 1234567, .recipe = "by hand"};
-    vec_push(arena, &program->calls, (Call){.kernel = kernel, .section = section});
+    *kernel = (Kernel){.name = name, .comment = "/some/where/tiny.dl:3:5 \\", .body = body, .flops = 1234567, .recipe = "by hand"};
+    vec_push(arena, &program->calls, (Call){.kernel = kernel, .section = section, .group = NEW(arena, Group)});
 }
 
 static Program *program_new(World *world, Graph *g) {
@@ -290,7 +290,7 @@ static void world_open(World *world, const char *target, bool standalone) {
     world->options = (EmitOptions){.prefix = "tiny", .header = "tiny.h", .target = target_find(target), .level = 2,
                                    .threads = 2, .standalone = standalone, .options = "--a=\"b\"?\?/"};
     world->lanes = target_lanes(world->options.target);
-    world->module = module_new(arena, &world->diag, "tiny.dl");
+    world->module = module_new(arena, &world->diag, "/some/where/tiny.dl");
     world->module->sizes[0] = (Size){"n", BOUND}; // the loops' own variable is n, too
     world->module->nsizes = 1;
     world->w = module_add_storage(world->module, "fc.weight", STORAGE_PARAM, (Type){F32, 2, {{OUT, 0}, {IN, 0}}}, (Span){0});
@@ -333,9 +333,9 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
     world_open(&world, "c11", false);
     const char *text = source_of(&world);
     expect_text(text, (const char *const[]){
-        "static void k_linear_relu(float *restrict out,     // (n_, 3)\n",
-        "                          const float *restrict a, // (n_, 32)\n",
-        "    for (int n = 0; n < n_; n++) {\n        DLC_PARALLEL_FOR\n        for (int o = 0; o < 3; o++) {\n",
+        "static void k_linear_relu(float *restrict out,     // (n_2, 3)\n",
+        "                          const float *restrict a, // (n_2, 32)\n",
+        "    for (int n = 0; n < n_2; n++) {\n        DLC_PARALLEL_FOR\n        for (int o = 0; o < 3; o++) {\n",
         "            double acc = 0.0;\n",
         "                acc += (double)a[n * 32 + i] * (double)b[o * 32 + i];\n",
         "dlc_reluf((float)acc + c[o]);\n",
@@ -354,6 +354,7 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
     // The update's two buffers are one storage: neither may be restrict; the image shares with none.
     cr_expect(strstr(text, "k_sgd(float *fc_weight_new, ") && strstr(text, "const float *fc_weight,") &&
               strstr(text, "const float *restrict image,"), "restrict is wrong in:\n%s", text);
+    cr_expect(!strstr(text, "/some"), "a folder is in:\n%s", text);
     const char *again = source_of(&world);
     cr_expect_str_eq(text, again, "the same input must give the same bytes");
 }
@@ -472,8 +473,8 @@ Test(emit, names_become_identifiers) {
     cr_expect_str_eq(names_identifier(arena, "dlc_vload"), "xdlc_vload");
     Names names = {.arena = arena};
     cr_expect_str_eq(names_take(&names, "h"), "h");
-    cr_expect_str_eq(names_take(&names, "h"), "h_");
-    cr_expect_str_eq(names_take(&names, "h"), "h__");
+    cr_expect_str_eq(names_take(&names, "h"), "h_2");
+    cr_expect_str_eq(names_take(&names, "h"), "h_3");
 }
 
 // ---- compiled -----------------------------------------------------------------------------------------------------------------
