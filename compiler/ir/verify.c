@@ -80,6 +80,13 @@ static const char *check_identical(Graph *g) {
     return found;
 }
 
+static const char *check_arguments(Graph *g) {
+    for (int k = 0; k < g->arguments.len; k++)
+        if (!is_node_of(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], "argument"))
+            return arena_printf(g->arena, "argument %d is no argument node of the graph", k);
+    return NULL;
+}
+
 static const char *check_outputs(Graph *g) {
     bool bound = false;
     for (int k = 0; k < g->outputs.len; k++) {
@@ -97,9 +104,6 @@ static const char *check_outputs(Graph *g) {
             if (g->outputs.at[other].storage == output->storage)
                 return arena_printf(g->arena, "%s is bound twice", output->storage->name);
     }
-    for (int k = 0; k < g->arguments.len; k++)
-        if (!is_node_of(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], "argument"))
-            return arena_printf(g->arena, "argument %d is no argument node of the graph", k);
     return NULL;
 }
 
@@ -237,7 +241,7 @@ static const char *check_groups(Graph *g) {
 }
 
 const char *graph_verify(Graph *g) {
-    const char *found = NULL;
+    const char *found = check_arguments(g); // first: shape rules look names up there
     for (int k = 0; k < g->nodes.len && !found; k++) found = check_node(g, k);
     if (!found) found = check_identical(g);
     if (!found) found = check_outputs(g);
