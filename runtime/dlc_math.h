@@ -1,0 +1,132 @@
+// dlc_math.h: what the emitted scalar C calls besides libm: maxima that keep NaN, saturating casts, random numbers.
+//     relu  ->  dlc_reluf(x)          random {distribution="uniform"}  ->  dlc_uniform(seed, counter, site, element)
+// Strict ISO C. The lines //@block cut this file for the compiler, which pastes only the blocks that a model needs:
+// every block defines one name and may use what stands above it.
+#ifndef DLC_MATH_H
+#define DLC_MATH_H
+
+#include <math.h>
+#include <stdint.h>
+
+//@block
+static inline float dlc_maxf(float a, float b) { return a > b || a != a ? a : b; } // NaN if either is
+
+//@block
+static inline float dlc_minf(float a, float b) { return a < b || a != a ? a : b; }
+
+//@block
+static inline double dlc_max(double a, double b) { return a > b || a != a ? a : b; }
+
+//@block
+static inline double dlc_min(double a, double b) { return a < b || a != a ? a : b; }
+
+//@block
+static inline float dlc_reluf(float x) { return x < 0 ? 0 : x; } // NaN stays
+
+//@block
+static inline double dlc_relu(double x) { return x < 0 ? 0 : x; }
+
+//@block
+static inline float dlc_sigmoidf(float x) {
+    float e = expf(-fabsf(x)); // never overflows, and small results keep their digits
+    return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
+
+//@block
+static inline double dlc_sigmoid(double x) {
+    double e = exp(-fabs(x));
+    return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
+
+//@block
+// log(1 + exp(x)) without overflow
+static inline float dlc_softplusf(float x) { return dlc_reluf(x) + log1pf(expf(-fabsf(x))); }
+
+//@block
+static inline double dlc_softplus(double x) { return dlc_relu(x) + log1p(exp(-fabs(x))); }
+
+//@block
+// Integer division rounds down; by zero gives 0; what does not fit wraps.
+static inline int32_t dlc_div_i32(int32_t a, int32_t b) {
+    if (b == 0) return 0;
+    if (b == -1) return (int32_t)(0 - (uint32_t)a);
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+//@block
+static inline int64_t dlc_div_i64(int64_t a, int64_t b) {
+    if (b == 0) return 0;
+    if (b == -1) return (int64_t)(0 - (uint64_t)a);
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+//@block
+// Casts from floats round towards zero and saturate; NaN gives 0.
+static inline int8_t dlc_cast_i8(double x) {
+    if (x != x) return 0;
+    return x <= -128 ? INT8_MIN : x >= 127 ? INT8_MAX : (int8_t)x;
+}
+
+//@block
+static inline uint8_t dlc_cast_u8(double x) {
+    if (x != x) return 0;
+    return x <= 0 ? 0 : x >= 255 ? UINT8_MAX : (uint8_t)x;
+}
+
+//@block
+static inline int32_t dlc_cast_i32(double x) {
+    if (x != x) return 0;
+    return x <= -2147483648.0 ? INT32_MIN : x >= 2147483647.0 ? INT32_MAX : (int32_t)x;
+}
+
+//@block
+static inline int64_t dlc_cast_i64(double x) {
+    if (x != x) return 0;
+    return x <= -9223372036854775808.0 ? INT64_MIN : x >= 9223372036854775808.0 ? INT64_MAX : (int64_t)x;
+}
+
+//@block
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011): a bijection of
+// the 128-bit counter `c` for each 64-bit key; every output word is a good random number.
+static inline void dlc_philox(uint32_t c[4], uint32_t key0, uint32_t key1) {
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53 * c[0], p1 = (uint64_t)0xCD9E8D57 * c[2];
+        uint32_t c1 = c[1], c3 = c[3];
+        c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ key0;
+        c[1] = (uint32_t)p1;
+        c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ key1;
+        c[3] = (uint32_t)p0;
+        key0 += 0x9E3779B9, key1 += 0xBB67AE85;
+    }
+}
+
+//@block
+// The random words of one element of one `random` operator: the seed is the key, the rest the counter. Elements are
+// below 2^32 (a tensor has fewer than 2^31); a larger one would begin to share words with other sites.
+static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter, uint32_t site, uint64_t element) {
+    c[0] = (uint32_t)element;
+    c[1] = site + (uint32_t)(element >> 32) * 0x9E3779B9u;
+    c[2] = (uint32_t)(uint64_t)counter;
+    c[3] = (uint32_t)((uint64_t)counter >> 32);
+    dlc_philox(c, (uint32_t)(uint64_t)seed, (uint32_t)((uint64_t)seed >> 32));
+}
+
+//@block
+// Uniform in [0, 1): 24 random bits, so exact as a float.
+static inline double dlc_uniform(int64_t seed, int64_t counter, uint32_t site, uint64_t element) {
+    uint32_t c[4];
+    dlc_random_words(c, seed, counter, site, element);
+    return (double)(c[0] >> 8) * (1.0 / 16777216);
+}
+
+//@block
+// Standard normal, by Box and Muller; the first word's 0 stands for 2^-32, so that the logarithm is finite.
+static inline double dlc_normal(int64_t seed, int64_t counter, uint32_t site, uint64_t element) {
+    uint32_t c[4];
+    dlc_random_words(c, seed, counter, site, element);
+    double u = ((double)c[0] + 1) * (1.0 / 4294967296), turn = (double)c[1] * (1.0 / 4294967296);
+    return sqrt(-2 * log(u)) * cos(6.283185307179586476925 * turn);
+}
+
+//@end
+#endif
