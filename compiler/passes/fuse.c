@@ -262,6 +262,46 @@ static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment 
     return true;
 }
 
+// Finds a reduction over the group's domain that members read through inlined nodes, though it follows from none of them
+// (the other sum of a softmax's gradient): it can run in the same loops. NULL when there is none.
+static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *members) {
+    NodeVec work = {0};
+    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    for (int k = 0; k < members->len; k++) vec_push(&f->scratch, &work, members->at[k]);
+    while (work.len) {
+        const Node *node = work.at[--work.len];
+        for (int i = 0; i < node->nin; i++) {
+            Node *in = node->in[i];
+            if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
+            seen[in->id] = true;
+            bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
+                        reduced_axes(in) == group->reduced;
+            if (fits) return in;
+            if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
+        }
+    }
+    return NULL;
+}
+
+// Members that follow from the roots index by index.
+static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
+    NodeVec members = {0};
+    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
+    for (int id = 0; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        State state = worst_input(f, node);
+        bool is_root = false;
+        for (int k = 0; k < roots->len; k++) is_root |= roots->at[k] == node;
+        // A reduction over the same values shares the loop though it does not depend on the root.
+        is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
+        if (state == UNRELATED && !is_root) continue;
+        bool fits = state != TAINTED && members.len < MAX_MEMBERS && joins_rows(f, group, node, &f->align[id]);
+        f->state[id] = fits ? MEMBER : TAINTED;
+        if (fits) vec_push(&f->scratch, &members, node);
+    }
+    return members;
+}
+
 static void grow_rows(Fuse *f, Node *root) {
     unsigned reduced = reduced_axes(root);
     if (!reduced) {
@@ -273,23 +313,17 @@ static void grow_rows(Fuse *f, Node *root) {
     int group = group_new(f, GROUP_ROWS, NULL);
     f->group[group].domain = root->in[0]->type;
     f->group[group].reduced = reduced;
-    NodeVec members = {0};
-    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
-    f->state[root->id] = MEMBER;
-    outer_shape(&root->in[0]->type, reduced, f->align[root->id].map);
-    vec_push(&f->scratch, &members, root);
-    for (int id = root->id + 1; id < f->n; id++) {
-        Node *node = f->g->nodes.at[id];
-        State state = worst_input(f, node);
-        // A reduction over the same values shares the loop though it does not depend on the root.
-        bool sibling = state == UNRELATED && node_is(node, "reduce") && node->in[0] == root->in[0];
-        if (state == UNRELATED && !sibling) continue;
-        bool fits = state != TAINTED && members.len < MAX_MEMBERS &&
-                    joins_rows(f, &f->group[group], node, &f->align[id]);
-        f->state[id] = fits ? MEMBER : TAINTED;
-        if (fits) vec_push(&f->scratch, &members, node);
+    NodeVec roots = {0}, members;
+    vec_push(&f->scratch, &roots, root);
+    for (;;) {
+        members = grow_from(f, &f->group[group], &roots);
+        Node *more = roots.len < 8 ? feeding_reduction(f, &f->group[group], &members) : NULL;
+        if (!more) break;
+        vec_push(&f->scratch, &roots, more);
     }
+    // Where the larger group would be in a cycle, what follows from the first root alone is left.
     group_assign(f, group, &members, 1);
+    if (f->members[group].len == 0 || f->group_of[root->id] != group) dlc_bug("fuse", "a reduction lost its group");
     for (int k = 0; k < f->members[group].len; k++)
         if (node_is(f->members[group].at[k], "reduce"))
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
