@@ -23,6 +23,11 @@ Test(graph, identical_nodes_are_one) {
     cr_expect(build_reduce(b.g, "sum", x, 1, NULL) == build_reduce(b.g, "sum", x, 1, "even"));
     cr_expect(build_reduce(b.g, "sum", x, 1, NULL) != build_reduce(b.g, "sum", x, 2, NULL));
     cr_expect(build_reduce(b.g, "max", x, 1, "even") != build_reduce(b.g, "max", x, 1, "first"));
+    Node *square = arg(&b, "square", "f32[3, 3]");
+    Iter rows = iter_of("m3 n3|k3", "m,n", "m,k", "k,n"), columns = iter_of("m3 n3|k3", "m,n", "k,m", "k,n");
+    cr_expect(build_contract(b.g, square, square, &square->type, &rows) == build_matmul(b.g, square, square));
+    cr_expect(build_contract(b.g, square, square, &square->type, &columns) != build_matmul(b.g, square, square),
+              "the same axes under other maps");
     Iter named = iter_of("m3|n2", "m", "n,m", NULL);
     cr_expect(build_reduce_of(b.g, "sum", "even", x, &three, &named) == build_reduce(b.g, "sum", x, 1, NULL),
               "the letters of axes are for reading only");
@@ -172,7 +177,9 @@ Test(graph, a_rebuild_keeps_what_is_alive_and_rewrites) {
     cr_assert(to->outputs.len == 1);
     const Node *y = to->outputs.at[0].value;
     cr_expect(node_is(y, "neg") && node_is(y->in[0], "mul"));
-    cr_expect(y->section == SECTION_LOSS && !strcmp(y->name, "h") && !strcmp(y->origin, "layer"), "tags survive");
+    for (const Node *at = y; at->nin; at = at->in[0])
+        cr_expect(at->section == SECTION_LOSS && !strcmp(at->name, "h") && !strcmp(at->origin, "layer"),
+                  "%s: tags survive copies and rewrites", at->op->name);
     cr_expect(sum->map == y->in[0], "map points at the new node");
     for (int k = 0; k < to->nodes.len; k++) cr_expect(!node_is(to->nodes.at[k], "exp"), "dead nodes go");
     bench_close(&b);
