@@ -1,0 +1,87 @@
+// idx.c: tensors of bytes from IDX files. gzread reads plain files as they are.
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "kit.h"
+
+static int fail(char *error, int status, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    if (error) vsnprintf(error, KIT_ERROR_BYTES, fmt, args);
+    va_end(args);
+    return status;
+}
+
+// 1 when exactly n bytes came.
+static int read_all(gzFile file, void *to, size_t n) {
+    unsigned char *at = to;
+    while (n) {
+        unsigned part = n > 1u << 24 ? 1u << 24 : (unsigned)n;
+        int got = gzread(file, at, part);
+        if (got <= 0) return 0;
+        at += got;
+        n -= (size_t)got;
+    }
+    return 1;
+}
+
+// Magic (0, 0, 8 for bytes, rank), then the dims as big-endian 32-bit numbers.
+static int read_header(gzFile file, struct kit_idx *idx, const char *path, char *error) {
+    unsigned char head[4], dim[4];
+    if (!read_all(file, head, 4)) return fail(error, KIT_EFORMAT, "%s: too short for an IDX file", path);
+    if (head[0] || head[1]) return fail(error, KIT_EFORMAT, "%s: not an IDX file: it starts with %02x %02x, not 00 00", path, head[0], head[1]);
+    if (head[2] != 8) return fail(error, KIT_EFORMAT, "%s: elements of type 0x%02x; only bytes (0x08) are read", path, head[2]);
+    if (head[3] < 1 || head[3] > KIT_MAX_RANK) return fail(error, KIT_EFORMAT, "%s: %d axes; 1 to %d are read", path, head[3], KIT_MAX_RANK);
+    idx->rank = head[3];
+    idx->count = 1;
+    for (int d = 0; d < idx->rank; d++) {
+        if (!read_all(file, dim, 4)) return fail(error, KIT_EFORMAT, "%s: ends within its header", path);
+        uint32_t extent = (uint32_t)dim[0] << 24 | (uint32_t)dim[1] << 16 | (uint32_t)dim[2] << 8 | dim[3];
+        if (extent > INT32_MAX || (extent && idx->count > ((size_t)1 << 40) / extent))
+            return fail(error, KIT_EFORMAT, "%s: says that it holds more than 2^40 elements", path);
+        idx->dim[d] = (int32_t)extent;
+        idx->count *= extent;
+    }
+    return KIT_OK;
+}
+
+static int read_body(gzFile file, struct kit_idx *idx, const char *path, char *error) {
+    int status = read_header(file, idx, path, error);
+    if (status) return status;
+    // In parts, so that a header that lies does not make us ask for all the memory that it claims.
+    size_t have = 0, capacity = 0;
+    while (have < idx->count) {
+        size_t part = idx->count - have < 1u << 24 ? idx->count - have : 1u << 24;
+        if (capacity < have + part) {
+            capacity = capacity + capacity / 2 > have + part ? capacity + capacity / 2 : have + part;
+            if (capacity > idx->count) capacity = idx->count;
+            uint8_t *more = realloc(idx->at, capacity);
+            if (!more) return fail(error, KIT_ENOMEM, "%s: no memory for %zu bytes", path, capacity);
+            idx->at = more;
+        }
+        if (!read_all(file, idx->at + have, part))
+            return fail(error, KIT_EFORMAT, "%s: truncated: its header promises %zu bytes", path, idx->count);
+        have += part;
+    }
+    unsigned char extra;
+    if (gzread(file, &extra, 1) != 0) return fail(error, KIT_EFORMAT, "%s: longer than the %zu bytes that its header says", path, idx->count);
+    return KIT_OK;
+}
+
+int kit_idx_read(struct kit_idx *idx, const char *path, char *error) {
+    memset(idx, 0, sizeof *idx);
+    gzFile file = gzopen(path, "rb");
+    if (!file) return fail(error, KIT_EIO, "%s: %s", path, errno ? strerror(errno) : "cannot be opened");
+    int status = read_body(file, idx, path, error);
+    gzclose(file);
+    if (status) kit_idx_free(idx);
+    return status;
+}
+
+void kit_idx_free(struct kit_idx *idx) {
+    free(idx->at);
+    memset(idx, 0, sizeof *idx);
+}
