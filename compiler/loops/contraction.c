@@ -11,66 +11,34 @@
 // summed depends on neither tile nor chunks: K blocks in order, within a block step by step.
 #include "loops/contraction.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "ops/op.h"
-
 // ---- can the epilogue run on vectors? --------------------------------------------------------------------------------
 
-typedef struct VectorCheck {
-    Contraction *c;
-    Var *var;    // stands for the place along n
-    bool *seen;  // by node id: found good at the result's own index
-} VectorCheck;
-
-// The buffer's index moves with the lanes by one element, or not at all.
-static bool load_is_vector(const VectorCheck *check, const Buffer *buffer, Index *const *at) {
-    for (int d = 0; d < buffer->rank; d++) {
-        int64_t coef = 0;
-        if (!index_uses(at[d], check->var)) continue;
-        if (d != buffer->rank - 1 || !index_linear(at[d], check->var, &coef) || coef != 1) return false;
-        if (buffer->dtype != F32) return false;
-    }
-    return buffer->dtype == F32 || buffer->dtype == I32;
-}
-
-static bool value_is_vector(VectorCheck *check, const Node *node, Index *const *at, bool own_index) {
-    Contraction *c = check->c;
-    if (node == c->root) return true;
-    if (own_index && check->seen[node->id]) return true;
-    Buffer *buffer = c->ctx->program->of_node[node->id];
-    bool is_output = false;
-    for (int k = 0; k < c->ctx->group->outputs.len; k++) is_output |= c->output[k] == node;
-    if (buffer && !is_output) return load_is_vector(check, buffer, at);
-    bool good = false;
-    if (node->op->traits & OP_IDENTITY) {
-        good = value_is_vector(check, node->in[0], at, own_index);
-    } else if (node->op->move) {
-        Index *in[MAX_RANK];
-        node->op->move(c->ctx, node, at, in);
-        good = value_is_vector(check, node->in[0], in, false);
-    } else if (node->op->traits & OP_ELEMENTWISE) {
-        good = (node->type.dtype == F32 || node->type.dtype == BOOL) && node->op->c_vec;
-        for (int i = 0; i < node->nin && good; i++) good = value_is_vector(check, node->in[i], at, own_index);
-    } else {
-        good = node->type.rank == 0 && node->type.dtype == F32 && node->op->traits & OP_SOURCE;
-    }
-    if (own_index) check->seen[node->id] = good;
-    return good;
-}
-
+// Tried out: lower_value notes what has no vector form.
 bool contraction_epilogue_is_vector(Contraction *c) {
     LowerContext *ctx = c->ctx;
-    if (c->lanes == 1) return true;
-    VectorCheck check = {.c = c, .var = var_new(ctx, "lane")};
-    check.seen = NEW_ARRAY(c->arena, bool, ctx->program->graph->nodes.len + 1);
+    Arena *arena = c->arena;
     Index *at[MAX_RANK];
-    for (int d = 0; d < c->root->type.rank; d++)
-        at[d] = d == c->root->type.rank - 1 ? index_var(c->arena, check.var) : index_var(c->arena, var_new(ctx, "any"));
-    for (int k = 0; k < ctx->group->outputs.len; k++)
-        if (c->output[k]->type.dtype != F32 || !value_is_vector(&check, c->output[k], at, true)) return false;
-    return true;
+    if (c->lanes == 1) return true;
+    int rank = c->root->type.rank;
+    bool needs_scalar = false;
+    ctx->lanes = c->lanes;
+    ctx->lane_var = var_new(ctx, "lane");
+    for (int d = 0; d < rank; d++)
+        at[d] = index_var(arena, d == rank - 1 ? ctx->lane_var : var_new(ctx, "any"));
+    Buffer *sum = buffer_scratch(ctx->program, "acc", F32, 0, NULL, SCOPE_REGISTER);
+    sum->lanes = c->lanes;
+    c->accumulator = expr_load(arena, sum, at, c->lanes);
+    ctx->needs_scalar = false;
+    lower_forget(ctx);
+    for (int k = 0; k < ctx->group->outputs.len; k++) {
+        lower_value(ctx, c->output[k], at);
+        needs_scalar |= c->output[k]->type.dtype != F32;
+    }
+    needs_scalar |= ctx->needs_scalar;
+    ctx->needs_scalar = false;
+    ctx->lanes = 1;
+    ctx->lane_var = NULL;
+    return !needs_scalar;
 }
 
 // ---- the nest ------------------------------------------------------------------------------------------------------

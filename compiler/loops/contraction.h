@@ -73,6 +73,7 @@ typedef struct TileLoop {
     const Index *base;  // first element of the tile along its axis
     int extent;         // elements: rows, or vectors (the last one may be part of one)
     const Index *valid; // lanes of the last vector that are elements, or NULL for all
+    bool inside;        // may start inside a panel, not only at its first element
 } TileLoop;
 typedef void (*TileBody)(Contraction *c, Stmt *to, const TileLoop *tile, void *context);
 // Opens `for name in [lo, hi)` at the end of `to` and returns its body; *at becomes the variable.
@@ -94,8 +95,8 @@ Index *contraction_extent(Contraction *c, int axis);
 
 // contraction_stage.c: one operand copied into panels.
 void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane);
-// The operand's element where the axes stand; along its tile axis at base + offset. lanes: 1, or the target's.
-Expr *contraction_load(Contraction *c, const Operand *operand, const Index *base, int offset, int lanes);
+// The operand's element where the axes stand, `offset` behind the tile's first one. lanes: 1, or the target's.
+Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, int offset, int lanes);
 
 // contraction_tile.c: the register tile with its epilogue.
 // Sums K in [0, length) of c->block and stores the results, or passes the sums on to the next block.

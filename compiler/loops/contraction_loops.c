@@ -74,7 +74,7 @@ void contraction_row_tiles(Contraction *c, Stmt *to, const Index *lo, const Inde
         int height = c->height[h];
         Index *bound = index_add_const(arena, hi, 1 - height);
         Stmt *loop = contraction_open(c, to, axis_name(c, c->m), h ? tail : lo, bound, height, &at);
-        body(c, loop, &(TileLoop){.base = at, .extent = height}, context);
+        body(c, loop, &(TileLoop){.base = at, .extent = height, .inside = h && c->iter->axis[c->m].size}, context);
         tail = index_add(arena, tail, index_scale(arena, index_div(arena, left, height), height));
         left = index_mod(arena, left, height);
     }

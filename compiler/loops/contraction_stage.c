@@ -30,6 +30,10 @@ static void panel_at(Contraction *c, const Operand *operand, const Index *panel,
     at[d++] = (Index *)offset;
 }
 
+static Index *panel_of(Contraction *c, const Operand *operand, const Index *base) {
+    return operand->tile == NO_AXIS ? index_const(c->arena, 0) : index_div(c->arena, base, operand->width);
+}
+
 // Index into the operand itself where the axes stand.
 static void source_at(Contraction *c, const Operand *operand, Index **at) {
     for (int d = 0; d < operand->map->rank; d++)
@@ -51,11 +55,12 @@ static Expr *source_value(Contraction *c, const Operand *operand, int lanes) {
     return lower_value(c->ctx, operand->node, at);
 }
 
-Expr *contraction_load(Contraction *c, const Operand *operand, const Index *base, int offset, int lanes) {
+Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, int offset, int lanes) {
+    const Index *base = tile->base;
     if (operand->staged) {
-        Index *at[MAX_RANK];
-        Index *panel = operand->tile == NO_AXIS ? index_const(c->arena, 0) : index_div(c->arena, base, operand->width);
-        panel_at(c, operand, panel, c->k_inside, index_const(c->arena, offset), at);
+        Index *at[MAX_RANK], *place = index_const(c->arena, offset);
+        if (tile->inside) place = index_add_const(c->arena, index_mod(c->arena, base, operand->width), offset);
+        panel_at(c, operand, panel_of(c, operand, base), c->k_inside, place, at);
         return expr_load(c->arena, operand->panels, at, lanes);
     }
     if (operand->tile != NO_AXIS) c->at[operand->tile] = index_add_const(c->arena, base, offset);
@@ -63,10 +68,6 @@ Expr *contraction_load(Contraction *c, const Operand *operand, const Index *base
 }
 
 // ---- copies --------------------------------------------------------------------------------------------------------
-
-static Index *panel_of(Contraction *c, const Operand *operand, const Index *base) {
-    return operand->tile == NO_AXIS ? index_const(c->arena, 0) : index_div(c->arena, base, operand->width);
-}
 
 // panels[.., k, offset] = operand at base + offset, `lanes` elements.
 static void copy_element(Contraction *c, Stmt *to, const Operand *operand, const Index *base, const Index *offset,

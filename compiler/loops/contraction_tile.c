@@ -27,12 +27,12 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
     Buffer **b = NEW_ARRAY(arena, Buffer *, lanes->extent);
     for (int v = 0; v < lanes->extent; v++) {
         b[v] = register_new(c, arena_printf(arena, "b%d", v), 0, NULL, c->lanes);
-        declare(c, to, b[v], contraction_load(c, &c->lane, lanes->base, v * c->lanes, c->lanes));
+        declare(c, to, b[v], contraction_load(c, &c->lane, lanes, v * c->lanes, c->lanes));
     }
     const Op *mul = op_find("mul");
     for (int r = 0; r < rows->extent; r++) {
         Buffer *a = register_new(c, arena_printf(arena, "a%d", r), 0, NULL, 1);
-        declare(c, to, a, contraction_load(c, &c->row, rows->base, r, 1));
+        declare(c, to, a, contraction_load(c, &c->row, rows, r, 1));
         for (int v = 0; v < lanes->extent; v++) {
             Expr *arg[] = {expr_load(arena, a, NULL, 1), expr_load(arena, b[v], NULL, c->lanes)};
             Index *at[] = {index_const(arena, r), index_const(arena, v)};
