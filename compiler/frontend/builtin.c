@@ -427,12 +427,19 @@ static Value call_op(Elab *el, const Op *op, const Args *args, Span span) {
     return tensor_elementwise(el, op->name, op->name, values, op->inputs, span);
 }
 
-bool call_builtin(Elab *el, const char *name, const Args *args, Span span, Value *result) {
-    const Builtin *builtin = NULL;
+static const Builtin *find_builtin(const char *name) {
     for (int k = 0; k < BUILTINS; k++)
-        if (!strcmp(builtins[k].name, name)) builtin = &builtins[k];
-    const Op *op = builtin ? NULL : op_find(name);
-    if (!builtin && (!op || !(op->traits & OP_ELEMENTWISE) || op->attrs[0].name || op->inputs > 3)) return false;
+        if (!strcmp(builtins[k].name, name)) return &builtins[k];
+    return NULL;
+}
+
+bool builtin_exists(const char *name) {
+    const Op *op = op_find(name);
+    return find_builtin(name) || (op && (op->traits & OP_ELEMENTWISE) && !op->attrs[0].name && op->inputs <= 3);
+}
+
+Value call_builtin(Elab *el, const char *name, const Args *args, Span span) {
+    const Builtin *builtin = find_builtin(name);
     const char *name_before = el->g->name_now;
     Args rest = {0};
     for (int k = 0; k < args->len; k++) {
@@ -445,7 +452,7 @@ bool call_builtin(Elab *el, const char *name, const Args *args, Span span, Value
         else
             refuse(el, arg->span, "a name is a string, got %s", value_text(el, arg->value));
     }
-    *result = builtin ? call_table(el, builtin, &rest, span) : call_op(el, op, &rest, span);
+    Value result = builtin ? call_table(el, builtin, &rest, span) : call_op(el, op_find(name), &rest, span);
     el->g->name_now = name_before;
-    return true;
+    return result;
 }

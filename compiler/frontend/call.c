@@ -192,6 +192,7 @@ Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
     Frame *frame = NEW(el->arena, Frame);
     *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span)};
     frame->path = el->frame->path;
+    el->steps += 10; // a call costs more than an expression
     if (decl->kind == DECL_LAYER && !name) name = auto_name(el, el->frame->counters, decl->name);
     if (name && name[0]) frame->path = path_join(el, frame->path, name);
     frame->counters = name && !name[0] ? el->frame->counters : NEW(el->arena, Counters);
@@ -225,9 +226,10 @@ Value eval_call(Elab *el, const AstExpr *call) {
     Span span = call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end}) : call->span;
     Args args = {0};
     const AstDecl *decl = find_decl(el, call->s);
-    Value result;
-    if (!eval_args(el, call, &args)) return value_poison();
-    if (!decl) return call_builtin(el, call->s, &args, span, &result) ? result : unknown_call(el, call);
+    bool good = eval_args(el, call, &args);
+    if (!decl && !builtin_exists(call->s)) return unknown_call(el, call);
+    if (!good) return value_poison();
+    if (!decl) return call_builtin(el, call->s, &args, span);
     if (decl->kind == DECL_TRAIN)
         return refuse(el, call->op_span, "`%s` is a train entry: only models and layers can be called", call->s);
     if (decl->kind == DECL_OPTIMIZER)

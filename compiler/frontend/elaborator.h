@@ -193,8 +193,9 @@ bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Spa
 // Runs a body in a frame that is set up; checks the results.
 Value run_frame(Elab *el, Frame *frame, Span span);
 Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span);
-// A builtin or operator by that name: false when there is none.
-bool call_builtin(Elab *el, const char *name, const Args *args, Span span, Value *result);
+// A function of the table in builtin.c, or an element-wise operator.
+bool builtin_exists(const char *name);
+Value call_builtin(Elab *el, const char *name, const Args *args, Span span);
 const char *builtin_name(int k); // of the table; NULL behind the last
 Value reshape_checked(Elab *el, Node *x, const Type *to, Span span);
 
