@@ -261,8 +261,7 @@ static const char *unsigned_ctype(DType dtype) {
 // One element in every lane. Masks have all bits set or none.
 static Text splat(Printer *p, const Expr *e, Text text) {
     if (dtype_info[e->dtype].is_float) return text_primary(arena_printf(p->arena, "dlc_vsplat(%s)", text.c));
-    return text_primary(arena_printf(p->arena, "((dlc_vi){0} %c (int)%s)", e->dtype == BOOL ? '-' : '+',
-                                     in_parentheses(p, text)));
+    return text_primary(arena_printf(p->arena, e->dtype == BOOL ? "dlc_vsplat_i32(-(%s))" : "dlc_vsplat_i32(%s)", text.c));
 }
 
 // A template with a letter calls a function; then scalars among vectors are made vectors. Operators of GNU C take them as

@@ -169,14 +169,17 @@ static void print_registers(Printer *p, const Buffer *buffer, const char *ctype,
     int64_t elements = 1, row = buffer->rank ? buffer->dim[buffer->rank - 1].extent : 1;
     for (int d = 0; d < buffer->rank; d++) elements *= buffer->dim[d].extent;
     for (int64_t e = 0; e < elements; e += row) {
-        Str line = str_new(p->arena);
+        VEC(const char *) items = {0};
         for (int64_t i = 0; i < row; i++) {
-            str_printf(&line, "%s%s", i ? ", " : "", local_name(p, buffer));
-            for (int d = 0; d < buffer->rank; d++) str_printf(&line, "_%d", count[d]);
-            if (init) str_printf(&line, " = %s", init);
+            Str item = str_new(p->arena);
+            str_put(&item, local_name(p, buffer));
+            for (int d = 0; d < buffer->rank; d++) str_printf(&item, "_%d", count[d]);
+            if (init) str_printf(&item, " = %s", init);
             for (int d = buffer->rank - 1; d >= 0 && ++count[d] == buffer->dim[d].extent; d--) count[d] = 0;
+            vec_push(p->arena, &items, str_text(&item));
         }
-        print_line(p, "%s %s;", ctype, str_text(&line));
+        str_printf(p->s, "%*s", 4 * p->indent, "");
+        put_wrapped(p->s, arena_printf(p->arena, "%s ", ctype), items.at, items.len, ";\n");
     }
 }
 

@@ -81,8 +81,10 @@ void put_helpers(Str *s, const char *body, const Target *target) {
         if (i >= scalar && !lanes) str_printf(s, "#define DLC_LANES %d\n", target_lanes(target));
         lanes = lanes || i >= scalar;
         const char *text = blocks.at[i].text + strspn(blocks.at[i].text, "\n");
-        str_put(s, text);
-        str_put(s, *text && text[strlen(text) - 1] == '\n' ? "\n" : "\n\n");
+        size_t len = strlen(text);
+        while (len && text[len - 1] == '\n') len--;
+        str_putn(s, text, len);
+        str_put(s, "\n\n");
     }
 }
 
