@@ -64,8 +64,9 @@ static const char *call_layer(Arena *arena, const Call *call) {
     const char *name = node && group->outputs.len && group->outputs.at[0]->name ? group->outputs.at[0]->name : NULL;
     if (!name && node) name = node->name;
     const char *origin = node ? node->origin : NULL;
-    if (name && origin) return arena_printf(arena, "%s %s", origin, name);
-    return name ? name : origin ? origin : node ? node->op->name : "";
+    const char *layer = name ? name : origin ? origin : node ? node->op->name : "";
+    if (name && origin && strcmp(name, origin)) layer = arena_printf(arena, "%s %s", origin, name);
+    return call->section == SECTION_BACKWARD ? arena_printf(arena, "%s, gradient", layer) : layer;
 }
 
 typedef struct Totals {
