@@ -106,7 +106,7 @@ Node *build_broadcast(Graph *g, Node *x, const Type *shape, const int *axes) {
     if (!x) return NULL;
     int64_t wide[MAX_RANK];
     bool moves = !shape_equal(&x->type, shape);
-    for (int k = 0; k < x->type.rank; k++) {
+    for (int k = 0; k < x->type.rank && axes; k++) {
         wide[k] = axes[k];
         moves |= axes[k] != k;
     }
@@ -234,8 +234,7 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
     return build_contract(g, a, b, &shape, &iter);
 }
 
-// ---- looking at nodes
-// ------------------------------------------------------------------------------------------------
+// ---- looking at nodes -----------------------------------------------------------------------------------------------
 
 bool node_constant(const Node *node, double *value) {
     while (node_is(node, "broadcast") || node_is(node, "reshape")) node = node->in[0];

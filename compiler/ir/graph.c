@@ -135,8 +135,7 @@ const Attr *node_attr(const Node *node, const char *name) {
 
 bool node_is(const Node *node, const char *op) { return !strcmp(node->op->name, op); }
 
-// ---- the constructor
-// -------------------------------------------------------------------------------------------------
+// ---- the constructor ------------------------------------------------------------------------------------------------
 
 uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs) {
     uint64_t h = 0;
@@ -212,8 +211,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     return node;
 }
 
-// ---- outputs
-// -----------------------------------------------------------------------------------------------------------
+// ---- outputs --------------------------------------------------------------------------------------------------------
 
 void graph_return(Graph *g, const char *name, Node *value, Span span) {
     Output output = {.name = name, .value = value, .span = span};
@@ -249,8 +247,7 @@ int graph_mark_live(Graph *g) {
     return live;
 }
 
-// ---- copying
-// -------------------------------------------------------------------------------------------------------------
+// ---- copying --------------------------------------------------------------------------------------------------------
 
 static void tag_as(Graph *g, const Node *node) {
     g->span_now = node->span;

@@ -1,7 +1,6 @@
 // interp.c: the meaning of a graph, node by node: floats in double, rounded to the node's dtype after each (unless
 // exact, for gradient checks), integers in int64. Constant folding, --verify and the tests rest on it.
 #include <math.h>
-#include <string.h>
 
 #include "ir/graph.h"
 #include "ops/op.h"
@@ -67,10 +66,11 @@ void graph_interpret(Graph *g, Interpretation *run) {
         const Output *output = &g->outputs.at[k];
         const Tensor *from = &value[output->value->id];
         Tensor to = tensor_new(run->arena, &output->value->type, run->sizes);
-        if (to.f)
-            memcpy(to.f, from->f, sizeof *to.f * (size_t)to.count);
-        else
-            memcpy(to.i, from->i, sizeof *to.i * (size_t)to.count);
+        for (int64_t e = 0; e < to.count; e++)
+            if (to.f)
+                to.f[e] = from->f[e];
+            else
+                to.i[e] = from->i[e];
         if (output->storage)
             bound[k] = to;
         else

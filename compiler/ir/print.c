@@ -1,5 +1,8 @@
 // print.c: the text form of modules and graphs; read.c reads it back. Exact: floats print so that they read back to
 // the same bits, and everything but places survives (they are comments).
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/graph.h"
@@ -22,8 +25,7 @@ static void put_quoted(Str *s, const char *text) {
     str_put(s, "\"");
 }
 
-// ---- maps
-// ------------------------------------------------------------------------------------------------------------
+// ---- maps -----------------------------------------------------------------------------------------------------------
 
 // c + coef * axis ...: "2*y+p-1"
 static void affine_print(Str *s, const Affine *affine, const Iter *iter) {
@@ -72,16 +74,28 @@ void iter_print(Str *s, const Iter *iter, const Size *sizes) {
     map_print(s, "b", &iter->map[2], iter);
 }
 
-// ---- nodes
-// -----------------------------------------------------------------------------------------------------------
+// ---- nodes ----------------------------------------------------------------------------------------------------------
 
-static void attr_print(Str *s, AttrKind kind, const Attr *a, const Size *sizes) {
+// The shortest text that reads back to the same number of that dtype: 0.1 rather than 0.10000000149011612. Integer
+// nodes hold doubles as they are.
+static void float_print(Str *s, DType dtype, double value) {
+    char text[40];
+    for (int digits = 1; digits <= 9 && isfinite(value); digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (round_to_dtype(dtype, strtod(text, NULL)) != value) continue;
+        str_put(s, text);
+        return;
+    }
+    str_put_double(s, value);
+}
+
+static void attr_print(Str *s, AttrKind kind, const Attr *a, DType dtype, const Size *sizes) {
     switch (kind) {
     case ATTR_INT:
         str_printf(s, "%lld", (long long)a->i);
         return;
     case ATTR_FLOAT:
-        str_put_double(s, a->f);
+        float_print(s, dtype, a->f);
         return;
     case ATTR_DTYPE:
         str_put(s, dtype_info[a->i].name);
@@ -113,7 +127,7 @@ static void node_print(Str *s, const Node *node, const Size *sizes) {
     for (int k = 0; k < node->nin; k++) str_printf(s, k ? ", %%%d" : " %%%d", node->in[k]->id);
     for (int k = 0; node->op->attrs[k].name; k++) {
         str_printf(s, k ? ", %s=" : " {%s=", node->op->attrs[k].name);
-        attr_print(s, node->op->attrs[k].kind, &node->attr[k], sizes);
+        attr_print(s, node->op->attrs[k].kind, &node->attr[k], node->type.dtype, sizes);
     }
     if (node->op->attrs[0].name) str_put(s, "}");
     str_put(s, " : ");
@@ -141,8 +155,7 @@ static void tags_print(Str *s, const Node *node) {
     str_put(s, "}");
 }
 
-// ---- groups: comments
-// --------------------------------------------------------------------------------------------------
+// ---- groups: comments -----------------------------------------------------------------------------------------------
 
 static void groups_print(Str *s, const Graph *g) {
     static const char *const kinds[] = {"contraction", "rows", "naive"};
@@ -162,8 +175,7 @@ static void groups_print(Str *s, const Graph *g) {
     }
 }
 
-// ---- graphs and modules
-// ----------------------------------------------------------------------------------------------
+// ---- graphs and modules ---------------------------------------------------------------------------------------------
 
 static void header_print(Str *s, const Graph *g) {
     const Size *sizes = g->module->sizes;

@@ -2,7 +2,6 @@
 // reported with its place, and nothing is returned.
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +19,7 @@ typedef struct Reader {
     NodeVec nodes; // by the number in the text
 } Reader;
 
-// ---- tokens
-// ------------------------------------------------------------------------------------------------------------
+// ---- tokens ---------------------------------------------------------------------------------------------------------
 
 static void fail(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void fail(Reader *r, const char *fmt, ...) {
@@ -76,10 +74,12 @@ static const char *word(Reader *r) {
 static char string_char(Reader *r) {
     const char *text = r->source->text;
     if (text[r->at] != '\\') return text[r->at++];
-    unsigned byte = 0;
-    if (!strncmp(text + r->at, "\\x", 2) && sscanf(text + r->at + 2, "%2x", &byte) == 1 && byte) {
+    if (text[r->at + 1] == 'x' && isxdigit((unsigned char)text[r->at + 2]) &&
+        isxdigit((unsigned char)text[r->at + 3])) {
+        char byte = (char)strtol((char[]){text[r->at + 2], text[r->at + 3], 0}, NULL, 16);
+        if (!byte) fail(r, "graph text: a string holds no NUL");
         r->at += 4;
-        return (char)byte;
+        return byte;
     }
     if (text[r->at + 1] == '"' || text[r->at + 1] == '\\') {
         r->at += 2;
@@ -126,8 +126,7 @@ static double number(Reader *r) {
     return value;
 }
 
-// ---- types and attributes
-// --------------------------------------------------------------------------------------------
+// ---- types and attributes -------------------------------------------------------------------------------------------
 
 static Dim read_dim(Reader *r) {
     char c = peek(r);
@@ -298,8 +297,7 @@ static Attr read_attr(Reader *r, AttrKind kind) {
     return a;
 }
 
-// ---- nodes
-// -----------------------------------------------------------------------------------------------------------
+// ---- nodes ----------------------------------------------------------------------------------------------------------
 
 static Node *read_reference(Reader *r) {
     expect(r, "%");
@@ -355,6 +353,8 @@ static void read_node(Reader *r) {
     if (op->attrs[0].name) expect(r, "}");
     expect(r, ":");
     Type type = read_type(r);
+    for (int k = 0; op->attrs[k].name; k++)
+        if (op->attrs[k].kind == ATTR_FLOAT) attrs[k].f = round_to_dtype(type.dtype, attrs[k].f);
     read_tags(r);
     if (!r->failed && id != r->nodes.len) fail(r, "graph text: expected %%%d", r->nodes.len);
     if (r->failed) return;

@@ -13,8 +13,7 @@ static bool is_node_of(const Graph *g, const Node *node) {
     return node && node->id >= 0 && node->id < g->nodes.len && g->nodes.at[node->id] == node;
 }
 
-// ---- nodes
-// -----------------------------------------------------------------------------------------------------------
+// ---- nodes ----------------------------------------------------------------------------------------------------------
 
 static const char *check_type(Graph *g, const Node *node) {
     // A refusal here is ours, not the user's: beyond the limit nothing is printed.
@@ -107,8 +106,7 @@ static const char *check_outputs(Graph *g) {
     return NULL;
 }
 
-// ---- groups
-// ----------------------------------------------------------------------------------------------------------
+// ---- groups ---------------------------------------------------------------------------------------------------------
 
 enum { NOWHERE = -1, BEFORE = -2 };
 

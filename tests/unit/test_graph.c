@@ -2,8 +2,7 @@
 // copies; and the verifier, shown graphs that are broken by hand.
 #include "nodes.h"
 
-// ---- identical nodes
-// ---------------------------------------------------------------------------------------------------
+// ---- identical nodes ------------------------------------------------------------------------------------------------
 
 Test(graph, identical_nodes_are_one) {
     Bench b;
@@ -64,8 +63,7 @@ Test(graph, builders_make_nothing_of_nothing) {
     bench_close(&b);
 }
 
-// ---- numpy's rules
-// -----------------------------------------------------------------------------------------------------
+// ---- numpy's rules --------------------------------------------------------------------------------------------------
 
 typedef struct Broadcast {
     const char *a, *b, *want; // want NULL: do not fit
@@ -129,8 +127,7 @@ Test(graph, constants_are_seen_through_what_spreads_them) {
     bench_close(&b);
 }
 
-// ---- outputs and copies
-// ------------------------------------------------------------------------------------------------
+// ---- outputs and copies ---------------------------------------------------------------------------------------------
 
 Test(graph, returned_outputs_stand_before_bound_ones) {
     Bench b;
@@ -185,8 +182,7 @@ Test(graph, a_rebuild_keeps_what_is_alive_and_rewrites) {
     bench_close(&b);
 }
 
-// ---- the verifier: a graph, one broken invariant, what is said
-// -----------------------------------------------------------
+// ---- the verifier: a graph, one broken invariant, what is said ------------------------------------------------------
 
 typedef struct Case {
     Bench b;

@@ -2,8 +2,7 @@
 // run-time sizes, and storages that are read before they are written.
 #include "nodes.h"
 
-// ---- rounding
-// ----------------------------------------------------------------------------------------------------------
+// ---- rounding -------------------------------------------------------------------------------------------------------
 
 typedef struct Rounding {
     DType dtype;
@@ -70,8 +69,7 @@ Test(interp, every_f16_is_a_fixed_point) {
     cr_expect(wrong == 0, "%d of 31743 numbers are rounded wrongly", wrong);
 }
 
-// ---- known cases
-// -------------------------------------------------------------------------------------------------------
+// ---- known cases ----------------------------------------------------------------------------------------------------
 
 static Tensor tensor_of(Bench *b, const char *type_name, const double *values) {
     Type type = type_of(type_name, NULL);

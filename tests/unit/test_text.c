@@ -67,8 +67,7 @@ static void expect_round_trip(const char *what, Bench *b) {
         cr_expect(again->storages.at[k]->kind == b->module->storages.at[k]->kind && again->storages.at[k]->index == k);
 }
 
-// ---- graphs
-// ------------------------------------------------------------------------------------------------------------
+// ---- graphs ---------------------------------------------------------------------------------------------------------
 
 static void finish(Bench *b) {
     for (int k = 0; k < b->g->nodes.len; k++) {
@@ -236,8 +235,21 @@ Test(text, every_operator_is_tried) {
     for (int k = 0; k < FORMS; k++) bench_close(&all[k]);
 }
 
-// ---- the format
-// ----------------------------------------------------------------------------------------------------------
+// Numbers are as short as their dtype allows.
+Test(text, floats_are_short) {
+    static const char text[] = "model f() { %0 = constant {dtype=f32, value=0.1, int=0} : f32[] }";
+    Bench b;
+    bench_open(&b);
+    Node *tenth = build_constant(b.g, F32, 0.1), *third = build_constant(b.g, F16, 1.0 / 3);
+    cr_expect(strstr(node_text(&b.arena, tenth), "value=0.1,"), "got %s", node_text(&b.arena, tenth));
+    cr_expect(strstr(node_text(&b.arena, third), "value=0.3333,"), "got %s", node_text(&b.arena, third));
+    Module *m = read_text(&b, text, (int)sizeof text - 1);
+    cr_assert(m, "%s", bench_messages(&b));
+    cr_expect(m->entries.at[0]->nodes.at[0]->attr[1].f == (float)0.1, "read as a number of its dtype");
+    bench_close(&b);
+}
+
+// ---- the format -----------------------------------------------------------------------------------------------------
 
 static const char snapshot[] =
     "size N <= 6\n"
@@ -312,8 +324,7 @@ Test(text, reading_is_free_about_blanks) {
     bench_close(&b);
 }
 
-// ---- text that is not right
-// ----------------------------------------------------------------------------------------------
+// ---- text that is not right -----------------------------------------------------------------------------------------
 
 typedef struct Bad {
     const char *text, *want; // the message, from its place on
@@ -332,7 +343,8 @@ static const Bad bad[] = {
     {"param \"w: f32[2]", "a string does not end"},
     {"param \"w\n\": f32[2]", "a string does not end"},
     {"param \"\\q\": f32[2]", "no such escape"},
-    {"param \"\\x00\": f32[2]", "no such escape"},
+    {"param \"\\x00\": f32[2]", "a string holds no NUL"},
+    {"param \"\\x9\": f32[2]", "no such escape"},
     {"param \"w\": f33[2]", "f33 is no dtype"},
     {"param \"w\": f32[0]", "0 is no extent"},
     {"param \"w\": f32[-4]", "-4 is no extent"},
