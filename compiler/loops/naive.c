@@ -1,24 +1,21 @@
-// naive.c: -O0: one plain loop nest per operator, to read and to check everything else against.
-//     for n: for o:                      for n: for o:
-//         double sum = 0                     h[n, o] = relu(x[n, o])
-//         for i: sum += x[n, i] * w[o, i]
-//         y[n, o] = sum
-// Sums accumulate in double (floats) or in their own dtype (integers). Any maps at all: an index that may leave its
-// tensor is guarded; an output that the maps do not cover one to one is set to the identity first and then accumulated in
-// memory.
+// naive.c: one readable nest per node: all of -O0, and at -O2 what no recipe covers (windows).
+//     %2 = contract %0, %1 [n o | i] out[n, o] += a[n, i] * b[o, i]
+//     for n = 0 .. N:
+//       for o = 0 .. 256:
+//         local sum: f32 double = 0
+//         for i = 0 .. 784:
+//           sum += mul(image[n, i], w[o, i])
+//         out[n, o] = sum
+// Sums of floats are held as double. Reads out of range are left out by guards, which ranges remove where they can.
+#include <ctype.h>
+#include <math.h>
 #include <string.h>
 
-#include "loops/lower.h"
+#include "loops/recipes.h"
 
-typedef struct Naive {
-    LowerContext *ctx;
-    Arena *arena;
-    const Node *node;
-    const Iter *iter;
-    Index *axis[MAX_AXES];
-} Naive;
+// ---- loops -------------------------------------------------------------------------------------------------------------
 
-static Stmt *open_loop(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at) {
+Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at) {
     Var *var = var_new(ctx, name);
     Stmt *loop = stmt_for(ctx->arena, var, index_const(ctx->arena, 0), index_size(ctx->arena, dim), 1);
     stmt_append(ctx->arena, to, loop);
@@ -26,120 +23,151 @@ static Stmt *open_loop(LowerContext *ctx, Stmt *to, const char *name, Dim dim, I
     return loop;
 }
 
-static const char *axis_name(const Naive *n, int axis) { return arena_printf(n->arena, "%c", n->iter->name[axis]); }
-
-// ---- one value per element -----------------------------------------------------------------------------------------------
-
-static void lower_elements(LowerContext *ctx, const Node *node) {
-    Stmt *body = ctx->kernel->body;
-    Index *at[MAX_RANK];
-    for (int d = 0; d < node->type.rank; d++) body = open_loop(ctx, body, "i", node->type.dim[d], &at[d]);
-    Expr *value = lower_value(ctx, node, at);
-    stmt_append(ctx->arena, body, stmt_store(ctx->arena, ctx->program->of_node[node->id], at, value));
+const char *nest_letter(const LowerContext *ctx, const Type *type, int axis) {
+    static const char *const letters[MAX_RANK] = {"i", "j", "k", "l", "p", "q", "r", "s"};
+    Dim dim = type->dim[axis];
+    const char *size = dim.size ? ctx->program->graph->module->sizes[dim.size - 1].name : "";
+    if (strlen(size) != 1) return letters[axis];
+    return arena_printf(ctx->arena, "%c", tolower((unsigned char)size[0]));
 }
 
-// ---- sums ------------------------------------------------------------------------------------------------------------------
+static Stmt *open_axis(LowerContext *ctx, Stmt *to, const Iter *iter, int axis, Index **at) {
+    char name[2] = {iter->name[axis], 0};
+    return nest_open(ctx, to, name, iter->axis[axis], &at[axis]);
+}
 
-// Adds what keeps the index inside [0, extent) of each axis, where its range alone does not.
-static void guard(const Naive *n, Stmt *condition, Index *const *at, const Type *type) {
-    for (int d = 0; d < type->rank; d++) {
-        int64_t lo, hi;
-        bool known = index_range(at[d], &lo, &hi);
-        if (!known || lo < 0) vec_push(n->arena, &condition->cond, at[d]);
-        // A run-time axis ends at its size, also when an index stays below the bound.
-        Index *room = index_add_const(n->arena, index_add(n->arena, index_size(n->arena, type->dim[d]), index_scale(n->arena, at[d], -1)), -1);
-        bool own_loop = false;
-        for (int a = 0; a < n->iter->naxes; a++) own_loop |= dim_equal(n->iter->axis[a], type->dim[d]) && index_equal(at[d], n->axis[a]);
-        if (!own_loop && (!known || hi >= type->dim[d].extent || type->dim[d].size)) vec_push(n->arena, &condition->cond, room);
+// ---- windows -----------------------------------------------------------------------------------------------------------
+
+// A run-time axis is indexed by itself (ops/iter.c), so only fixed ones can be left.
+static void guard_axis(LowerContext *ctx, Stmt **guard, const Index *index, Dim dim) {
+    int64_t lo, hi;
+    if (dim.size || (index_range(index, &lo, &hi) && lo >= 0 && hi < dim.extent)) return;
+    if (!*guard) *guard = stmt_if(ctx->arena);
+    Index *above = index_add_const(ctx->arena, index_scale(ctx->arena, index, -1), dim.extent - 1);
+    bool known = index_range(index, &lo, &hi);
+    if (!known || lo < 0) vec_push(ctx->arena, &(*guard)->cond, index);
+    if (!known || hi >= dim.extent) vec_push(ctx->arena, &(*guard)->cond, above);
+}
+
+// Where the map leads from the iteration axes `at`; *guard gets the conditions for that to be inside the tensor.
+static void map_indices(LowerContext *ctx, const Iter *iter, const Map *map, const Type *type, Index *const *at, Index **to,
+                        Stmt **guard) {
+    for (int d = 0; d < map->rank; d++) {
+        to[d] = index_of_affine(ctx->arena, &map->dim[d], at, iter->naxes);
+        guard_axis(ctx, guard, to[d], type->dim[d]);
     }
 }
 
-static Stmt *guarded(const Naive *n, Stmt *to, Index *const *const *at, const Type *const *type, int count) {
-    Stmt *condition = NEW(n->arena, Stmt);
-    condition->kind = STMT_IF;
-    for (int k = 0; k < count; k++) guard(n, condition, at[k], type[k]);
-    if (condition->cond.len == 0) return to;
-    stmt_append(n->arena, to, condition);
-    return condition;
-}
-
-static void map_at(const Naive *n, const Map *map, Index **at) {
-    for (int d = 0; d < map->rank; d++) at[d] = index_of_affine(n->arena, &map->dim[d], n->axis, n->iter->naxes);
-}
-
-static Expr *identity_of(const Naive *n, const char *kind) {
-    DType dtype = n->node->type.dtype;
-    if (!strcmp(kind, "sum")) return expr_const(n->arena, dtype, 0);
-    bool max = !strcmp(kind, "max");
-    if (dtype_info[dtype].is_float) return expr_const(n->arena, dtype, max ? -__builtin_inf() : __builtin_inf());
-    Expr *e = expr_const(n->arena, dtype, 0);
-    bool wide = dtype == I64;
-    e->i = dtype == U8 ? (max ? 0 : 255) : wide ? (max ? INT64_MIN : INT64_MAX) : max ? INT32_MIN : INT32_MAX;
-    return e;
-}
-
-// Whether the out map is the first axes in order, each over its whole extent: then one accumulator does.
-static bool covers_output(const Naive *n) {
-    const Map *out = &n->iter->map[0];
-    if (out->rank != n->iter->nout) return false;
-    for (int d = 0; d < out->rank; d++) {
-        if (out->dim[d].c || !dim_equal(n->iter->axis[d], n->node->type.dim[d])) return false;
-        for (int a = 0; a < n->iter->naxes; a++)
-            if (out->dim[d].coef[a] != (a == d)) return false;
+// True when each axis of the result is an iteration axis of its own: out_axis[d].
+static bool is_gather(const Iter *iter, const Type *type, int *out_axis) {
+    unsigned seen = 0;
+    for (int d = 0; d < type->rank; d++) {
+        int axis = -1, count = 0;
+        for (int k = 0; k < iter->naxes; k++)
+            if (iter->map[0].dim[d].coef[k]) axis = k, count++;
+        if (count != 1 || iter->map[0].dim[d].coef[axis] != 1 || iter->map[0].dim[d].c || seen >> axis & 1) return false;
+        if (!dim_equal(iter->axis[axis], type->dim[d])) return false;
+        seen |= 1u << axis;
+        out_axis[d] = axis;
     }
     return true;
 }
 
-static Expr *term_at(const Naive *n, Index *const *const *at) {
-    Expr *a = lower_value(n->ctx, n->node->in[0], at[1]);
-    if (n->node->nin == 1) return a;
-    Expr *arg[] = {a, lower_value(n->ctx, n->node->in[1], at[2])};
-    return expr_apply(n->arena, n->node, op_find("mul"), a->dtype, arg, 2);
+// ---- accumulation ------------------------------------------------------------------------------------------------------
+
+Expr *reduce_identity(Arena *arena, DType dtype, const char *kind) {
+    Expr *e = expr_const(arena, dtype, 0);
+    if (!strcmp(kind, "sum")) return e;
+    bool max = !strcmp(kind, "max");
+    int bits = 8 * dtype_info[dtype].bytes;
+    int64_t least = dtype == U8 ? 0 : (int64_t)(UINT64_MAX << (bits - 1));
+    if (dtype_info[dtype].is_float)
+        e->f = max ? -INFINITY : INFINITY;
+    else
+        e->i = max ? least : dtype == U8 ? UINT8_MAX : -(least + 1);
+    return e;
 }
 
-static void lower_sum(LowerContext *ctx, const Node *node) {
-    Naive n = {ctx, ctx->arena, node, node_attr(node, "iter")->iter, {0}};
-    const char *kind = node->nin == 2 ? "sum" : node_attr(node, "kind")->s;
-    Buffer *out = ctx->program->of_node[node->id];
-    bool covers = covers_output(&n);
-    Buffer *acc = buffer_scratch(ctx->program, "acc", node->type.dtype, 0, NULL, SCOPE_REGISTER);
-    acc->accumulate_double = dtype_info[node->type.dtype].is_float && !strcmp(kind, "sum");
-    Stmt *body = ctx->kernel->body;
-    if (!covers) {
-        Stmt *clear = body;
-        Index *at[MAX_RANK];
-        for (int d = 0; d < node->type.rank; d++) clear = open_loop(ctx, clear, "i", node->type.dim[d], &at[d]);
-        stmt_append(n.arena, clear, stmt_store(n.arena, out, at, identity_of(&n, kind)));
+Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, const char *kind) {
+    Buffer *acc = buffer_scratch(ctx->program, name, dtype, 0, NULL, SCOPE_REGISTER);
+    acc->accumulate_double = dtype_info[dtype].is_float && !strcmp(kind, "sum");
+    return acc;
+}
+
+// What one point of the iteration space adds.
+static Expr *term_at(LowerContext *ctx, const Node *node, const Iter *iter, Index *const *at, Stmt **guard) {
+    Expr *factor[2];
+    for (int k = 0; k < node->nin; k++) {
+        Index *from[MAX_RANK];
+        map_indices(ctx, iter, &iter->map[1 + k], &node->in[k]->type, at, from, guard);
+        factor[k] = lower_value(ctx, node->in[k], from);
     }
-    Stmt *outer = body;
-    for (int a = 0; a < n.iter->naxes; a++) {
-        if (a == n.iter->nout && covers) {
-            outer = body;
-            stmt_append(n.arena, body, stmt_local(n.arena, acc, identity_of(&n, kind)));
-        }
-        body = open_loop(ctx, body, axis_name(&n, a), n.iter->axis[a], &n.axis[a]);
+    return node->nin == 1 ? factor[0] : expr_apply(ctx->arena, NULL, op_find("mul"), node->type.dtype, factor, 2);
+}
+
+static void append_guarded(LowerContext *ctx, Stmt *to, Stmt *guard, Stmt *stmt) {
+    if (guard) {
+        stmt_append(ctx->arena, to, guard);
+        to = guard;
     }
-    if (n.iter->nout == n.iter->naxes && covers) {
-        outer = body;
-        stmt_append(n.arena, body, stmt_local(n.arena, acc, identity_of(&n, kind)));
+    stmt_append(ctx->arena, to, stmt);
+}
+
+static void gather(LowerContext *ctx, const Node *node, const Iter *iter, const char *kind, const int *out_axis) {
+    Index *at[MAX_AXES], *out[MAX_RANK];
+    Stmt *outer = ctx->kernel->body, *guard = NULL;
+    unsigned opened = 0;
+    for (int d = 0; d < node->type.rank; d++) {
+        outer = open_axis(ctx, outer, iter, out_axis[d], at);
+        out[d] = at[out_axis[d]];
+        opened |= 1u << out_axis[d];
     }
-    Index *at0[MAX_RANK], *at1[MAX_RANK], *at2[MAX_RANK];
-    Index *const *const at[] = {at0, at1, at2};
-    const Type *const types[] = {&node->type, &node->in[0]->type, node->nin == 2 ? &node->in[1]->type : NULL};
-    Index **const maps[] = {at0, at1, at2};
-    for (int m = 0; m < n.iter->nmaps; m++) map_at(&n, &n.iter->map[m], maps[m]);
-    Stmt *inside = guarded(&n, body, at, types, n.iter->nmaps);
-    lower_forget(ctx);
-    Expr *term = term_at(&n, at);
-    stmt_append(n.arena, inside, covers ? stmt_accumulate(n.arena, acc, NULL, kind, term) : stmt_accumulate(n.arena, out, at0, kind, term));
-    if (covers) stmt_append(n.arena, outer, stmt_store(n.arena, out, at0, expr_load(n.arena, acc, NULL, 1)));
+    Buffer *acc = accumulator_new(ctx, kind, node->type.dtype, kind);
+    stmt_append(ctx->arena, outer, stmt_local(ctx->arena, acc, reduce_identity(ctx->arena, node->type.dtype, kind)));
+    Stmt *inner = outer;
+    for (int k = 0; k < iter->naxes; k++)
+        if (!(opened >> k & 1)) inner = open_axis(ctx, inner, iter, k, at);
+    Expr *term = term_at(ctx, node, iter, at, &guard);
+    append_guarded(ctx, inner, guard, stmt_accumulate(ctx->arena, acc, NULL, kind, term));
+    Buffer *to = ctx->program->of_node[node->id];
+    stmt_append(ctx->arena, outer, stmt_store(ctx->arena, to, out, expr_load(ctx->arena, acc, NULL, 1)));
+}
+
+static Stmt *open_shape(LowerContext *ctx, const Type *type, Index **at) {
+    Stmt *to = ctx->kernel->body;
+    for (int d = 0; d < type->rank; d++) to = nest_open(ctx, to, nest_letter(ctx, type, d), type->dim[d], &at[d]);
+    return to;
+}
+
+// Results that several points reach, or none: zeros first, then every point adds where it leads.
+static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, const char *kind) {
+    Index *at[MAX_AXES], *out[MAX_RANK];
+    Buffer *to = ctx->program->of_node[node->id];
+    Stmt *zero = open_shape(ctx, &node->type, out);
+    stmt_append(ctx->arena, zero, stmt_store(ctx->arena, to, out, reduce_identity(ctx->arena, node->type.dtype, kind)));
+    Stmt *inner = ctx->kernel->body, *guard = NULL;
+    for (int k = 0; k < iter->naxes; k++) inner = open_axis(ctx, inner, iter, k, at);
+    map_indices(ctx, iter, &iter->map[0], &node->type, at, out, &guard);
+    Expr *term = term_at(ctx, node, iter, at, &guard);
+    append_guarded(ctx, inner, guard, stmt_accumulate(ctx->arena, to, out, kind, term));
 }
 
 void lower_naive(LowerContext *ctx) {
-    ctx->kernel->recipe = "naive";
     const Node *node = ctx->group->root;
-    if (node->op->traits & OP_REDUCES)
-        lower_sum(ctx, node);
-    else
-        lower_elements(ctx, node);
+    ctx->kernel->recipe = "naive";
+    ctx->kernel->body = stmt_block(ctx->arena);
+    if (node->op->traits & OP_REDUCES) {
+        const Iter *iter = node_attr(node, "iter")->iter;
+        const char *kind = node_is(node, "reduce") ? node_attr(node, "kind")->s : "sum";
+        int out_axis[MAX_RANK];
+        if (is_gather(iter, &node->type, out_axis))
+            gather(ctx, node, iter, kind, out_axis);
+        else
+            scatter(ctx, node, iter, kind);
+        return;
+    }
+    Index *at[MAX_RANK];
+    Stmt *inner = open_shape(ctx, &node->type, at);
+    Expr *value = lower_value(ctx, node, at);
+    stmt_append(ctx->arena, inner, stmt_store(ctx->arena, ctx->program->of_node[node->id], at, value));
 }

@@ -1,44 +1,55 @@
-// visit.c: walks statements for the buffers that they read and write.
+// visit.c: which buffers a statement reads and writes, in the order in which it does.
+//     acc += mul(a[i], b[i])        reads a, b, acc; writes acc
 #include "loops/loops.h"
 
-typedef struct Visit {
+typedef struct Visitor {
     void (*visit)(void *context, Buffer *buffer, bool write);
     void *context;
-} Visit;
+} Visitor;
 
-static void visit_index(const Index *index, const Visit *v);
+static void visit_expr(const Visitor *v, const Expr *e);
 
-static void visit_expr(const Expr *e, const Visit *v) {
-    if (e->kind == EXPR_INDEX_VALUE) visit_index(e->index, v);
-    if (e->kind == EXPR_LOAD) {
-        for (int d = 0; d < e->buffer->rank; d++) visit_index(e->at[d], v);
-        v->visit(v->context, e->buffer, false);
-    }
-    for (int k = 0; k < e->nargs; k++) visit_expr(e->arg[k], v);
-}
-
-static void visit_index(const Index *index, const Visit *v) {
+static void visit_index(const Visitor *v, const Index *index) {
     for (int k = 0; k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
-        if (atom->kind == ATOM_LOADED) visit_expr(atom->loaded, v);
-        if (atom->kind == ATOM_DIV || atom->kind == ATOM_MOD || atom->kind == ATOM_MIN) visit_index(atom->of, v);
-        if (atom->kind == ATOM_MIN) visit_index(atom->other, v);
+        if (atom->of) visit_index(v, atom->of);
+        if (atom->other) visit_index(v, atom->other);
+        if (atom->kind == ATOM_LOADED) visit_expr(v, atom->loaded);
     }
 }
 
-static void visit_stmt(const Stmt *s, const Visit *v) {
-    if (s->lo) visit_index(s->lo, v);
-    if (s->hi) visit_index(s->hi, v);
-    for (int k = 0; k < s->cond.len; k++) visit_index(s->cond.at[k], v);
-    if (s->value) visit_expr(s->value, v);
-    for (int d = 0; s->source && d < s->source->rank; d++) visit_index(s->from[d], v);
-    if (s->source) v->visit(v->context, s->source, false);
-    for (int d = 0; s->at && d < s->buffer->rank; d++) visit_index(s->at[d], v);
-    if (s->kind == STMT_ACCUMULATE) v->visit(v->context, s->buffer, false);
-    if (s->buffer) v->visit(v->context, s->buffer, true);
-    for (int k = 0; k < s->body.len; k++) visit_stmt(s->body.at[k], v);
+static void visit_indices(const Visitor *v, const Buffer *buffer, const Index *const *at) {
+    for (int d = 0; d < buffer->rank; d++) visit_index(v, at[d]);
+}
+
+static void visit_expr(const Visitor *v, const Expr *e) {
+    if (e->kind == EXPR_INDEX_VALUE) visit_index(v, e->index);
+    if (e->kind == EXPR_LOAD) {
+        visit_indices(v, e->buffer, e->at);
+        v->visit(v->context, e->buffer, false);
+    }
+    for (int k = 0; k < e->nargs; k++) visit_expr(v, e->arg[k]);
+}
+
+static void visit_stmt(const Visitor *v, const Stmt *stmt) {
+    if (stmt->kind == STMT_FOR) {
+        visit_index(v, stmt->lo);
+        visit_index(v, stmt->hi);
+    }
+    for (int k = 0; k < stmt->cond.len; k++) visit_index(v, stmt->cond.at[k]);
+    for (int k = 0; k < stmt->body.len; k++) visit_stmt(v, stmt->body.at[k]);
+    if (stmt->value) visit_expr(v, stmt->value);
+    if (stmt->source) {
+        visit_indices(v, stmt->source, stmt->from);
+        v->visit(v->context, stmt->source, false);
+    }
+    if (!stmt->buffer) return;
+    if (stmt->at) visit_indices(v, stmt->buffer, stmt->at);
+    if (stmt->kind == STMT_ACCUMULATE) v->visit(v->context, stmt->buffer, false);
+    v->visit(v->context, stmt->buffer, true);
 }
 
 void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context) {
-    visit_stmt(stmt, &(Visit){visit, context});
+    Visitor v = {visit, context};
+    visit_stmt(&v, stmt);
 }

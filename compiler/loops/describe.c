@@ -1,0 +1,125 @@
+// describe.c: what a group computes and loads, and from that its kernel's name, comment and work.
+//     linear_relu    // h = linear, relu at mlp.dl:7:9
+//                    // fused: contract, add, relu
+// Names come from the layers and operators that the user wrote, so that the C can be read beside the .dl.
+#include <string.h>
+
+#include "loops/recipes.h"
+
+enum { NAME_PARTS = 3, COMMENT_PARTS = 12 };
+
+// ---- the nodes of a group ----------------------------------------------------------------------------------------------
+
+typedef enum Reach { REACH_HERE = 1, REACH_ELSEWHERE = 2 } Reach;
+
+typedef struct Walk {
+    const bool *stored;
+    const Group *group;
+    unsigned char *reached; // by node id: bits of Reach
+} Walk;
+
+static bool is_output(const Group *group, const Node *node) {
+    for (int k = 0; k < group->outputs.len; k++)
+        if (group->outputs.at[k] == node) return true;
+    return false;
+}
+
+// A value reached through element-wise operators alone is read at the index that is stored.
+static void walk(Walk *w, const Node *node, Reach reach) {
+    if (w->reached[node->id] & reach) return;
+    w->reached[node->id] |= (unsigned char)reach;
+    if (w->stored[node->id] && !is_output(w->group, node)) return;
+    bool here = node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY);
+    for (int k = 0; k < node->nin; k++) walk(w, node->in[k], here ? reach : REACH_ELSEWHERE);
+}
+
+void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes, LoadVec *loads) {
+    Arena scratch = {0};
+    Walk w = {stored, group, NEW_ARRAY(&scratch, unsigned char, g->nodes.len + 1)};
+    for (int k = 0; k < group->outputs.len; k++) walk(&w, group->outputs.at[k], REACH_HERE);
+    for (int id = 0; id < g->nodes.len; id++) {
+        Node *node = g->nodes.at[id];
+        if (!w.reached[id]) continue;
+        if (!stored[id] || is_output(group, node)) {
+            vec_push(arena, computes, node);
+            continue;
+        }
+        if (w.reached[id] & REACH_HERE) vec_push(arena, loads, (Load){node, false});
+        if (w.reached[id] & REACH_ELSEWHERE) vec_push(arena, loads, (Load){node, true});
+    }
+    arena_release(&scratch);
+}
+
+// ---- words -------------------------------------------------------------------------------------------------------------
+
+typedef struct Words {
+    const char *at[COMMENT_PARTS];
+    int n;
+    bool more;
+} Words;
+
+static void words_add(Words *words, const char *word) {
+    for (int k = 0; k < words->n; k++)
+        if (!strcmp(words->at[k], word)) return;
+    if (words->n < COMMENT_PARTS)
+        words->at[words->n++] = word;
+    else
+        words->more = true;
+}
+
+static void words_put(Str *s, const Words *words, int most, const char *between) {
+    for (int k = 0; k < words->n && k < most; k++) str_printf(s, "%s%s", k ? between : "", words->at[k]);
+    if (words->more) str_printf(s, "%s...", between);
+}
+
+static const char *layer_of(const Node *node) { return node->origin ? node->origin : node->op->name; }
+
+static bool is_plumbing(const Node *node) {
+    return node->op->traits & (OP_SOURCE | OP_INPUT) || (node->op->traits & OP_MOVEMENT && !node->origin);
+}
+
+static double node_flops(const Node *node) {
+    double flops = node->op->flops;
+    if (!(node->op->traits & OP_REDUCES)) return flops * (double)type_count(&node->type);
+    const Iter *iter = node_attr(node, "iter")->iter;
+    for (int k = 0; k < iter->naxes; k++) flops *= iter->axis[k].extent;
+    return flops;
+}
+
+static const char *const suffix[] = {
+    [SECTION_FORWARD] = "", [SECTION_LOSS] = "", [SECTION_BACKWARD] = "_grad", [SECTION_UPDATE] = "_update"};
+
+void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const Group *group) {
+    Arena *arena = program->arena;
+    NodeVec computes = {0};
+    LoadVec loads = {0};
+    group_nodes(arena, program->graph, stored, group, &computes, &loads);
+    Words layers = {0}, operators = {0}, results = {0};
+    for (int k = 0; k < computes.len; k++) {
+        const Node *node = computes.at[k];
+        kernel->flops += node_flops(node);
+        if (is_plumbing(node) && computes.len > 1) continue;
+        words_add(&layers, layer_of(node));
+        words_add(&operators, node->op->name);
+    }
+    if (!layers.n) words_add(&layers, layer_of(group->outputs.at[0]));
+    for (int k = 0; k < group->outputs.len; k++) {
+        const Buffer *buffer = program->of_node[group->outputs.at[k]->id];
+        words_add(&results, buffer->storage ? buffer->storage->name : buffer->name);
+    }
+    const Node *last = group->outputs.at[group->outputs.len - 1], *root = group->root ? group->root : last;
+
+    Str name = str_new(arena), comment = str_new(arena);
+    layers.more = false;
+    words_put(&name, &layers, NAME_PARTS, "_");
+    str_put(&name, suffix[last->section]);
+    kernel->name = str_text(&name);
+    words_put(&comment, &results, 4, ", ");
+    str_put(&comment, last->section == SECTION_BACKWARD ? " = gradient of " : " = ");
+    words_put(&comment, &layers, COMMENT_PARTS, ", ");
+    const char *place = span_text(arena, root->span);
+    if (*place) str_printf(&comment, " at %s", place);
+    str_put(&comment, operators.n > 1 ? "\nfused: " : "");
+    if (operators.n > 1) words_put(&comment, &operators, COMMENT_PARTS, ", ");
+    kernel->comment = str_text(&comment);
+}

@@ -1,0 +1,234 @@
+// rows.c: recipe (b): element-wise groups, softmax, norms, sums: everything that is not a contraction.
+//     %m = reduce max x; %e = exp(x - m); %s = reduce sum e; y = e / s
+//     for n: max of the row; sum of exp(x - max); for i: y[n, i] = exp(x[n, i] - max) / sum
+// Axes that are not reduced are outer loops; each round of reductions is a loop inside; values of the outer shape that
+// follow from a round are kept in locals; a last loop stores what has the domain's shape. All values of a statement
+// list are computed before the first is stored, so that a storage may be updated in place.
+#include "loops/rows.h"
+
+// ---- loops -------------------------------------------------------------------------------------------------------------
+
+Stmt *rows_open_axis(Rows *r, Stmt *to, int axis) {
+    return nest_open(r->ctx, to, nest_letter(r->ctx, &r->domain, axis), r->domain.dim[axis], &r->at[axis]);
+}
+
+static bool is_empty(Rows *r, const Index *lo, const Index *hi) {
+    int64_t least, most;
+    return index_range(index_add(r->arena, hi, index_scale(r->arena, lo, -1)), &least, &most) && most <= 0;
+}
+
+static void open_part(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context) {
+    if (is_empty(r, lo, hi)) return;
+    int last = rows_last(r);
+    Var *var = var_new(r->ctx, nest_letter(r->ctx, &r->domain, last));
+    Stmt *loop = stmt_for(r->arena, var, lo, hi, vectors ? vectors * r->lanes : 1);
+    stmt_append(r->arena, to, loop);
+    r->at[last] = index_var(r->arena, var);
+    r->vector = vectors > 0;
+    r->parts = vectors ? vectors : 1;
+    r->ctx->lanes = vectors ? r->lanes : 1;
+    r->ctx->lane_var = vectors ? var : NULL;
+    body(r, loop, context);
+    r->vector = false;
+    r->parts = 1;
+    r->ctx->lanes = 1;
+    r->ctx->lane_var = NULL;
+}
+
+void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context) {
+    for (int n = vectors; n > 0; n = n > 1 ? 1 : 0) {
+        int step = n * r->lanes;
+        const Index *end = index_scale(r->arena, index_div(r->arena, hi, step), step);
+        open_part(r, to, lo, end, n, body, context);
+        if (!is_empty(r, lo, end)) lo = end;
+    }
+    open_part(r, to, lo, hi, 0, body, context);
+}
+
+// ---- values and stores ---------------------------------------------------------------------------------------------------
+
+// A scalar that fills a vector is made one by the local's declaration.
+static Buffer *make_local(Rows *r, Stmt *to, const char *name, Expr *value, int lanes) {
+    Buffer *local = buffer_scratch(r->ctx->program, name, value->dtype, 0, NULL, SCOPE_REGISTER);
+    local->lanes = lanes;
+    stmt_append(r->arena, to, stmt_local(r->arena, local, value));
+    return local;
+}
+
+static void store_nodes(Rows *r, Stmt *to, Node *const *nodes, int n, Index *const *at, bool vector) {
+    Expr **value = NEW_ARRAY(r->arena, Expr *, n + 1);
+    int before = r->locals.len, lanes = vector ? r->lanes : 1;
+    lower_forget(r->ctx);
+    for (int k = 0; k < n; k++) {
+        value[k] = lower_value(r->ctx, nodes[k], at);
+        if (n == 1 && value[k]->lanes == lanes) continue;
+        const char *name = arena_printf(r->arena, "%s_value", nodes[k]->op->name);
+        Buffer *local = make_local(r, to, name, value[k], lanes);
+        vec_push(r->arena, &r->locals, (RowsLocal){nodes[k], r->part, local});
+        value[k] = expr_load(r->arena, local, NULL, lanes);
+    }
+    for (int k = 0; k < n; k++)
+        stmt_append(r->arena, to, stmt_store(r->arena, r->ctx->program->of_node[nodes[k]->id], at, value[k]));
+    r->locals.len = before;
+}
+
+static bool is_whole(const Rows *r, const Node *node) { return shape_equal(&node->type, &r->domain); }
+
+static void select_outputs(const Rows *r, bool whole, NodeVec *selected) {
+    for (int k = 0; k < r->computes.len; k++) { // in topological order
+        Node *node = r->computes.at[k];
+        for (int o = 0; o < r->group->outputs.len; o++)
+            if (r->group->outputs.at[o] == node && is_whole(r, node) == whole) vec_push(r->arena, selected, node);
+    }
+}
+
+// ---- what follows from a round ---------------------------------------------------------------------------------------------
+
+static bool is_outer_value(const Rows *r, const Node *node) {
+    if (!(node->op->traits & OP_ELEMENTWISE) || node->type.rank != r->nouter) return false;
+    for (int k = 0; k < r->nouter; k++)
+        if (!dim_equal(node->type.dim[k], r->domain.dim[r->outer[k]])) return false;
+    return true;
+}
+
+// Whether the value goes into a loop over the reduced axes, by a movement or a reduction's input.
+static bool enters_loop(const Rows *r, const Node *node) {
+    for (int k = 0; k < r->computes.len; k++) {
+        const Node *user = r->computes.at[k];
+        for (int i = 0; i < user->nin; i++)
+            if (user->in[i] == node && !is_outer_value(r, user)) return true;
+    }
+    return false;
+}
+
+static void keep_outer_values(Rows *r, Stmt *to, int phase) {
+    Index *at[MAX_RANK];
+    for (int k = 0; k < r->computes.len; k++) {
+        Node *node = r->computes.at[k];
+        if (r->phase[node->id] != phase || !is_outer_value(r, node) || !enters_loop(r, node)) continue;
+        rows_outer_at(r, at);
+        lower_forget(r->ctx);
+        Expr *value = lower_value(r->ctx, node, at);
+        Buffer *local = make_local(r, to, arena_printf(r->arena, "%s_value", node->op->name), value, value->lanes);
+        vec_push(r->arena, &r->locals, (RowsLocal){node, r->part, local});
+    }
+}
+
+// ---- the body of the outer loops ---------------------------------------------------------------------------------------------
+
+// Runs `each` for every vector that is worked on at once along a kept axis.
+typedef void (*PartBody)(Rows *r, Stmt *to, int phase);
+
+static void for_parts(Rows *r, Stmt *to, PartBody each, int phase) {
+    int last = rows_last(r), parts = rows_is_kept_vector(r) ? r->parts : 1;
+    Index *first = last >= 0 ? r->at[last] : NULL;
+    for (int part = 0; part < parts; part++) {
+        r->part = part;
+        if (part) r->at[last] = index_add_const(r->arena, first, (int64_t)part * r->lanes);
+        each(r, to, phase);
+    }
+    r->part = 0;
+    if (parts > 1) r->at[last] = first;
+}
+
+static void store_outer(Rows *r, Stmt *to, int phase) {
+    (void)phase;
+    NodeVec nodes = {0};
+    Index *at[MAX_RANK];
+    select_outputs(r, false, &nodes);
+    rows_outer_at(r, at);
+    if (nodes.len) store_nodes(r, to, nodes.at, nodes.len, at, rows_is_kept_vector(r));
+}
+
+static void store_whole(Rows *r, Stmt *to, int phase) {
+    (void)phase;
+    NodeVec nodes = {0};
+    select_outputs(r, true, &nodes);
+    store_nodes(r, to, nodes.at, nodes.len, r->at, r->vector);
+}
+
+static void store_whole_part(Rows *r, Stmt *to, void *context) {
+    (void)context;
+    store_whole(r, to, 0);
+}
+
+static void copy_element(Rows *r, Stmt *to) {
+    Expr *value = expr_load(r->arena, r->from, r->at, r->vector ? r->lanes : 1);
+    stmt_append(r->arena, to, stmt_store(r->arena, r->to, r->at, value));
+}
+
+static void store_domain(Rows *r, Stmt *to) {
+    NodeVec nodes = {0};
+    select_outputs(r, true, &nodes);
+    if (!nodes.len) return;
+    bool lanes = r->lanes_kind == LANES_REDUCED;
+    for (int k = 0; k < r->nreduced - lanes; k++) to = rows_open_axis(r, to, r->inner[k]);
+    if (lanes)
+        rows_lane_loops(r, to, index_const(r->arena, 0), index_size(r->arena, r->domain.dim[rows_last(r)]), 1,
+                        store_whole_part, NULL);
+    else
+        for_parts(r, to, store_whole, 0);
+}
+
+static void row_body(Rows *r, Stmt *to, void *context) {
+    (void)context;
+    if (r->from) {
+        copy_element(r, to);
+        return;
+    }
+    for (int phase = 1; phase <= r->nphases; phase++) {
+        rows_reduce_phase(r, to, phase);
+        for_parts(r, to, keep_outer_values, phase);
+    }
+    if (r->nreduced) for_parts(r, to, store_outer, 0);
+    store_domain(r, to);
+    r->locals.len = 0;
+}
+
+static void lower_nest(Rows *r) {
+    LowerContext *ctx = r->ctx;
+    Stmt *to = ctx->kernel->body = stmt_block(r->arena);
+    Index *chunk = NULL;
+    if (r->chunks) {
+        Var *var = var_new(ctx, "chunk");
+        Stmt *loop = stmt_for(r->arena, var, index_const(r->arena, 0), index_const(r->arena, r->chunks), 1);
+        loop->loop = FOR_CHUNKS;
+        stmt_append(r->arena, to, loop);
+        to = loop;
+        chunk = index_scale(r->arena, index_var(r->arena, var), r->chunk_extent);
+    }
+    for (int k = 0; k < r->nouter; k++) {
+        int axis = r->outer[k];
+        const Index *lo = index_const(r->arena, 0), *hi = index_size(r->arena, r->domain.dim[axis]);
+        if (chunk && axis == r->chunk_axis) {
+            lo = chunk;
+            hi = index_min(r->arena, index_add_const(r->arena, chunk, r->chunk_extent), hi);
+        }
+        if (axis == rows_last(r) && r->lanes_kind == LANES_KEPT) {
+            rows_lane_loops(r, to, lo, hi, r->unroll, row_body, NULL);
+            return;
+        }
+        Var *var = var_new(ctx, nest_letter(ctx, &r->domain, axis));
+        Stmt *loop = stmt_for(r->arena, var, lo, hi, 1);
+        stmt_append(r->arena, to, loop);
+        r->at[axis] = index_var(r->arena, var);
+        to = loop;
+    }
+    row_body(r, to, NULL);
+}
+
+void lower_rows(LowerContext *ctx) {
+    static const char *const recipes[] = {"rows", "rows, vectors", "rows, lanes summed"};
+    Rows r = {0};
+    rows_plan(&r, ctx);
+    lower_nest(&r);
+    ctx->kernel->recipe = recipes[r.lanes_kind];
+}
+
+void lower_copy(LowerContext *ctx, Buffer *to, Buffer *from) {
+    Rows r = {.to = to, .from = from};
+    r.domain = (Type){.dtype = to->dtype, .rank = to->rank};
+    for (int d = 0; d < to->rank; d++) r.domain.dim[d] = to->dim[d];
+    rows_plan(&r, ctx);
+    lower_nest(&r);
+}

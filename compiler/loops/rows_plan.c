@@ -1,0 +1,174 @@
+// rows_plan.c: where lanes run, how many vectors at once, what threads share: read off the group's domain.
+//     x: f32[N, 784], reduced {1}     lanes along the reduced axis, 4 vectors of partial sums
+//     dy: f32[N, 256], reduced {0}    lanes along the kept axis, 4 vectors, serial over n
+// Lanes need every load to be consecutive or the same along the last axis, and every operator to have a vector form:
+// a trial lowering with a variable that stands for the lanes finds out.
+#include <string.h>
+
+#include "loops/rows.h"
+
+static const int MOST_VECTORS = 4; // hide the latency of additions; lines of four vectors are used whole
+
+// ---- phases ------------------------------------------------------------------------------------------------------------
+
+static int reduce_number(const Rows *r, const Node *node) {
+    for (int k = 0; r->group && k < r->group->reduces.len; k++)
+        if (r->group->reduces.at[k] == node) return k;
+    return -1;
+}
+
+static void find_phases(Rows *r) {
+    Graph *g = r->ctx->program->graph;
+    r->phase = NEW_ARRAY(r->arena, int, g->nodes.len + 1);
+    for (int k = 0; k < r->computes.len; k++) {
+        const Node *node = r->computes.at[k];
+        int phase = 0;
+        for (int i = 0; i < node->nin; i++)
+            if (r->phase[node->in[i]->id] > phase) phase = r->phase[node->in[i]->id];
+        r->phase[node->id] = phase + (reduce_number(r, node) >= 0);
+        if (r->phase[node->id] > r->nphases) r->nphases = r->phase[node->id];
+    }
+}
+
+// ---- reading what is in registers ----------------------------------------------------------------------------------------
+
+void rows_outer_at(const Rows *r, Index **at) {
+    for (int k = 0; k < r->nouter; k++) at[k] = r->at[r->outer[k]];
+}
+
+Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at) {
+    (void)at; // a reduction's value and what follows from it stand at the outer index (graph.h, Group)
+    const Rows *r = ctx->recipe;
+    for (int k = 0; k < r->locals.len; k++)
+        if (r->locals.at[k].node == node && r->locals.at[k].part == r->part)
+            return expr_load(ctx->arena, r->locals.at[k].buffer, NULL, 1);
+    int number = reduce_number(r, node);
+    if (number < 0) return NULL;
+    Index *part = index_const(ctx->arena, r->part);
+    return expr_load(ctx->arena, r->total[number], &part, 1);
+}
+
+// ---- lanes -------------------------------------------------------------------------------------------------------------
+
+static bool is_vector_dtype(DType dtype) { return dtype == F32 || dtype == I32; }
+
+// One register for each reduction, to be read in a trial.
+static void trial_totals(Rows *r, int lanes) {
+    Dim one = dim_fixed(1);
+    for (int k = 0; k < r->group->reduces.len; k++) {
+        r->total[k] = buffer_scratch(r->ctx->program, "trial", r->group->reduces.at[k]->type.dtype, 1, &one, SCOPE_REGISTER);
+        r->total[k]->lanes = lanes;
+    }
+}
+
+static void try_value(Rows *r, const Node *node, Index *const *at, bool stored) {
+    if (stored && !is_vector_dtype(node->type.dtype)) r->ctx->needs_scalar = true;
+    lower_value(r->ctx, node, at);
+}
+
+static bool lanes_fit(Rows *r, RowsLanes kind) {
+    LowerContext *ctx = r->ctx;
+    Index *outer[MAX_RANK];
+    Var *lane = var_new(ctx, "lane");
+    for (int d = 0; d < r->domain.rank; d++) r->at[d] = index_var(r->arena, d == rows_last(r) ? lane : var_new(ctx, "any"));
+    rows_outer_at(r, outer);
+    ctx->lanes = r->lanes;
+    ctx->lane_var = lane;
+    ctx->needs_scalar = false;
+    lower_forget(ctx);
+    trial_totals(r, kind == LANES_KEPT ? r->lanes : 1);
+    for (int k = 0; k < r->group->reduces.len; k++) {
+        const Node *reduce = r->group->reduces.at[k];
+        if (reduce->type.dtype != F32) ctx->needs_scalar = true;
+        try_value(r, reduce->in[0], r->at, false);
+    }
+    for (int k = 0; k < r->group->outputs.len; k++) {
+        const Node *node = r->group->outputs.at[k];
+        bool whole = shape_equal(&node->type, &r->domain);
+        if (whole)
+            try_value(r, node, r->at, true);
+        else if (kind == LANES_KEPT)
+            try_value(r, node, outer, true);
+    }
+    bool fits = !ctx->needs_scalar;
+    ctx->vars.len = 0; // names of the trial are free again
+    ctx->lanes = 1;
+    ctx->lane_var = NULL;
+    ctx->needs_scalar = false;
+    lower_forget(ctx);
+    return fits;
+}
+
+// Sums are cut into blocks of 1024 terms in a lane, whose sums go to one more accumulator: that many terms at most.
+static bool terms_fit(const Rows *r) {
+    double terms = 1;
+    for (int k = 0; k < r->nreduced; k++) terms *= r->domain.dim[r->inner[k]].extent;
+    return r->lanes_kind != LANES_KEPT || terms <= (double)MAX_TERMS_A_LANE * MAX_TERMS_A_LANE;
+}
+
+static void plan_lanes(Rows *r) {
+    Program *program = r->ctx->program;
+    r->lanes = program->level ? target_lanes(program->target) : 1;
+    r->unroll = 1;
+    if (r->lanes < 2 || !r->domain.rank || r->domain.dim[rows_last(r)].extent < r->lanes) return;
+    r->lanes_kind = r->reduced >> rows_last(r) & 1 ? LANES_REDUCED : LANES_KEPT;
+    bool fits = r->group ? lanes_fit(r, r->lanes_kind) : is_vector_dtype(r->to->dtype);
+    if (!fits || !terms_fit(r)) {
+        r->lanes_kind = LANES_NONE;
+        return;
+    }
+    int vectors = r->domain.dim[rows_last(r)].extent / r->lanes;
+    while (r->nreduced && 2 * r->unroll <= MOST_VECTORS && 2 * r->unroll <= vectors) r->unroll *= 2;
+}
+
+// ---- threads -------------------------------------------------------------------------------------------------------------
+
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+static void plan_chunks(Rows *r) {
+    int threads = r->ctx->program->threads;
+    double work = (double)type_count(&r->domain);
+    if (r->ctx->kernel->flops > work) work = r->ctx->kernel->flops;
+    if (threads < 2 || !r->ctx->program->level || work < CHUNK_WORK) return;
+    double best = 0;
+    for (int k = 0; k < r->nouter; k++) {
+        int axis = r->outer[k], unit = axis == rows_last(r) && r->lanes_kind == LANES_KEPT ? r->lanes * r->unroll : 1;
+        Dim dim = r->domain.dim[axis];
+        int units = ceil_div(dim.extent, unit), each = ceil_div(units, threads < units ? threads : units);
+        int chunks = ceil_div(units, each);
+        // The share of time in which no thread waits; a run-time axis may turn out short.
+        double share = chunks < 2 ? 0 : (double)units / (each * chunks) * (chunks < threads ? 0.8 : 1) * (dim.size ? 0.5 : 1);
+        if (share <= best + 0.02) continue;
+        best = share;
+        r->chunk_axis = axis;
+        r->chunks = chunks;
+        r->chunk_extent = each * unit;
+    }
+}
+
+void rows_plan(Rows *r, LowerContext *ctx) {
+    r->ctx = ctx;
+    r->arena = ctx->arena;
+    r->group = ctx->group;
+    r->parts = 1;
+    ctx->recipe = r;
+    ctx->local = rows_local;
+    if (r->group) {
+        Graph *g = ctx->program->graph;
+        bool *stored = NEW_ARRAY(r->arena, bool, g->nodes.len + 1);
+        LoadVec loads = {0};
+        for (int id = 0; id < g->nodes.len; id++) stored[id] = ctx->program->of_node[id] != NULL;
+        group_nodes(r->arena, g, stored, r->group, &r->computes, &loads);
+        r->domain = r->group->domain;
+        r->reduced = r->group->reduced;
+        r->total = NEW_ARRAY(r->arena, Buffer *, r->group->reduces.len + 1);
+        find_phases(r);
+    }
+    for (int d = 0; d < r->domain.rank; d++)
+        if (r->reduced >> d & 1)
+            r->inner[r->nreduced++] = d;
+        else
+            r->outer[r->nouter++] = d;
+    plan_lanes(r);
+    plan_chunks(r);
+}
