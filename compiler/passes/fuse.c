@@ -419,6 +419,17 @@ static bool must_store(Fuse *f, const Node *node) {
     return repeats && f->costly[node->id];
 }
 
+static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
+    if (!is_elementwise(node) || !is_unassigned(f, node) || !shape_equal(&node->type, &root->type) ||
+        f->members[group].len >= MAX_EPILOGUE)
+        return;
+    f->group_of[node->id] = group;
+    vec_push(&f->scratch, &f->members[group], node);
+    if (!group_in_cycle(f, group)) return;
+    f->members[group].len--;
+    f->group_of[node->id] = NONE;
+}
+
 // An element-wise group that stores `root` and, with it, what it is computed from if others read that too.
 static void grow_elementwise(Fuse *f, Node *root) {
     int group = group_new(f, GROUP_ROWS, NULL);
@@ -428,20 +439,13 @@ static void grow_elementwise(Fuse *f, Node *root) {
     f->group_of[root->id] = group;
     vec_push(&f->scratch, &f->members[group], root);
     if (!is_elementwise(root)) return;
-    // Producers of the same shape join when that makes no cycle; those read elsewhere become outputs.
+    // Producers of the same shape join when that makes no cycle (those read elsewhere become outputs), and so do others
+    // that are stored anyway and read what is computed here.
     for (int k = 0; k < f->members[group].len; k++) {
         Node *node = f->members[group].at[k];
-        for (int i = 0; i < node->nin; i++) {
-            Node *in = node->in[i];
-            if (!is_elementwise(in) || !is_unassigned(f, in) || !shape_equal(&in->type, &root->type) ||
-                f->members[group].len >= MAX_EPILOGUE)
-                continue;
-            f->group_of[in->id] = group;
-            vec_push(&f->scratch, &f->members[group], in);
-            if (!group_in_cycle(f, group)) continue;
-            f->members[group].len--;
-            f->group_of[in->id] = NONE;
-        }
+        for (int i = 0; i < node->nin; i++) join_elementwise(f, group, root, node->in[i]);
+        for (int u = 0; u < f->users[node->id].len; u++)
+            if (needs_buffer(f, f->users[node->id].at[u])) join_elementwise(f, group, root, f->users[node->id].at[u]);
     }
 }
 
