@@ -117,8 +117,11 @@ static Value run_len(Elab *el, const Call *call) {
 static Value run_product(Elab *el, const Call *call) {
     if (!is_list(el, call)) return value_poison();
     Value product = value_int(1);
-    for (int k = 0; k < call->arg[0].list->len; k++)
-        product = value_binary(el, "*", product, call->arg[0].list->at[k], call->span);
+    for (int runtime = 0; runtime < 2; runtime++) // what is known first, so that less is left to calculate
+        for (int k = 0; k < call->arg[0].list->len; k++) {
+            Value item = call->arg[0].list->at[k];
+            if (is_runtime(item) == runtime) product = value_binary(el, "*", product, item, call->span);
+        }
     return product;
 }
 

@@ -35,6 +35,7 @@ static int find_param(const AstDecl *decl, int first, const char *name) {
 static void unknown_keyword(Elab *el, const AstDecl *decl, int first, const Arg *arg) {
     VEC(const char *) names = {0};
     for (int k = first; k < decl->params.len; k++) vec_push(el->arena, &names, decl->params.at[k].name);
+    if (decl->kind == DECL_LAYER) vec_push(el->arena, &names, "name");
     const char *nearest = diag_nearest(arg->name, names.at, names.len);
     if (nearest)
         refuse(el, arg->name_span, "%s has no argument `%s`; did you mean `%s`?", decl->name, arg->name, nearest);
@@ -177,7 +178,7 @@ static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
         if (f->decl == decl) {
             refuse(el, span, "%s calls itself; a layer is unrolled at compile time, so recursion would never end",
                    decl->name);
-            for (const Frame *g = el->frame; g != f; g = g->caller)
+            for (const Frame *g = el->frame; g != f && (g = g->caller) != f;)
                 diag_note(el->diag, g->user, "through %s, called", g->decl->name);
             return false;
         }

@@ -99,12 +99,18 @@ static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const ch
 
 static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? "param" : "buffer"; }
 
+// The place in the body of an entry that led here.
+static Span entry_place(const Elab *el, Span span) {
+    const Frame *f = el->frame;
+    if (!f->caller || f->decl->kind == DECL_MODEL) return span;
+    while (f->caller->caller && f->caller->decl->kind != DECL_MODEL) f = f->caller;
+    return f->user;
+}
+
 // The same path must mean the same thing everywhere.
 static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, StorageKind kind, const Type *type) {
     if (known->kind == kind && type_equal(&known->type, type)) return true;
-    bool in_call = el->frame->caller && el->frame->decl->kind != DECL_MODEL;
-    refuse(el, in_call ? el->frame->user : stmt->span,
-           "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one parameter, and another name= makes another",
+    diag_error(el->diag, entry_place(el, stmt->span), "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one parameter, and another name= makes another",
            known->name, kind_name(kind), type_name(el, type), kind_name(known->kind), type_name(el, &known->type));
     diag_note(el->diag, known->user, "\"%s\" was declared first", known->name);
     return false;
@@ -143,7 +149,7 @@ static bool declare(Elab *el, const AstStmt *stmt) {
     if (storage && !check_shared(el, stmt, storage, kind, &type)) return false;
     if (!storage) {
         storage = module_add_storage(el->module, path, kind, type, user_place(el, stmt->span));
-        storage->user = el->frame->caller ? el->frame->user : stmt->span;
+        storage->user = entry_place(el, stmt->span);
         initialise(el, stmt, storage, component);
     }
     frame_bind(el, el->frame, stmt->names.at[0].name, value_none(), stmt->span);
