@@ -14,11 +14,26 @@
 
 #include "emit/parts.h"
 
+// A long line goes on at a deeper indent; there are no literals with spaces in it.
+static void put_broken(Str *s, const char *text, int indent) {
+    int column = indent, limit = 120;
+    while ((int)strlen(text) + column > limit) {
+        int cut = limit - column;
+        while (cut > 0 && text[cut] != ' ') cut--;
+        if (cut <= 0) break;
+        str_putn(s, text, (size_t)cut);
+        str_printf(s, "\n%*s", indent + 8, "");
+        text += cut + 1;
+        column = indent + 8;
+    }
+    str_put(s, text);
+}
+
 void print_line(Printer *p, const char *fmt, ...) {
-    str_printf(p->s, "%*s", 4 * p->indent, "");
     va_list args;
     va_start(args, fmt);
-    str_put(p->s, arena_vprintf(p->arena, fmt, args));
+    str_printf(p->s, "%*s", 4 * p->indent, "");
+    put_broken(p->s, arena_vprintf(p->arena, fmt, args), 4 * p->indent);
     va_end(args);
     str_put(p->s, "\n");
 }
@@ -249,12 +264,17 @@ static bool buffers_share(const Buffer *a, const Buffer *b) {
     return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
-// Written buffers first, then read ones, then scalars by value; within each in order of first use.
-static int formal_class(const Formal *formal) { return formal->written ? 0 : formal->buffer->by_value ? 2 : 1; }
+bool is_scratch(const Buffer *buffer) { return buffer->scope == SCOPE_ARENA && !buffer->value; }
+
+// Results first, then what is read, then scratch, then scalars by value; within each in order of first use.
+static int formal_class(const Formal *formal) {
+    if (is_scratch(formal->buffer)) return 2;
+    return formal->written ? 0 : formal->buffer->by_value ? 3 : 1;
+}
 
 static void order_formals(Arena *arena, Formals *formals) {
     VEC(Formal) sorted = {0};
-    for (int kind = 0; kind < 3; kind++)
+    for (int kind = 0; kind < 4; kind++)
         for (int i = 0; i < formals->buffers.len; i++)
             if (formal_class(&formals->buffers.at[i]) == kind) vec_push(arena, &sorted, formals->buffers.at[i]);
     for (int i = 0; i < sorted.len; i++) formals->buffers.at[i] = sorted.at[i];
@@ -396,6 +416,7 @@ void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, c
 
 // Neutral names for a function that serves several places.
 static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, int *nwritten) {
+    if (is_scratch(formal->buffer)) return buffer_wanted_name(formal->buffer);
     if (formal->written) return ++*nwritten == 1 ? "out" : arena_printf(arena, "out%d", *nwritten);
     int n = (*nread)++;
     return n < 8 ? arena_printf(arena, "%c", "abcdefgh"[n]) : arena_printf(arena, "in%d", n);

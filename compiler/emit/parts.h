@@ -43,6 +43,9 @@ typedef struct Formal {
     const char *name; // in the text being printed
 } Formal;
 
+// Memory that only this kernel uses.
+bool is_scratch(const Buffer *buffer);
+
 typedef struct Formals {
     VEC(Formal) buffers;
     bool size[MAX_SIZES]; // which run-time sizes

@@ -95,8 +95,10 @@ static int64_t count_parameters(const CallText *call, bool *counted) {
 
 static int64_t written_bytes(const CallText *call) {
     int64_t bytes = 0;
-    for (int i = 0; i < call->formals.buffers.len; i++)
-        if (call->formals.buffers.at[i].written) bytes += buffer_bytes(call->formals.buffers.at[i].buffer);
+    for (int i = 0; i < call->formals.buffers.len; i++) {
+        const Formal *formal = &call->formals.buffers.at[i];
+        if (formal->written && !is_scratch(formal->buffer)) bytes += buffer_bytes(formal->buffer);
+    }
     return bytes;
 }
 

@@ -198,6 +198,7 @@ static Program *forward(World *world) {
     graph_return(g, "logits", build_full(g, &type, 0), (Span){0});
     Program *program = program_new(world, g);
     Buffer *image = argument_buffer("image", F32, 2, dims_in, 0, -1), *y = buffer("y", SCOPE_ARENA, F32, 2, dims_out);
+    y->value = g->outputs.at[0].value;
     add_call(program, "linear_relu", SECTION_FORWARD, linear_kernel(world, y, image));
     add_call(program, "square", SECTION_FORWARD, square_kernel(argument_buffer("logits", F32, 2, dims_out, -1, 0), y));
     return program;
@@ -214,6 +215,7 @@ static Program *step(World *world) {
     Buffer *hidden = buffer("hidden", SCOPE_ARENA, F32, 2, dims_out), *loss = argument_buffer("loss", F32, 0, NULL, -1, 0);
     Buffer *w = storage_buffer(world->w, "fc_weight"), *written = storage_buffer(world->w, "fc_weight_new");
     hidden->offset = 1024;
+    hidden->value = g->outputs.at[0].value;
     add_call(program, "linear_relu", SECTION_FORWARD, linear_kernel(world, hidden, image));
     add_call(program, "loss", SECTION_LOSS, store(loss, NULL, load(w, AT(at_const(0), at_const(0)), 1)));
     Var *o = var("o"), *i = var("i");
