@@ -153,7 +153,7 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module));
     if (!run_cc(arena, c->dir, options)) return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
-    c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); // its OpenMP threads outlive it
     free(library);
     if (!c->library) give_up("cannot load the library", dlerror());
     void *(*new)(void);
