@@ -149,7 +149,9 @@ static bool take_dump_after(Reader *r, const char *value) {
     if (r->options->dump_after) return true;
     Str list = str_new(r->arena);
     for (int k = 0; k < names.len; k++) str_printf(&list, "%s%s", k ? ", " : "", names.at[k]);
-    return usage(r, "no pass is called `%s`%s; they are %s", value, suggest(r, value, names.at, names.len), str_text(&list));
+    const char *nearest = suggest(r, value, names.at, names.len);
+    if (nearest[0]) return usage(r, "no pass is called `%s`%s", value, nearest);
+    return usage(r, "no pass is called `%s`; they are %s", value, str_text(&list));
 }
 
 static bool take_print_prelude(Reader *r, const char *value) {

@@ -263,6 +263,12 @@ Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     }
     if (!strcmp(op, "@")) return matmul(el, a, b, span);
     if (!strcmp(op, "**")) return tensor_power(el, a, b, span);
+    bool logic = !strcmp(op, "and") || !strcmp(op, "or");
+    for (int k = 0; k < 2 && logic; k++) {
+        Value v = k ? b : a;
+        if (is_tensor(v) && v.node->type.dtype != BOOL)
+            return refuse(el, span, "`%s` needs bool, got %s; a comparison such as x != 0 makes one", op, value_text(el, v));
+    }
     if (op[0] == '/' || op[0] == '%') return tensor_divide(el, op, a, b, span);
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
         if (!strcmp(op, table[k].symbol))

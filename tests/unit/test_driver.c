@@ -1,0 +1,177 @@
+// test_driver.c: the command line: what it refuses and with which status, and outputs that are whole or not there.
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "driver.h"
+
+typedef struct Run {
+    int status;
+    char *out, *err;
+} Run;
+
+// Runs dlc with the words of `line` behind its name.
+static Run run(const char *line) {
+    Run r;
+    size_t sizes[2];
+    char *words = strdup(line), *argv[16] = {"dlc"};
+    int argc = 1;
+    for (char *at = strtok(words, " "); at; at = strtok(NULL, " ")) argv[argc++] = at;
+    FILE *out = open_memstream(&r.out, &sizes[0]), *err = open_memstream(&r.err, &sizes[1]);
+    r.status = dlc_main(argc, argv, out, err);
+    fclose(out);
+    fclose(err);
+    free(words);
+    return r;
+}
+
+static void release(Run *r) {
+    free(r->out);
+    free(r->err);
+}
+
+static char folder[] = "/tmp/dlc-test-XXXXXX";
+
+static void write_file(const char *path, const char *text) {
+    FILE *f = fopen(path, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+static char *read_file(const char *path) {
+    FILE *f = fopen(path, "r");
+    if (!f) return NULL;
+    char *text = calloc(1, 1 << 20);
+    if (fread(text, 1, (1 << 20) - 1, f) == 0) text[0] = 0;
+    fclose(f);
+    return text;
+}
+
+static void enter_folder(void) {
+    cr_assert(mkdtemp(folder) && chdir(folder) == 0);
+    write_file("net.dl", "dim N <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 2]) { return linear(x, 2) }\n");
+    write_file("bad.dl", "model f(x: f32[3]) -> (y: f32[3]) { return y }\n");
+}
+
+static void leave_folder(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_expect(chdir("/") == 0 && system(command) == 0);
+}
+
+TestSuite(driver, .init = enter_folder, .fini = leave_folder);
+
+static const struct {
+    const char *line;
+    int status;
+    const char *message; // in what goes to err
+} refusals[] = {
+    {"", 2, "no input file"},
+    {"net.dl", 2, "nothing to do with net.dl"},
+    {"net.dl bad.dl --report", 2, "one input file at a time"},
+    {"net.dl --emti=graph", 2, "unknown option `--emti`; did you mean `--emit`?"},
+    {"net.dl --emit=grahp", 2, "did you mean `graph`?"},
+    {"net.dl --emit=dot", 2, "--emit=dot is not supported yet"},
+    {"net.dl --weights w.safetensors", 2, "--weights is not supported yet"},
+    {"net.dl --arena-max=3K", 2, "--arena-max is not supported yet"},
+    {"net.dl --validate", 2, "--validate is not supported yet"},
+    {"net.dl --target=natve -o a.c", 2, "did you mean `native`?"},
+    {"net.dl --dump-after=fus", 2, "did you mean `fuse`?"},
+    {"net.dl --threads=0 -o a.c", 2, "--threads takes 1 to 1024"},
+    {"net.dl -O7 -o a.c", 2, "unknown level -O7"},
+    {"net.dl -D N", 2, "-D needs NAME=VALUE"},
+    {"net.dl -D N=4x -o a.c", 2, "`4x` is no 64-bit integer"},
+    {"net.dl -o", 2, "-o needs FILE"},
+    {"net.dl -o a.c -o b.c", 2, "-o is given twice"},
+    {"net.dl -o a.c --emit=c", 2, "give it or -o"},
+    {"net.dl -o a", 2, "the name must end in .c"},
+    {"net.dl -o 9a.c", 2, "cannot begin a C name"},
+    {"net.dl -o a.c --prefix=int", 2, "cannot be the prefix"},
+    {"--print-prelude sofmax", 2, "did you mean `softmax`?"},
+    {"missing.dl --report", 1, "cannot read missing.dl: No such file"},
+    {". --report", 1, "it is a directory"},
+    {"bad.dl -o a.c", 1, "bad.dl:1:44: error: unknown name `y`"},
+    {"net.dl -D M=3 -o a.c", 1, "has no dim `M`"},
+    {"net.dl -D N=0 -o a.c", 1, "a size is at least 1"},
+    {"net.dl --entry=g -o a.c", 1, "has no entry `g`"},
+    {"net.dl -o missing/a.c", 1, "cannot write missing/a.c: No such file"},
+    {"net.dl -o .", 1, "cannot write .: it is a directory"},
+    {"net.dl -o /dev/full", 1, "cannot write /dev/full: No space left"},
+};
+
+Test(driver, refusals_have_a_status_and_a_reason) {
+    for (size_t k = 0; k < sizeof refusals / sizeof *refusals; k++) {
+        Run r = run(refusals[k].line);
+        cr_expect(r.status == refusals[k].status, "dlc %s: exit %d, want %d", refusals[k].line, r.status, refusals[k].status);
+        cr_expect(strstr(r.err, refusals[k].message) != NULL, "dlc %s: want %s, got %s", refusals[k].line,
+                  refusals[k].message, r.err);
+        cr_expect(r.out[0] == 0, "dlc %s printed %s", refusals[k].line, r.out);
+        release(&r);
+    }
+    // Nothing was left behind by any of them.
+    int files = 0;
+    DIR *dir = opendir(".");
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) files += e->d_name[0] != '.';
+    closedir(dir);
+    cr_expect(files == 2, "%d files, want net.dl and bad.dl", files);
+}
+
+Test(driver, source_and_header_are_written_together) {
+    Run r = run("net.dl -o net.c");
+    cr_expect(r.status == 0 && !r.out[0] && !r.err[0], "%s%s", r.out, r.err);
+    char *source = read_file("net.c"), *header = read_file("net.h");
+    cr_assert(source && header);
+    cr_expect(strstr(source, "#include \"net.h\"") && strstr(header, "net_f("));
+    release(&r);
+
+    // A directory in the header's place: the old source stays as it was.
+    cr_assert(unlink("net.h") == 0 && mkdir("net.h", 0777) == 0);
+    write_file("net.c", "old");
+    r = run("net.dl -o net.c");
+    char *after = read_file("net.c");
+    cr_expect(r.status == 1 && strstr(r.err, "cannot write net.h: it is a directory"), "%s", r.err);
+    cr_expect(!strcmp(after, "old"), "net.c was written without net.h");
+    release(&r);
+    free(source), free(header), free(after);
+}
+
+Test(driver, same_input_and_options_give_the_same_bytes) {
+    Run a = run("net.dl --emit=c"), b = run("net.dl --emit=c"), other = run("net.dl --emit=c -D N=2");
+    cr_expect(a.status == 0 && !strcmp(a.out, b.out));
+    cr_expect(strcmp(a.out, other.out) != 0);
+    release(&a), release(&b), release(&other);
+}
+
+Test(driver, a_printed_graph_is_an_input) {
+    Run graph = run("net.dl --emit=graph");
+    write_file("net.graph", graph.out);
+    Run direct = run("net.dl --emit=loops"), again = run("net.graph --emit=loops");
+    cr_expect(direct.status == 0 && direct.out[0], "%s", direct.err);
+    cr_expect(again.status == 0, "%s", again.err);
+    release(&graph), release(&direct), release(&again);
+}
+
+Test(driver, questions_are_answered) {
+    static const struct {
+        const char *line, *answer;
+    } questions[] = {
+        {"--help", "usage: dlc FILE.dl -o FILE.c"},
+        {"--version", "dlc 0."},
+        {"--target=help", "c11"},
+        {"--print-prelude linear", "layer linear(x: T[...B, I], out_features: int"},
+        {"--print-prelude=sgd", "optimizer sgd("},
+        {"net.dl --report", "model f"},
+        {"net.dl --time-passes", "fuse"},
+        {"net.dl --dump-after=dedupe", "model f("},
+        {"net.dl --emit=c -O0", "net_f("},
+    };
+    for (size_t k = 0; k < sizeof questions / sizeof *questions; k++) {
+        Run r = run(questions[k].line);
+        cr_expect(r.status == 0 && strstr(r.out, questions[k].answer), "dlc %s: %d: %s%s", questions[k].line, r.status, r.err,
+                  r.out);
+        release(&r);
+    }
+}
