@@ -74,9 +74,7 @@ static void words_put(Str *s, const Words *words, int most, const char *between)
 
 static const char *layer_of(const Node *node) { return node->origin ? node->origin : node->op->name; }
 
-static bool is_plumbing(const Node *node) {
-    return node->op->traits & (OP_SOURCE | OP_INPUT) || (node->op->traits & OP_MOVEMENT && !node->origin);
-}
+static bool is_plumbing(const Node *node) { return node->op->traits & (OP_SOURCE | OP_INPUT | OP_MOVEMENT); }
 
 static double node_flops(const Node *node) {
     double flops = node->op->flops;

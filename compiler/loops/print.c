@@ -1,15 +1,23 @@
-// print.c: the text of a program: `dlc --emit=loops`, and what tests compare.
-//     kernel linear_relu (contraction 6x4): h[n, o] ...
-//       for n_0 in 0..N:
-//         h[n_0, 0] = relu(acc)
+// print.c: the text of a program: `dlc --emit=loops`, and what tests compare. docs/loops.md explains the form.
+//     call 0: linear_relu (contraction 6x4)
+//       # h = linear, relu at mlp.dl:7:9
+//       for n = 0 .. N:
+//         local acc: f32 double = 0
+//         for i = 0 .. 784:
+//           acc += mul(image[n, i], fc1.weight[o, i])
+// What an expression uses more than once has a name of its own, in a line above it: %1 = exp(x[n, i]).
+#include <stdlib.h>
 #include <string.h>
 
-#include "loops/lower.h"
+#include "loops/recipes.h"
 
 typedef struct Printer {
     Str *s;
+    Arena scratch;
     const Size *sizes;
     int depth;
+    ExprTags *tags; // of the expression being printed: how often it is used, then minus its name's number
+    int names;
 } Printer;
 
 static void put_expr(Printer *p, const Expr *e);
@@ -25,11 +33,13 @@ static void put_atom(Printer *p, const Atom *atom) {
     case ATOM_SIZE: str_put(p->s, p->sizes[atom->size].name); return;
     case ATOM_LOADED: put_expr(p, atom->loaded); return;
     case ATOM_DIV:
-    case ATOM_MOD:
-        str_put(p->s, "(");
+    case ATOM_MOD: {
+        bool sum = atom->of->nterms != 1 || atom->of->c;
+        str_put(p->s, sum ? "((" : "(");
         put_index(p, atom->of);
-        str_printf(p->s, atom->kind == ATOM_DIV ? ")/%lld" : ")%%%lld", (long long)atom->by);
+        str_printf(p->s, "%s %c %lld)", sum ? ")" : "", atom->kind == ATOM_DIV ? '/' : '%', (long long)atom->by);
         return;
+    }
     case ATOM_MIN:
         str_put(p->s, "min(");
         put_index(p, atom->of);
@@ -43,43 +53,83 @@ static void put_atom(Printer *p, const Atom *atom) {
 static void put_index(Printer *p, const Index *index) {
     for (int k = 0; k < index->nterms; k++) {
         int64_t coef = index->term[k].coef;
-        str_put(p->s, coef < 0 ? "-" : k ? "+" : "");
+        str_put(p->s, k ? (coef < 0 ? " - " : " + ") : coef < 0 ? "-" : "");
         if (coef != 1 && coef != -1) str_printf(p->s, "%lld*", (long long)(coef < 0 ? -coef : coef));
         put_atom(p, &index->term[k].atom);
     }
-    if (index->nterms == 0 || index->c) str_printf(p->s, index->nterms && index->c > 0 ? "+%lld" : "%lld", (long long)index->c);
+    if (!index->nterms)
+        str_printf(p->s, "%lld", (long long)index->c);
+    else if (index->c)
+        str_printf(p->s, " %c %lld", index->c < 0 ? '-' : '+', (long long)(index->c < 0 ? -index->c : index->c));
 }
 
 static void put_place(Printer *p, const Buffer *buffer, const Index *const *at, int lanes) {
     str_put(p->s, buffer->name);
-    if (buffer->rank) str_put(p->s, "[");
     for (int d = 0; d < buffer->rank; d++) {
-        if (d) str_put(p->s, ", ");
+        str_put(p->s, d ? ", " : "[");
         put_index(p, at[d]);
     }
-    if (lanes > 1 && buffer->lanes == 1) str_printf(p->s, " ..%d", lanes);
+    if (lanes > 1 && buffer->lanes == 1) str_printf(p->s, ":%d", lanes);
     if (buffer->rank) str_put(p->s, "]");
 }
 
 // ---- expressions -----------------------------------------------------------------------------------------------------
 
-static void put_expr(Printer *p, const Expr *e) {
-    switch (e->kind) {
-    case EXPR_CONST:
-        if (dtype_info[e->dtype].is_float) str_put_double(p->s, e->f);
-        else str_printf(p->s, "%lld", (long long)e->i);
+static void put_const(Printer *p, const Expr *e) {
+    if (!dtype_info[e->dtype].is_float) {
+        str_printf(p->s, "%lld", (long long)e->i);
         return;
+    }
+    char text[40]; // the shortest that reads back to the same f32
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, e->f);
+        if (strtof(text, NULL) == (float)e->f) break;
+    }
+    str_put(p->s, text);
+}
+
+static void put_expr(Printer *p, const Expr *e) {
+    int name = p->tags ? *expr_tag(p->tags, e) : 0;
+    if (name < 0) {
+        str_printf(p->s, "%%%d", -name);
+        return;
+    }
+    switch (e->kind) {
+    case EXPR_CONST: put_const(p, e); return;
     case EXPR_INDEX_VALUE: put_index(p, e->index); return;
     case EXPR_LOAD: put_place(p, e->buffer, e->at, e->lanes); return;
     case EXPR_REDUCE_LANES: str_printf(p->s, "lanes_%s", e->reduce_kind); break;
     case EXPR_APPLY: str_put(p->s, e->op->name); break;
     }
-    str_put(p->s, "(");
     for (int k = 0; k < e->nargs; k++) {
-        if (k) str_put(p->s, ", ");
+        str_put(p->s, k ? ", " : "(");
         put_expr(p, e->arg[k]);
     }
     str_put(p->s, ")");
+}
+
+static void count_uses(Printer *p, const Expr *e) {
+    if ((*expr_tag(p->tags, e))++) return;
+    for (int k = 0; k < e->nargs; k++) count_uses(p, e->arg[k]);
+}
+
+static void name_shared(Printer *p, const Expr *e) {
+    if (*expr_tag(p->tags, e) < 0) return;
+    for (int k = 0; k < e->nargs; k++) name_shared(p, e->arg[k]);
+    if (*expr_tag(p->tags, e) < 2 || e->kind != EXPR_APPLY) return;
+    put_line(p);
+    str_printf(p->s, "%%%d = ", p->names + 1);
+    put_expr(p, e);
+    *expr_tag(p->tags, e) = -++p->names;
+}
+
+// Prints names for what `e` uses twice, each on a line of its own; then begins the statement's line.
+static void begin(Printer *p, const Expr *e) {
+    p->tags = NEW(&p->scratch, ExprTags);
+    p->tags->arena = &p->scratch;
+    if (e) count_uses(p, e);
+    if (e) name_shared(p, e);
+    put_line(p);
 }
 
 // ---- statements ------------------------------------------------------------------------------------------------------
@@ -93,24 +143,42 @@ static void put_body(Printer *p, const Stmt *s) {
 }
 
 static void put_for(Printer *p, const Stmt *s) {
-    str_printf(p->s, "%s %s in ", s->loop == FOR_CHUNKS ? "chunks" : "for", s->var->name);
+    str_printf(p->s, "%s %s = ", s->loop == FOR_CHUNKS ? "chunks" : "for", s->var->name);
     put_index(p, s->lo);
-    str_put(p->s, "..");
+    str_put(p->s, " .. ");
     put_index(p, s->hi);
-    if (s->step != 1) str_printf(p->s, " by %lld", (long long)s->step);
+    if (s->step != 1) str_printf(p->s, " step %lld", (long long)s->step);
     str_put(p->s, ":");
     put_body(p, s);
 }
 
 static void put_local(Printer *p, const Stmt *s) {
     const Buffer *b = s->buffer;
-    str_printf(p->s, "local %s%s %s", dtype_info[b->dtype].name, b->accumulate_double ? " (double)" : "", b->name);
+    str_printf(p->s, "local %s", b->name);
     for (int d = 0; d < b->rank; d++) str_printf(p->s, d ? ", %d" : "[%d", b->dim[d].extent);
-    if (b->rank) str_put(p->s, "]");
-    if (b->lanes > 1) str_printf(p->s, " x%d", b->lanes);
+    str_printf(p->s, "%s: %s", b->rank ? "]" : "", dtype_info[b->dtype].name);
+    if (b->lanes > 1) str_printf(p->s, "x%d", b->lanes);
+    str_put(p->s, b->accumulate_double ? " double" : b->scope == SCOPE_STACK ? " stack" : "");
     if (!s->value) return;
     str_put(p->s, " = ");
     put_expr(p, s->value);
+}
+
+static void put_assignment(Printer *p, const Stmt *s) {
+    const char *combine = s->kind == STMT_STORE ? "" : strcmp(s->combine, "sum") ? s->combine : "+";
+    put_place(p, s->buffer, s->at, s->value->lanes);
+    str_printf(p->s, " %s= ", combine);
+    put_expr(p, s->value);
+}
+
+static void put_if(Printer *p, const Stmt *s) {
+    for (int k = 0; k < s->cond.len; k++) {
+        str_put(p->s, k ? ", " : "if ");
+        put_index(p, s->cond.at[k]);
+        str_put(p->s, " >= 0");
+    }
+    str_put(p->s, ":");
+    put_body(p, s);
 }
 
 static void put_stmt(Printer *p, const Stmt *s) {
@@ -118,59 +186,58 @@ static void put_stmt(Printer *p, const Stmt *s) {
         for (int k = 0; k < s->body.len; k++) put_stmt(p, s->body.at[k]);
         return;
     }
-    put_line(p);
+    begin(p, s->value);
     switch (s->kind) {
     case STMT_BLOCK: return;
     case STMT_FOR: put_for(p, s); return;
     case STMT_LOCAL: put_local(p, s); return;
     case STMT_STORE:
-        put_place(p, s->buffer, s->at, s->value->lanes);
-        str_put(p->s, " = ");
-        put_expr(p, s->value);
-        return;
-    case STMT_ACCUMULATE:
-        put_place(p, s->buffer, s->at, s->value->lanes);
-        str_printf(p->s, " %s= ", strcmp(s->combine, "sum") ? s->combine : "+");
-        put_expr(p, s->value);
-        return;
+    case STMT_ACCUMULATE: put_assignment(p, s); return;
     case STMT_TRANSPOSE:
         str_put(p->s, "transpose ");
         put_place(p, s->buffer, s->at, 1);
-        str_put(p->s, " from ");
+        str_put(p->s, " = ");
         put_place(p, s->source, s->from, 1);
         return;
-    case STMT_IF:
-        str_put(p->s, "if ");
-        for (int k = 0; k < s->cond.len; k++) {
-            if (k) str_put(p->s, " and ");
-            put_index(p, s->cond.at[k]);
-            str_put(p->s, " >= 0");
-        }
-        str_put(p->s, ":");
-        put_body(p, s);
-        return;
+    case STMT_IF: put_if(p, s); return;
     }
 }
 
-void program_print(Str *s, const Program *program) {
+// ---- programs --------------------------------------------------------------------------------------------------------
+
+static void put_buffer(Printer *p, const Buffer *b) {
     static const char *const scopes[] = {"argument", "storage", "arena", "stack", "register"};
-    Printer p = {s, program->graph->module->sizes, 0};
+    Type type = {.dtype = b->dtype, .rank = b->rank};
+    memcpy(type.dim, b->dim, sizeof type.dim);
+    str_printf(p->s, "  %s %s: ", scopes[b->scope], b->name);
+    type_print(p->s, &type, p->sizes);
+    if (b->scope == SCOPE_ARENA) str_printf(p->s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
+    str_put(p->s, "\n");
+}
+
+static void put_call(Printer *p, const Program *program, int number) {
+    const Call *call = &program->calls.at[number];
+    str_printf(p->s, "call %d: %s (%s)", number, call->kernel->name, call->kernel->recipe);
+    if (call->skip_if_null) str_printf(p->s, " unless %s is NULL", call->skip_if_null->name);
+    p->depth = 1;
+    for (const char *line = call->kernel->comment; line && *line;) {
+        size_t len = strcspn(line, "\n");
+        put_line(p);
+        str_put(p->s, "# ");
+        str_putn(p->s, line, len);
+        line += len + (line[len] == '\n');
+    }
+    put_stmt(p, call->kernel->body);
+    str_put(p->s, "\n");
+}
+
+void program_print(Str *s, const Program *program) {
+    Printer p = {.s = s, .sizes = program->graph->module->sizes};
     str_printf(s, "entry %s: arena %lld bytes, at least %lld\n", program->graph->name, (long long)program->arena_bytes,
                (long long)program->arena_bound);
-    for (int k = 0; k < program->buffers.len; k++) {
-        const Buffer *b = program->buffers.at[k];
-        Type type = {.dtype = b->dtype, .rank = b->rank};
-        memcpy(type.dim, b->dim, sizeof type.dim);
-        str_printf(s, "  %s %s: ", scopes[b->scope], b->name);
-        type_print(s, &type, p.sizes);
-        if (b->scope == SCOPE_ARENA) str_printf(s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
-        str_put(s, "\n");
-    }
+    for (int k = 0; k < program->buffers.len; k++) put_buffer(&p, program->buffers.at[k]);
     for (int k = 0; k < program->calls.len; k++) {
-        const Call *call = &program->calls.at[k];
-        str_printf(s, "call %d: %s (%s)", k, call->kernel->name, call->kernel->recipe);
-        p.depth = 1;
-        put_stmt(&p, call->kernel->body);
-        str_put(s, "\n");
+        put_call(&p, program, k);
+        arena_release(&p.scratch);
     }
 }

@@ -1,4 +1,4 @@
-// recipes.h: what the naive recipe and the rows recipe share; see lower.h for what everybody uses.
+// recipes.h: what the files of compiler/loops share among themselves; see lower.h for what everybody uses.
 #ifndef DLC_RECIPES_H
 #define DLC_RECIPES_H
 
@@ -12,6 +12,18 @@ const char *nest_letter(const LowerContext *ctx, const Type *type, int axis);
 Expr *reduce_identity(Arena *arena, DType dtype, const char *kind);
 // A scalar register; sums of floats are held as double.
 Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, const char *kind);
+
+// visit.c: expressions are shared, so whoever walks one marks where it has been. The tag of an expression in a set, 0 at
+// first.
+typedef struct ExprTags {
+    Arena *arena;
+    struct ExprTag {
+        const Expr *e;
+        int tag;
+    } *slot;
+    int capacity, used;
+} ExprTags;
+int *expr_tag(ExprTags *tags, const Expr *e);
 
 // rows.c: to = from, element by element; both have one shape.
 void lower_copy(LowerContext *ctx, Buffer *to, Buffer *from);

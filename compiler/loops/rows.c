@@ -4,6 +4,8 @@
 // Axes that are not reduced are outer loops; each round of reductions is a loop inside; values of the outer shape that
 // follow from a round are kept in locals; a last loop stores what has the domain's shape. All values of a statement
 // list are computed before the first is stored, so that a storage may be updated in place.
+#include <string.h>
+
 #include "loops/rows.h"
 
 // ---- loops -------------------------------------------------------------------------------------------------------------
@@ -47,9 +49,16 @@ void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int ve
 
 // ---- values and stores ---------------------------------------------------------------------------------------------------
 
+const char *rows_local_name(Rows *r, const char *name) {
+    int used = 0;
+    for (int k = 0; k < r->names.len; k++) used += !strcmp(r->names.at[k], name);
+    vec_push(r->arena, &r->names, name);
+    return used ? arena_printf(r->arena, "%s_%d", name, used + 1) : name;
+}
+
 // A scalar that fills a vector is made one by the local's declaration.
 static Buffer *make_local(Rows *r, Stmt *to, const char *name, Expr *value, int lanes) {
-    Buffer *local = buffer_scratch(r->ctx->program, name, value->dtype, 0, NULL, SCOPE_REGISTER);
+    Buffer *local = buffer_scratch(r->ctx->program, rows_local_name(r, name), value->dtype, 0, NULL, SCOPE_REGISTER);
     local->lanes = lanes;
     stmt_append(r->arena, to, stmt_local(r->arena, local, value));
     return local;

@@ -44,6 +44,7 @@ typedef struct Rows {
     int phases_done;
     Buffer **total;         // by position in group->reduces: [parts]
     VEC(RowsLocal) locals;
+    VEC(const char *) names; // of locals so far
 } Rows;
 
 static inline int rows_last(const Rows *r) { return r->domain.rank - 1; }
@@ -62,6 +63,8 @@ typedef void (*RowsBody)(Rows *r, Stmt *to, void *context);
 void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context);
 // A serial loop over a whole axis of the domain.
 Stmt *rows_open_axis(Rows *r, Stmt *to, int axis);
+// "sum", "sum_2", ...: no two locals of the kernel share a name.
+const char *rows_local_name(Rows *r, const char *name);
 // rows_reduce.c: one round of reductions for where the outer axes stand.
 void rows_reduce_phase(Rows *r, Stmt *to, int phase);
 

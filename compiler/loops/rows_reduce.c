@@ -24,7 +24,7 @@ static const char *round_kind(const Rows *r, const Round *round, int k) { return
 
 static Buffer *declare(Rows *r, Stmt *to, const char *name, const Node *reduce, const char *kind, int parts, int lanes) {
     Dim dim = dim_fixed(parts);
-    Buffer *buffer = buffer_scratch(r->ctx->program, name, reduce->type.dtype, 1, &dim, SCOPE_REGISTER);
+    Buffer *buffer = buffer_scratch(r->ctx->program, rows_local_name(r, name), reduce->type.dtype, 1, &dim, SCOPE_REGISTER);
     buffer->lanes = lanes;
     buffer->accumulate_double = lanes == 1 && dtype_info[buffer->dtype].is_float && !strcmp(kind, "sum");
     stmt_append(r->arena, to, stmt_local(r->arena, buffer, reduce_identity(r->arena, buffer->dtype, kind)));

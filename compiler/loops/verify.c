@@ -1,153 +1,174 @@
-// verify.c: proves a program by ranges: every index of every load and store lies within its buffer, registers have
-// constant indices, variables are used inside their loops, local arrays stay below 4 KiB.
-//     for n in 0..N: x[n + 1]       refused: x[N, ..] is read at n + 1, in [1, 64]
+// verify.c: proves a program: every index of every load and store lies within its buffer, registers have constant
+// indices, variables are used inside their loops and locals inside their blocks, local arrays stay within 4 KiB.
+//     for n = 0 .. N: x[n + 1]       refused: "x: axis 0 is indexed by n + 1, which was not proved to be below N"
+// The caller's arrays have the sizes of the call; everything else has run-time axes at their bounds.
 #include <string.h>
 
-#include "loops/lower.h"
+#include "loops/prove.h"
+#include "loops/recipes.h"
 
-enum { STACK_BYTES = 4096, MAX_DEPTH = 64 };
+enum { STACK_BYTES = 4096 };
 
 typedef struct Verify {
     const Program *program;
     const Kernel *kernel;
-    const Var *open[MAX_DEPTH]; // loops around the statement
-    int depth;
-    const Index *holds[MAX_DEPTH]; // conditions around it, each >= 0
-    int nholds;
-    VEC(const Buffer *) declared;  // stack and register buffers so far
+    Arena *scratch;
+    Facts facts;
+    VEC(const Buffer *) declared; // stack and register buffers that can be used
+    ExprTags seen;                // of the statement being checked
     const char *wrong;
 } Verify;
 
-static void check_expr(Verify *v, const Expr *e);
-
-static void fail(Verify *v, const char *what, const char *name) {
-    if (!v->wrong) v->wrong = arena_printf(v->program->arena, "kernel %s: %s: %s", v->kernel->name, what, name);
+static void fail(Verify *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void fail(Verify *v, const char *fmt, ...) {
+    if (v->wrong) return;
+    va_list args;
+    va_start(args, fmt);
+    v->wrong = arena_printf(v->program->arena, "kernel %s: %s", v->kernel->name, arena_vprintf(v->scratch, fmt, args));
+    va_end(args);
 }
 
 // ---- indices ---------------------------------------------------------------------------------------------------------
 
-static void check_vars(Verify *v, const Index *index) {
+static void check_expr(Verify *v, const Expr *e);
+
+static void check_variable(Verify *v, const Var *var) {
+    for (int k = 0; k < v->facts.nloops; k++)
+        if (v->facts.loop[k]->var == var) return;
+    fail(v, "%s is used outside its loop", var->name);
+}
+
+static void check_index(Verify *v, const Index *index) {
     for (int k = 0; k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
+        if (atom->kind == ATOM_VAR) check_variable(v, atom->var);
         if (atom->kind == ATOM_LOADED) check_expr(v, atom->loaded);
-        if (atom->kind == ATOM_DIV || atom->kind == ATOM_MOD || atom->kind == ATOM_MIN) check_vars(v, atom->of);
-        if (atom->kind == ATOM_MIN) check_vars(v, atom->other);
-        if (atom->kind != ATOM_VAR) continue;
-        bool found = false;
-        for (int d = 0; d < v->depth; d++) found |= v->open[d] == atom->var;
-        if (!found) fail(v, "a variable is used outside its loop", atom->var->name);
+        if (atom->of) check_index(v, atom->of);
+        if (atom->other) check_index(v, atom->other);
+        if ((atom->kind == ATOM_DIV || atom->kind == ATOM_MOD) && !prove_not_negative(&v->facts, atom->of))
+            fail(v, "what is divided by %lld may be negative", (long long)atom->by);
     }
 }
 
-// Whether a condition around the statement says that `index` >= 0.
-static bool holds(const Verify *v, const Index *index) {
-    for (int k = 0; k < v->nholds; k++)
-        if (index_equal(v->holds[k], index)) return true;
-    return false;
-}
-
+// A loaded integer was clamped to its axis where it was made.
 static bool is_loaded(const Index *index) {
     for (int k = 0; k < index->nterms; k++)
         if (index->term[k].atom.kind == ATOM_LOADED) return true;
     return false;
 }
 
-static void check_place(Verify *v, const Buffer *buffer, const Index *const *at, int lanes) {
-    Arena *arena = v->program->arena;
-    for (int d = 0; d < buffer->rank; d++) {
-        check_vars(v, at[d]);
-        if (is_loaded(at[d])) continue; // clamped where it is made
-        int64_t lo, hi, reach = d == buffer->rank - 1 && buffer->lanes == 1 ? lanes - 1 : 0;
-        if (buffer->scope == SCOPE_REGISTER && !index_is_const(at[d], &lo)) fail(v, "a register has a variable index", buffer->name);
-        bool known = index_range(at[d], &lo, &hi);
-        Index *room = index_add_const(arena, index_add(arena, index_size(arena, buffer->dim[d]), index_scale(arena, at[d], -1)), -1);
-        bool low = (known && lo >= 0) || holds(v, at[d]), high = (known && hi + reach < buffer->dim[d].extent) || holds(v, room);
-        if (!low || !high) fail(v, "an index leaves its buffer", arena_printf(arena, "%s, axis %d, in [%lld, %lld] of %d", buffer->name, d,
-                                                                             (long long)lo, (long long)(hi + reach), buffer->dim[d].extent));
-    }
+// at[axis] to at[axis] + reach lie within the buffer.
+static void check_axis(Verify *v, const Buffer *buffer, int axis, const Index *index, int64_t reach) {
+    Arena *arena = v->scratch;
+    int64_t c;
+    check_index(v, index);
+    if (v->wrong || is_loaded(index)) return;
+    if (buffer->scope == SCOPE_REGISTER && !index_is_const(index, &c)) fail(v, "register %s has an index that varies", buffer->name);
+    Dim dim = buffer->dim[axis];
+    const Index *end = buffer->scope == SCOPE_ARGUMENT ? index_size(arena, dim) : index_const(arena, dim.extent);
+    Index *room = index_add_const(arena, index_add(arena, end, index_scale(arena, index, -1)), -1 - reach);
+    if (!prove_not_negative(&v->facts, index)) fail(v, "%s: the index of axis %d may be negative", buffer->name, axis);
+    if (!prove_not_negative(&v->facts, room)) fail(v, "%s: the index of axis %d may leave its %d elements", buffer->name, axis, dim.extent);
 }
 
 static void check_declared(Verify *v, const Buffer *buffer) {
     if (buffer->scope != SCOPE_STACK && buffer->scope != SCOPE_REGISTER) return;
     for (int k = 0; k < v->declared.len; k++)
         if (v->declared.at[k] == buffer) return;
-    fail(v, "a local is used before it is declared", buffer->name);
+    fail(v, "local %s is used outside the block that declares it", buffer->name);
 }
+
+static void check_place(Verify *v, const Buffer *buffer, const Index *const *at, int lanes) {
+    check_declared(v, buffer);
+    bool side_by_side = lanes > 1 && buffer->lanes == 1;
+    if (side_by_side && !buffer->rank) fail(v, "%s is one element, not %d", buffer->name, lanes);
+    for (int d = 0; d < buffer->rank && !v->wrong; d++)
+        check_axis(v, buffer, d, at[d], side_by_side && d == buffer->rank - 1 ? lanes - 1 : 0);
+}
+
+// ---- expressions and statements ----------------------------------------------------------------------------------------
 
 static void check_expr(Verify *v, const Expr *e) {
-    if (e->kind == EXPR_INDEX_VALUE) check_vars(v, e->index);
-    if (e->kind == EXPR_LOAD) {
-        check_declared(v, e->buffer);
-        check_place(v, e->buffer, e->at, e->lanes);
-    }
+    int *seen = expr_tag(&v->seen, e);
+    if (*seen || v->wrong) return;
+    *seen = 1;
+    if (e->lanes != 1 && e->lanes != target_lanes(v->program->target)) fail(v, "an expression has %d lanes", e->lanes);
+    if (e->kind == EXPR_INDEX_VALUE) check_index(v, e->index);
+    if (e->kind == EXPR_LOAD) check_place(v, e->buffer, e->at, e->lanes);
     for (int k = 0; k < e->nargs; k++) check_expr(v, e->arg[k]);
 }
-
-// ---- statements ------------------------------------------------------------------------------------------------------
 
 static void check_stmt(Verify *v, const Stmt *s);
 
 static void check_body(Verify *v, const Stmt *s) {
-    int declared = v->declared.len, conditions = v->nholds;
+    int declared = v->declared.len;
     for (int k = 0; k < s->body.len && !v->wrong; k++) check_stmt(v, s->body.at[k]);
-    if (s->kind != STMT_BLOCK) v->declared.len = declared;
-    v->nholds = conditions;
+    v->declared.len = declared;
+}
+
+static void check_for(Verify *v, const Stmt *s) {
+    check_index(v, s->lo);
+    check_index(v, s->hi);
+    if (s->step < 1 || s->var->loop != s) fail(v, "the loop over %s is not well formed", s->var->name);
+    if (v->facts.nloops == MOST_FACTS) fail(v, "loops are nested more than %d deep", MOST_FACTS);
+    if (v->wrong) return;
+    v->facts.loop[v->facts.nloops++] = s;
+    check_body(v, s);
+    v->facts.nloops--;
+}
+
+static void check_if(Verify *v, const Stmt *s) {
+    int before = v->facts.nguards;
+    for (int k = 0; k < s->cond.len; k++) {
+        check_index(v, s->cond.at[k]);
+        if (v->facts.nguards < MOST_FACTS) v->facts.guard[v->facts.nguards++] = s->cond.at[k];
+    }
+    check_body(v, s);
+    v->facts.nguards = before;
 }
 
 static void check_local(Verify *v, const Stmt *s) {
     const Buffer *b = s->buffer;
     int64_t bytes = (b->accumulate_double ? 8 : dtype_info[b->dtype].bytes) * (int64_t)b->lanes;
     for (int d = 0; d < b->rank; d++) bytes *= b->dim[d].extent;
-    if (bytes > STACK_BYTES) fail(v, "a local is larger than 4 KiB", b->name);
-    if (b->scope != SCOPE_STACK && b->scope != SCOPE_REGISTER) fail(v, "declared, but no local", b->name);
+    if (b->scope != SCOPE_STACK && b->scope != SCOPE_REGISTER) fail(v, "%s is declared, but is no local", b->name);
+    if (bytes > STACK_BYTES) fail(v, "local %s takes %lld bytes, more than 4 KiB", b->name, (long long)bytes);
     if (s->value) check_expr(v, s->value);
-    vec_push(v->program->arena, &v->declared, b);
+    vec_push(v->scratch, &v->declared, b);
 }
 
 static void check_stmt(Verify *v, const Stmt *s) {
+    int lanes = target_lanes(v->program->target);
+    v->seen = (ExprTags){.arena = v->scratch};
     switch (s->kind) {
     case STMT_BLOCK: check_body(v, s); return;
+    case STMT_FOR: check_for(v, s); return;
+    case STMT_IF: check_if(v, s); return;
     case STMT_LOCAL: check_local(v, s); return;
-    case STMT_FOR:
-        check_vars(v, s->lo);
-        check_vars(v, s->hi);
-        if (s->step < 1) fail(v, "a loop does not advance", s->var->name);
-        if (v->depth == MAX_DEPTH) {
-            fail(v, "loops are nested too deeply", s->var->name);
-            return;
-        }
-        v->open[v->depth++] = s->var;
-        check_body(v, s);
-        v->depth--;
-        return;
     case STMT_STORE:
     case STMT_ACCUMULATE:
-        check_declared(v, s->buffer);
-        check_place(v, s->buffer, s->at, s->value->lanes);
         check_expr(v, s->value);
+        if (s->value->lanes > 1 && s->buffer->scope == SCOPE_REGISTER && s->buffer->lanes == 1)
+            fail(v, "register %s takes one element, not a vector", s->buffer->name);
+        check_place(v, s->buffer, s->at, s->value->lanes);
         return;
-    case STMT_TRANSPOSE: {
-        int lanes = target_lanes(v->program->target);
+    case STMT_TRANSPOSE: // both tiles: lanes elements along the last axis, lanes rows along another
         check_place(v, s->buffer, s->at, lanes);
         check_place(v, s->source, s->from, lanes);
-        return;
-    }
-    case STMT_IF:
-        for (int k = 0; k < s->cond.len; k++) {
-            check_vars(v, s->cond.at[k]);
-            if (v->nholds < MAX_DEPTH) v->holds[v->nholds++] = s->cond.at[k];
-        }
-        check_body(v, s);
-        v->nholds -= s->cond.len < v->nholds ? s->cond.len : v->nholds;
+        if (!v->wrong) check_axis(v, s->buffer, s->dst_axis, s->at[s->dst_axis], lanes - 1);
+        if (!v->wrong) check_axis(v, s->source, s->src_axis, s->from[s->src_axis], lanes - 1);
         return;
     }
 }
 
 const char *program_verify(const Program *program) {
-    for (int k = 0; k < program->calls.len; k++) {
-        Verify v = {.program = program, .kernel = program->calls.at[k].kernel};
+    const char *wrong = NULL;
+    for (int k = 0; k < program->calls.len && !wrong; k++) {
+        Arena scratch = {0};
+        Verify v = {.program = program, .kernel = program->calls.at[k].kernel, .scratch = &scratch, .facts = {.arena = &scratch}};
         check_stmt(&v, v.kernel->body);
-        if (v.wrong) return v.wrong;
+        wrong = v.wrong;
+        arena_release(&scratch);
     }
-    return NULL;
+    return wrong;
 }

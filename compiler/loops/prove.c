@@ -1,0 +1,80 @@
+// prove.c: is an index never negative, here, inside these loops and guards?
+//     for i = 0 .. N - 5 step 6:   N - 1 - (i + 5) >= 0 ?     i <= N - 6, so N - 6 - (N - 6) >= 0: yes
+// First by ranges; then a variable is replaced by the bound of its loop that makes the index smallest, a guard is taken
+// away, or a min, a division or a remainder by what bounds it, and the question is asked again. Every step is sound, so
+// "yes" is a proof; "no" means that none was found within a number of steps.
+#include "loops/prove.h"
+
+enum { MOST_STEPS = 400, DEEPEST_PROOF = 12 };
+
+static bool prove(Facts *facts, const Index *index, int depth);
+
+static Index *without(Arena *arena, const Index *index, int term) {
+    Index *rest = index_scale(arena, index, 1);
+    for (int k = term; k + 1 < rest->nterms; k++) rest->term[k] = rest->term[k + 1];
+    rest->nterms--;
+    return rest;
+}
+
+// rest * by + coef * of
+static Index *scaled_sum(Arena *arena, const Index *rest, int64_t by, int64_t coef, const Index *of) {
+    return index_add(arena, index_scale(arena, rest, by), index_scale(arena, of, coef));
+}
+
+// The greatest value that the variable takes, when its loop runs at all.
+static const Index *last_value(Arena *arena, const Stmt *loop) {
+    Index *length = index_add(arena, loop->hi, index_scale(arena, loop->lo, -1));
+    bool whole = length->c % loop->step == 0;
+    for (int k = 0; k < length->nterms; k++) whole = whole && length->term[k].coef % loop->step == 0;
+    return index_add_const(arena, loop->hi, whole ? -loop->step : -1);
+}
+
+static bool prove_without_variable(Facts *facts, const Index *index, int depth) {
+    for (int k = facts->nloops - 1; k >= 0; k--) { // the innermost first: its bounds use the others
+        const Stmt *loop = facts->loop[k];
+        int64_t coef;
+        if (!index_uses(index, loop->var)) continue;
+        if (!index_linear(index, loop->var, &coef)) return false;
+        const Index *bound = coef > 0 ? loop->lo : last_value(facts->arena, loop);
+        return prove(facts, index_substitute(facts->arena, index, loop->var, bound), depth);
+    }
+    return false;
+}
+
+static bool prove_without_atom(Facts *facts, const Index *index, int term, int depth) {
+    Arena *arena = facts->arena;
+    const Atom *atom = &index->term[term].atom;
+    int64_t coef = index->term[term].coef, by = atom->by;
+    const Index *rest = without(arena, index, term);
+    if (atom->kind == ATOM_MIN) {
+        bool first = prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth);
+        if (first != (coef > 0)) return first; // a bound from above needs either one, from below both
+        return prove(facts, scaled_sum(arena, rest, 1, coef, atom->other), depth);
+    }
+    if (atom->kind == ATOM_DIV) // (of - by + 1) <= by * (of / by) <= of
+        return prove(facts, scaled_sum(arena, rest, by, coef, coef < 0 ? atom->of : index_add_const(arena, atom->of, 1 - by)), depth);
+    if (atom->kind == ATOM_MOD && coef > 0) return prove(facts, rest, depth);
+    if (atom->kind == ATOM_MOD)
+        return prove(facts, index_add_const(arena, rest, coef * (by - 1)), depth) ||
+               prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth);
+    return false;
+}
+
+static bool prove(Facts *facts, const Index *index, int depth) {
+    int64_t lo, hi;
+    if (index_range(index, &lo, &hi) && lo >= 0) return true;
+    if (!depth || ++facts->steps > MOST_STEPS) return false;
+    for (int k = 0; k < facts->nguards; k++) {
+        Index *rest = index_add(facts->arena, index, index_scale(facts->arena, facts->guard[k], -1));
+        if (index_range(rest, &lo, &hi) && lo >= 0) return true;
+    }
+    if (prove_without_variable(facts, index, depth - 1)) return true;
+    for (int k = 0; k < index->nterms; k++)
+        if (prove_without_atom(facts, index, k, depth - 1)) return true;
+    return false;
+}
+
+bool prove_not_negative(Facts *facts, const Index *index) {
+    facts->steps = 0;
+    return prove(facts, index, DEEPEST_PROOF);
+}
