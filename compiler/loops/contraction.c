@@ -72,6 +72,7 @@ static void lower_nest(Contraction *c, Stmt *to) {
     if (c->chunks > 1) {
         int unit = c->chunk == CHUNK_ROWS ? c->rows : c->chunk == CHUNK_PANELS ? c->lane.width : 1;
         to = contraction_open_chunks(c, to, c->chunks, c->chunk_axis, unit, &lo, &hi);
+        if (c->lane.in_chunk) contraction_stage_range(c, to, &c->lane, true, lo, hi);
     }
     for (int k = 0; k < c->nouter; k++) {
         int axis = c->outer[k];

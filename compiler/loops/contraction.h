@@ -7,7 +7,7 @@
 enum {
     NO_AXIS = -1,
     MAX_TERMS = 1024, // of one f32 accumulator; longer sums are cut into blocks of K
-    MAX_HEIGHTS = 5
+    MAX_HEIGHTS = 8 // a tile, and tails that halve down to one row: enough for 64 registers
 };
 
 // One side of the product. A panel holds what a register tile reads of it, in the order in which it reads it.
@@ -21,6 +21,7 @@ typedef struct Operand {
     int nouter;
     int outer[MAX_AXES]; // the other axes that it mentions
     bool staged;
+    bool in_chunk;       // each chunk of the product copies the panels that it alone reads
     Buffer *panels;      // (outer..., blocks of K, panels, K in a block, width), when staged
 } Operand;
 
@@ -95,6 +96,7 @@ Index *contraction_extent(Contraction *c, int axis);
 
 // contraction_stage.c: one operand copied into panels.
 void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane);
+void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo, const Index *hi);
 // The operand's element where the axes stand, `offset` behind the tile's first one. lanes: 1, or the target's.
 Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, int offset, int lanes);
 

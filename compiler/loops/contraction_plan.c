@@ -195,8 +195,8 @@ static void plan_staging(Contraction *c) {
     // Vectors need a unit stride, and must not read past the end of the last ones.
     bool whole = extent_of(c, c->n) % c->lanes == 0 && !is_runtime(c, c->n);
     c->lane.staged = !c->lane.buffer || (c->lanes > 1 && (!whole || !unit_stride(&c->lane, c->n)));
-    // Lines that are far apart fall into the same sets of the cache; panels pay when several tiles read them.
-    if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 4) c->lane.staged = true;
+    // Lines that are far apart fall into the same sets of the cache; panels pay when many tiles read them.
+    if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 16) c->lane.staged = true;
     // A scalar operand is read in place while the cache lines of a column stay in the first level.
     bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
     c->row.staged = !c->row.buffer || (!lines_fit && columns >= 3);
@@ -265,6 +265,7 @@ static void plan_chunks(Contraction *c) {
         c->chunk_axis = axis;
         c->chunks = chunks;
     }
+    c->lane.in_chunk = c->lane.staged && c->chunk == CHUNK_PANELS;
 }
 
 bool contraction_plan(Contraction *c, LowerContext *ctx) {

@@ -3,7 +3,7 @@
 //     w (256, 784), lanes along o        panel_lanes (blocks, 256 / 64, 784, 64): one step of K of one tile is 64 floats
 //     tiles of 4 vectors of 16           in a row; where K has the unit stride, 16 x 16 shuffles do the transposing
 //
-// The copy is hoisted above all other loops, and each chunk of panels is written by one iteration of a parallel loop.
+// The copy is hoisted above all other loops; where chunks are columns of panels, each chunk copies its own.
 // Lanes past the end of the axis are zero, so that the product may read whole vectors; what it makes of them is dropped.
 #include "loops/contraction.h"
 
@@ -124,37 +124,44 @@ static void copy_transposed(Contraction *c, Stmt *to, const Copy *copy, const Ti
     copy_element(c, rest, operand, tile->base, index_add_const(arena, l, offset), k, 1);
 }
 
-// A vector of the lane axis, or its first `valid` lanes and zeros.
-static void copy_vector(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, int offset,
-                        const Index *valid) {
+// The first `valid` lanes of a vector (NULL: all) one by one, zeros behind them.
+static void copy_lanes(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, int offset, const Index *valid) {
     Operand *operand = copy->operand;
     Arena *arena = c->arena;
-    int last = operand->map->rank - 1, dim = dim_moved_by(operand, operand->tile);
-    bool in_memory = operand->buffer && dim != NO_AXIS;
-    if (!valid && c->lanes > 1 && in_memory && dim != last && dim_moved_by(operand, c->k) == last) {
-        copy_transposed(c, to, copy, tile, offset, dim);
-        return;
-    }
-    Index *k, *l;
+    Index *k, *l, *element, *at[MAX_RANK], *panel = panel_of(c, operand, tile->base);
     Stmt *steps = open_steps(c, to, copy, &k);
-    if (!valid && in_memory && dim == last) {
-        copy_element(c, steps, operand, tile->base, index_const(arena, offset), k, c->lanes);
-        return;
-    }
-    Index *lanes = index_const(arena, c->lanes), *at[MAX_RANK], *element;
     Stmt *body = contraction_open_lanes(c, steps, index_add_const(arena, tile->base, offset), valid, &element, &l);
-    panel_at(c, operand, panel_of(c, operand, tile->base), k, index_add_const(arena, l, offset), at);
+    panel_at(c, operand, panel, k, index_add_const(arena, l, offset), at);
     stand_at(c, operand, element, k);
     stmt_append(arena, body, stmt_store(arena, operand->panels, at, source_value(c, operand, 1)));
     if (!valid) return;
-    body = contraction_open(c, steps, "lane", valid, lanes, 1, &l);
-    panel_at(c, operand, panel_of(c, operand, tile->base), k, index_add_const(arena, l, offset), at);
+    body = contraction_open(c, steps, "lane", valid, index_const(arena, c->lanes), 1, &l);
+    panel_at(c, operand, panel, k, index_add_const(arena, l, offset), at);
     stmt_append(arena, body, stmt_store(arena, operand->panels, at, expr_const(arena, F32, 0)));
 }
 
+// A panel of the lane operand: whole vectors in the way that its strides allow, a part of one lane by lane.
 static void copy_lane_panel(Contraction *c, Stmt *to, const TileLoop *tile, void *context) {
-    for (int v = 0; v < tile->extent; v++)
-        copy_vector(c, to, context, tile, v * c->lanes, v == tile->extent - 1 ? tile->valid : NULL);
+    const Copy *copy = context;
+    Operand *operand = copy->operand;
+    int whole = tile->valid ? tile->extent - 1 : tile->extent;
+    int last = operand->map->rank - 1, dim = operand->buffer ? dim_moved_by(operand, operand->tile) : NO_AXIS;
+    bool unit = c->lanes == 1 || (dim == last && dim != NO_AXIS);
+    bool shuffled = !unit && dim != NO_AXIS && dim_moved_by(operand, c->k) == last;
+    if (unit && whole) {
+        // All vectors of a step of K together: they share pages and, at large strides, sets of the cache.
+        Index *k;
+        Stmt *steps = open_steps(c, to, copy, &k);
+        for (int v = 0; v < whole; v++)
+            copy_element(c, steps, operand, tile->base, index_const(c->arena, v * c->lanes), k, c->lanes);
+    }
+    for (int v = 0; v < whole && !unit; v++) {
+        if (shuffled)
+            copy_transposed(c, to, copy, tile, v * c->lanes, dim);
+        else
+            copy_lanes(c, to, copy, tile, v * c->lanes, NULL);
+    }
+    if (tile->valid) copy_lanes(c, to, copy, tile, whole * c->lanes, tile->valid);
 }
 
 static void copy_rows(Contraction *c, Stmt *to, const Copy *copy, const Index *base, int rows) {
@@ -194,19 +201,23 @@ static void copy_row_panels(Contraction *c, Stmt *to, const Copy *copy, const In
     stmt_append(arena, rest, stmt_store(arena, operand->panels, place, source_value(c, operand, 1)));
 }
 
+// All of it, outside the loops of the product, with chunks of its own where that pays.
 void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane) {
-    if (!operand->staged) return;
-    Arena *arena = c->arena;
-    Index *lo = index_const(arena, 0), *hi = contraction_extent(c, operand->tile);
-    Copy copy = {.operand = operand};
-    int64_t elements = type_count(&operand->node->type);
+    if (!operand->staged || operand->in_chunk) return;
+    Index *lo = index_const(c->arena, 0), *hi = contraction_extent(c, operand->tile);
     int unit = is_lane ? operand->width : operand->width * ROWS_TOGETHER;
     int panels = operand->tile == NO_AXIS ? 1 : (c->iter->axis[operand->tile].extent + unit - 1) / unit;
     bool fixed = operand->tile != NO_AXIS && !c->iter->axis[operand->tile].size;
     int chunks = panels < c->ctx->program->threads ? panels : c->ctx->program->threads;
+    if (c->chunks > 1 && chunks > 1 && fixed && type_count(&operand->node->type) >= COPY_WORTH_CHUNKS)
+        to = contraction_open_chunks(c, to, chunks, operand->tile, unit, &lo, &hi);
+    contraction_stage_range(c, to, operand, is_lane, lo, hi);
+}
+
+void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo, const Index *hi) {
+    Arena *arena = c->arena;
+    Copy copy = {.operand = operand};
     Stmt *nest = stmt_block(arena), *inner = nest;
-    if (c->chunks > 1 && chunks > 1 && fixed && elements >= COPY_WORTH_CHUNKS)
-        inner = contraction_open_chunks(c, inner, chunks, operand->tile, unit, &lo, &hi);
     for (int k = 0; k < operand->nouter; k++) inner = contraction_open_axis(c, inner, operand->outer[k]);
     if (operand->uses_k) {
         inner = contraction_open_blocks(c, inner, &copy.length);
