@@ -1,5 +1,5 @@
-// files.c: a file is read whole; outputs are written beside their places and renamed, the header first, so that there is
-// never a model.c without its model.h and never half of either.
+// files.c: a file is read whole; outputs are written beside their places and renamed, the header first, so that there
+// is never a model.c without its model.h and never half of either.
 #include "files.h"
 
 #include <errno.h>
@@ -15,7 +15,8 @@ static bool complain(FILE *err, const char *verb, const char *path, const char *
     return false;
 }
 
-// ---- reading -----------------------------------------------------------------------------------------------------------
+// ---- reading
+// -----------------------------------------------------------------------------------------------------------
 
 Source *file_read(Arena *arena, FILE *err, const char *path) {
     struct stat st;
@@ -45,7 +46,8 @@ Source *file_read(Arena *arena, FILE *err, const char *path) {
     return source;
 }
 
-// ---- writing -----------------------------------------------------------------------------------------------------------
+// ---- writing
+// -----------------------------------------------------------------------------------------------------------
 
 static bool write_all(int fd, const Str *text) {
     const char *at = str_text(text);
@@ -98,7 +100,8 @@ bool files_write(Arena *arena, FILE *err, const char *source, const Str *source_
                  const Str *header_text) {
     struct stat st;
     bool exists = stat(source, &st) == 0;
-    if (exists && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return write_device(err, source, source_text, header_text);
+    if (exists && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return write_device(err, source, source_text, header_text);
     if (!check_place(err, source) || !check_place(err, header)) return false;
     char *source_aside = write_aside(arena, err, source, source_text);
     if (!source_aside) return false;

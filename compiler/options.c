@@ -41,7 +41,8 @@ static const char *suggest(Reader *r, const char *name, const char *const *candi
     return nearest ? arena_printf(r->arena, "; did you mean `%s`?", nearest) : "";
 }
 
-// ---- one function per option -----------------------------------------------------------------------------------------
+// ---- one function per option
+// -----------------------------------------------------------------------------------------
 
 static bool is_identifier(const char *s) {
     if (!isalpha((unsigned char)*s) && *s != '_') return false;
@@ -60,17 +61,19 @@ static bool take_output(Reader *r, const char *value) {
 // Every C name begins with the prefix, and it is a struct's name itself.
 static bool check_prefix(Reader *r, const char *prefix) {
     static const char *const taken[] = {
-        "auto",     "break",    "case",     "char",   "const",    "continue", "default",  "do",     "double", "else",
-        "enum",     "extern",   "float",    "for",    "goto",     "if",       "inline",   "int",    "long",   "register",
-        "restrict", "return",   "short",    "signed", "sizeof",   "static",   "struct",   "switch", "typedef", "union",
-        "unsigned", "void",     "volatile", "while",  "class",    "delete",   "new",      "this",   "template", "private",
-        "public",   "operator", "virtual",  "friend", "namespace", "try",     "throw",    "catch",  "using",  "bool",
-        "true",     "false",    "typename", "protected", "explicit", "export", "mutable", "asm",    "dlc",    "main",
+        "auto",     "break",    "case",     "char",     "const",  "continue", "default", "do",       "double",
+        "else",     "enum",     "extern",   "float",    "for",    "goto",     "if",      "inline",   "int",
+        "long",     "register", "restrict", "return",   "short",  "signed",   "sizeof",  "static",   "struct",
+        "switch",   "typedef",  "union",    "unsigned", "void",   "volatile", "while",   "class",    "delete",
+        "new",      "this",     "template", "private",  "public", "operator", "virtual", "friend",   "namespace",
+        "try",      "throw",    "catch",    "using",    "bool",   "true",     "false",   "typename", "protected",
+        "explicit", "export",   "mutable",  "asm",      "dlc",    "main",
     };
     if (!is_identifier(prefix))
         return usage(r, "`%s` cannot begin a C name; --prefix=NAME takes letters, digits and `_`", prefix);
     for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
-        if (!strcmp(taken[k], prefix)) return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
+        if (!strcmp(taken[k], prefix))
+            return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
     return true;
 }
 
@@ -126,7 +129,8 @@ static bool take_threads(Reader *r, const char *value) {
 }
 
 static bool take_level(Reader *r, const char *value) {
-    if (strlen(value) != 1 || *value < '0' || *value > '3') return usage(r, "unknown level -O%s; there are -O0 and -O2", value);
+    if (strlen(value) != 1 || *value < '0' || *value > '3')
+        return usage(r, "unknown level -O%s; there are -O0 and -O2", value);
     r->options->level = *value == '0' ? 0 : 2;
     return true;
 }
@@ -159,11 +163,11 @@ static bool take_print_prelude(Reader *r, const char *value) {
     return true;
 }
 
-#define FLAG(NAME, FIELD)                               \
-    static bool NAME(Reader *r, const char *value) {    \
-        (void)value;                                    \
-        r->options->FIELD = true;                       \
-        return true;                                    \
+#define FLAG(NAME, FIELD)                                                                                              \
+    static bool NAME(Reader *r, const char *value) {                                                                   \
+        (void)value;                                                                                                   \
+        r->options->FIELD = true;                                                                                      \
+        return true;                                                                                                   \
     }
 FLAG(take_standalone, standalone)
 FLAG(take_time_passes, time_passes)
@@ -173,7 +177,8 @@ FLAG(take_help, help)
 FLAG(take_version, version)
 #undef FLAG
 
-// ---- the table ---------------------------------------------------------------------------------------------------------
+// ---- the table
+// ---------------------------------------------------------------------------------------------------------
 
 static const OptionRow rows[] = {
     {"-o", "FILE", take_output, "write FILE (.c) and its header beside it"},
@@ -206,7 +211,11 @@ void options_help(FILE *out) {
         if (!rows[k].doc) continue;
         bool is_long = rows[k].name[1] == '-', joined = !strcmp(rows[k].name, "-O");
         char left[64];
-        snprintf(left, sizeof left, "%s%s%s", rows[k].name, !rows[k].value ? "" : is_long ? "=" : joined ? "" : " ",
+        snprintf(left, sizeof left, "%s%s%s", rows[k].name,
+                 !rows[k].value ? ""
+                 : is_long      ? "="
+                 : joined       ? ""
+                                : " ",
                  rows[k].value ? rows[k].value : "");
         fprintf(out, "  %-22s %s\n", left, rows[k].doc);
     }
@@ -238,7 +247,8 @@ static bool read_option(Reader *r, const char *arg, char ***next) {
     return row->take(r, value);
 }
 
-// ---- what follows from them --------------------------------------------------------------------------------------------
+// ---- what follows from them
+// --------------------------------------------------------------------------------------------
 
 static bool ends_with(const char *text, const char *end) {
     size_t a = strlen(text), b = strlen(end);
@@ -266,7 +276,8 @@ static bool check_output(Reader *r) {
 static const char *options_text(Arena *arena, const Options *o) {
     Str s = str_new(arena);
     str_printf(&s, "-O%d --target=%s --threads=%d", o->level, o->target->name, o->threads);
-    for (int k = 0; k < o->defines.len; k++) str_printf(&s, " -D %s=%lld", o->defines.at[k].name, o->defines.at[k].value);
+    for (int k = 0; k < o->defines.len; k++)
+        str_printf(&s, " -D %s=%lld", o->defines.at[k].name, o->defines.at[k].value);
     for (int k = 0; k < o->entries.len; k++) str_printf(&s, "%s%s", k ? "," : " --entry=", o->entries.at[k]);
     if (o->standalone) str_put(&s, " --standalone");
     return str_text(&s);

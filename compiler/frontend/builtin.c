@@ -23,8 +23,10 @@ typedef struct Builtin {
     Value (*run)(Elab *el, const Call *call);
 } Builtin;
 
-// ---- arguments ---------------------------------------------------------------------------------------------------------
+// ---- arguments
+// ---------------------------------------------------------------------------------------------------------
 
+// NULL: reported.
 static Node *tensor_arg(Elab *el, const Call *call, int k) {
     if (is_tensor(call->arg[k])) return call->arg[k].node;
     refuse(el, call->at[k], "%s needs a tensor, got %s", call->name, value_text(el, call->arg[k]));
@@ -73,6 +75,7 @@ static bool flag_arg(Elab *el, const Call *call, int k, bool *flag) {
     return false;
 }
 
+// f32, T, or `otherwise` when not given.
 static bool dtype_arg(Elab *el, const Call *call, int k, DType otherwise, DType *dtype) {
     Value v = call->arg[k];
     *dtype = v.kind == VALUE_DTYPE ? v.dtype : otherwise;
@@ -85,15 +88,17 @@ static bool dtype_arg(Elab *el, const Call *call, int k, DType otherwise, DType 
     return false;
 }
 
-// ---- compile time ------------------------------------------------------------------------------------------------------
+// ---- compile time
+// ------------------------------------------------------------------------------------------------------
 
 static Value run_shape(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int axis;
     if (!x) return value_poison();
     if (call->arg[1].kind != VALUE_NONE)
-        return normal_axis(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ? value_dim(x->type.dim[axis])
-                                                                                            : value_poison();
+        return normal_axis(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)
+                   ? value_dim(x->type.dim[axis])
+                   : value_poison();
     Value list = value_list(el);
     for (int k = 0; k < x->type.rank; k++) list_push(el, &list, value_dim(x->type.dim[k]));
     return list;
@@ -114,6 +119,7 @@ static Value run_len(Elab *el, const Call *call) {
     return is_list(el, call) ? value_int(call->arg[0].list->len) : value_poison();
 }
 
+// The number of elements behind a list of dims; of run time when one of them is.
 static Value run_product(Elab *el, const Call *call) {
     if (!is_list(el, call)) return value_poison();
     Value product = value_int(1);
@@ -125,7 +131,8 @@ static Value run_product(Elab *el, const Call *call) {
     return product;
 }
 
-// ---- movement ----------------------------------------------------------------------------------------------------------
+// ---- movement
+// ----------------------------------------------------------------------------------------------------------
 
 static Value run_cast(Elab *el, const Call *call) {
     DType dtype;
@@ -154,6 +161,7 @@ static bool sizes_stay(const Type *from, const Type *to, Dim *lost) {
     }
 }
 
+// The same run-time axes in the same order, whatever stands between them.
 static bool same_sizes(const Type *a, const Type *b) {
     int i = 0, k = 0;
     for (;; i++, k++) {
@@ -170,10 +178,11 @@ Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
         return refuse(el, span, "reshape: %s has %" PRId64 " elements, and %s has %" PRId64, type_name(el, &x->type),
                       type_count(&x->type), type_name(el, to), type_count(to));
     if (!sizes_stay(&x->type, to, &lost))
-        return refuse(el, span,
-                      "reshape: %s to %s would merge or split the run-time size %s, which must stay an axis of its own: "
-                      "the caller gives it, so where its elements lie is not known at compile time",
-                      type_name(el, &x->type), type_name(el, to), value_text(el, value_dim(lost)));
+        return refuse(
+            el, span,
+            "reshape: %s to %s would merge or split the run-time size %s, which must stay an axis of its own: "
+            "the caller gives it, so where its elements lie is not known at compile time",
+            type_name(el, &x->type), type_name(el, to), value_text(el, value_dim(lost)));
     place_nodes(el, span);
     return value_tensor(build_reshape(el->g, x, to));
 }
@@ -217,6 +226,7 @@ static Value run_reshape(Elab *el, const Call *call) {
     return reshape_checked(el, x, &type, call->span);
 }
 
+// Two axes swap, as torch.transpose.
 static Value run_transpose(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int a, b, perm[MAX_RANK];
@@ -227,6 +237,7 @@ static Value run_transpose(Elab *el, const Call *call) {
     return value_tensor(build_transpose(el->g, x, perm));
 }
 
+// All axes in a new order, as torch.permute.
 static Value run_permute(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     Value axes = call->arg[1];
@@ -234,7 +245,8 @@ static Value run_permute(Elab *el, const Call *call) {
     unsigned seen = 0;
     if (!x) return value_poison();
     if (axes.kind != VALUE_LIST || axes.list->len != x->type.rank)
-        return refuse(el, call->at[1], "permute needs a list of all %d axes, got %s", x->type.rank, value_text(el, axes));
+        return refuse(el, call->at[1], "permute needs a list of all %d axes, got %s", x->type.rank,
+                      value_text(el, axes));
     for (int k = 0; k < x->type.rank; k++) {
         if (!normal_axis(el, call->name, axes.list->at[k], x->type.rank, call->at[1], &perm[k])) return value_poison();
         seen |= 1u << perm[k];
@@ -253,8 +265,10 @@ static Value run_broadcast(Elab *el, const Call *call) {
     return value_tensor(shape_equal(&x->type, &type) ? x : build_broadcast_numpy(el->g, x, &type));
 }
 
-// ---- reductions --------------------------------------------------------------------------------------------------------
+// ---- reductions
+// --------------------------------------------------------------------------------------------------------
 
+// sum, max and min by call->name; keepdim puts axes of 1 where the reduced ones were.
 static Value reduce(Elab *el, const Call *call, int axis_arg) {
     Node *x = tensor_arg(el, call, 0);
     unsigned axes;
@@ -282,7 +296,8 @@ static Value run_extreme(Elab *el, const Call *call) {
     return (less.i != 0) == !strcmp(call->name, "max") ? b : a;
 }
 
-// ---- sources and the rest ------------------------------------------------------------------------------------------------
+// ---- sources and the rest
+// ------------------------------------------------------------------------------------------------
 
 static Value run_iota(Elab *el, const Call *call) {
     Type type;
@@ -319,6 +334,7 @@ static Value run_random(Elab *el, const Call *call) {
     return value_tensor(graph_op(el->g, op_find("random"), in, 2, attrs));
 }
 
+// A compile-time condition chooses without a node.
 static Value run_select(Elab *el, const Call *call) {
     if (call->arg[0].kind == VALUE_BOOL) return call->arg[0].i ? call->arg[1] : call->arg[2];
     for (int k = 1; k < 3; k++)
@@ -356,7 +372,8 @@ enum { BUILTINS = sizeof builtins / sizeof *builtins };
 
 const char *builtin_name(int k) { return k < BUILTINS ? builtins[k].name : NULL; }
 
-// ---- calls -------------------------------------------------------------------------------------------------------------
+// ---- calls
+// -------------------------------------------------------------------------------------------------------------
 
 static int builtin_param(const Builtin *builtin, const char *name) {
     for (int k = 0; k < MAX_PARAMS && builtin->params[k]; k++)
@@ -364,6 +381,7 @@ static int builtin_param(const Builtin *builtin, const char *name) {
     return -1;
 }
 
+// Positional arguments in order, keywords by name; then the row's function.
 static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span span) {
     Call call = {.name = builtin->name, .span = span};
     int next = 0, count = 0;
@@ -380,7 +398,8 @@ static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span
         if (to >= count)
             return refuse(el, arg->span, "%s takes %d argument%s, and this is one more", builtin->name, count,
                           count == 1 ? "" : "s");
-        if (call.at[to].source) return refuse(el, arg->span, "%s: `%s` is given twice", builtin->name, builtin->params[to]);
+        if (call.at[to].source)
+            return refuse(el, arg->span, "%s: `%s` is given twice", builtin->name, builtin->params[to]);
         call.arg[to] = arg->value;
         call.at[to] = arg->span;
     }
@@ -413,6 +432,7 @@ static Value evaluate_numbers(const Op *op, const Args *args) {
     return result;
 }
 
+// An element-wise record: as many arguments as it has inputs, broadcast to one shape.
 static Value call_op(Elab *el, const Op *op, const Args *args, Span span) {
     bool numbers = op->infer == elementwise_infer || op->infer == elementwise_float_infer, tensors = false;
     Value values[3];
@@ -424,7 +444,8 @@ static Value call_op(Elab *el, const Op *op, const Args *args, Span span) {
         if (k < 3) values[k] = arg->value;
     }
     if (args->len != op->inputs)
-        return refuse(el, span, "%s takes %d argument%s, got %d", op->name, op->inputs, op->inputs == 1 ? "" : "s", args->len);
+        return refuse(el, span, "%s takes %d argument%s, got %d", op->name, op->inputs, op->inputs == 1 ? "" : "s",
+                      args->len);
     if (numbers) return evaluate_numbers(op, args);
     if (!tensors) return refuse(el, span, "%s needs a tensor or numbers, got %s", op->name, value_text(el, values[0]));
     return tensor_elementwise(el, op->name, op->name, values, op->inputs, span);

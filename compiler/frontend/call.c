@@ -7,6 +7,7 @@
 
 // ---- arguments -----------------------------------------------------------------------------------------------------
 
+// In the order in which they stand; every mistake is reported, not just the first.
 bool eval_args(Elab *el, const AstExpr *call, Args *args) {
     bool good = true, keywords = false;
     for (int k = 0; k < call->args.len; k++) {
@@ -19,13 +20,15 @@ bool eval_args(Elab *el, const AstExpr *call, Args *args) {
         if (arg->name)
             keywords = true;
         else if (keywords)
-            v = refuse(el, arg->value->span, "%s: an argument without a keyword stands after one with a keyword", call->s);
+            v = refuse(el, arg->value->span, "%s: an argument without a keyword stands after one with a keyword",
+                       call->s);
         good &= !is_poison(v);
         vec_push(el->arena, args, (Arg){arg->name, arg->name_span, arg->value->span, v});
     }
     return good;
 }
 
+// Index of a parameter by name from `first` on (an optimizer's p, g and t are not the caller's to give), or -1.
 static int find_param(const AstDecl *decl, int first, const char *name) {
     for (int k = first; k < decl->params.len; k++)
         if (!strcmp(decl->params.at[k].name, name)) return k;
@@ -73,7 +76,8 @@ static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *ar
     for (int k = first; k < decl->params.len && good; k++) {
         const AstParam *param = &decl->params.at[k];
         if (given[k] >= 0 || param->value) continue;
-        refuse(el, span, "%s needs `%s`: %s", decl->name, param->name, param->type ? span_source(el, param->type->span) : "");
+        refuse(el, span, "%s needs `%s`: %s", decl->name, param->name,
+               param->type ? span_source(el, param->type->span) : "");
         return false;
     }
     return good;
@@ -96,7 +100,8 @@ bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) 
     for (int k = 0; k < decl->params.len && good; k++) {
         const Arg *arg = given[k] >= 0 ? &args->at[given[k]] : NULL;
         const Binding *bound = frame_find(callee, decl->params.at[k].name);
-        if (bound) good = type_check(el, callee, &decl->params.at[k], bound->value, arg ? arg->span : user_place(el, span));
+        if (bound)
+            good = type_check(el, callee, &decl->params.at[k], bound->value, arg ? arg->span : user_place(el, span));
     }
     el->frame = caller;
     return good;
@@ -104,6 +109,7 @@ bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) 
 
 // ---- frames --------------------------------------------------------------------------------------------------------
 
+// What was returned against the header; each value may be converted (a number to f32[]).
 static Value check_results(Elab *el, Frame *frame, Span span) {
     const AstDecl *decl = frame->decl;
     if (!frame->returned) {
@@ -122,6 +128,7 @@ static Value check_results(Elab *el, Frame *frame, Span span) {
     return good ? frame->result : value_poison();
 }
 
+// Nodes made by the prelude keep the tags of the call that the user wrote.
 Value run_frame(Elab *el, Frame *frame, Span span) {
     Frame *caller = el->frame;
     const char *name = el->g->name_now, *origin = el->g->origin_now;
@@ -162,7 +169,8 @@ static bool take_name(Elab *el, const AstDecl *decl, Args *args, const char **na
             return false;
         }
         if (arg.value.kind != VALUE_STRING || (arg.value.s[0] && !path_valid(arg.value.s))) {
-            refuse(el, arg.span, "a name is a string of letters, digits, `_` and `-`, its components joined by `.`, got %s",
+            refuse(el, arg.span,
+                   "a name is a string of letters, digits, `_` and `-`, its components joined by `.`, got %s",
                    value_text(el, arg.value));
             return false;
         }
@@ -172,6 +180,7 @@ static bool take_name(Elab *el, const AstDecl *decl, Args *args, const char **na
     return true;
 }
 
+// The chain of frames is the chain of calls.
 static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
     int calls = 0;
     for (const Frame *f = el->frame; f; f = f->caller, calls++)
@@ -187,6 +196,7 @@ static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
     return false;
 }
 
+// The path grows by name=; a model adds nothing, so that its parameters are the same from every entry.
 Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
     const char *name = NULL;
     if (!take_name(el, decl, args, &name) || !check_recursion(el, decl, span)) return value_poison();
@@ -209,6 +219,7 @@ Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
+// Suggests from the user's layers, the prelude's, the table and the operators.
 static Value unknown_call(Elab *el, const AstExpr *call) {
     VEC(const char *) names = {0};
     for (int k = 0; k < el->file->decls.len; k++)
@@ -219,12 +230,14 @@ static Value unknown_call(Elab *el, const AstExpr *call) {
         if (ops[k]->traits & OP_ELEMENTWISE) vec_push(el->arena, &names, ops[k]->name);
     const char *nearest = diag_nearest(call->s, names.at, names.len);
     if (nearest) return refuse(el, call->op_span, "unknown layer `%s`; did you mean `%s`?", call->s, nearest);
-    if (frame_find(el->frame, call->s)) return refuse(el, call->op_span, "`%s` is a value and cannot be called", call->s);
+    if (frame_find(el->frame, call->s))
+        return refuse(el, call->op_span, "`%s` is a value and cannot be called", call->s);
     return refuse(el, call->op_span, "unknown layer `%s`", call->s);
 }
 
 Value eval_call(Elab *el, const AstExpr *call) {
-    Span span = call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end}) : call->span;
+    Span span =
+        call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end}) : call->span;
     Args args = {0};
     const AstDecl *decl = find_decl(el, call->s);
     bool good = eval_args(el, call, &args);
@@ -234,6 +247,7 @@ Value eval_call(Elab *el, const AstExpr *call) {
     if (decl->kind == DECL_TRAIN)
         return refuse(el, call->op_span, "`%s` is a train entry: only models and layers can be called", call->s);
     if (decl->kind == DECL_OPTIMIZER)
-        return refuse(el, call->op_span, "`%s` is an optimizer: it stands in `minimize loss with %s(...)`", call->s, call->s);
+        return refuse(el, call->op_span, "`%s` is an optimizer: it stands in `minimize loss with %s(...)`", call->s,
+                      call->s);
     return call_layer(el, decl, &args, span);
 }

@@ -10,7 +10,8 @@
 
 #include "frontend/elaborator.h"
 
-// ---- trouble -----------------------------------------------------------------------------------------------------------
+// ---- trouble
+// -----------------------------------------------------------------------------------------------------------
 
 Span user_place(const Elab *el, Span span) {
     for (const Frame *f = el->frame; f && span.source && span.source->prelude; f = f->caller) span = f->user;
@@ -46,6 +47,7 @@ Value refuse(Elab *el, Span span, const char *fmt, ...) {
 
 void place_nodes(Elab *el, Span span) { el->g->span_now = user_place(el, span); }
 
+// The graph is capped for memory, the steps for time: a loop may run long and make nothing.
 bool spend_step(Elab *el, Span span) {
     if (el->stop) return false;
     el->steps++;
@@ -61,7 +63,8 @@ bool spend_step(Elab *el, Span span) {
 
 const char *type_name(Elab *el, const Type *type) { return type_text(el->arena, type, el->module->sizes); }
 
-// ---- names of the file ---------------------------------------------------------------------------------------------------
+// ---- names of the file
+// ---------------------------------------------------------------------------------------------------
 
 static const AstDecl *find_in_file(const Elab *el, const char *name) {
     for (int k = 0; k < el->file->decls.len; k++)
@@ -86,6 +89,7 @@ const Binding *find_dim(Elab *el, const char *name) {
     return NULL;
 }
 
+// Calls and values are looked up apart, so a dim and a layer may share a name.
 static void check_names(Elab *el) {
     for (int k = 0; k < el->file->decls.len; k++) {
         const AstDecl *decl = el->file->decls.at[k];
@@ -107,27 +111,32 @@ static void check_names(Elab *el) {
     }
 }
 
-// ---- dims ----------------------------------------------------------------------------------------------------------------
+// ---- dims
+// ----------------------------------------------------------------------------------------------------------------
 
+// The last -D of a name wins.
 static const Define *find_define(const Elab *el, const char *name) {
     for (int k = el->options->ndefines - 1; k >= 0; k--)
         if (!strcmp(el->options->defines[k].name, name)) return &el->options->defines[k];
     return NULL;
 }
 
+// The module's size k is the tag k + 1 of an axis.
 static Value run_time_size(Elab *el, const AstDecl *decl) {
     int64_t bound;
     Module *m = el->module;
     if (!value_to_int(el, eval(el, decl->value), "the bound of a run-time size", decl->value->span, &bound))
         return value_poison();
     if (bound < 1 || bound > INT32_MAX)
-        return refuse(el, decl->value->span, "the bound of `%s` is %" PRId64 "; it is 1 to 2147483647", decl->name, bound);
+        return refuse(el, decl->value->span, "the bound of `%s` is %" PRId64 "; it is 1 to 2147483647", decl->name,
+                      bound);
     if (m->nsizes == MAX_SIZES) return refuse(el, decl->name_span, "more than %d run-time sizes", MAX_SIZES);
     m->sizes[m->nsizes] = (Size){decl->name, (int32_t)bound};
     m->nsizes++;
     return value_dim((Dim){(int32_t)bound, (int16_t)m->nsizes});
 }
 
+// -D fixes either kind.
 static Value dim_value(Elab *el, const AstDecl *decl) {
     const Define *define = find_define(el, decl->name);
     int64_t value;
@@ -163,7 +172,8 @@ static void run_dims(Elab *el) {
     }
 }
 
-// ---- entries ---------------------------------------------------------------------------------------------------------------
+// ---- entries
+// ---------------------------------------------------------------------------------------------------------------
 
 static bool is_entry(const AstDecl *decl) { return decl->kind == DECL_MODEL || decl->kind == DECL_TRAIN; }
 
@@ -174,6 +184,7 @@ static bool is_selected(const Elab *el, const AstDecl *decl) {
     return !el->options->entries;
 }
 
+// An entry of --entry that is not there is reported once, before anything runs.
 static void check_selection(Elab *el) {
     VEC(const char *) names = {0};
     for (int k = 0; k < el->file->decls.len; k++)
@@ -196,17 +207,19 @@ static void check_selection(Elab *el) {
 
 // An entry `x` is the C function PREFIX_x, and these are taken.
 static bool is_reserved(const char *name) {
-    static const char *const taken[] = {"new",  "free", "load", "load_memory", "load_some", "save", "save_weights", "error",
-                                        "init", "seed", "get",  "set",         "reset",     "share", "place",       "memory",
-                                        "param_count", "param_info"};
+    static const char *const taken[] = {"new",          "free",  "load",  "load_memory", "load_some",   "save",
+                                        "save_weights", "error", "init",  "seed",        "get",         "set",
+                                        "reset",        "share", "place", "memory",      "param_count", "param_info"};
     for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
         if (!strcmp(taken[k], name)) return true;
     return false;
 }
 
+// What the C function of the entry needs: a free name, results, arguments that differ.
 static bool check_header(Elab *el, const AstDecl *decl) {
     if (is_reserved(decl->name)) {
-        refuse(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name", decl->name);
+        refuse(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name",
+               decl->name);
         return false;
     }
     if (!decl->has_results && decl->kind == DECL_MODEL) {
@@ -219,14 +232,15 @@ static bool check_header(Elab *el, const AstDecl *decl) {
             bool is_param = p < decl->params.len;
             const char *other = is_param ? decl->params.at[p].name : decl->results.at[p - decl->params.len].name;
             if (!other || strcmp(other, result->name)) continue;
-            refuse(el, result->span, "%s has another %s called `%s`, and both are arguments of the C function", decl->name,
-                   is_param ? "argument" : "result", result->name);
+            refuse(el, result->span, "%s has another %s called `%s`, and both are arguments of the C function",
+                   decl->name, is_param ? "argument" : "result", result->name);
             return false;
         }
     }
     return true;
 }
 
+// All parameters become `argument` nodes, also after a mistake in one of them.
 static bool make_arguments(Elab *el, Frame *frame) {
     bool good = true;
     for (int k = 0; k < frame->decl->params.len; k++) {
@@ -237,12 +251,13 @@ static bool make_arguments(Elab *el, Frame *frame) {
             refuse(el, param->span, "`%s` needs a type", param->name);
         else
             known = type_resolve(el, param->type, &type);
-        if (param->value) refuse(el, param->value->span, "an entry's argument has no default: the caller always gives it");
+        if (param->value)
+            refuse(el, param->value->span, "an entry's argument has no default: the caller always gives it");
         good &= known;
         el->g->name_now = param->name;
         place_nodes(el, param->span);
-        frame_bind(el, frame, param->name, known ? value_tensor(build_argument(el->g, param->name, type)) : value_poison(),
-                   param->span);
+        frame_bind(el, frame, param->name,
+                   known ? value_tensor(build_argument(el->g, param->name, type)) : value_poison(), param->span);
     }
     el->g->name_now = NULL;
     return good;
@@ -259,6 +274,7 @@ static void return_results(Elab *el, const AstDecl *decl, Value result) {
     }
 }
 
+// Versions, counters and the training flag begin anew for each entry.
 static void run_entry(Elab *el, const AstDecl *decl) {
     bool is_train = decl->kind == DECL_TRAIN;
     Frame *frame = NEW(el->arena, Frame);
@@ -271,7 +287,8 @@ static void run_entry(Elab *el, const AstDecl *decl) {
     el->minimizes = 0;
     el->frame = frame;
     int errors = el->diag->errors;
-    bool good = check_header(el, decl) & make_arguments(el, frame);
+    bool good = check_header(el, decl);
+    good = make_arguments(el, frame) && good;
     el->frame = NULL;
     if (!good) return;
     if (is_train && !decl->has_results) {

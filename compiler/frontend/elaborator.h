@@ -5,8 +5,8 @@
 //         return double(x)                        ->      %2 = broadcast %1 ...
 //     }                                                   %3 = mul %0, %2
 //
-// Elaboration runs the program at compile time: every name has a Value, every call makes a Frame, and what is a tensor is
-// a node of the graph that is being built. A Value of kind POISON stands for an error that was reported.
+// Elaboration runs the program at compile time: every name has a Value, every call makes a Frame, and what is a tensor
+// is a node of the graph that is being built. A Value of kind POISON stands for an error that was reported.
 #ifndef DLC_ELABORATOR_H
 #define DLC_ELABORATOR_H
 
@@ -23,11 +23,11 @@ typedef enum ValueKind {
     VALUE_BOOL,
     VALUE_STRING,
     VALUE_DTYPE,
-    VALUE_SIZE,   // a run-time size: can stand in types; as a number it is known at run time only
-    VALUE_COUNT,  // arithmetic over run-time sizes: an i64[] node that takes the dtype of the tensor it meets
+    VALUE_SIZE,  // a run-time size: can stand in types; as a number it is known at run time only
+    VALUE_COUNT, // arithmetic over run-time sizes: an i64[] node that takes the dtype of the tensor it meets
     VALUE_TENSOR,
     VALUE_LIST,
-    VALUE_TUPLE,  // several results of a call
+    VALUE_TUPLE, // several results of a call
 } ValueKind;
 
 typedef struct Value {
@@ -38,7 +38,7 @@ typedef struct Value {
         const char *s;
         DType dtype;
         Dim size;
-        Node *node; // TENSOR, COUNT
+        Node *node;             // TENSOR, COUNT
         struct ValueList *list; // LIST, TUPLE
     };
 } Value;
@@ -63,14 +63,15 @@ typedef struct Counters {
     VEC(struct Counter {
         const char *name;
         int n;
-    }) of;
+    })
+    of;
 } Counters;
 
 typedef struct Frame Frame;
 struct Frame {
     Frame *caller;
     const AstDecl *decl;
-    Graph *g;           // its tensors are nodes of this graph
+    Graph *g; // its tensors are nodes of this graph
     VEC(Binding) names;
     const char *path;   // of its parameters: "" or "encoder.fc1"
     Counters *counters; // the caller's when name="" adds no component
@@ -98,18 +99,18 @@ typedef struct Elab {
     VEC(const AstDecl *) prelude;
     VEC(Binding) dims;
     Module *module;
-    Graph *g;          // being built
-    Graph *init;       // draws the parameters
-    Node *seed;        // of init
-    int sites;         // of random, so far
-    Frame *frame;      // running now
+    Graph *g;     // being built
+    Graph *init;  // draws the parameters
+    Node *seed;   // of init
+    int sites;    // of random, so far
+    Frame *frame; // running now
     bool training;
-    Versions versions; // by storage: the values it had in g so far, the first at entry; empty: not used in g
-    int minimizes;     // in g so far
+    Versions versions;   // by storage: the values it had in g so far, the first at entry; empty: not used in g
+    int minimizes;       // in g so far
     const AstStmt *loop; // innermost `for`
-    int64_t steps;     // of work, capped
-    int depth;         // of nested evaluation, capped
-    bool stop;         // a cap was hit: everything is poison from here on
+    int64_t steps;       // of work, capped
+    int depth;           // of nested evaluation, capped
+    bool stop;           // a cap was hit: everything is poison from here on
 } Elab;
 
 enum { MAX_NODES = 1000000, MAX_STEPS = 5000000, MAX_LIST = 1000000, MAX_DEPTH = 2500, MAX_CALLS = 200 };
@@ -146,7 +147,8 @@ Value value_binary(Elab *el, const char *op, Value a, Value b, Span span);
 // As an integer, or reports what `what` must be and returns false. Poison returns false silently.
 bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to);
 
-// ---- trouble (elaborate.c) -------------------------------------------------------------------------------------------
+// ---- trouble (elaborate.c)
+// -------------------------------------------------------------------------------------------
 
 // The user's place for a span: itself, or the user's call when it is in the prelude.
 Span user_place(const Elab *el, Span span);
@@ -162,7 +164,8 @@ const AstDecl *find_decl(Elab *el, const char *name);
 const Binding *find_dim(Elab *el, const char *name);
 const char *type_name(Elab *el, const Type *type); // "f32[N, 10]"
 
-// ---- expressions (expr.c) ----------------------------------------------------------------------------------------------
+// ---- expressions (expr.c)
+// ----------------------------------------------------------------------------------------------
 
 Value eval(Elab *el, const AstExpr *expr);
 Value eval_items(Elab *el, const AstExprs *items); // a list: ranges and spreads unrolled
@@ -172,7 +175,8 @@ Binding *frame_find(Frame *frame, const char *name);
 void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span);
 Value eval_name(Elab *el, const char *name, Span span);
 
-// ---- tensors (tensor.c) --------------------------------------------------------------------------------------------------
+// ---- tensors (tensor.c)
+// --------------------------------------------------------------------------------------------------
 
 // A number, bool or tensor as a node of `dtype`; NULL: reported.
 Node *to_node(Elab *el, Value v, DType dtype, Span span);
@@ -183,7 +187,8 @@ Value tensor_unary(Elab *el, const char *op, Value a, Span span);
 // Notes where the extent of an axis comes from.
 void note_axis(Elab *el, const Node *node, int axis);
 
-// ---- calls (call.c, builtin.c) ----------------------------------------------------------------------------------------------
+// ---- calls (call.c, builtin.c)
+// ----------------------------------------------------------------------------------------------
 
 Value eval_call(Elab *el, const AstExpr *call);
 bool eval_args(Elab *el, const AstExpr *call, Args *args);
@@ -199,7 +204,8 @@ Value call_builtin(Elab *el, const char *name, const Args *args, Span span);
 const char *builtin_name(int k); // of the table; NULL behind the last
 Value reshape_checked(Elab *el, Node *x, const Type *to, Span span);
 
-// ---- types (types.c) ------------------------------------------------------------------------------------------------------------
+// ---- types (types.c)
+// ------------------------------------------------------------------------------------------------------------
 
 // A type whose names are all bound. False: reported.
 bool type_resolve(Elab *el, const AstType *ast, Type *type);
@@ -214,7 +220,8 @@ bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Spa
 bool check_result(Elab *el, const AstResult *result, Value *value, Span span);
 const char *span_source(Elab *el, Span span); // its text
 
-// ---- statements (stmt.c), storages (storage.c), minimize (minimize.c) ---------------------------------------------------------------
+// ---- statements (stmt.c), storages (storage.c), minimize (minimize.c)
+// ---------------------------------------------------------------
 
 void run_body(Elab *el, const AstStmts *body);
 void run_storage(Elab *el, const AstStmt *stmt);
@@ -225,7 +232,8 @@ const char *path_join(Elab *el, const char *path, const char *name);
 void run_minimize(Elab *el, const AstStmt *stmt);
 Value minimize_step(Elab *el, Frame *frame, Span span);
 
-// ---- the prelude (prelude.c) ----------------------------------------------------------------------------------------------------------
+// ---- the prelude (prelude.c)
+// ----------------------------------------------------------------------------------------------------------
 
 bool prelude_load(Elab *el);
 

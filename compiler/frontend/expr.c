@@ -10,6 +10,7 @@
 
 // ---- names -------------------------------------------------------------------------------------------------------
 
+// The newest binding wins; the pointer holds until the next frame_bind.
 Binding *frame_find(Frame *frame, const char *name) {
     for (int k = frame->names.len - 1; k >= 0; k--)
         if (!strcmp(frame->names.at[k].name, name)) return &frame->names.at[k];
@@ -25,6 +26,7 @@ void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span
     *known = (Binding){.name = name, .value = value, .span = span};
 }
 
+// Names that are there without being declared. They can be shadowed.
 static bool eval_constant_name(Elab *el, const char *name, Value *value) {
     DType dtype;
     if (dtype_find(name, &dtype))
@@ -40,6 +42,7 @@ static bool eval_constant_name(Elab *el, const char *name, Value *value) {
     return true;
 }
 
+// Suggests from everything that could stand here.
 static Value unknown_name(Elab *el, const char *name, Span span) {
     VEC(const char *) near = {0};
     for (int k = 0; k < el->frame->names.len; k++) vec_push(el->arena, &near, el->frame->names.at[k].name);
@@ -52,6 +55,7 @@ static Value unknown_name(Elab *el, const char *name, Span span) {
     return refuse(el, span, "unknown name `%s`", name);
 }
 
+// Frame, then dims (the prelude sees none: its meaning does not depend on the user's names), then the built-in names.
 Value eval_name(Elab *el, const char *name, Span span) {
     Frame *frame = el->frame;
     Binding *bound = frame_find(frame, name);
@@ -72,6 +76,7 @@ Value eval_name(Elab *el, const char *name, Span span) {
 
 // ---- strings and lists ---------------------------------------------------------------------------------------------
 
+// "fc{i}" -> "fc0". Numbers print as they would be written.
 static Value eval_parts(Elab *el, const AstExpr *expr) {
     Str s = str_new(el->arena);
     bool poison = false;
@@ -94,6 +99,7 @@ static Value eval_parts(Elab *el, const AstExpr *expr) {
     return poison ? value_poison() : value_string(str_text(&s));
 }
 
+// 0..4 -> 0, 1, 2, 3: without the end.
 static bool push_range(Elab *el, Value *list, const AstExpr *range) {
     int64_t from, to;
     if (!value_to_int(el, eval(el, range->left), "the start of a range", range->left->span, &from)) return false;
@@ -106,6 +112,7 @@ static bool push_range(Elab *el, Value *list, const AstExpr *range) {
     return true;
 }
 
+// One item of a list, a range or a spread list.
 static bool push_item(Elab *el, Value *list, const AstExpr *item) {
     if (item->kind == AST_RANGE) return push_range(el, list, item);
     if (item->kind != AST_SPREAD) {
@@ -157,7 +164,8 @@ static Value eval_index(Elab *el, const AstExpr *expr) {
     return base.list->at[i < 0 ? i + len : i];
 }
 
-// ---- operators -------------------------------------------------------------------------------------------------------
+// ---- operators
+// -------------------------------------------------------------------------------------------------------
 
 static Value bool_needed(Elab *el, const char *op, Value v, Span span) {
     return refuse(el, span, "`%s` needs a bool, got %s", op, value_text(el, v));
@@ -198,27 +206,41 @@ static Value eval_binary(Elab *el, const AstExpr *expr) {
 
 static Value eval_kind(Elab *el, const AstExpr *expr) {
     switch (expr->kind) {
-    case AST_INT: return value_int(expr->i);
-    case AST_FLOAT: return value_float(expr->f);
-    case AST_STRING: return eval_parts(el, expr);
-    case AST_BOOL: return value_bool(expr->i);
-    case AST_NONE: return value_none();
-    case AST_NAME: return eval_name(el, expr->s, expr->span);
-    case AST_LIST: return eval_items(el, &expr->items);
+    case AST_INT:
+        return value_int(expr->i);
+    case AST_FLOAT:
+        return value_float(expr->f);
+    case AST_STRING:
+        return eval_parts(el, expr);
+    case AST_BOOL:
+        return value_bool(expr->i);
+    case AST_NONE:
+        return value_none();
+    case AST_NAME:
+        return eval_name(el, expr->s, expr->span);
+    case AST_LIST:
+        return eval_items(el, &expr->items);
     case AST_RANGE: {
         Value list = value_list(el);
         return push_range(el, &list, expr) ? list : value_poison();
     }
-    case AST_SPREAD: return refuse(el, expr->span, "`...` stands in lists and in types only");
-    case AST_UNARY: return eval_unary(el, expr);
-    case AST_BINARY: return eval_binary(el, expr);
-    case AST_CALL: return eval_call(el, expr);
-    case AST_INDEX: return eval_index(el, expr);
-    case AST_SLICE: return refuse(el, expr->span, "`:` stands inside an index only");
+    case AST_SPREAD:
+        return refuse(el, expr->span, "`...` stands in lists and in types only");
+    case AST_UNARY:
+        return eval_unary(el, expr);
+    case AST_BINARY:
+        return eval_binary(el, expr);
+    case AST_CALL:
+        return eval_call(el, expr);
+    case AST_INDEX:
+        return eval_index(el, expr);
+    case AST_SLICE:
+        return refuse(el, expr->span, "`:` stands inside an index only");
     }
     return value_poison();
 }
 
+// The stack of C is the only recursion of the elaborator: its depth is capped here.
 Value eval(Elab *el, const AstExpr *expr) {
     if (!expr || !spend_step(el, expr->span)) return value_poison();
     if (el->depth >= MAX_DEPTH) {

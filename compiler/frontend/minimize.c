@@ -18,7 +18,8 @@ typedef struct Trained {
 } Trained;
 typedef VEC(Trained) TrainedVec;
 
-// ---- which parameters ------------------------------------------------------------------------------------------------
+// ---- which parameters
+// ------------------------------------------------------------------------------------------------
 
 static const char *component_end(const char *at) {
     const char *dot = strchr(at, '.');
@@ -42,10 +43,12 @@ static bool pattern_matches(const char *pattern, const char *path) {
     return same && pattern_matches(rest, below);
 }
 
+// A parameter that the entry never read has no gradient.
 static bool is_used(const Elab *el, const Storage *storage) {
     return storage->kind == STORAGE_PARAM && storage->index < el->versions.len && el->versions.at[storage->index].len;
 }
 
+// A pattern that matches nothing is a mistake, not an empty choice.
 static bool check_pattern(Elab *el, const char *pattern, Span span) {
     VEC(const char *) names = {0};
     for (int k = 0; k < el->module->storages.len; k++) {
@@ -53,8 +56,8 @@ static bool check_pattern(Elab *el, const char *pattern, Span span) {
         if (!is_used(el, storage)) continue;
         if (pattern_matches(pattern, storage->name)) return true;
         vec_push(el->arena, &names, storage->name);
-        vec_push(el->arena, &names, arena_strndup(el->arena, storage->name,
-                                                  (size_t)(component_end(storage->name) - storage->name)));
+        vec_push(el->arena, &names,
+                 arena_strndup(el->arena, storage->name, (size_t)(component_end(storage->name) - storage->name)));
     }
     const char *nearest = diag_nearest(pattern, names.at, names.len);
     if (nearest)
@@ -81,7 +84,8 @@ static bool select_parameters(Elab *el, const AstStmt *stmt, TrainedVec *trained
     return true;
 }
 
-// ---- gradients -------------------------------------------------------------------------------------------------------
+// ---- gradients
+// -------------------------------------------------------------------------------------------------------
 
 // Fills each gradient, NULL where the loss does not depend on the parameter. A parameter that an earlier minimize
 // updated is there in two versions; the loss may depend on either, and the gradient is the sum.
@@ -99,12 +103,14 @@ static bool differentiate(Elab *el, Node *loss, TrainedVec *trained) {
         Trained *one = &trained->at[k];
         const NodeVec *versions = &el->versions.at[one->storage->index];
         for (int v = 0; v < versions->len; v++, at++)
-            if (used[at]) one->gradient = one->gradient ? build_binary(el->g, "add", one->gradient, grads[at]) : grads[at];
+            if (used[at])
+                one->gradient = one->gradient ? build_binary(el->g, "add", one->gradient, grads[at]) : grads[at];
     }
     return true;
 }
 
-// ---- the optimizer -----------------------------------------------------------------------------------------------------
+// ---- the optimizer
+// -----------------------------------------------------------------------------------------------------
 
 // t, read for the first time in this minimize: 1 at the first step.
 Value minimize_step(Elab *el, Frame *frame, Span span) {
@@ -126,7 +132,8 @@ static int leading_params(Elab *el, const AstDecl *decl, Span span) {
     bool good = decl->params.len >= 2;
     for (int k = 0; k < 2 && good; k++) good = decl->params.at[k].type && decl->params.at[k].type->has_dims;
     if (!good) {
-        refuse(el, decl->span, "optimizer %s must begin with the parameter and its gradient: (p: T[...S], g: T[...S], ...)",
+        refuse(el, decl->span,
+               "optimizer %s must begin with the parameter and its gradient: (p: T[...S], g: T[...S], ...)",
                decl->name);
         diag_note(el->diag, span, "used");
         return 0;
@@ -135,7 +142,9 @@ static int leading_params(Elab *el, const AstDecl *decl, Span span) {
     return has_step ? 3 : 2;
 }
 
-static bool update(Elab *el, const AstDecl *decl, const Args *args, int leading, Minimize *minimize, Trained *one, Span span) {
+// One parameter: the optimizer's body in a frame of its own, with the step count bound lazily.
+static bool update(Elab *el, const AstDecl *decl, const Args *args, int leading, Minimize *minimize, Trained *one,
+                   Span span) {
     Storage *storage = one->storage;
     Frame *frame = NEW(el->arena, Frame);
     *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span), .minimize = minimize};
@@ -161,6 +170,7 @@ static bool update(Elab *el, const AstDecl *decl, const Args *args, int leading,
     return true;
 }
 
+// NULL: reported.
 static const AstDecl *find_optimizer(Elab *el, const AstExpr *call) {
     if (call->kind != AST_CALL) {
         refuse(el, call->span, "`with` takes an optimizer, like sgd(lr=0.1)");
@@ -187,7 +197,8 @@ static const AstDecl *find_optimizer(Elab *el, const AstExpr *call) {
     return NULL;
 }
 
-// ---- the statement -----------------------------------------------------------------------------------------------------
+// ---- the statement
+// -----------------------------------------------------------------------------------------------------
 
 static bool check_loss(Elab *el, Value loss, Span span) {
     if (is_poison(loss)) return false;
@@ -197,6 +208,7 @@ static bool check_loss(Elab *el, Value loss, Span span) {
     return false;
 }
 
+// All gradients first, then all updates: each sees the parameters of before.
 static void train(Elab *el, const AstStmt *stmt, const AstDecl *decl, const Args *args, Node *loss) {
     Minimize minimize = {.prefix = arena_printf(el->arena, "optim.%s.%d", el->g->name, el->minimizes++)};
     int leading = leading_params(el, decl, stmt->with->span);
@@ -211,8 +223,9 @@ static void train(Elab *el, const AstStmt *stmt, const AstDecl *decl, const Args
         if (!update(el, decl, args, leading, &minimize, &trained.at[k], stmt->with->span)) return;
         updated++;
     }
-    if (!updated) refuse(el, stmt->exprs.at[0]->span, "the loss depends on no parameter%s, so there is nothing to train",
-                         stmt->over.len ? " that the patterns match" : "");
+    if (!updated)
+        refuse(el, stmt->exprs.at[0]->span, "the loss depends on no parameter%s, so there is nothing to train",
+               stmt->over.len ? " that the patterns match" : "");
 }
 
 void run_minimize(Elab *el, const AstStmt *stmt) {

@@ -5,6 +5,7 @@
 
 #include "frontend/elaborator.h"
 
+// The name of a buffer is written through; any other name is bound anew.
 static void bind_target(Elab *el, const AstParam *target, Value value, Span span) {
     Frame *frame = el->frame;
     const Binding *dim = frame->decl->span.source->prelude ? NULL : find_dim(el, target->name);
@@ -38,6 +39,7 @@ static void bind_target(Elab *el, const AstParam *target, Value value, Span span
     storage_set(el, storage, value.node, span);
 }
 
+// Nodes of the right side get the name, unless a layer's path says more.
 static void run_assign(Elab *el, const AstStmt *stmt) {
     const char *name = el->g->name_now;
     if (!el->frame->path[0] || !name) el->g->name_now = stmt->names.at[0].name;
@@ -53,6 +55,7 @@ static void run_assign(Elab *el, const AstStmt *stmt) {
         bind_target(el, &stmt->names.at[k], n == 1 || is_poison(value) ? value : value.list->at[k], expr->span);
 }
 
+// The statements behind it are not run: frame->returned stops every body on the way out.
 static void run_return(Elab *el, const AstStmt *stmt) {
     Value tuple = {.kind = VALUE_TUPLE, .list = NEW(el->arena, ValueList)};
     bool good = true;
@@ -63,10 +66,12 @@ static void run_return(Elab *el, const AstStmt *stmt) {
     }
     Frame *frame = el->frame;
     frame->returned = true;
-    if (stmt->exprs.len) frame->return_span = span_join(stmt->exprs.at[0]->span, stmt->exprs.at[stmt->exprs.len - 1]->span);
+    if (stmt->exprs.len)
+        frame->return_span = span_join(stmt->exprs.at[0]->span, stmt->exprs.at[stmt->exprs.len - 1]->span);
     frame->result = !good ? value_poison() : tuple.list->len == 1 ? tuple.list->at[0] : tuple;
 }
 
+// The loop is remembered for the message of a cap that is hit inside.
 static void run_for(Elab *el, const AstStmt *stmt) {
     const AstExpr *over = stmt->exprs.at[0];
     Value list = eval(el, over);
@@ -123,18 +128,38 @@ static void run_require(Elab *el, const AstStmt *stmt) {
 
 static void run_stmt(Elab *el, const AstStmt *stmt) {
     switch (stmt->kind) {
-    case DO_ASSIGN: run_assign(el, stmt); break;
-    case DO_RETURN: run_return(el, stmt); break;
+    case DO_ASSIGN:
+        run_assign(el, stmt);
+        break;
+    case DO_RETURN:
+        run_return(el, stmt);
+        break;
     case DO_PARAM:
     case DO_BUFFER:
-    case DO_STATE: run_storage(el, stmt); break;
-    case DO_FOR: run_for(el, stmt); break;
-    case DO_IF: run_if(el, stmt); break;
-    case DO_REQUIRE: run_require(el, stmt); break;
-    case DO_MINIMIZE: run_minimize(el, stmt); break;
-    case DO_FREEZE: refuse(el, stmt->keyword, "`freeze` is not supported yet"); break;
-    case DO_EVAL: refuse(el, stmt->keyword, "`eval` is not supported yet"); break;
-    case DO_CHECKPOINT: refuse(el, stmt->keyword, "`checkpoint` is not supported yet"); break;
+    case DO_STATE:
+        run_storage(el, stmt);
+        break;
+    case DO_FOR:
+        run_for(el, stmt);
+        break;
+    case DO_IF:
+        run_if(el, stmt);
+        break;
+    case DO_REQUIRE:
+        run_require(el, stmt);
+        break;
+    case DO_MINIMIZE:
+        run_minimize(el, stmt);
+        break;
+    case DO_FREEZE:
+        refuse(el, stmt->keyword, "`freeze` is not supported yet");
+        break;
+    case DO_EVAL:
+        refuse(el, stmt->keyword, "`eval` is not supported yet");
+        break;
+    case DO_CHECKPOINT:
+        refuse(el, stmt->keyword, "`checkpoint` is not supported yet");
+        break;
     }
 }
 

@@ -8,7 +8,8 @@
 
 #include "frontend/elaborator.h"
 
-// ---- paths -----------------------------------------------------------------------------------------------------------
+// ---- paths
+// -----------------------------------------------------------------------------------------------------------
 
 bool path_valid(const char *path) {
     bool after_dot = true; // a component must begin
@@ -25,13 +26,16 @@ const char *path_join(Elab *el, const char *path, const char *name) {
     return path[0] ? arena_printf(el->arena, "%s.%s", path, name) : name;
 }
 
-// ---- what a storage holds --------------------------------------------------------------------------------------------
+// ---- what a storage holds
+// --------------------------------------------------------------------------------------------
 
+// The first version is the value at entry, the last the value now.
 static NodeVec *versions_of(Elab *el, const Storage *storage) {
     while (el->versions.len <= storage->index) vec_push(el->arena, &el->versions, (NodeVec){0});
     return &el->versions.at[storage->index];
 }
 
+// Read for the first time in this graph, it becomes a `storage` node.
 Node *storage_now(Elab *el, Storage *storage) {
     NodeVec *versions = versions_of(el, storage);
     if (versions->len) return versions->at[versions->len - 1];
@@ -55,15 +59,20 @@ void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
     vec_push(el->arena, versions_of(el, storage), value);
 }
 
-// ---- initialisers ------------------------------------------------------------------------------------------------------
+// ---- initialisers
+// ------------------------------------------------------------------------------------------------------
 
+// The layer's first argument stands for the parameter: its shape and dtype are what it needs.
 static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *storage, const char *component) {
     const AstExpr *call = stmt->init;
-    if (call->kind != AST_CALL) return refuse(el, call->span, "an initialiser is a call, like zeros() or normal(std=0.02)");
+    if (call->kind != AST_CALL)
+        return refuse(el, call->span, "an initialiser is a call, like zeros() or normal(std=0.02)");
     const AstDecl *decl = find_decl(el, call->s);
     if (!decl || decl->kind != DECL_LAYER)
-        return refuse(el, call->op_span, "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
-                                         "like zeros, normal or kaiming_uniform", call->s);
+        return refuse(el, call->op_span,
+                      "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
+                      "like zeros, normal or kaiming_uniform",
+                      call->s);
     Args args = {0};
     place_nodes(el, call->span);
     Value zero = value_tensor(build_full(el->g, &storage->type, 0));
@@ -76,6 +85,7 @@ static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *stora
                   type_name(el, &storage->type));
 }
 
+// Builds into init, whatever graph is being built; the caller's is restored.
 static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
     if (!stmt->init) return;
     Graph *entry = el->g;
@@ -95,8 +105,10 @@ static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const ch
     el->training = training;
 }
 
-// ---- declarations ------------------------------------------------------------------------------------------------------
+// ---- declarations
+// ------------------------------------------------------------------------------------------------------
 
+// As the language calls it.
 static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? "param" : "buffer"; }
 
 // The place in the body of an entry that led here.
@@ -110,19 +122,24 @@ static Span entry_place(const Elab *el, Span span) {
 // The same path must mean the same thing everywhere.
 static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, StorageKind kind, const Type *type) {
     if (known->kind == kind && type_equal(&known->type, type)) return true;
-    diag_error(el->diag, entry_place(el, stmt->span), "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one parameter, and another name= makes another",
-           known->name, kind_name(kind), type_name(el, type), kind_name(known->kind), type_name(el, &known->type));
+    diag_error(el->diag, entry_place(el, stmt->span),
+               "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one parameter, and another name= makes "
+               "another",
+               known->name, kind_name(kind), type_name(el, type), kind_name(known->kind), type_name(el, &known->type));
     diag_note(el->diag, known->user, "\"%s\" was declared first", known->name);
     return false;
 }
 
+// What a param or buffer may be, and where.
 static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, const Type *type) {
     const char *name = stmt->names.at[0].name;
-    if (el->g == el->init) refuse(el, stmt->span, "an initialiser cannot declare parameters of its own");
+    if (el->g == el->init)
+        refuse(el, stmt->span, "an initialiser cannot declare parameters of its own");
     else if (kind == STORAGE_PARAM && el->frame->minimize)
         refuse(el, stmt->span, "an optimizer has buffers, and no parameters of its own");
     else if (type_has_size(type))
-        refuse(el, stmt->type->span, "`%s` is %s: a %s has a fixed shape, and a run-time size changes from call to call", name,
+        refuse(el, stmt->type->span,
+               "`%s` is %s: a %s has a fixed shape, and a run-time size changes from call to call", name,
                type_name(el, type), kind_name(kind));
     else if (kind == STORAGE_PARAM && !dtype_info[type->dtype].is_float)
         refuse(el, stmt->type->span, "a param is trained, so it is of a float dtype; a `buffer` may be %s",
@@ -134,6 +151,7 @@ static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, c
     return false;
 }
 
+// Finds or makes the storage of the full path and binds its name in the frame.
 static bool declare(Elab *el, const AstStmt *stmt) {
     StorageKind kind = stmt->kind == DO_PARAM ? STORAGE_PARAM : el->frame->minimize ? STORAGE_OPTIM : STORAGE_BUFFER;
     Type type;

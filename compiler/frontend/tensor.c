@@ -11,15 +11,21 @@
 
 // ---- numbers that meet tensors --------------------------------------------------------------------------------------
 
+// Whether a compile-time integer is a value of the dtype.
 static bool int_fits(int64_t i, DType dtype) {
     switch (dtype) {
-    case I8: return i >= INT8_MIN && i <= INT8_MAX;
-    case U8: return i >= 0 && i <= UINT8_MAX;
-    case I32: return i >= INT32_MIN && i <= INT32_MAX;
-    default: return true;
+    case I8:
+        return i >= INT8_MIN && i <= INT8_MAX;
+    case U8:
+        return i >= 0 && i <= UINT8_MAX;
+    case I32:
+        return i >= INT32_MIN && i <= INT32_MAX;
+    default:
+        return true;
     }
 }
 
+// A constant of the dtype. Nothing is lost silently: fractions, ranges and bools are refused.
 static Node *number_node(Elab *el, Value v, DType dtype, Span span) {
     const DTypeInfo *info = &dtype_info[dtype];
     if (info->is_float) {
@@ -32,8 +38,8 @@ static Node *number_node(Elab *el, Value v, DType dtype, Span span) {
         return NULL;
     }
     if (v.kind == VALUE_FLOAT && (v.f != floor(v.f) || fabs(v.f) >= 0x1p63)) {
-        refuse(el, span, "the fraction %s meets a tensor of %s; cast(x, f32) makes it a float tensor", value_text(el, v),
-               info->name);
+        refuse(el, span, "the fraction %s meets a tensor of %s; cast(x, f32) makes it a float tensor",
+               value_text(el, v), info->name);
         return NULL;
     }
     int64_t i = v.kind == VALUE_FLOAT ? (int64_t)v.f : v.i;
@@ -61,7 +67,8 @@ Node *to_node(Elab *el, Value v, DType dtype, Span span) {
     return NULL;
 }
 
-// ---- where an extent comes from ----------------------------------------------------------------------------------------
+// ---- where an extent comes from
+// ----------------------------------------------------------------------------------------
 
 // The axis of input `i` that an axis of the node follows unchanged, or -1.
 static int follow_axis(const Node *node, int i, int axis) {
@@ -86,6 +93,7 @@ static int follow_axis(const Node *node, int i, int axis) {
     return -1;
 }
 
+// Follows the axis back through what leaves it alone, to what made it.
 void note_axis(Elab *el, const Node *node, int axis) {
     char extent[32];
     snprintf(extent, sizeof extent, "%d", node->type.dim[axis].extent);
@@ -109,13 +117,13 @@ void note_axis(Elab *el, const Node *node, int axis) {
         const Storage *storage = module_find_storage(el->module, node_attr(node, "name")->s);
         diag_note(el->diag, storage->span, "%s comes from the parameter %s: %s", extent, storage->name,
                   type_name(el, &node->type));
-    }
-    else if (node->nin)
+    } else if (node->nin)
         diag_note(el->diag, node->span, "%s comes from %s of %s", extent, node->origin ? node->origin : node->op->name,
                   type_name(el, &node->in[0]->type));
 }
 
-// ---- element-wise --------------------------------------------------------------------------------------------------------
+// ---- element-wise
+// --------------------------------------------------------------------------------------------------------
 
 // The dtype that the numbers among args take: that of the first tensor. False: mixed, reported.
 static bool common_dtype(Elab *el, const char *label, const Value *args, int n, Span span, DType *dtype) {
@@ -134,6 +142,7 @@ static bool common_dtype(Elab *el, const char *label, const Value *args, int n, 
     return true;
 }
 
+// Notes for the first pair of axes, from the last on, that does not fit.
 static void note_broadcast(Elab *el, const Node *a, const Node *b) {
     for (int k = 1; k <= a->type.rank && k <= b->type.rank; k++) {
         Dim da = a->type.dim[a->type.rank - k], db = b->type.dim[b->type.rank - k];
@@ -167,6 +176,7 @@ static bool broadcast_all(Elab *el, const char *label, Node **node, int n, Span 
     return true;
 }
 
+// select's condition is bool whatever the others are.
 Value tensor_elementwise(Elab *el, const char *op, const char *label, const Value *args, int n, Span span) {
     DType dtype;
     Node *node[3];
@@ -181,8 +191,10 @@ Value tensor_elementwise(Elab *el, const char *op, const char *label, const Valu
     return value_tensor(graph_op(el->g, op_find(op), node, n, NULL));
 }
 
-// ---- operators of the language ---------------------------------------------------------------------------------------------
+// ---- operators of the language
+// ---------------------------------------------------------------------------------------------
 
+// The batch axes broadcast; the builder checks them.
 static Value matmul(Elab *el, Value a, Value b, Span span) {
     if (!is_tensor(a) || !is_tensor(b))
         return refuse(el, span, "`@` needs two tensors, got %s and %s", value_text(el, a), value_text(el, b));
@@ -208,7 +220,8 @@ static Value tensor_power(Elab *el, Value a, Value b, Span span) {
     if (!is_tensor(a) && is_number(a) && number_of(a) > 0) // c ** x = exp(x * log c)
         return tensor_elementwise(
             el, "exp", "**",
-            (Value[]){tensor_elementwise(el, "mul", "**", (Value[]){b, value_float(log(number_of(a)))}, 2, span)}, 1, span);
+            (Value[]){tensor_elementwise(el, "mul", "**", (Value[]){b, value_float(log(number_of(a)))}, 2, span)}, 1,
+            span);
     if (!is_number(b))
         return refuse(el, span, "`**` over tensors takes a compile-time exponent, or a positive compile-time base");
     double exponent = number_of(b);
@@ -251,8 +264,10 @@ static Value tensor_divide(Elab *el, const char *op, Value a, Value b, Span span
 }
 
 Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span) {
-    static const struct { const char *symbol, *op; } table[] = {
-        {"+", "add"}, {"-", "sub"}, {"*", "mul"}, {"==", "eq"}, {"!=", "ne"}, {"<", "lt"},
+    static const struct {
+        const char *symbol, *op;
+    } table[] = {
+        {"+", "add"}, {"-", "sub"}, {"*", "mul"}, {"==", "eq"},   {"!=", "ne"}, {"<", "lt"},
         {"<=", "le"}, {">", "gt"},  {">=", "ge"}, {"and", "and"}, {"or", "or"},
     };
     for (int k = 0; k < 2; k++) {
@@ -267,12 +282,12 @@ Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     for (int k = 0; k < 2 && logic; k++) {
         Value v = k ? b : a;
         if (is_tensor(v) && v.node->type.dtype != BOOL)
-            return refuse(el, span, "`%s` needs bool, got %s; a comparison such as x != 0 makes one", op, value_text(el, v));
+            return refuse(el, span, "`%s` needs bool, got %s; a comparison such as x != 0 makes one", op,
+                          value_text(el, v));
     }
     if (op[0] == '/' || op[0] == '%') return tensor_divide(el, op, a, b, span);
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
-        if (!strcmp(op, table[k].symbol))
-            return tensor_elementwise(el, table[k].op, op, (Value[]){a, b}, 2, span);
+        if (!strcmp(op, table[k].symbol)) return tensor_elementwise(el, table[k].op, op, (Value[]){a, b}, 2, span);
     return refuse(el, span, "`%s` is not defined for tensors", op);
 }
 

@@ -26,15 +26,18 @@ bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
         return true;
     }
     if (v.kind == VALUE_COUNT) {
-        refuse(el, span, "`%s`: a run-time size stays an axis of its own; it cannot be merged with another axis, split or "
-                         "calculated with in a shape", span_source(el, user_place(el, span)));
+        refuse(el, span,
+               "`%s`: a run-time size stays an axis of its own; it cannot be merged with another axis, split or "
+               "calculated with in a shape",
+               span_source(el, user_place(el, span)));
         return false;
     }
     int64_t extent;
     if (!value_to_int(el, v, "a dimension", span, &extent)) return false;
     if (extent < 1 || extent > INT32_MAX) {
-        refuse(el, span, extent < 1 ? "a dimension is %" PRId64 "; every axis has at least one element"
-                                    : "a dimension of %" PRId64 " does not fit; a tensor has fewer than 2^31 elements",
+        refuse(el, span,
+               extent < 1 ? "a dimension is %" PRId64 "; every axis has at least one element"
+                          : "a dimension of %" PRId64 " does not fit; a tensor has fewer than 2^31 elements",
                extent);
         return false;
     }
@@ -42,6 +45,7 @@ bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
     return true;
 }
 
+// Appends one axis. False: reported.
 static bool push_dim(Elab *el, Type *type, Value v, Span span) {
     Dim dim;
     if (!dim_from_value(el, v, span, &dim)) return false;
@@ -65,12 +69,14 @@ bool dims_from_list(Elab *el, Value list, DType dtype, Span span, Type *type) {
     return type_check_size(el, type, span);
 }
 
-// ---- types whose names are bound -------------------------------------------------------------------------------------
+// ---- types whose names are bound
+// -------------------------------------------------------------------------------------
 
 static bool is_plain(const char *name) {
     return !strcmp(name, "int") || !strcmp(name, "float") || !strcmp(name, "bool") || !strcmp(name, "string");
 }
 
+// f16, bf16 and i8 parse everywhere and are refused here, at their place.
 static bool check_supported(Elab *el, DType dtype, Span span) {
     if (dtype_info[dtype].supported) return true;
     refuse(el, span, "%s is not supported yet; use f32, i32, i64, u8 or bool", dtype_info[dtype].name);
@@ -100,8 +106,9 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
     DType dtype;
     if (!ast->has_dims) {
         bool known = dtype_find(ast->name, &dtype);
-        refuse(el, ast->span, known ? "a tensor's type has dims: write %s[] for a scalar"
-                                    : "`%s` is no tensor type, like f32[2, 3]", ast->name);
+        refuse(el, ast->span,
+               known ? "a tensor's type has dims: write %s[] for a scalar" : "`%s` is no tensor type, like f32[2, 3]",
+               ast->name);
         return false;
     }
     if (!resolve_dtype(el, ast, &dtype)) return false;
@@ -118,8 +125,10 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
     return good && type_check_size(el, type, ast->span);
 }
 
-// ---- matching parameters ---------------------------------------------------------------------------------------------
+// ---- matching parameters
+// ---------------------------------------------------------------------------------------------
 
+// The header's own text says what is expected: T[B, 2 * C].
 static bool mismatch(Elab *el, const Frame *callee, const AstParam *param, Value value, Span span) {
     refuse(el, span, "%s: `%s` must be %s, got %s", callee->decl->name, param->name, span_source(el, param->type->span),
            value_text(el, value));
@@ -172,6 +181,7 @@ static bool axis_differs(Elab *el, Frame *callee, const AstParam *param, Node *n
     return false;
 }
 
+// Binding pass: names; checking pass: everything else.
 static bool match_axis(Elab *el, Frame *callee, const AstParam *param, Node *node, int axis, const AstExpr *item,
                        bool binding, Span span) {
     Value got = value_dim(node->type.dim[axis]);
@@ -186,8 +196,9 @@ static bool match_axis(Elab *el, Frame *callee, const AstParam *param, Node *nod
     return value_equal(got, want) || axis_differs(el, callee, param, node, axis, want, span);
 }
 
-static bool match_rest(Elab *el, Frame *callee, const AstParam *param, Node *node, int from, int n,
-                       const AstExpr *item, Span span) {
+// ...S binds a list, `...` anything.
+static bool match_rest(Elab *el, Frame *callee, const AstParam *param, Node *node, int from, int n, const AstExpr *item,
+                       Span span) {
     if (!item->s) return true;
     Value rest = value_list(el);
     for (int k = 0; k < n; k++) list_push(el, &rest, value_dim(node->type.dim[from + k]));
@@ -222,6 +233,7 @@ static bool match_dims(Elab *el, Frame *callee, const AstParam *param, Node *nod
     return spread < 0 || !binding || match_rest(el, callee, param, node, spread, rest, dims->at[spread], span);
 }
 
+// A dtype variable binds at its first parameter.
 static bool match_dtype(Elab *el, Frame *callee, const AstParam *param, Node *node, Span span) {
     DType dtype, got = node->type.dtype;
     const char *name = param->type->name;
@@ -260,13 +272,14 @@ bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Sp
         *value = value_tensor(to_node(el, *value, dtype, span));
     if (is_poison(*value)) return false;
     if (!type->has_dims) {
-        refuse(el, type->span, "`%s` is no type of a parameter; known are int, float, bool, string, int[2], float[2] "
-                               "and tensors like f32[B, C]", type->name);
+        refuse(el, type->span,
+               "`%s` is no type of a parameter; known are int, float, bool, string, int[2], float[2] "
+               "and tensors like f32[B, C]",
+               type->name);
         return false;
     }
     if (!is_tensor(*value)) return mismatch(el, callee, param, *value, span);
-    return match_dtype(el, callee, param, value->node, span) &&
-           match_dims(el, callee, param, value->node, true, span);
+    return match_dtype(el, callee, param, value->node, span) && match_dims(el, callee, param, value->node, true, span);
 }
 
 bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Span span) {

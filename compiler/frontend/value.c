@@ -1,5 +1,5 @@
 // value.c: compile-time values: text for messages, equality, arithmetic.
-//     7 // 2  ->  3        7 / 2  ->  error that proposes 7 // 2        [1] + [2]  ->  [1, 2]        "a" + "b"  ->  "ab"
+//     7 // 2  ->  3        7 / 2  ->  error that proposes 7 // 2        [1] + [2]  ->  [1, 2]        "a" + "b"  -> "ab"
 // Integers are 64-bit and overflow is an error; floats are doubles. No node is made here, except for arithmetic over
 // run-time sizes.
 #include <inttypes.h>
@@ -16,18 +16,39 @@ Value value_dim(Dim dim) { return dim.size ? (Value){.kind = VALUE_SIZE, .size =
 
 // ---- text --------------------------------------------------------------------------------------------------------
 
+// As the user would write it; a tensor is printed as its type.
 static void value_print(Elab *el, Str *s, Value v) {
     switch (v.kind) {
-    case VALUE_POISON: str_put(s, "an error"); break;
-    case VALUE_NONE: str_put(s, "none"); break;
-    case VALUE_INT: str_printf(s, "%" PRId64, v.i); break;
-    case VALUE_FLOAT: str_put_double(s, v.f); break;
-    case VALUE_BOOL: str_put(s, v.i ? "true" : "false"); break;
-    case VALUE_STRING: str_printf(s, "\"%s\"", v.s); break;
-    case VALUE_DTYPE: str_put(s, dtype_info[v.dtype].name); break;
-    case VALUE_SIZE: dim_print(s, v.size, el->module->sizes); break;
-    case VALUE_COUNT: str_put(s, "a number of run time"); break;
-    case VALUE_TENSOR: type_print(s, &v.node->type, el->module->sizes); break;
+    case VALUE_POISON:
+        str_put(s, "an error");
+        break;
+    case VALUE_NONE:
+        str_put(s, "none");
+        break;
+    case VALUE_INT:
+        str_printf(s, "%" PRId64, v.i);
+        break;
+    case VALUE_FLOAT:
+        str_put_double(s, v.f);
+        break;
+    case VALUE_BOOL:
+        str_put(s, v.i ? "true" : "false");
+        break;
+    case VALUE_STRING:
+        str_printf(s, "\"%s\"", v.s);
+        break;
+    case VALUE_DTYPE:
+        str_put(s, dtype_info[v.dtype].name);
+        break;
+    case VALUE_SIZE:
+        dim_print(s, v.size, el->module->sizes);
+        break;
+    case VALUE_COUNT:
+        str_put(s, "a number of run time");
+        break;
+    case VALUE_TENSOR:
+        type_print(s, &v.node->type, el->module->sizes);
+        break;
     case VALUE_LIST:
     case VALUE_TUPLE:
         str_put(s, v.kind == VALUE_LIST ? "[" : "(");
@@ -52,10 +73,18 @@ const char *value_text(Elab *el, Value v) {
 
 const char *value_kind_text(Value v) {
     static const char *const text[] = {
-        [VALUE_POISON] = "an error",    [VALUE_NONE] = "none",          [VALUE_INT] = "an integer",
-        [VALUE_FLOAT] = "a float",      [VALUE_BOOL] = "a bool",        [VALUE_STRING] = "a string",
-        [VALUE_DTYPE] = "a dtype",      [VALUE_SIZE] = "a run-time size", [VALUE_COUNT] = "a number of run time",
-        [VALUE_TENSOR] = "a tensor",    [VALUE_LIST] = "a list",        [VALUE_TUPLE] = "several results",
+        [VALUE_POISON] = "an error",
+        [VALUE_NONE] = "none",
+        [VALUE_INT] = "an integer",
+        [VALUE_FLOAT] = "a float",
+        [VALUE_BOOL] = "a bool",
+        [VALUE_STRING] = "a string",
+        [VALUE_DTYPE] = "a dtype",
+        [VALUE_SIZE] = "a run-time size",
+        [VALUE_COUNT] = "a number of run time",
+        [VALUE_TENSOR] = "a tensor",
+        [VALUE_LIST] = "a list",
+        [VALUE_TUPLE] = "several results",
     };
     return text[v.kind];
 }
@@ -63,26 +92,34 @@ const char *value_kind_text(Value v) {
 // ---- questions -----------------------------------------------------------------------------------------------------
 
 bool value_equal(Value a, Value b) {
-    if (is_number(a) && is_number(b)) return a.kind == b.kind ? (a.kind == VALUE_INT ? a.i == b.i : a.f == b.f)
-                                                              : number_of(a) == number_of(b);
+    if (is_number(a) && is_number(b))
+        return a.kind == b.kind ? (a.kind == VALUE_INT ? a.i == b.i : a.f == b.f) : number_of(a) == number_of(b);
     if (a.kind != b.kind) return false;
     switch (a.kind) {
-    case VALUE_NONE: return true;
-    case VALUE_BOOL: return a.i == b.i;
-    case VALUE_STRING: return !strcmp(a.s, b.s);
-    case VALUE_DTYPE: return a.dtype == b.dtype;
-    case VALUE_SIZE: return dim_equal(a.size, b.size);
+    case VALUE_NONE:
+        return true;
+    case VALUE_BOOL:
+        return a.i == b.i;
+    case VALUE_STRING:
+        return !strcmp(a.s, b.s);
+    case VALUE_DTYPE:
+        return a.dtype == b.dtype;
+    case VALUE_SIZE:
+        return dim_equal(a.size, b.size);
     case VALUE_TENSOR:
-    case VALUE_COUNT: return a.node == b.node;
+    case VALUE_COUNT:
+        return a.node == b.node;
     case VALUE_LIST:
         if (a.list->len != b.list->len) return false;
         for (int k = 0; k < a.list->len; k++)
             if (!value_equal(a.list->at[k], b.list->at[k])) return false;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
+// Nodes belong to one graph: such a value must not reach another one (an initialiser's).
 bool value_holds_node(Value v) {
     if (v.kind == VALUE_TENSOR || v.kind == VALUE_COUNT) return true;
     if (v.kind != VALUE_LIST && v.kind != VALUE_TUPLE) return false;
@@ -105,12 +142,14 @@ bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to) {
     return false;
 }
 
-// ---- arithmetic ------------------------------------------------------------------------------------------------------
+// ---- arithmetic
+// ------------------------------------------------------------------------------------------------------
 
 static Value overflow(Elab *el, const char *op, int64_t a, int64_t b, Span span) {
     return refuse(el, span, "%" PRId64 " %s %" PRId64 " does not fit 64-bit integers", a, op, b);
 }
 
+// base ** exponent by squaring. False: overflow. The last square is not needed, so it may not overflow either.
 static bool power_int(int64_t base, int64_t exponent, int64_t *to) {
     int64_t result = 1;
     while (exponent) {
@@ -122,8 +161,10 @@ static bool power_int(int64_t base, int64_t exponent, int64_t *to) {
     return true;
 }
 
+// Rounds to minus infinity, as `//` does on tensors; C rounds to zero.
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
 
+// Every operation is checked; b == -1 is apart because INT64_MIN / -1 traps.
 static Value int_binary(Elab *el, const char *op, int64_t a, int64_t b, Span span) {
     int64_t r;
     if (!strcmp(op, "+")) return __builtin_add_overflow(a, b, &r) ? overflow(el, op, a, b, span) : value_int(r);
@@ -173,26 +214,32 @@ static Value compare_int(const char *op, int64_t a, int64_t b) {
 
 static bool is_comparison(const char *op) { return op[0] == '<' || op[0] == '>'; }
 
-// ---- run-time sizes --------------------------------------------------------------------------------------------------
+// ---- run-time sizes
+// --------------------------------------------------------------------------------------------------
 
+// The node i64[] that holds the number at run time.
 static Node *count_node(Elab *el, Value v) {
     if (v.kind == VALUE_SIZE) return build_size(el->g, v.size);
     return v.kind == VALUE_COUNT ? v.node : build_constant_int(el->g, I64, v.i);
 }
 
+// N * 4 and the like: a number that no type can use, but that a tensor can meet (a mean's divisor).
 static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     bool ints = (is_runtime(a) || a.kind == VALUE_INT) && (is_runtime(b) || b.kind == VALUE_INT);
     const char *size = value_text(el, is_runtime(a) ? a : b);
     if (is_comparison(op))
         return refuse(el, span, "%s is given at run time, so `%s` cannot be decided at compile time", size, op);
-    if (!ints)
-        return refuse(el, span, "%s is an integer of run time; cast(%s, f32) makes a tensor of it", size, size);
+    if (!ints) return refuse(el, span, "%s is an integer of run time; cast(%s, f32) makes a tensor of it", size, size);
     // What changes nothing stays usable as an axis.
     bool is_product = !strcmp(op, "*"), is_sum = !strcmp(op, "+");
     if (b.kind == VALUE_INT && ((b.i == 1 && (is_product || op[0] == '/')) || (b.i == 0 && (is_sum || op[0] == '-'))))
         return a;
     if (a.kind == VALUE_INT && ((a.i == 1 && is_product) || (a.i == 0 && is_sum))) return b;
-    const char *name = is_sum ? "add" : is_product ? "mul" : !strcmp(op, "-") ? "sub" : !strcmp(op, "//") ? "div" : NULL;
+    const char *name = is_sum              ? "add"
+                       : is_product        ? "mul"
+                       : !strcmp(op, "-")  ? "sub"
+                       : !strcmp(op, "//") ? "div"
+                                           : NULL;
     if (!name)
         return refuse(el, span, "`%s` over the run-time size %s; cast(%s, f32) makes a tensor of it", op, size, size);
     place_nodes(el, span);
@@ -200,8 +247,10 @@ static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span spa
     return node ? (Value){.kind = VALUE_COUNT, .node = node} : value_poison();
 }
 
-// ---- everything else -------------------------------------------------------------------------------------------------
+// ---- everything else
+// -------------------------------------------------------------------------------------------------
 
+// lists[0], lists[1], lists[0], ... n times: `a + b` and `a * n` in one.
 static Value list_join(Elab *el, const Value *lists, int64_t n, Span span) {
     Value joined = value_list(el);
     for (int64_t k = 0; k < n; k++) {
@@ -234,7 +283,6 @@ Value value_binary(Elab *el, const char *op, Value a, Value b, Span span) {
         return list_join(el, (Value[]){a, b}, 2, span);
     if (!strcmp(op, "*") && a.kind == VALUE_LIST && b.kind == VALUE_INT)
         return list_join(el, (Value[]){a, a}, b.i, span);
-    if (!strcmp(op, "+") && a.kind == VALUE_STRING && b.kind == VALUE_STRING)
-        return string_join(el, a.s, b.s, span);
+    if (!strcmp(op, "+") && a.kind == VALUE_STRING && b.kind == VALUE_STRING) return string_join(el, a.s, b.s, span);
     return refuse(el, span, "`%s` is not defined for %s and %s", op, value_kind_text(a), value_kind_text(b));
 }

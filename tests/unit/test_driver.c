@@ -105,7 +105,8 @@ static const struct {
 Test(driver, refusals_have_a_status_and_a_reason) {
     for (size_t k = 0; k < sizeof refusals / sizeof *refusals; k++) {
         Run r = run(refusals[k].line);
-        cr_expect(r.status == refusals[k].status, "dlc %s: exit %d, want %d", refusals[k].line, r.status, refusals[k].status);
+        cr_expect(r.status == refusals[k].status, "dlc %s: exit %d, want %d", refusals[k].line, r.status,
+                  refusals[k].status);
         cr_expect(strstr(r.err, refusals[k].message) != NULL, "dlc %s: want %s, got %s", refusals[k].line,
                   refusals[k].message, r.err);
         cr_expect(r.out[0] == 0, "dlc %s printed %s", refusals[k].line, r.out);
@@ -170,8 +171,8 @@ Test(driver, questions_are_answered) {
     };
     for (size_t k = 0; k < sizeof questions / sizeof *questions; k++) {
         Run r = run(questions[k].line);
-        cr_expect(r.status == 0 && strstr(r.out, questions[k].answer), "dlc %s: %d: %s%s", questions[k].line, r.status, r.err,
-                  r.out);
+        cr_expect(r.status == 0 && strstr(r.out, questions[k].answer), "dlc %s: %d: %s%s", questions[k].line, r.status,
+                  r.err, r.out);
         release(&r);
     }
 }

@@ -1,4 +1,5 @@
-// test_elaborate.c: names, types, templates, parameters, minimize and the prelude, from text to what the graphs compute.
+// test_elaborate.c: names, types, templates, parameters, minimize and the prelude, from text to what the graphs
+// compute.
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -31,16 +32,45 @@ static void release(Result *r) {
     free(r->errors);
 }
 
-// ---- compile time ------------------------------------------------------------------------------------------------------
+// ---- compile time
+// ------------------------------------------------------------------------------------------------------
 
 static const char *const truths[] = {
-    "7 // 2 == 3", "-7 // 2 == -4", "-7 % 3 == 2", "7 % -3 == -2", "6 / 3 == 2", "7.0 / 2 == 3.5", "2 ** 10 == 1024",
-    "2 ** -1 == 0.5", "5**0.5 == sqrt(5)", "-2 ** 2 == -4", "1 + 2 * 3 == 7", "max(2, 3) == 3", "min(2, 1.5) == 1.5",
-    "exp(0) == 1", "len([1, 2, ...S]) == 4", "S[-1] == 8", "[0..3] == [0, 1, 2]", "[1] + [2] == [1, 2]",
-    "[0] * 3 == [0, 0, 0]", "product(S) == 32", "product([]) == 1", "rank(x) == 2", "shape(x, -1) == 8",
-    "shape(x) == [4, 8]", "\"a{1 + 1}b{0.5}\" == \"a2b0.5\"", "T == f32", "T != i32", "none == none", "not training",
-    "false and missing or true", "1 < 2 and 2 >= 2", "C == 8", "9223372036854775807 - 1 < 9223372036854775807",
-    "inf > 1e308", "K == 16",
+    "7 // 2 == 3",
+    "-7 // 2 == -4",
+    "-7 % 3 == 2",
+    "7 % -3 == -2",
+    "6 / 3 == 2",
+    "7.0 / 2 == 3.5",
+    "2 ** 10 == 1024",
+    "2 ** -1 == 0.5",
+    "5**0.5 == sqrt(5)",
+    "-2 ** 2 == -4",
+    "1 + 2 * 3 == 7",
+    "max(2, 3) == 3",
+    "min(2, 1.5) == 1.5",
+    "exp(0) == 1",
+    "len([1, 2, ...S]) == 4",
+    "S[-1] == 8",
+    "[0..3] == [0, 1, 2]",
+    "[1] + [2] == [1, 2]",
+    "[0] * 3 == [0, 0, 0]",
+    "product(S) == 32",
+    "product([]) == 1",
+    "rank(x) == 2",
+    "shape(x, -1) == 8",
+    "shape(x) == [4, 8]",
+    "\"a{1 + 1}b{0.5}\" == \"a2b0.5\"",
+    "T == f32",
+    "T != i32",
+    "none == none",
+    "not training",
+    "false and missing or true",
+    "1 < 2 and 2 >= 2",
+    "C == 8",
+    "9223372036854775807 - 1 < 9223372036854775807",
+    "inf > 1e308",
+    "K == 16",
 };
 
 Test(elaborate, compile_time_values) {
@@ -48,16 +78,19 @@ Test(elaborate, compile_time_values) {
         char text[512];
         snprintf(text, sizeof text,
                  "dim K = 2 * 8\nlayer check(x: T[...S], y: T[B, C]) {\n require(%s, \"false\")\n return x\n}\n"
-                 "model f(x: f32[4, 8]) -> (y: f32[4, 8]) { return check(x, x) }\n", truths[k]);
+                 "model f(x: f32[4, 8]) -> (y: f32[4, 8]) { return check(x, x) }\n",
+                 truths[k]);
         Result r = elaborate_text(text);
         cr_expect(r.module != NULL, "%s: %s", truths[k], r.errors);
         release(&r);
     }
 }
 
-// ---- errors ------------------------------------------------------------------------------------------------------------
+// ---- errors
+// ------------------------------------------------------------------------------------------------------------
 
-// A body of `model f(x: f32[N, 8], i: i32[N], w: f32[9, 4]) -> (y: f32[N, 8])` with the dim N <= 64 and what it reports.
+// A body of `model f(x: f32[N, 8], i: i32[N], w: f32[9, 4]) -> (y: f32[N, 8])` with the dim N <= 64 and what it
+// reports.
 static const struct {
     const char *body, *place, *message;
 } mistakes[] = {
@@ -115,9 +148,10 @@ static int count_errors(const char *text) {
 Test(elaborate, mistakes_have_a_place_and_advice) {
     for (size_t k = 0; k < sizeof mistakes / sizeof *mistakes; k++) {
         char text[512], place[64];
-        snprintf(text, sizeof text,
-                 "# a comment\ndim N <= 64\nmodel f(x: f32[N, 8], i: i32[N], w: f32[9, 4]) -> (y: f32[N, 8]) {\n%s\n}\n",
-                 mistakes[k].body);
+        snprintf(
+            text, sizeof text,
+            "# a comment\ndim N <= 64\nmodel f(x: f32[N, 8], i: i32[N], w: f32[9, 4]) -> (y: f32[N, 8]) {\n%s\n}\n",
+            mistakes[k].body);
         snprintf(place, sizeof place, "t.dl:%s: error:", mistakes[k].place);
         Result r = elaborate_text(text);
         cr_expect(r.module == NULL, "%s: no error", mistakes[k].body);
@@ -138,15 +172,18 @@ Test(elaborate, notes_say_where_an_extent_comes_from) {
 }
 
 Test(elaborate, several_errors_in_one_run) {
-    Result r = elaborate_text("model f(x: f32[2]) -> (y: f32[2]) {\n a = foo(x)\n b = a + 1\n c = bar(b)\n return x + c\n}\n"
-                              "model g(x: f33[2]) -> (y: f32[2]) { return x }\n");
-    const char *first = strstr(r.errors, "`foo`"), *second = strstr(r.errors, "`bar`"), *third = strstr(r.errors, "`f33`");
+    Result r =
+        elaborate_text("model f(x: f32[2]) -> (y: f32[2]) {\n a = foo(x)\n b = a + 1\n c = bar(b)\n return x + c\n}\n"
+                       "model g(x: f33[2]) -> (y: f32[2]) { return x }\n");
+    const char *first = strstr(r.errors, "`foo`"), *second = strstr(r.errors, "`bar`"),
+               *third = strstr(r.errors, "`f33`");
     cr_expect(first && second && third && first < second && second < third, "%s", r.errors);
     cr_expect(count_errors(r.errors) == 3, "3 errors, no cascades: %s", r.errors);
     release(&r);
 }
 
-// ---- parameters and paths ------------------------------------------------------------------------------------------------
+// ---- parameters and paths
+// ------------------------------------------------------------------------------------------------
 
 static const struct {
     const char *program, *paths;
@@ -157,7 +194,8 @@ static const struct {
      "model f(x: f32[2, 3]) -> (y: f32[2, 3]) { return block(block(x, name=\"\"), name=\"b\") }",
      "l.0.weight l.1.weight b.l.0.weight b.l.1.weight"},
     {"layer tied(x: T[B, C]) { return linear(x, C, name=\"\") }\n"
-     "model f(x: f32[2, 3]) -> (y: f32[2, 3]) { return linear(tied(x, name=\"t\"), 3, name=\"t\") }", "t.weight t.bias"},
+     "model f(x: f32[2, 3]) -> (y: f32[2, 3]) { return linear(tied(x, name=\"t\"), 3, name=\"t\") }",
+     "t.weight t.bias"},
     {"layer two(x: T[C]) {\n param a \"w.{1}\": T[C] = ones()\n buffer m: T[C] = zeros()\n return x * a + m\n}\n"
      "model f(x: f32[3]) -> (y: f32[3]) { return two(x) }\nmodel g(x: f32[3]) -> (y: f32[3]) { return f(x) + two(x) }",
      "two.w.1 two.m"},
@@ -180,11 +218,13 @@ Test(elaborate, full_paths_name_parameters) {
     }
 }
 
-// ---- options -------------------------------------------------------------------------------------------------------------
+// ---- options
+// -------------------------------------------------------------------------------------------------------------
 
-static const char two_dims[] = "dim A = 3, B = A + 1\ndim N <= 8\n"
-                               "model f(x: f32[N, A, B]) -> (y: f32[N, A, B]) { return x }\n"
-                               "model g(x: f32[A]) -> (y: f32[A]) { return linear(reshape(x, [1, A]), A) |> reshape([A]) }\n";
+static const char two_dims[] =
+    "dim A = 3, B = A + 1\ndim N <= 8\n"
+    "model f(x: f32[N, A, B]) -> (y: f32[N, A, B]) { return x }\n"
+    "model g(x: f32[A]) -> (y: f32[A]) { return linear(reshape(x, [1, A]), A) |> reshape([A]) }\n";
 
 Test(elaborate, defines_bind_dims) {
     Define defines[] = {{"A", 5}, {"N", 2}};
@@ -213,7 +253,8 @@ Test(elaborate, entries_are_selected) {
     release(&r);
 }
 
-// ---- what the graphs compute ---------------------------------------------------------------------------------------------
+// ---- what the graphs compute
+// ---------------------------------------------------------------------------------------------
 
 static Graph *find_entry(const Module *m, const char *name) {
     for (int k = 0; k < m->entries.len; k++)
@@ -223,7 +264,8 @@ static Graph *find_entry(const Module *m, const char *name) {
 
 static Tensor *storages_new(Result *r) {
     Tensor *s = NEW_ARRAY(&r->arena, Tensor, r->module->storages.len + 1);
-    for (int k = 0; k < r->module->storages.len; k++) s[k] = tensor_new(&r->arena, &r->module->storages.at[k]->type, NULL);
+    for (int k = 0; k < r->module->storages.len; k++)
+        s[k] = tensor_new(&r->arena, &r->module->storages.at[k]->type, NULL);
     return s;
 }
 
@@ -242,14 +284,16 @@ Test(elaborate, sgd_is_that_of_pytorch) {
     static const struct {
         double momentum, dampening, decay;
         bool nesterov;
-    } cases[] = {{0, 0, 0, false}, {0.9, 0, 0, false}, {0.9, 0.3, 0.01, false}, {0.8, 0, 0.1, true}, {0, 0, 0.5, false}};
+    } cases[] = {
+        {0, 0, 0, false}, {0.9, 0, 0, false}, {0.9, 0.3, 0.01, false}, {0.8, 0, 0.1, true}, {0, 0, 0.5, false}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         char text[512];
-        snprintf(text, sizeof text,
-                 "train step(x: f32[]) -> (loss: f32[], now: f32[]) {\n param w: f32[] = constant(1.5)\n loss = w * w * x\n"
-                 " minimize loss with sgd(lr=0.1, momentum=%g, dampening=%g, weight_decay=%g, nesterov=%s)\n"
-                 " return loss, w\n}\n",
-                 cases[c].momentum, cases[c].dampening, cases[c].decay, cases[c].nesterov ? "true" : "false");
+        snprintf(
+            text, sizeof text,
+            "train step(x: f32[]) -> (loss: f32[], now: f32[]) {\n param w: f32[] = constant(1.5)\n loss = w * w * x\n"
+            " minimize loss with sgd(lr=0.1, momentum=%g, dampening=%g, weight_decay=%g, nesterov=%s)\n"
+            " return loss, w\n}\n",
+            cases[c].momentum, cases[c].dampening, cases[c].decay, cases[c].nesterov ? "true" : "false");
         Result r = elaborate_text(text);
         cr_assert(r.module != NULL, "%s: %s", text, r.errors);
         Tensor *storages = storages_new(&r), x = tensor_new(&r.arena, &(Type){.dtype = F32}, NULL), returned[2];
@@ -258,14 +302,16 @@ Test(elaborate, sgd_is_that_of_pytorch) {
         for (int t = 1; t <= 4; t++) {
             x.f[0] = 0.3 * t;
             double loss = p * p * x.f[0], before = p;
-            graph_interpret(find_entry(r.module, "step"),
-                            &(Interpretation){.arena = &r.arena, .exact = true, .arguments = &x, .storages = storages,
-                                              .returned = returned});
+            graph_interpret(
+                find_entry(r.module, "step"),
+                &(Interpretation){
+                    .arena = &r.arena, .exact = true, .arguments = &x, .storages = storages, .returned = returned});
             sgd_reference(&p, &m, 2 * before * x.f[0], t, cases[c].momentum, cases[c].dampening, cases[c].decay,
                           cases[c].nesterov);
-            cr_expect(fabs(returned[0].f[0] - loss) < 1e-5, "case %zu step %d: the loss is of before: %g, want %g", c, t,
-                      returned[0].f[0], loss);
-            cr_expect(fabs(storages[0].f[0] - p) < 1e-5, "case %zu step %d: got %g, want %g", c, t, storages[0].f[0], p);
+            cr_expect(fabs(returned[0].f[0] - loss) < 1e-5, "case %zu step %d: the loss is of before: %g, want %g", c,
+                      t, returned[0].f[0], loss);
+            cr_expect(fabs(storages[0].f[0] - p) < 1e-5, "case %zu step %d: got %g, want %g", c, t, storages[0].f[0],
+                      p);
             cr_expect(returned[1].f[0] == storages[0].f[0], "what is read after minimize is the new parameter");
         }
         release(&r);
@@ -274,14 +320,15 @@ Test(elaborate, sgd_is_that_of_pytorch) {
 
 // A loss after a minimize sees the new parameter and does not differentiate through the update.
 Test(elaborate, two_minimizes) {
-    Result r = elaborate_text("train step(x: f32[]) -> (l: f32[]) {\n param w: f32[] = ones()\n minimize w * w * x with sgd(lr=0.5)\n"
-                              " l = w * x\n minimize l with sgd(lr=1)\n return l\n}\n");
+    Result r = elaborate_text(
+        "train step(x: f32[]) -> (l: f32[]) {\n param w: f32[] = ones()\n minimize w * w * x with sgd(lr=0.5)\n"
+        " l = w * x\n minimize l with sgd(lr=1)\n return l\n}\n");
     cr_assert(r.module != NULL, "%s", r.errors);
     Tensor *storages = storages_new(&r), x = tensor_new(&r.arena, &(Type){.dtype = F32}, NULL), returned[1];
     storages[0].f[0] = 1;
     x.f[0] = 0.25;
-    graph_interpret(find_entry(r.module, "step"), &(Interpretation){.arena = &r.arena, .arguments = &x, .storages = storages,
-                                                                    .returned = returned});
+    graph_interpret(find_entry(r.module, "step"),
+                    &(Interpretation){.arena = &r.arena, .arguments = &x, .storages = storages, .returned = returned});
     cr_expect(fabs(returned[0].f[0] - 0.75 * 0.25) < 1e-6, "l = %g", returned[0].f[0]); // w = 1 - 0.5 * 2 * 0.25
     cr_expect(fabs(storages[0].f[0] - 0.5) < 1e-6, "w = %g", storages[0].f[0]);         // 0.75 - 0.25
     release(&r);
@@ -294,14 +341,17 @@ Test(elaborate, cross_entropy_is_a_mean_over_the_given_size) {
     } cases[] = {{"", 0}, {", label_smoothing=0.2", 0.2}};
     for (int c = 0; c < 2; c++) {
         char text[512];
-        snprintf(text, sizeof text, "dim N <= 8\nmodel f(x: f32[N, 3], label: i64[N]) -> (l: f32[]) {\n"
-                                    " return cross_entropy(x, label%s)\n}\n", cases[c].options);
+        snprintf(text, sizeof text,
+                 "dim N <= 8\nmodel f(x: f32[N, 3], label: i64[N]) -> (l: f32[]) {\n"
+                 " return cross_entropy(x, label%s)\n}\n",
+                 cases[c].options);
         Result r = elaborate_text(text);
         cr_assert(r.module != NULL, "%s", r.errors);
         int64_t sizes[] = {2};
         const Graph *g = find_entry(r.module, "f");
         Tensor in[2] = {tensor_new(&r.arena, &g->arguments.at[0]->type, sizes),
-                        tensor_new(&r.arena, &g->arguments.at[1]->type, sizes)}, out;
+                        tensor_new(&r.arena, &g->arguments.at[1]->type, sizes)},
+               out;
         double want = 0;
         for (int n = 0; n < 2; n++) {
             double sum = 0, all = 0;
@@ -331,7 +381,7 @@ Test(elaborate, initialisers_have_pytorch_distributions) {
         {"uniform(-3, 1)", -1, 1.1547005, -3, 1},
         {"normal()", 0, 1, 0, 0},
         {"normal(mean=2, std=0.5)", 2, 0.5, 0, 0},
-        {"kaiming_uniform(a=5**0.5)", 0, 0.0745356, -0.1290994, 0.1290994},  // bound 1 / sqrt(60)
+        {"kaiming_uniform(a=5**0.5)", 0, 0.0745356, -0.1290994, 0.1290994}, // bound 1 / sqrt(60)
         {"kaiming_uniform(mode=\"fan_out\")", 0, 0.2236068, -0.3872983, 0.3872983},
         {"kaiming_normal()", 0, 0.1825742, 0, 0},
         {"xavier_uniform()", 0, 0.1414214, -0.2449490, 0.2449490},
@@ -339,7 +389,8 @@ Test(elaborate, initialisers_have_pytorch_distributions) {
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         char text[256];
-        snprintf(text, sizeof text, "model f(x: f32[40, 60]) -> (y: f32[40, 60]) {\n param w: f32[40, 60] = %s\n return x + w\n}",
+        snprintf(text, sizeof text,
+                 "model f(x: f32[40, 60]) -> (y: f32[40, 60]) {\n param w: f32[40, 60] = %s\n return x + w\n}",
                  cases[c].call);
         Result r = elaborate_text(text);
         cr_assert(r.module != NULL, "%s: %s", cases[c].call, r.errors);
@@ -359,13 +410,14 @@ Test(elaborate, initialisers_have_pytorch_distributions) {
         }
         double mean = sum / 2400, deviation = sqrt(fmax(0, squares / 2400 - mean * mean));
         cr_expect(fabs(mean - cases[c].mean) <= 0.08 * cases[c].deviation + 1e-6, "%s: mean %g", cases[c].call, mean);
-        cr_expect(fabs(deviation - cases[c].deviation) <= 0.05 * cases[c].deviation + 1e-4, "%s: deviation %g", cases[c].call,
-                  deviation);
+        cr_expect(fabs(deviation - cases[c].deviation) <= 0.05 * cases[c].deviation + 1e-4, "%s: deviation %g",
+                  cases[c].call, deviation);
         release(&r);
     }
 }
 
-// ---- the prelude ---------------------------------------------------------------------------------------------------------
+// ---- the prelude
+// ---------------------------------------------------------------------------------------------------------
 
 Test(elaborate, prelude_declarations_print) {
     Arena arena = {0};
@@ -375,7 +427,8 @@ Test(elaborate, prelude_declarations_print) {
     cr_expect(prelude_print(&arena, out, "softmax"));
     cr_expect(!prelude_print(&arena, out, "softma"));
     fclose(out);
-    cr_expect(text[0] == '#' && strstr(text, "\nlayer softmax(") && !strcmp(text + strlen(text) - 3, "\n}\n"), "%s", text);
+    cr_expect(text[0] == '#' && strstr(text, "\nlayer softmax(") && !strcmp(text + strlen(text) - 3, "\n}\n"), "%s",
+              text);
     cr_expect(!strcmp(prelude_nearest(&arena, "softma"), "softmax"));
     free(text);
     arena_release(&arena);
