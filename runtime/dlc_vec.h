@@ -60,7 +60,9 @@ DLC_VEC dlc_vf dlc_vcast_f(dlc_vi x) { return __builtin_convertvector(x, dlc_vf)
 
 //@block
 // Lane by lane a where the mask is -1, b where it is 0.
-DLC_VEC dlc_vf dlc_vselect(dlc_vi mask, dlc_vf a, dlc_vf b) { return (dlc_vf)(((dlc_vi)a & mask) | ((dlc_vi)b & ~mask)); }
+DLC_VEC dlc_vf dlc_vselect(dlc_vi mask, dlc_vf a, dlc_vf b) {
+    return (dlc_vf)(((dlc_vi)a & mask) | ((dlc_vi)b & ~mask));
+}
 
 //@block
 DLC_VEC dlc_vf dlc_vmax(dlc_vf a, dlc_vf b) { return dlc_vselect((a > b) | (a != a), a, b); } // NaN if either is
@@ -83,13 +85,13 @@ DLC_VEC dlc_vf dlc_vsqrt(dlc_vf x) {
 //@block
 // Lanes i and i + distance of a vector change places: folding a vector onto itself.
 #if DLC_LANES == 4
-#define DLC_VSWAP_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1)
-#define DLC_VSWAP_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2)
+#define DLC_VSWAP_2(x)   __builtin_shufflevector(x, x, 2, 3, 0, 1)
+#define DLC_VSWAP_1(x)   __builtin_shufflevector(x, x, 1, 0, 3, 2)
 #define DLC_VFOLD(x, op) (x = op(x, DLC_VSWAP_2(x)), x = op(x, DLC_VSWAP_1(x)), (x)[0])
 #elif DLC_LANES == 8
-#define DLC_VSWAP_4(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3)
-#define DLC_VSWAP_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5)
-#define DLC_VSWAP_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
+#define DLC_VSWAP_4(x)   __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3)
+#define DLC_VSWAP_2(x)   __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5)
+#define DLC_VSWAP_1(x)   __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
 #define DLC_VFOLD(x, op) (x = op(x, DLC_VSWAP_4(x)), x = op(x, DLC_VSWAP_2(x)), x = op(x, DLC_VSWAP_1(x)), (x)[0])
 #else
 #define DLC_VSWAP_8(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
@@ -244,9 +246,7 @@ DLC_VEC dlc_vf dlc_vsigmoid(dlc_vf x) {
 
 //@block
 // log(1 + exp(x)) without overflow
-DLC_VEC dlc_vf dlc_vsoftplus(dlc_vf x) {
-    return dlc_vrelu(x) + dlc_vlog1p(dlc_vexp((dlc_vf)((dlc_vi)x | INT32_MIN)));
-}
+DLC_VEC dlc_vf dlc_vsoftplus(dlc_vf x) { return dlc_vrelu(x) + dlc_vlog1p(dlc_vexp((dlc_vf)((dlc_vi)x | INT32_MIN))); }
 
 //@block
 // One lane of a and b after the other: within each four lanes (A B: single lanes, C D: pairs), and (more than four
@@ -257,21 +257,21 @@ DLC_VEC dlc_vf dlc_vsoftplus(dlc_vf x) {
 #define DLC_VZIP_C(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5)
 #define DLC_VZIP_D(a, b) __builtin_shufflevector(a, b, 2, 3, 6, 7)
 #elif DLC_LANES == 8
-#define DLC_VZIP_A(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
-#define DLC_VZIP_B(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
-#define DLC_VZIP_C(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define DLC_VZIP_D(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define DLC_VZIP_A(a, b)   __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define DLC_VZIP_B(a, b)   __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define DLC_VZIP_C(a, b)   __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define DLC_VZIP_D(a, b)   __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
 #define DLC_VFOUR_LO(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
 #define DLC_VFOUR_HI(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
 #else
-#define DLC_VZIP_A(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
-#define DLC_VZIP_B(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
-#define DLC_VZIP_C(a, b) __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define DLC_VZIP_D(a, b) __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#define DLC_VFOUR_LO(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
-#define DLC_VFOUR_HI(a, b) __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define DLC_VZIP_A(a, b)     __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define DLC_VZIP_B(a, b)     __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define DLC_VZIP_C(a, b)     __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define DLC_VZIP_D(a, b)     __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define DLC_VFOUR_LO(a, b)   __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define DLC_VFOUR_HI(a, b)   __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
 #define DLC_VFOUR_EVEN(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-#define DLC_VFOUR_ODD(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#define DLC_VFOUR_ODD(a, b)  __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
 #endif
 
 //@block

@@ -25,10 +25,14 @@ static const struct {
     double (*exact)(double x);
     double ulp;
 } maps[VEC_MAPS] = {
-    [VEC_EXP] = {"exp", exp, 1},           [VEC_LOG] = {"log", log, 1},
-    [VEC_LOG1P] = {"log1p", log1p, 1.5},   [VEC_EXPM1] = {"expm1", expm1, 1.5},
-    [VEC_TANH] = {"tanh", tanh, 1.5},      [VEC_SIGMOID] = {"sigmoid", sigmoid, 2.5},
-    [VEC_SOFTPLUS] = {"softplus", softplus, 2}, [VEC_SQRT] = {"sqrt", sqrt, 0.5},
+    [VEC_EXP] = {"exp", exp, 1},
+    [VEC_LOG] = {"log", log, 1},
+    [VEC_LOG1P] = {"log1p", log1p, 1.5},
+    [VEC_EXPM1] = {"expm1", expm1, 1.5},
+    [VEC_TANH] = {"tanh", tanh, 1.5},
+    [VEC_SIGMOID] = {"sigmoid", sigmoid, 2.5},
+    [VEC_SOFTPLUS] = {"softplus", softplus, 2},
+    [VEC_SQRT] = {"sqrt", sqrt, 0.5},
     [VEC_RELU] = {"relu", relu, 0},
 };
 
@@ -77,7 +81,8 @@ static void measure(const VecCases *v, int map, uint64_t stride) {
         for (int i = 0; i < BLOCK; i++, bits += stride) x[i] = float_of((uint32_t)bits);
         measure_block(v, map, x, BLOCK, &worst);
     }
-    if (getenv("DLC_VEC_STRIDE")) printf("%s, %d lanes: %.3f ulp at %.9g\n", maps[map].name, v->lanes, worst.ulp, worst.at);
+    if (getenv("DLC_VEC_STRIDE"))
+        printf("%s, %d lanes: %.3f ulp at %.9g\n", maps[map].name, v->lanes, worst.ulp, worst.at);
     cr_expect(worst.ulp <= maps[map].ulp, "%s, %d lanes: %.3f ulp at %.9g, want at most %g", maps[map].name, v->lanes,
               worst.ulp, worst.at, maps[map].ulp);
 }
@@ -92,10 +97,44 @@ Test(vec, error_in_ulp) {
 
 // Where functions change their form or their result: zeros, denormals, infinities, NaN, overflow, the seams.
 Test(vec, special_values) {
-    static const float at[] = {0, 1, 2, 0.5f, 0x1p-149f, 0x1p-127f, 0x1p-126f, 0x1.fffffep-127f, 0x1p-24f, 0x1p-25f, 0.55f,
-                               0x1.6a09e6p-1f, 0x1.6a09e8p-1f, 0x1.6a09e6p0f, 0x1.6a09e8p0f, 0.41421354f, 0.29289323f,
-                               0x1.fffffep-1f, 0x1.000002p0f, 0.34657359f, 9, 10, 17, 18, 87.3365f, 88.72283f, 88.72284f,
-                               89, 90, 103.97207f, 103.97208f, 104, 110, 111, 16777216, 0x1p127f, 0x1.fffffep127f, INFINITY};
+    static const float at[] = {0,
+                               1,
+                               2,
+                               0.5f,
+                               0x1p-149f,
+                               0x1p-127f,
+                               0x1p-126f,
+                               0x1.fffffep-127f,
+                               0x1p-24f,
+                               0x1p-25f,
+                               0.55f,
+                               0x1.6a09e6p-1f,
+                               0x1.6a09e8p-1f,
+                               0x1.6a09e6p0f,
+                               0x1.6a09e8p0f,
+                               0.41421354f,
+                               0.29289323f,
+                               0x1.fffffep-1f,
+                               0x1.000002p0f,
+                               0.34657359f,
+                               9,
+                               10,
+                               17,
+                               18,
+                               87.3365f,
+                               88.72283f,
+                               88.72284f,
+                               89,
+                               90,
+                               103.97207f,
+                               103.97208f,
+                               104,
+                               110,
+                               111,
+                               16777216,
+                               0x1p127f,
+                               0x1.fffffep127f,
+                               INFINITY};
     enum { N = sizeof at / sizeof *at };
     float x[2 * N + 16 + 16];
     int n = 0;
@@ -125,7 +164,8 @@ Test(vec, pairs) {
             cr_expect(isnan(low) ? isnan(y[v->lanes - 1]) : y[v->lanes - 1] == low, "min(%g, %g): got %g", s, t, y[0]);
             v->select(y, a, b);
             float want = s < t ? s : t;
-            for (int i = 0; i < v->lanes; i++) cr_expect(bits_of(y[i]) == bits_of(want), "select(%g, %g): got %g", s, t, y[i]);
+            for (int i = 0; i < v->lanes; i++)
+                cr_expect(bits_of(y[i]) == bits_of(want), "select(%g, %g): got %g", s, t, y[i]);
         }
 }
 

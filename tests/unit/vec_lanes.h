@@ -18,12 +18,8 @@ MAP(softplus)
 MAP(sqrt)
 MAP(relu)
 
-static void max_array(float *y, const float *a, const float *b) {
-    dlc_vstore(y, dlc_vmax(dlc_vload(a), dlc_vload(b)));
-}
-static void min_array(float *y, const float *a, const float *b) {
-    dlc_vstore(y, dlc_vmin(dlc_vload(a), dlc_vload(b)));
-}
+static void max_array(float *y, const float *a, const float *b) { dlc_vstore(y, dlc_vmax(dlc_vload(a), dlc_vload(b))); }
+static void min_array(float *y, const float *a, const float *b) { dlc_vstore(y, dlc_vmin(dlc_vload(a), dlc_vload(b))); }
 static void select_array(float *y, const float *a, const float *b) { // where a < b: a, else b
     dlc_vf va = dlc_vload(a), vb = dlc_vload(b);
     dlc_vstore(y, dlc_vselect(va < vb, va, vb));
@@ -40,7 +36,8 @@ static void transpose(float *dst, size_t dst_stride, const float *src, size_t sr
 
 const VecCases VEC_CASES = {
     .lanes = DLC_LANES,
-    .map = {exp_array, log_array, log1p_array, expm1_array, tanh_array, sigmoid_array, softplus_array, sqrt_array, relu_array},
+    .map = {exp_array, log_array, log1p_array, expm1_array, tanh_array, sigmoid_array, softplus_array, sqrt_array,
+            relu_array},
     .max = max_array,
     .min = min_array,
     .select = select_array,

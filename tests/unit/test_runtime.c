@@ -1,0 +1,528 @@
+// test_runtime.c: memory, parameters by name, .safetensors in and out, and the files that must be refused:
+// bad headers are rows of a table, and every refusal leaves the net's bytes as they were.
+// Golden files are the Python library's own (tests/oracle/safetensors_check.py).
+#include <criterion/criterion.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dlc.h"
+#include "dlc_math.h"
+
+#define GOLDEN "tests/golden/safetensors/"
+
+// ---- a model by hand: fc1.weight (3, 4), fc1.bias (3), a buffer, the optimiser's, states of the other dtypes --------
+
+struct net {
+    struct dlc_net base;
+    int more[3];
+};
+
+static void draw(unsigned char *const region[DLC_REGIONS], int64_t seed) {
+    for (int i = 0; i < 12; i++)
+        ((float *)(void *)region[DLC_REGION_PARAM])[i] = (float)dlc_uniform(seed, 0, 0, (uint64_t)i);
+}
+
+static const struct dlc_slot slots[] = {
+    {{"fc1.weight", "f32", "param", 2, {3, 4}, 48}, DLC_REGION_PARAM, 0},
+    {{"fc1.bias", "f32", "param", 1, {3}, 12}, DLC_REGION_PARAM, 64},
+    {{"stats.mean", "f32", "buffer", 1, {3}, 12}, DLC_REGION_PARAM, 128},
+    {{"optim.step.0.t", "i64", "optim", 0, {0}, 8}, DLC_REGION_OPTIM, 0},
+    {{"optim.step.0.fc1.weight.momentum_buffer", "f32", "optim", 2, {3, 4}, 48}, DLC_REGION_OPTIM, 64},
+    {{"kinds.count", "i32", "state", 1, {5}, 20}, DLC_REGION_STATE, 0},
+    {{"kinds.pixel", "u8", "state", 1, {3}, 3}, DLC_REGION_STATE, 64},
+    {{"kinds.mask", "bool", "state", 1, {3}, 3}, DLC_REGION_STATE, 128},
+};
+static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, draw};
+static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL};
+
+static struct dlc_net *net_new(void) {
+    struct dlc_net *net = dlc_new(&model, sizeof(struct net));
+    cr_assert(net);
+    return net;
+}
+
+// Element i of every float tensor is i / 4 - 1, of every other i, of a mask i % 2; a scalar is 3.
+static void set_ramp(struct dlc_net *net, const struct dlc_param *info) {
+    unsigned char bytes[64];
+    for (int i = 0; i < 12; i++) {
+        float f = (float)i / 4 - 1;
+        int32_t n = i;
+        if (!strcmp(info->dtype, "f32")) memcpy(bytes + 4 * i, &f, 4);
+        if (!strcmp(info->dtype, "i32")) memcpy(bytes + 4 * i, &n, 4);
+        if (!strcmp(info->dtype, "u8")) bytes[i] = (unsigned char)i;
+        if (!strcmp(info->dtype, "bool")) bytes[i] = i % 2;
+    }
+    int64_t three = 3;
+    if (info->rank == 0) memcpy(bytes, &three, 8);
+    cr_assert(dlc_set(net, info->name, bytes, info->bytes) == DLC_OK);
+}
+
+static struct dlc_net *net_ramp(int nslots) {
+    struct dlc_net *net = net_new();
+    memset(net->region[DLC_REGION_PARAM], 0, model.bytes[DLC_REGION_PARAM]);
+    for (int i = 0; i < nslots; i++) set_ramp(net, dlc_param_info(&model, i));
+    return net;
+}
+
+static bool same_bytes(const struct dlc_net *a, const struct dlc_net *b) {
+    for (int i = 0; i < model.nslots; i++) {
+        const struct dlc_slot *s = &slots[i];
+        if (memcmp(a->region[s->region] + s->offset, b->region[s->region] + s->offset, s->info.bytes)) return false;
+    }
+    return true;
+}
+
+Test(runtime, memory) {
+    struct dlc_net *net = net_new();
+    for (int r = 0; r < DLC_REGIONS; r++) {
+        cr_expect((uintptr_t)net->region[r] % 64 == 0, "region %d is not aligned", r);
+        memset(net->region[r], 0xff, model.bytes[r]); // under AddressSanitizer: is it ours?
+    }
+    for (int r = 0; r + 1 < DLC_REGIONS; r++) cr_expect(net->region[r] + model.bytes[r] <= net->region[r + 1]);
+    cr_expect((unsigned char *)net + sizeof(struct net) <= net->region[0]);
+    cr_expect_str_eq(dlc_error(net), "");
+    dlc_init(net, 1);
+    struct dlc_net *other = net_new();
+    cr_expect(same_bytes(net, other), "init from seed 1 is not what new gives");
+    dlc_init(other, 2);
+    cr_expect(!same_bytes(net, other), "another seed gives other parameters");
+    dlc_free(net), dlc_free(other), dlc_free(NULL);
+    struct dlc_model huge = model;
+    huge.bytes[1] = SIZE_MAX - 100;
+    cr_expect(dlc_new(&huge, sizeof(struct net)) == NULL, "sizes that overflow");
+    huge.bytes[1] = SIZE_MAX / 2, huge.bytes[2] = SIZE_MAX / 2;
+    cr_expect(dlc_new(&huge, sizeof(struct net)) == NULL, "sizes that overflow together");
+}
+
+Test(runtime, parameters_by_name) {
+    struct dlc_net *net = net_ramp(8);
+    float bias[3];
+    cr_expect(dlc_param_count(&model) == 8);
+    cr_expect(dlc_param_info(&model, -1) == NULL && dlc_param_info(&model, 8) == NULL);
+    cr_expect_str_eq(dlc_param_info(&model, 3)->name, "optim.step.0.t");
+    cr_expect(dlc_get(net, "fc1.bias", bias, 12) == DLC_OK && bias[0] == -1 && bias[2] == -0.5f);
+    cr_expect(dlc_get(net, "fc1.bias", bias, 16) == DLC_ESIZE);
+    cr_expect_str_eq(dlc_error(net), "fc1.bias has 12 bytes, not 16");
+    cr_expect(dlc_set(net, "fc2.bias", bias, 12) == DLC_ENAME);
+    cr_expect_str_eq(dlc_error(net), "toy has no parameter fc2.bias");
+    dlc_free(net);
+}
+
+// ---- loading
+// ----------------------------------------------------------------------------------------------------------
+
+Test(runtime, files_of_the_python_library) {
+    static const char *const files[] = {GOLDEN "f32.safetensors", GOLDEN "f16.safetensors", GOLDEN "bf16.safetensors",
+                                        GOLDEN "f64.safetensors", GOLDEN "full.safetensors"};
+    for (int i = 0; i < 5; i++) {
+        struct dlc_net *want = net_ramp(i == 4 ? 8 : 3), *net = net_ramp(8);
+        for (int r = 0; r < 3; r++) memset(net->region[r], 0x55, model.bytes[r]);
+        cr_expect(dlc_load(net, files[i]) == DLC_OK, "%s: %s", files[i], dlc_error(net));
+        cr_expect(same_bytes(net, want), "%s: other numbers", files[i]); // without optimiser state: reset
+        dlc_free(net), dlc_free(want);
+    }
+    struct dlc_net *net = dlc_new(&inference, sizeof(struct net)), *want = net_ramp(3);
+    cr_expect(dlc_load(net, GOLDEN "full.safetensors") == DLC_EMISMATCH, "states that the model does not know");
+    cr_expect_str_eq(dlc_error(net), GOLDEN "full.safetensors does not fit toy:\n  kinds.count is not in the model\n"
+                                            "  kinds.mask is not in the model\n  kinds.pixel is not in the model");
+    dlc_free(net), dlc_free(want);
+}
+
+typedef struct Bytes {
+    unsigned char at[1 << 16];
+    size_t len;
+} Bytes;
+
+static Bytes file_of(const char *header, size_t data) {
+    Bytes b = {.len = 8 + strlen(header) + data};
+    for (int i = 0; i < 8; i++) b.at[i] = (unsigned char)((uint64_t)strlen(header) >> 8 * i);
+    memcpy(b.at + 8, header, strlen(header));
+    return b;
+}
+
+// Loads and checks that a refusal changes nothing.
+static int load(const Bytes *b, char *error) {
+    struct dlc_net *net = net_ramp(8), *before = net_ramp(8);
+    unsigned char *exact = malloc(b->len ? b->len : 1); // so that AddressSanitizer sees every byte beyond
+    memcpy(exact, b->at, b->len);
+    int status = dlc_load_memory(net, exact, b->len);
+    cr_expect(status == DLC_OK || same_bytes(net, before), "refused, but the net changed: %s", dlc_error(net));
+    cr_expect((status == DLC_OK) == !*dlc_error(net));
+    strcpy(error, dlc_error(net));
+    free(exact);
+    dlc_free(net), dlc_free(before);
+    return status;
+}
+
+#define WEIGHT                   "\"fc1.weight\":{\"dtype\":\"F32\",\"shape\":[3,4],\"data_offsets\":[0,48]}"
+#define BIAS                     "\"fc1.bias\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[48,60]}"
+#define MEAN                     "\"stats.mean\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[60,72]}"
+#define X(dtype, shape, offsets) "{\"x\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+
+Test(runtime, headers_that_load) {
+    static const char *const headers[] = {
+        "{" WEIGHT "," BIAS "," MEAN "}",
+        "{" MEAN "," WEIGHT "," BIAS "}      ",
+        " \n\t{ " BIAS " , " MEAN "\r\n,\n" WEIGHT " } ",
+        "{\"__metadata__\":{}," WEIGHT "," BIAS "," MEAN "}",
+        "{" WEIGHT ",\"__metadata__\":{\"format\":\"pt\",\"a\\\"\\u00e9\\ud83d\\ude00\":\"\\n\\/{}[]\"}," BIAS "," MEAN
+        "}",
+        "{\"\\u0066c1.weight\":{\"shape\":[ 3 , 4 ],\"data_offsets\":[0,48], \"dtype\":\"\\u00463\\u0032\"}," BIAS
+        "," MEAN "}",
+        "{" WEIGHT "," BIAS "," MEAN ",\"empty.n\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[72,80]}}",
+    };
+    char error[DLC_ERROR_BYTES];
+    for (int i = 0; i < 7; i++) {
+        Bytes b = file_of(headers[i], i == 6 ? 80 : 72);
+        cr_expect(load(&b, error) == DLC_OK, "%s: %s", headers[i], error);
+    }
+}
+
+Test(runtime, headers_that_lie) {
+    static const struct {
+        const char *header;
+        size_t data;
+        const char *error; // a part of the message
+    } rows[] = {
+        {"", 0, "{ expected at byte 8"},
+        {"[]", 0, "{ expected"},
+        {"{", 0, "a string expected"},
+        {"{}", 4, "data that belongs to no tensor"},
+        {"{} x", 0, "text behind the last }"},
+        {"{}{}", 0, "text behind the last }"},
+        {"{,}", 0, "a string expected"},
+        {"{\"x\"}", 0, ": expected"},
+        {"{\"x\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", 0, "{ expected"},
+        {"{\"x\":{}}", 0, "a string expected"},
+        {"{\"x\":{\"dtype\":\"F32\"}}", 0, "a tensor without dtype, shape or data_offsets"},
+        {"{\"x\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 0, "a key that stands twice"},
+        {"{\"x\":{\"type\":\"F32\"}}", 0, "an unknown key in a tensor"},
+        {"{\"x", 0, "an unterminated string"},
+        {"{\"x\\", 0, "an unterminated string"},
+        {"{\"x\n\"", 0, "a control character in a string"},
+        {"{\"\\x\"", 0, "an unknown escape"},
+        {"{\"\\u12", 0, "a bad \\u escape"},
+        {"{\"\\u12g4\"", 0, "a bad \\u escape"},
+        {"{\"\\ud83d\"", 0, "a bad \\u escape"},
+        {"{\"\\ud83d\\u0041\"", 0, "a bad \\u escape"},
+        {"{\"\\udc00\"", 0, "a bad \\u escape"},
+        {"{\"__metadata__\":{\"a\":1}}", 0, "a string expected"},
+        {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "a key that stands twice"},
+        {X("F31", "[]", "[0,4]"), 4, "an unknown dtype"},
+        {X("F32", "[", "[0,4]"), 4, "a whole number expected"},
+        {X("F32", "[1,]", "[0,4]"), 4, "a whole number expected"},
+        {X("F32", "[-1]", "[0,4]"), 4, "a whole number expected"},
+        {X("F32", "[01]", "[0,4]"), 4, "a whole number expected"},
+        {X("F32", "[1.0]", "[0,4]"), 4, "a whole number expected"},
+        {X("F32", "[1e0]", "[0,4]"), 4, "a whole number expected"},
+        {X("F32", "[1 1]", "[0,4]"), 4, "a comma or ] expected"},
+        {X("F32", "[18446744073709551616]", "[0,4]"), 4, "a number that is too large"},
+        {X("F32", "[4294967296,4294967296]", "[0,0]"), 0, "a shape that is too large"},
+        {X("F32", "[4611686018427387904]", "[0,0]"), 0, "x: dtype and shape ask for another number of bytes"},
+        {X("F32", "[4611686018427387905]", "[0,4]"), 4, "x: dtype and shape ask for another number of bytes"},
+        {X("F32", "[1]", "[0]"), 4, "data_offsets must be two numbers"},
+        {X("F32", "[1]", "[0,4,8]"), 4, "data_offsets must be two numbers"},
+        {X("F32", "[1]", "[4,0]"), 4, "x: its data lies outside the file"},
+        {X("F32", "[1]", "[0,4]"), 3, "x: its data lies outside the file"},
+        {X("F32", "[1]", "[18446744073709551612,18446744073709551615]"), 4, "x: its data lies outside the file"},
+        {X("F32", "[1]", "[1,5]"), 5, "x: a gap lies before its data"},
+        {X("F32", "[1]", "[0,3]"), 3, "x: dtype and shape ask for another number of bytes"},
+        {X("F32", "[2]", "[0,4]"), 4, "x: dtype and shape ask for another number of bytes"},
+        {X("F32", "[0]", "[0,4]"), 4, "x: dtype and shape ask for another number of bytes"},
+        {X("F32", "[1]", "[0,4]"), 5, "data that belongs to no tensor"},
+        {"{\"x\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"y\":{\"dtype\":\"U8\",\"shape\":[2],\"data_"
+         "offsets\":[1,3]}}",
+         3, "y: its data overlaps another tensor's"},
+        {"{\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"\\u0078\":{\"dtype\":\"U8\",\"shape\":[1],"
+         "\"data_offsets\":[1,2]}}",
+         2, "x: stands in it twice"},
+    };
+    char error[DLC_ERROR_BYTES];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Bytes b = file_of(rows[i].header, rows[i].data);
+        int status = load(&b, error);
+        cr_expect(status == DLC_EFORMAT, "%s: status %d", rows[i].header, status);
+        cr_expect(strstr(error, rows[i].error), "%s: got \"%s\", want \"%s\"", rows[i].header, error, rows[i].error);
+    }
+}
+
+Test(runtime, truncated_files) {
+    char error[DLC_ERROR_BYTES];
+    Bytes whole = file_of("{\"__metadata__\":{\"a\":\"b\"}," WEIGHT "," BIAS "," MEAN "}", 72), b;
+    cr_assert(load(&whole, error) == DLC_OK, "%s", error);
+    for (size_t len = 0; len < whole.len; len++) {
+        b = whole;
+        b.len = len;
+        cr_expect(load(&b, error) == DLC_EFORMAT, "%zu of %zu bytes: %s", len, whole.len, error);
+        // The header alone cut, its length telling so.
+        if (len < 8 || len >= whole.len - 72) continue;
+        b.at[0] = (unsigned char)(len - 8), b.at[1] = (unsigned char)((len - 8) >> 8);
+        cr_expect(load(&b, error) == DLC_EFORMAT, "header of %zu bytes: %s", len - 8, error);
+    }
+    static const uint64_t lengths[] = {UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63, 100000001, 100000000, 73 + 72};
+    for (int i = 0; i < 6; i++) {
+        b = file_of("{}", 0);
+        for (int k = 0; k < 8; k++) b.at[k] = (unsigned char)(lengths[i] >> 8 * k);
+        cr_expect(load(&b, error) == DLC_EFORMAT);
+    }
+}
+
+// Every byte of a file in turn replaced by others: refused or loaded, never a crash; refused without a change.
+Test(runtime, damaged_files) {
+    char error[DLC_ERROR_BYTES];
+    Bytes whole = file_of("{\"__metadata__\":{\"a\":\"\\u00e9\"}," WEIGHT "," BIAS "," MEAN "}", 72), b;
+    for (size_t i = 0; i < whole.len - 72; i++)
+        for (const char *c = "\"\\{}[]:,09e\xff\x01"; *c; c++) {
+            b = whole;
+            b.at[i] = (unsigned char)*c;
+            load(&b, error);
+        }
+}
+
+Test(runtime, mismatches_are_listed) {
+    char error[DLC_ERROR_BYTES];
+    Bytes b = file_of("{\"fc1.weight\":{\"dtype\":\"F32\",\"shape\":[4,3],\"data_offsets\":[0,48]},"
+                      "\"fc1.bias\":{\"dtype\":\"I32\",\"shape\":[3],\"data_offsets\":[48,60]},"
+                      "\"a\\nb\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[60,61]}}",
+                      61);
+    cr_expect(load(&b, error) == DLC_EMISMATCH);
+    cr_expect_str_eq(error, "the data does not fit toy:\n"
+                            "  fc1.weight is F32[4, 3] in the file, f32[3, 4] in the model\n"
+                            "  fc1.bias is I32[3] in the file, f32[3] in the model\n"
+                            "  stats.mean is missing\n"
+                            "  a\nb is not in the model");
+    // Some of the optimiser's state, not all.
+    b = file_of("{" WEIGHT "," BIAS "," MEAN
+                ",\"optim.step.0.t\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[72,80]}}",
+                80);
+    cr_expect(load(&b, error) == DLC_EMISMATCH);
+    cr_expect_str_eq(error, "the data does not fit toy:\n  optim.step.0.fc1.weight.momentum_buffer is missing\n"
+                            "  kinds.count is missing\n  kinds.pixel is missing\n  kinds.mask is missing");
+    // More than the message holds: whole items and a count.
+    static char header[1 << 15];
+    int len = sprintf(header, "{" WEIGHT "," BIAS "," MEAN);
+    for (int i = 0; i < 200; i++)
+        len += sprintf(header + len,
+                       ",\"a.parameter.with.a.long.name.%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[72,72]}",
+                       i);
+    sprintf(header + len, "}");
+    b = file_of(header, 72);
+    cr_expect(load(&b, error) == DLC_EMISMATCH);
+    int listed = 0, more = 0;
+    for (const char *at = error; (at = strstr(at, "\n  a.parameter")); at++) listed++;
+    cr_expect(sscanf(strrchr(error, '\n'), " and %d more", &more) == 1, "ends in %s", strrchr(error, '\n'));
+    cr_expect(listed > 20 && listed + more == 200, "%d listed and %d more", listed, more);
+    const char *last = strrchr(error, '\n') - strlen(" is not in the model");
+    cr_expect(!strncmp(last, " is not in the model\n", 21), "an item was cut: %s", error);
+}
+
+Test(runtime, conversions) {
+    static const struct {
+        const char *dtype;
+        int bytes;
+        uint64_t bits;
+        float want;
+    } rows[] = {
+        {"F16", 2, 0x3c00, 1},
+        {"F16", 2, 0xc500, -5},
+        {"F16", 2, 0x0001, 0x1p-24f},
+        {"F16", 2, 0x83ff, -0x1.ff8p-15f},
+        {"F16", 2, 0x0400, 0x1p-14f},
+        {"F16", 2, 0x7bff, 65504},
+        {"F16", 2, 0x7c00, INFINITY},
+        {"F16", 2, 0xfc00, -INFINITY},
+        {"F16", 2, 0x7e00, NAN},
+        {"F16", 2, 0x8000, -0.0f},
+        {"BF16", 2, 0x3f80, 1},
+        {"BF16", 2, 0xff80, -INFINITY},
+        {"BF16", 2, 0x0001, 0x1p-133f},
+        {"BF16", 2, 0x7fc0, NAN},
+        {"F64", 8, 0x3ff0000000000000, 1},
+        {"F64", 8, 0x3fb999999999999a, 0.1f},
+        {"F64", 8, 0xfff0000000000000, -INFINITY},
+        {"F64", 8, 0x7ff8000000000000, NAN},
+        {"F32", 4, 0x00000001, 0x1p-149f},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char header[512];
+        int w = rows[i].bytes;
+        sprintf(header,
+                "{\"fc1.weight\":{\"dtype\":\"%s\",\"shape\":[3,4],\"data_offsets\":[0,%d]},\"fc1.bias\":{\"dtype\":"
+                "\"F32\","
+                "\"shape\":[3],\"data_offsets\":[%d,%d]},\"stats.mean\":{\"dtype\":\"F32\",\"shape\":[3],\"data_"
+                "offsets\":[%d,%d]}}",
+                rows[i].dtype, 12 * w, 12 * w, 12 * w + 12, 12 * w + 12, 12 * w + 24);
+        Bytes b = file_of(header, (size_t)(12 * w + 24));
+        for (int k = 0; k < w; k++)
+            b.at[8 + strlen(header) + 5 * (size_t)w + (size_t)k] = (unsigned char)(rows[i].bits >> 8 * k);
+        struct dlc_net *net = net_new();
+        float got[12];
+        cr_assert(dlc_load_memory(net, b.at, b.len) == DLC_OK, "%s", dlc_error(net));
+        dlc_get(net, "fc1.weight", got, sizeof got);
+        bool same =
+            isnan(rows[i].want) ? isnan(got[5]) : got[5] == rows[i].want && !signbit(got[5]) == !signbit(rows[i].want);
+        cr_expect(same && got[4] == 0 && got[6] == 0, "%s %llx: got %g, want %g", rows[i].dtype,
+                  (unsigned long long)rows[i].bits, got[5], rows[i].want);
+        dlc_free(net);
+    }
+}
+
+// ---- saving
+// -----------------------------------------------------------------------------------------------------------
+
+// A new directory; DLC_KEEP=DIR uses that one and leaves the files there.
+static const char *directory(char *name) {
+    if (getenv("DLC_KEEP")) return strcpy(name, getenv("DLC_KEEP"));
+    strcpy(name, "/tmp/dlc_runtime_XXXXXX");
+    cr_assert(mkdtemp(name));
+    return name;
+}
+
+static int files_in(const char *dir) {
+    char command[200];
+    int count = -1;
+    sprintf(command, "ls -A '%s' | wc -l", dir);
+    FILE *f = popen(command, "r");
+    cr_assert(f && fscanf(f, "%d", &count) == 1);
+    pclose(f);
+    return count;
+}
+
+Test(runtime, saves_and_loads) {
+    char dir[100], path[200], weights[200];
+    directory(dir);
+    sprintf(path, "%s/all.safetensors", dir);
+    sprintf(weights, "%s/weights.safetensors", dir);
+    struct dlc_net *net = net_ramp(8), *other = net_new(), *reset = net_ramp(3);
+    for (int twice = 0; twice < 2; twice++) {
+        cr_assert(dlc_save(net, path) == DLC_OK && dlc_save_weights(net, weights) == DLC_OK, "%s", dlc_error(net));
+        cr_assert(dlc_load(other, path) == DLC_OK, "%s", dlc_error(other));
+        cr_expect(same_bytes(net, other), "what was saved is not what is loaded");
+        cr_assert(dlc_load(other, weights) == DLC_OK, "%s", dlc_error(other));
+        cr_expect(same_bytes(reset, other), "weights alone reset the rest");
+    }
+    for (int i = 0; i < 2; i++) {
+        unsigned char head[8] = {0};
+        FILE *f = fopen(i ? weights : path, "rb");
+        cr_assert(f && fread(head, 1, 8, f) == 8 && !fclose(f));
+        cr_expect(head[0] % 8 == 0, "%s: the data is not aligned: a header of %d bytes", i ? weights : path, head[0]);
+    }
+    if (!getenv("DLC_KEEP")) {
+        cr_expect(files_in(dir) == 2, "a temporary file is left");
+        remove(path), remove(weights), rmdir(dir);
+    }
+    dlc_free(net), dlc_free(other), dlc_free(reset);
+}
+
+Test(runtime, a_failed_save_leaves_the_old_file) {
+    char dir[100], path[200], path2[300];
+    strcpy(dir, "/tmp/dlc_runtime_XXXXXX");
+    cr_assert(mkdtemp(dir));
+    struct dlc_net *net = net_ramp(8);
+    sprintf(path, "%s/missing/x", dir);
+    cr_expect(dlc_save(net, path) == DLC_EIO && strstr(dlc_error(net), "No such file"), "%s", dlc_error(net));
+    cr_expect(dlc_save(net, dir) == DLC_EIO && strstr(dlc_error(net), "directory"), "%s", dlc_error(net));
+    cr_expect(dlc_save(net, "/dev/full") == DLC_EIO && strstr(dlc_error(net), "No space left"), "%s", dlc_error(net));
+    struct stat status;
+    cr_expect(!stat("/dev/full", &status) && S_ISCHR(status.st_mode), "a device was replaced");
+    cr_expect(files_in(dir) == 0, "something is left behind");
+    sprintf(path, "%s/net", dir);
+    cr_assert(dlc_save(net, path) == DLC_OK, "%s", dlc_error(net));
+    struct dlc_net *changed = net_new(), *loaded = net_new();
+    // A disk that is full in the middle of the file.
+    struct rlimit limit, full;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert(!getrlimit(RLIMIT_FSIZE, &limit));
+    full = limit;
+    full.rlim_cur = 400;
+    cr_assert(!setrlimit(RLIMIT_FSIZE, &full));
+    int refused = dlc_save(changed, path);
+    cr_assert(!setrlimit(RLIMIT_FSIZE, &limit));
+    cr_expect(refused == DLC_EIO && strstr(dlc_error(changed), "too large"), "%s", dlc_error(changed));
+    cr_expect(files_in(dir) == 1, "the half-written file is left");
+    cr_expect(dlc_load(loaded, path) == DLC_OK && same_bytes(net, loaded), "the old file changed");
+    sprintf(path2, "rm -r '%s'", dir);
+    cr_assert(!system(path2));
+    dlc_free(net), dlc_free(changed), dlc_free(loaded);
+}
+
+Test(runtime, files_that_cannot_be_read) {
+    struct dlc_net *net = net_ramp(8), *before = net_ramp(8);
+    cr_expect(dlc_load(net, "/nowhere/x") == DLC_EIO);
+    cr_expect_str_eq(dlc_error(net), "cannot open /nowhere/x: No such file or directory");
+    cr_expect(dlc_load(net, "/") == DLC_EIO, "%s", dlc_error(net));
+    cr_expect(dlc_load(net, "/dev/null") == DLC_EFORMAT, "%s", dlc_error(net));
+    cr_expect_str_eq(dlc_error(net), "/dev/null: not a .safetensors file: it is shorter than 8 bytes");
+    cr_expect(same_bytes(net, before));
+    dlc_free(net), dlc_free(before);
+}
+
+// ---- random numbers: the known answers that come with the paper's code
+// -------------------------------------------------
+
+Test(runtime, philox) {
+    static const uint32_t rows[][10] = {
+        {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+        {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
+         0x24126ea1},
+    };
+    for (int i = 0; i < 3; i++) {
+        uint32_t c[4];
+        memcpy(c, rows[i], sizeof c);
+        dlc_philox(c, rows[i][4], rows[i][5]);
+        cr_expect(!memcmp(c, rows[i] + 6, sizeof c), "row %d: %08x %08x %08x %08x", i, c[0], c[1], c[2], c[3]);
+    }
+}
+
+Test(runtime, distributions) {
+    enum { N = 1000000 };
+    double sum = 0, square = 0, uniform = 0, low = 1, high = 0;
+    for (int i = 0; i < N; i++) {
+        double z = dlc_normal(5, 0, 1, (uint64_t)i), u = dlc_uniform(5, 0, 2, (uint64_t)i);
+        sum += z, square += z * z, uniform += u;
+        low = u < low ? u : low, high = u > high ? u : high;
+        cr_assert(u >= 0 && u < 1 && u == (float)u && isfinite(z));
+    }
+    cr_expect(fabs(sum / N) < 0.004 && fabs(square / N - 1) < 0.006, "mean %g, variance %g", sum / N, square / N);
+    cr_expect(fabs(uniform / N - 0.5) < 0.0012 && low < 1e-5 && high > 1 - 1e-5, "mean %g in %g..%g", uniform / N, low,
+              high);
+    // Every argument counts.
+    double u = dlc_uniform(1, 2, 3, 4);
+    cr_expect(u == dlc_uniform(1, 2, 3, 4));
+    cr_expect(u != dlc_uniform(2, 2, 3, 4) && u != dlc_uniform(1, 3, 3, 4) && u != dlc_uniform(1, 2, 4, 4) &&
+              u != dlc_uniform(1, 2, 3, 5));
+    cr_expect(u != dlc_uniform(1 + ((int64_t)1 << 32), 2, 3, 4) && u != dlc_uniform(1, 2 + ((int64_t)1 << 32), 3, 4));
+    cr_expect(isfinite(dlc_normal(-1, -1, ~0u, UINT64_MAX)));
+}
+
+Test(runtime, scalar_helpers) {
+    cr_expect(isnan(dlc_maxf(NAN, 1)) && isnan(dlc_maxf(1, NAN)) && dlc_maxf(1, 2) == 2 && dlc_maxf(2, 1) == 2);
+    cr_expect(isnan(dlc_minf(NAN, 1)) && isnan(dlc_minf(1, NAN)) && dlc_minf(1, 2) == 1 && dlc_minf(2, 1) == 1);
+    cr_expect(isnan(dlc_max(NAN, 1)) && isnan(dlc_min(1, NAN)) && dlc_max(1, 2) == 2 && dlc_min(1, 2) == 1);
+    cr_expect(isnan(dlc_reluf(NAN)) && dlc_reluf(-1) == 0 && dlc_reluf(2) == 2 && isnan(dlc_relu(NAN)) &&
+              dlc_relu(-1) == 0);
+    cr_expect(dlc_sigmoidf(-100) > 0 && dlc_sigmoidf(100) == 1 && dlc_sigmoid(0) == 0.5 &&
+              dlc_sigmoidf(-INFINITY) == 0);
+    cr_expect(dlc_softplusf(1000) == 1000 && dlc_softplus(-1000) == 0 &&
+              fabs(dlc_softplus(0) - 0.693147180559945) < 1e-15);
+    cr_expect(dlc_div_i32(7, 2) == 3 && dlc_div_i32(-7, 2) == -4 && dlc_div_i32(7, -2) == -4 &&
+              dlc_div_i32(-7, -2) == 3);
+    cr_expect(dlc_div_i32(1, 0) == 0 && dlc_div_i32(INT32_MIN, -1) == INT32_MIN && dlc_div_i32(-6, 2) == -3);
+    cr_expect(dlc_div_i64(-7, 2) == -4 && dlc_div_i64(1, 0) == 0 && dlc_div_i64(INT64_MIN, -1) == INT64_MIN);
+    cr_expect(dlc_cast_i32(NAN) == 0 && dlc_cast_i32(1e10) == INT32_MAX && dlc_cast_i32(-1e10) == INT32_MIN &&
+              dlc_cast_i32(-1.9) == -1);
+    cr_expect(dlc_cast_i32(2147483646.5) == 2147483646 && dlc_cast_i32(-INFINITY) == INT32_MIN);
+    cr_expect(dlc_cast_i64(1e19) == INT64_MAX && dlc_cast_i64(-1e19) == INT64_MIN && dlc_cast_i64(NAN) == 0 &&
+              dlc_cast_i64(1.9) == 1);
+    cr_expect(dlc_cast_u8(-0.5) == 0 && dlc_cast_u8(255.9) == 255 && dlc_cast_u8(254.9) == 254 &&
+              dlc_cast_u8(NAN) == 0);
+    cr_expect(dlc_cast_i8(-128.9) == -128 && dlc_cast_i8(-127.9) == -127 && dlc_cast_i8(127.5) == 127 &&
+              dlc_cast_i8(NAN) == 0);
+}
