@@ -15,30 +15,46 @@ static int fail(char *error, int status, const char *fmt, ...) {
     return status;
 }
 
-// 1 when exactly n bytes came.
+// 1 when exactly n bytes came, 0 at the end of the file, -1 after an error.
 static int read_all(gzFile file, void *to, size_t n) {
     unsigned char *at = to;
     while (n) {
         unsigned part = n > 1u << 24 ? 1u << 24 : (unsigned)n;
         int got = gzread(file, at, part);
-        if (got <= 0) return 0;
+        if (got <= 0) return got;
         at += got;
         n -= (size_t)got;
     }
     return 1;
 }
 
+// The message for bytes that did not come: what zlib or the system says, else `end`.
+static int fail_read(gzFile file, int got, const char *path, char *error, const char *end) {
+    int number = Z_OK, why = errno;
+    const char *said = gzerror(file, &number);
+    if (got >= 0 && number != Z_BUF_ERROR) return fail(error, KIT_EFORMAT, "%s: %s", path, end);
+    if (number == Z_ERRNO) return fail(error, KIT_EIO, "%s: %s", path, why ? strerror(why) : "cannot be read");
+    if (number == Z_BUF_ERROR) return fail(error, KIT_EFORMAT, "%s: the gzip file is truncated", path);
+    return fail(error, KIT_EFORMAT, "%s: the gzip file is damaged: %s", path, said);
+}
+
 // Magic (0, 0, 8 for bytes, rank), then the dims as big-endian 32-bit numbers.
 static int read_header(gzFile file, struct kit_idx *idx, const char *path, char *error) {
     unsigned char head[4], dim[4];
-    if (!read_all(file, head, 4)) return fail(error, KIT_EFORMAT, "%s: too short for an IDX file", path);
-    if (head[0] || head[1]) return fail(error, KIT_EFORMAT, "%s: not an IDX file: it starts with %02x %02x, not 00 00", path, head[0], head[1]);
-    if (head[2] != 8) return fail(error, KIT_EFORMAT, "%s: elements of type 0x%02x; only bytes (0x08) are read", path, head[2]);
-    if (head[3] < 1 || head[3] > KIT_MAX_RANK) return fail(error, KIT_EFORMAT, "%s: %d axes; 1 to %d are read", path, head[3], KIT_MAX_RANK);
+    int got = read_all(file, head, 4);
+    if (got != 1) return fail_read(file, got, path, error, "too short for an IDX file");
+    if (head[0] || head[1])
+        return fail(error, KIT_EFORMAT, "%s: not an IDX file: it starts with %02x %02x, not 00 00", path, head[0],
+                    head[1]);
+    if (head[2] != 8)
+        return fail(error, KIT_EFORMAT, "%s: elements of type 0x%02x; only bytes (0x08) are read", path, head[2]);
+    if (head[3] < 1 || head[3] > KIT_MAX_RANK)
+        return fail(error, KIT_EFORMAT, "%s: %d axes; 1 to %d are read", path, head[3], KIT_MAX_RANK);
     idx->rank = head[3];
     idx->count = 1;
     for (int d = 0; d < idx->rank; d++) {
-        if (!read_all(file, dim, 4)) return fail(error, KIT_EFORMAT, "%s: ends within its header", path);
+        got = read_all(file, dim, 4);
+        if (got != 1) return fail_read(file, got, path, error, "ends within its header");
         uint32_t extent = (uint32_t)dim[0] << 24 | (uint32_t)dim[1] << 16 | (uint32_t)dim[2] << 8 | dim[3];
         if (extent > INT32_MAX || (extent && idx->count > ((size_t)1 << 40) / extent))
             return fail(error, KIT_EFORMAT, "%s: says that it holds more than 2^40 elements", path);
@@ -62,17 +78,23 @@ static int read_body(gzFile file, struct kit_idx *idx, const char *path, char *e
             if (!more) return fail(error, KIT_ENOMEM, "%s: no memory for %zu bytes", path, capacity);
             idx->at = more;
         }
-        if (!read_all(file, idx->at + have, part))
-            return fail(error, KIT_EFORMAT, "%s: truncated: its header promises %zu bytes", path, idx->count);
+        int got = read_all(file, idx->at + have, part);
+        if (got != 1) return fail_read(file, got, path, error, "truncated: shorter than its header says");
         have += part;
     }
+    // One byte more must be the end; only then has zlib compared the checksum.
     unsigned char extra;
-    if (gzread(file, &extra, 1) != 0) return fail(error, KIT_EFORMAT, "%s: longer than the %zu bytes that its header says", path, idx->count);
-    return KIT_OK;
+    int got = gzread(file, &extra, 1);
+    if (got > 0)
+        return fail(error, KIT_EFORMAT, "%s: longer than the %zu bytes that its header says", path, idx->count);
+    int number = Z_OK;
+    gzerror(file, &number);
+    return got == 0 && number == Z_OK ? KIT_OK : fail_read(file, got, path, error, "damaged");
 }
 
 int kit_idx_read(struct kit_idx *idx, const char *path, char *error) {
     memset(idx, 0, sizeof *idx);
+    errno = 0;
     gzFile file = gzopen(path, "rb");
     if (!file) return fail(error, KIT_EIO, "%s: %s", path, errno ? strerror(errno) : "cannot be opened");
     int status = read_body(file, idx, path, error);
