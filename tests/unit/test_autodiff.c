@@ -29,7 +29,7 @@ static double loss_at(Bench *b, const Tensor *args, const Node *loss) {
 
 // Gradients of all float arguments. grads[k] is NULL for the others. False: reported.
 static bool differentiate(Bench *b, Node *loss, Node **grads) {
-    Node *wrt[8], *found[8];
+    Node *wrt[8] = {0}, *found[8];
     bool used[8];
     int n = 0, at[8];
     for (int k = 0; k < b->g->arguments.len; k++) {
