@@ -47,12 +47,15 @@ static bool has_vector_text(const Expr *e) {
     return op_c_text(e->op, e->node, e->dtype, operand, true) != NULL;
 }
 
-// Notes what an expression along the lanes cannot be: bool lives in masks only, other dtypes have no vectors.
+// The records' vector texts are for floats; integers along the lanes are loaded, counted and compared, no more, bool
+// lives in masks only, and other dtypes have no vectors.
+static bool apply_fits(const Expr *e) { return (e->dtype == F32 || e->dtype == BOOL) && has_vector_text(e); }
+
+// Notes what an expression along the lanes cannot be.
 static void check_vector(LowerContext *ctx, const Expr *e) {
     if (e->lanes <= 1) return;
     int64_t coef;
-    bool fits = is_vector_dtype(e->dtype) || (e->kind == EXPR_APPLY && e->dtype == BOOL);
-    if (e->kind == EXPR_APPLY) fits = fits && has_vector_text(e);
+    bool fits = e->kind == EXPR_APPLY ? apply_fits(e) : is_vector_dtype(e->dtype);
     if (e->kind == EXPR_INDEX_VALUE) fits = fits && index_linear(e->index, ctx->lane_var, &coef) && coef == 1;
     if (!fits) ctx->needs_scalar = true;
     for (int k = 0; k < e->nargs; k++) check_vector(ctx, e->arg[k]);
@@ -83,7 +86,7 @@ static Expr *elementwise(LowerContext *ctx, const Node *node, Index *const *at) 
     Expr **arg = NEW_ARRAY(ctx->arena, Expr *, node->nin + 1);
     for (int k = 0; k < node->nin; k++) arg[k] = lower_value(ctx, node->in[k], at);
     Expr *e = expr_apply(ctx->arena, node, node->op, node->type.dtype, arg, node->nin);
-    if (e->lanes > 1 && (!has_vector_text(e) || !(is_vector_dtype(e->dtype) || e->dtype == BOOL))) ctx->needs_scalar = true;
+    if (e->lanes > 1 && !apply_fits(e)) ctx->needs_scalar = true;
     return e;
 }
 
