@@ -87,7 +87,7 @@ static void lower_nest(Contraction *c, Stmt *to) {
     nest.lo = c->chunk == CHUNK_ROWS ? lo : index_const(arena, 0);
     nest.hi = c->chunk == CHUNK_ROWS ? hi : contraction_extent(c, c->m);
     int rows = c->m == NO_AXIS ? 1 : c->iter->axis[c->m].extent;
-    if (c->chunk == CHUNK_ROWS) rows = (rows / c->rows / c->chunks + 2) * c->rows;
+    if (c->chunk == CHUNK_ROWS) rows = (rows + c->rows * c->chunks - 1) / (c->rows * c->chunks) * c->rows; // at most
     if (rows > c->block_m) {
         Index *from, *to_row;
         to = contraction_open(c, to, "rows", nest.lo, nest.hi, c->block_m, &from);
