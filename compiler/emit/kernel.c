@@ -119,7 +119,8 @@ static void print_if(Printer *p, const Stmt *stmt) {
 static bool holds_vectors(const Buffer *buffer) { return buffer->lanes > 1; }
 
 static const char *splat_if(Printer *p, const Expr *value, const char *text, bool vector) {
-    return vector && value->lanes <= 1 ? arena_printf(p->arena, "dlc_vsplat(%s)", text) : text;
+    if (!vector || value->lanes > 1) return text;
+    return arena_printf(p->arena, dtype_info[value->dtype].is_float ? "dlc_vsplat(%s)" : "dlc_vsplat_i32(%s)", text);
 }
 
 static const char *value_text(Printer *p, const Buffer *buffer, Expr *value) {

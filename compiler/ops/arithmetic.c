@@ -31,6 +31,7 @@ DEFINE_OP(add){
     .c = "$0 + $1",
     .c_int = "($T)(($U)$0 + ($U)$1)",
     .c_vec = "$0 + $1",
+    .c_vec_int = "(dlc_vi)((dlc_vu)$0 + (dlc_vu)$1)",
     .flops = 1,
 };
 
@@ -60,6 +61,7 @@ DEFINE_OP(sub){
     .c = "$0 - $1",
     .c_int = "($T)(($U)$0 - ($U)$1)",
     .c_vec = "$0 - $1",
+    .c_vec_int = "(dlc_vi)((dlc_vu)$0 - (dlc_vu)$1)",
     .flops = 1,
 };
 
@@ -86,6 +88,7 @@ DEFINE_OP(mul){
     .c = "$0 * $1",
     .c_int = "($T)(($U)$0 * ($U)$1)",
     .c_vec = "$0 * $1",
+    .c_vec_int = "(dlc_vi)((dlc_vu)$0 * (dlc_vu)$1)",
     .flops = 1,
 };
 
@@ -114,7 +117,8 @@ static Node *grad_div(Graph *g, Node *y, Node *dy, int i) {
 
 static const char *text_div(const Node *node, DType result, DType operand, bool vector) {
     (void)node, (void)operand;
-    if (vector || dtype_info[result].is_float) return "$0 / $1";
+    if (dtype_info[result].is_float) return "$0 / $1";
+    if (vector) return NULL;
     return result == I64 ? "dlc_div_i64($0, $1)" : "($T)dlc_div_i32($0, $1)";
 }
 
@@ -157,6 +161,7 @@ DEFINE_OP(neg){
     .c = "-$0",
     .c_int = "($T)(0 - ($U)$0)",
     .c_vec = "-$0",
+    .c_vec_int = "(dlc_vi)(0 - (dlc_vu)$0)",
     .flops = 1,
 };
 

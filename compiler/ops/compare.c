@@ -32,6 +32,7 @@ DEFINE_OP(eq){
     .c = "$0 == $1",
     .c_int = "$0 == $1",
     .c_vec = "$0 == $1",
+    .c_vec_int = "$0 == $1",
     .flops = 1,
 };
 
@@ -47,6 +48,7 @@ DEFINE_OP(ne){
     .c = "$0 != $1",
     .c_int = "$0 != $1",
     .c_vec = "$0 != $1",
+    .c_vec_int = "$0 != $1",
     .flops = 1,
 };
 
@@ -62,6 +64,7 @@ DEFINE_OP(lt){
     .c = "$0 < $1",
     .c_int = "$0 < $1",
     .c_vec = "$0 < $1",
+    .c_vec_int = "$0 < $1",
     .flops = 1,
 };
 
@@ -77,6 +80,7 @@ DEFINE_OP(le){
     .c = "$0 <= $1",
     .c_int = "$0 <= $1",
     .c_vec = "$0 <= $1",
+    .c_vec_int = "$0 <= $1",
     .flops = 1,
 };
 
@@ -92,6 +96,7 @@ DEFINE_OP(gt){
     .c = "$0 > $1",
     .c_int = "$0 > $1",
     .c_vec = "$0 > $1",
+    .c_vec_int = "$0 > $1",
     .flops = 1,
 };
 
@@ -107,6 +112,7 @@ DEFINE_OP(ge){
     .c = "$0 >= $1",
     .c_int = "$0 >= $1",
     .c_vec = "$0 >= $1",
+    .c_vec_int = "$0 >= $1",
     .flops = 1,
 };
 
@@ -145,7 +151,7 @@ DEFINE_OP(and){
     .eval = eval_and,
     .no_grad = NO_GRADIENT,
     .c_int = "$0 && $1",
-    .c_vec = "$0 & $1",
+    .c_vec_int = "$0 & $1",
     .flops = 1,
 };
 
@@ -159,7 +165,7 @@ DEFINE_OP(or){
     .eval = eval_or,
     .no_grad = NO_GRADIENT,
     .c_int = "$0 || $1",
-    .c_vec = "$0 | $1",
+    .c_vec_int = "$0 | $1",
     .flops = 1,
 };
 
@@ -175,7 +181,7 @@ DEFINE_OP(not) {
     .eval = eval_not,
     .no_grad = NO_GRADIENT,
     .c_int = "!$0",
-    .c_vec = "~$0",
+    .c_vec_int = "~$0",
     .flops = 1,
 };
 // clang-format on

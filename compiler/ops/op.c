@@ -114,8 +114,8 @@ Attr attr_shape(const Type *type) { return (Attr){.n = type->rank, .dims = type-
 
 const char *op_c_text(const Op *op, const Node *node, DType result, DType operand, bool vector) {
     if (op->text) return op->text(node, result, operand, vector);
-    if (vector) return op->c_vec;
-    return dtype_info[operand].is_float ? op->c : op->c_int;
+    if (dtype_info[operand].is_float) return vector ? op->c_vec : op->c;
+    return vector ? op->c_vec_int : op->c_int;
 }
 
 Expr *op_index_value(LowerContext *ctx, DType dtype, const Index *index) {

@@ -49,9 +49,10 @@ struct Op {
     const char *no_grad; // why there is no gradient: exactly one of grad and no_grad is set
     // Element-wise: the C text, $0 $1 $2 are the inputs (already in parentheses where needed). `c` is for one float,
     // `c_int` for integers and bool ($T the result's C type, $U the unsigned type of the same width), `c_vec` for
-    // vectors of float (GNU C and the functions of runtime/dlc_vec.h). NULL: not for that kind.
-    const char *c, *c_int, *c_vec;
-    // Where the text depends on more: given instead of c, c_int and c_vec. `node` is NULL for an operator that lowering
+    // vectors of float (GNU C and the functions of runtime/dlc_vec.h), `c_vec_int` for vectors of i32, which wrap as
+    // dlc_vu, and for masks. NULL: not for that kind.
+    const char *c, *c_int, *c_vec, *c_vec_int;
+    // Where the text depends on more: given instead of the four. `node` is NULL for an operator that lowering
     // made.
     const char *(*text)(const Node *node, DType result, DType operand, bool vector);
     // Movement: writes in[] = the input's index for an output index, both in graph axes (loops/lower.h).

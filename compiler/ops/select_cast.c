@@ -50,6 +50,7 @@ DEFINE_OP(select){
     .c = "$0 ? $1 : $2",
     .c_int = "$0 ? $1 : $2",
     .c_vec = "dlc_vselect($0, $1, $2)",
+    .c_vec_int = "(($0 & $1) | (~$0 & $2))",
     .flops = 1,
 };
 

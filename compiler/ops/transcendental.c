@@ -229,7 +229,7 @@ DEFINE_OP(softplus){
     .flops = 16,
 };
 
-static double relu(double x) { return x > 0 ? x : isnan(x) ? x : 0; }
+static double relu(double x) { return x < 0 ? 0 : x; } // NaN and -0 stay
 
 static void eval_relu(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)node, (void)sizes;

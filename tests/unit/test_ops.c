@@ -21,7 +21,7 @@ Test(ops, every_record_is_whole) {
         cr_expect(op->infer, "%s: no shape rule", name);
         cr_expect(!op->grad != !op->no_grad, "%s: needs exactly one of grad and no_grad", name);
         cr_expect(op->eval || op->traits & OP_INPUT, "%s: no eval", name);
-        bool text = op->text || ((op->c || op->c_int) && op->c_vec);
+        bool text = op->text || (op->c && op->c_vec) || (op->c_int && op->c_vec_int);
         cr_expect(text || !(op->traits & OP_ELEMENTWISE), "%s: element-wise without C text", name);
         cr_expect(op->move || !(op->traits & OP_MOVEMENT), "%s: a movement without move", name);
         cr_expect(op->lower || !(op->traits & OP_SOURCE), "%s: a source without lower", name);
