@@ -5,6 +5,7 @@
 //
 //     mlp [--epochs 10] [--lr 0.05] [--seed 1] [--limit COUNT] [--data DIR] [--load FILE] [--save FILE]
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +16,7 @@
 enum { BATCH = MLP_N, PIXELS = 28 * 28, CLASSES = 10 };
 
 static const char *const class_names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                                 "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+                                                 "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
 
 struct options {
     int epochs, limit; // limit: images of each set at most, 0 for all
@@ -91,7 +92,8 @@ static double train_epoch(struct mlp *net, const struct set *set, struct kit_bat
         float lr = o->lr * (1 - (float)step++ / (float)(per_epoch * o->epochs)), loss;
         mlp_step(net, n, image, label, lr, &loss, NULL);
         if (!isfinite(loss)) {
-            fprintf(stderr, "mlp: epoch %d, step %d: the loss is %g; try a smaller --lr\n", epoch + 1, (int)step, (double)loss);
+            fprintf(stderr, "mlp: epoch %d, step %d: the loss is %g; try a smaller --lr\n", epoch + 1, (int)step,
+                    (double)loss);
             exit(1);
         }
         sum += (double)loss * n;
@@ -152,15 +154,23 @@ static struct options read_options(char **argv) {
     struct options o = {.epochs = 10, .lr = 0.05f, .seed = 1, .data = "/usr/share/datasets/fashion-mnist"};
     for (argv++; *argv; argv += argv[1] ? 2 : 1) {
         const char *name = argv[0], *value = argv[1];
-        if (!strcmp(name, "--epochs")) o.epochs = (int)number(name, value, 0, 10000);
-        else if (!strcmp(name, "--lr")) o.lr = (float)number(name, value, 0, 100);
-        else if (!strcmp(name, "--seed")) o.seed = (long long)number(name, value, 0, 9e15);
-        else if (!strcmp(name, "--limit")) o.limit = (int)number(name, value, 1, 1e9);
-        else if (value && !strcmp(name, "--data")) o.data = value;
-        else if (value && !strcmp(name, "--load")) o.load = value;
-        else if (value && !strcmp(name, "--save")) o.save = value;
+        if (!strcmp(name, "--epochs"))
+            o.epochs = (int)number(name, value, 0, 10000);
+        else if (!strcmp(name, "--lr"))
+            o.lr = (float)number(name, value, 0, 100);
+        else if (!strcmp(name, "--seed"))
+            o.seed = (long long)number(name, value, 0, 9e15);
+        else if (!strcmp(name, "--limit"))
+            o.limit = (int)number(name, value, 1, 1e9);
+        else if (value && !strcmp(name, "--data"))
+            o.data = value;
+        else if (value && !strcmp(name, "--load"))
+            o.load = value;
+        else if (value && !strcmp(name, "--save"))
+            o.save = value;
         else {
-            fprintf(stderr, "usage: mlp [--epochs 10] [--lr 0.05] [--seed 1] [--limit COUNT] [--data DIR] [--load FILE] [--save FILE]\n");
+            fprintf(stderr, "usage: mlp [--epochs 10] [--lr 0.05] [--seed 1] [--limit COUNT] [--data DIR]\n"
+                            "           [--load FILE] [--save FILE]\n");
             exit(2);
         }
     }

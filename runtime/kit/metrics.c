@@ -116,7 +116,11 @@ void kit_report_print(FILE *out, const int64_t *matrix, int classes, const char 
 void kit_confusion_print(FILE *out, const int64_t *matrix, int classes, const char *const *names) {
     int width = name_width(names, classes, 5), cell = 6;
     fprintf(out, "%*s ", width, "truth");
-    for (int k = 0; k < classes; k++) fprintf(out, " %*.*s", cell, cell, names[k]);
+    for (int k = 0; k < classes; k++) {
+        int shown = (int)strlen(names[k]) < cell ? (int)strlen(names[k]) : cell;
+        while (shown > 0 && names[k][shown - 1] == ' ') shown--; // "Ankle boot" is cut behind its space
+        fprintf(out, " %*.*s", cell, shown, names[k]);
+    }
     fprintf(out, "\n");
     for (int t = 0; t < classes; t++) {
         fprintf(out, "%*s ", width, names[t]);

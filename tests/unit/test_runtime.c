@@ -184,6 +184,19 @@ Test(runtime, headers_that_load) {
     }
 }
 
+// A net that was compiled for inference takes the weights of a training checkpoint; one that trains wants all of it.
+Test(runtime, checkpoint_for_inference) {
+    Bytes b = file_of("{" WEIGHT "," BIAS "," MEAN
+                      ",\"optim.step.0.t\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[72,80]},"
+                      "\"optim.step.0.fc1.weight.m\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[80,84]}}",
+                      84);
+    char error[DLC_ERROR_BYTES];
+    struct dlc_net *net = dlc_new(&inference, sizeof(struct net));
+    cr_expect(dlc_load_memory(net, b.at, b.len) == DLC_OK, "%s", dlc_error(net));
+    cr_expect(load(&b, error) == DLC_EMISMATCH);
+    dlc_free(net);
+}
+
 Test(runtime, headers_that_lie) {
     static const struct {
         const char *header;
