@@ -359,6 +359,7 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
     cr_expect(!strstr(text, "/some"), "a folder is in:\n%s", text);
     const char *again = source_of(&world);
     cr_expect_str_eq(text, again, "the same input must give the same bytes");
+    arena_release(&world.arena);
 }
 
 Test(emit, header_says_all) {
@@ -376,6 +377,7 @@ Test(emit, header_says_all) {
         "#define TINY_ALIGN 64\n", "#define TINY_ERANGE 1 ", "// Compile: cc -std=c11 ", "made by dlc 0.1.0 from tiny.dl", NULL});
     cr_expect(!strstr(text, "tiny_init(struct tiny *net, int32_t"), "init is no entry of the API's");
     cr_expect(!strstr(text, "?\?/"), "a trigraph would splice lines");
+    arena_release(&world.arena);
 }
 
 Test(emit, report_counts) {
@@ -386,6 +388,7 @@ Test(emit, report_counts) {
     expect_text(str_text(&s), (const char *const[]){"model forward: c11, -O2, 2 threads\n", "f32[n, 3]", "1,234,567",
                                                     "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
                                                     "k_linear_relu (by hand)", "kernels: 6 for 7 calls\n", NULL});
+    arena_release(&world.arena);
 }
 
 // ---- pieces -----------------------------------------------------------------------------------------------------------------
@@ -416,6 +419,7 @@ Test(emit, literals_are_exact) {
         const char *got = expr_text(&p, integer(ints[i].dtype, ints[i].value)).c;
         cr_expect(!strcmp(got, ints[i].want), "constant %lld: got %s", (long long)ints[i].value, got);
     }
+    arena_release(&world.arena);
 }
 
 Test(emit, offsets_and_conditions) {
@@ -443,6 +447,7 @@ Test(emit, offsets_and_conditions) {
     // Arguments are dense in the actual sizes: f32[3, n, 5] has strides n * 5, 5, 1.
     Buffer *dense = argument_buffer("d", F32, 3, (Dim[]){{3, 0}, {BOUND, 1}, {5, 0}}, 0, -1);
     cr_expect_str_eq(element_text(&p, dense, AT(at_var(q), vy, at_const(2)), false), "#2[q * ##0 * 5 + y * 5 + 2]");
+    arena_release(&world.arena);
 }
 
 Test(emit, deep_and_repeated_expressions_get_names) {
@@ -465,6 +470,7 @@ Test(emit, deep_and_repeated_expressions_get_names) {
     out.len = 0;
     expr_prepare(&p, chain);
     cr_expect(occurrences(expr_text(&p, chain).c, "(") < 16);
+    arena_release(&world.arena);
 }
 
 Test(emit, names_become_identifiers) {
@@ -477,6 +483,7 @@ Test(emit, names_become_identifiers) {
     cr_expect_str_eq(names_take(&names, "h"), "h");
     cr_expect_str_eq(names_take(&names, "h"), "h_2");
     cr_expect_str_eq(names_take(&names, "h"), "h_3");
+    arena_release(&world.arena);
 }
 
 // ---- compiled -----------------------------------------------------------------------------------------------------------------
