@@ -59,14 +59,31 @@ bool index_is_const(const Index *a, int64_t *c) {
     return true;
 }
 
+static bool atom_divisible(const Atom *atom, int64_t by) {
+    if (by == 1) return true;
+    if (atom->kind == ATOM_MIN) return index_divisible(atom->of, by) && index_divisible(atom->other, by);
+    if (atom->kind != ATOM_VAR || !atom->var->loop) return false;
+    return atom->var->loop->step % by == 0 && index_divisible(atom->var->loop->lo, by);
+}
+
+bool index_divisible(const Index *a, int64_t by) {
+    if (a->c % by) return false;
+    for (int k = 0; k < a->nterms; k++) {
+        const struct Term *term = &a->term[k];
+        if (!atom_divisible(&term->atom, by / gcd(term->coef, by))) return false;
+    }
+    return true;
+}
+
 // A loop variable: from the least lower bound to the last step before the greatest upper one.
 static bool var_range(const Var *var, int64_t *lo, int64_t *hi) {
     const Stmt *loop = var->loop;
     int64_t unused;
     if (!loop || !index_range(loop->lo, lo, &unused) || !index_range(loop->hi, &unused, hi)) return false;
-    // Starts that differ by whole steps leave the variable in one residue of the step.
-    int64_t step = loop->step;
-    for (int k = 0; k < loop->lo->nterms; k++) step = gcd(step, loop->lo->term[k].coef);
+    // From starts that are whole steps apart, the variable stays in one residue of the step.
+    Index start = *loop->lo;
+    start.c = 0;
+    int64_t step = index_divisible(&start, loop->step) ? loop->step : 1;
     *hi = *hi - 1 - mod_floor(*hi - 1 - loop->lo->c, step);
     if (*hi < *lo) *hi = *lo; // never runs; any range will do
     return true;

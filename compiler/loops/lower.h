@@ -36,6 +36,8 @@ Index *index_scale(Arena *arena, const Index *a, int64_t by);
 Index *index_div(Arena *arena, const Index *a, int64_t by); // simplified where ranges of terms allow
 Index *index_mod(Arena *arena, const Index *a, int64_t by);
 Index *index_min(Arena *arena, const Index *a, const Index *b);
+// Every value is a multiple of `by`: "16*io" and a variable that runs in steps of 16 from 0 are of 16.
+bool index_divisible(const Index *a, int64_t by);
 bool index_equal(const Index *a, const Index *b);
 bool index_is_const(const Index *a, int64_t *c);
 bool index_uses(const Index *a, const Var *var);

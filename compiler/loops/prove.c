@@ -24,9 +24,7 @@ static Index *scaled_sum(Arena *arena, const Index *rest, int64_t by, int64_t co
 // The greatest value that the variable takes, when its loop runs at all.
 static const Index *last_value(Arena *arena, const Stmt *loop) {
     Index *length = index_add(arena, loop->hi, index_scale(arena, loop->lo, -1));
-    bool whole = length->c % loop->step == 0;
-    for (int k = 0; k < length->nterms; k++) whole = whole && length->term[k].coef % loop->step == 0;
-    return index_add_const(arena, loop->hi, whole ? -loop->step : -1);
+    return index_add_const(arena, loop->hi, index_divisible(length, loop->step) ? -loop->step : -1);
 }
 
 static bool prove_without_variable(Facts *facts, const Index *index, int depth) {

@@ -40,7 +40,7 @@ static void open_part(Rows *r, Stmt *to, const Index *lo, const Index *hi, int v
 void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context) {
     for (int n = vectors; n > 0; n = n > 1 ? 1 : 0) {
         int step = n * r->lanes;
-        const Index *end = index_scale(r->arena, index_div(r->arena, hi, step), step);
+        const Index *end = index_divisible(hi, step) ? hi : index_scale(r->arena, index_div(r->arena, hi, step), step);
         open_part(r, to, lo, end, n, body, context);
         if (!is_empty(r, lo, end)) lo = end;
     }
