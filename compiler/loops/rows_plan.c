@@ -61,11 +61,9 @@ static void trial_totals(Rows *r, int lanes) {
     }
 }
 
-// What is stored must fill the lanes; only floats can be repeated to do so.
 static void try_value(Rows *r, const Node *node, Index *const *at, bool stored) {
-    const Expr *value = lower_value(r->ctx, node, at);
-    bool fills = value->dtype == F32 || (value->dtype == I32 && value->lanes > 1);
-    if (stored && !fills) r->ctx->needs_scalar = true;
+    if (stored && !is_vector_dtype(node->type.dtype)) r->ctx->needs_scalar = true;
+    lower_value(r->ctx, node, at);
 }
 
 static bool lanes_fit(Rows *r, RowsLanes kind) {

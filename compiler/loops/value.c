@@ -47,9 +47,8 @@ static bool has_vector_text(const Expr *e) {
     return op_c_text(e->op, e->node, e->dtype, operand, true) != NULL;
 }
 
-// The records' vector texts are for floats; integers along the lanes are loaded, counted and compared, no more, bool
-// lives in masks only, and other dtypes have no vectors.
-static bool apply_fits(const Expr *e) { return (e->dtype == F32 || e->dtype == BOOL) && has_vector_text(e); }
+// Where the record has a text for it: f32, i32, and bool, which lives in masks only. Other dtypes have no vectors.
+static bool apply_fits(const Expr *e) { return (is_vector_dtype(e->dtype) || e->dtype == BOOL) && has_vector_text(e); }
 
 // Notes what an expression along the lanes cannot be.
 static void check_vector(LowerContext *ctx, const Expr *e) {
