@@ -675,7 +675,7 @@ static int dlc_load_bytes(struct dlc_net *net, const char *what, const unsigned 
         dlc_file_close(&file);
         return status;
     }
-    char list[DLC_ERROR_BYTES];
+    char list[DLC_ERROR_BYTES] = "";
     struct dlc_text t = {.at = list};
     dlc_put(&t, what);
     dlc_put(&t, " does not fit ");

@@ -44,7 +44,7 @@ struct dlc_slot {
 
 // What the emitted C says of a model, const.
 struct dlc_model {
-    const char *name;  // the prefix
+    const char *name; // the prefix
     const struct dlc_slot *slots;
     int nslots;
     size_t bytes[DLC_REGIONS];
@@ -64,17 +64,18 @@ struct dlc_net {
 // Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
 // NULL without memory.
 DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes);
-DLC_API void dlc_free(struct dlc_net *net); // NULL is fine
-DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
-DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state zeroed
+DLC_API void dlc_free(struct dlc_net *net);                 // NULL is fine
+DLC_API const char *dlc_error(const struct dlc_net *net);   // of the last call that failed; "" if none did
+DLC_API void dlc_init(struct dlc_net *net, int64_t seed);   // all parameters drawn anew; optimiser and state zeroed
 DLC_API int dlc_param_count(const struct dlc_model *model); // every slot
 DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index); // NULL when out of range
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);
-// Strict: every param and buffer must be there with its shape, or nothing changes and the message lists all that
-// differ. F16, BF16 and F64 are converted to f32. Optimiser state and `state` are taken when the file has all of them;
-// a file without them resets them. A mixture is an error. `*.num_batches_tracked` and other integer scalars that the net does not know are ignored.
+// Strict: every param and buffer must be there with its shape, and nothing else, or nothing changes and the message
+// lists all that differ. F16, BF16 and F64 are converted to f32. Optimiser state and `state` are taken when the file has
+// all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not know
+// (`*.num_batches_tracked`) are ignored, and so is `optim.*` by a net that has no optimiser.
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
