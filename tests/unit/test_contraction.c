@@ -78,8 +78,8 @@ enum { VARIANTS = sizeof variants / sizeof variants[0] };
 // The C compiler takes a minute for all rows under the sanitizers: there each row is tried with one variant only.
 static bool is_tried(int variant, int row) { return !getenv("DLC_TEST_SANITIZE") || row % VARIANTS == variant; }
 
-// Each row is an entry with three results: the product; one with an epilogue of vectors, which reads a tensor that does
-// not move with the lanes; and one of bool, whose epilogue has no vector form.
+// Each row is an entry with one to three results: the product; relu(product + c); and c < product + c, of bool, for which
+// the epilogue has no vector form.
 static const char *graph_text(Arena *arena, int variant) {
     Str s = str_new(arena);
     str_printf(&s, "size N <= %d\n", BOUND);
