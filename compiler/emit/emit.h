@@ -5,12 +5,12 @@
 #include "loops/loops.h"
 
 typedef struct EmitOptions {
-    const char *prefix;    // of every C name: "mynet"; a C identifier that is no keyword
-    const char *header;    // file name for #include, without folders
+    const char *prefix; // of every C name: "mynet"; a C identifier that is no keyword
+    const char *header; // file name for #include, without folders
     const Target *target;
     int level, threads;
     bool standalone;
-    const char *options;   // the options as given that matter, for the header's comment
+    const char *options; // the options as given that matter, for the header's comment
 } EmitOptions;
 
 typedef struct EmitInput {

@@ -29,7 +29,8 @@ static Text cast_text(Printer *p, const char *ctype, Text text) {
     return text_primary(arena_printf(p->arena, "(%s)%s", ctype, in_parentheses(p, text)));
 }
 
-// ---- names ----------------------------------------------------------------------------------------------------------------
+// ---- names
+// ----------------------------------------------------------------------------------------------------------------
 
 static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
 
@@ -49,8 +50,9 @@ static const char *formal_name(Printer *p, Buffer *buffer, bool write) {
     while (i < formals->buffers.len && formals->buffers.at[i].buffer != buffer) i++;
     if (i == formals->buffers.len) {
         if (!p->canonical) dlc_bug("emit", "buffer %s was not met when the kernel's formals were found", buffer->name);
-        vec_push(p->arena, &formals->buffers,
-                 (Formal){.buffer = buffer, .name = arena_printf(p->arena, "#%d", i)}); // no identifier: clashes with none
+        vec_push(
+            p->arena, &formals->buffers,
+            (Formal){.buffer = buffer, .name = arena_printf(p->arena, "#%d", i)}); // no identifier: clashes with none
     }
     if (write)
         formals->buffers.at[i].written = true;
@@ -73,7 +75,8 @@ static const char *size_name(Printer *p, int size) {
     return p->formals->size_name[size];
 }
 
-// ---- indices ----------------------------------------------------------------------------------------------------------------
+// ---- indices
+// ----------------------------------------------------------------------------------------------------------------
 
 // c and a sum of coef * factor.
 typedef struct Summand {
@@ -129,8 +132,10 @@ static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
 // An atom as something that may be multiplied: a name or parenthesised.
 static const char *atom_text(Printer *p, const Atom *atom) {
     switch (atom->kind) {
-    case ATOM_VAR: return atom->var->name;
-    case ATOM_SIZE: return size_name(p, atom->size);
+    case ATOM_VAR:
+        return atom->var->name;
+    case ATOM_SIZE:
+        return size_name(p, atom->size);
     case ATOM_DIV:
     case ATOM_MOD:
         return arena_printf(p->arena, "(%s %c %lld)", in_parentheses(p, index_text(p, atom->of)),
@@ -139,7 +144,8 @@ static const char *atom_text(Printer *p, const Atom *atom) {
         Text a = index_text(p, atom->of), b = index_text(p, atom->other);
         return arena_printf(p->arena, "(%s < %s ? %s : %s)", a.c, b.c, a.c, b.c);
     }
-    case ATOM_LOADED: return arena_printf(p->arena, "(int)%s", in_parentheses(p, expr_text(p, atom->loaded)));
+    case ATOM_LOADED:
+        return arena_printf(p->arena, "(int)%s", in_parentheses(p, expr_text(p, atom->loaded)));
     }
     dlc_bug("emit", "an index has an atom of unknown kind %d", (int)atom->kind);
 }
@@ -219,7 +225,8 @@ const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, boo
     return arena_printf(p->arena, "%s[%s]", name, offset_text(p, buffer, at).c);
 }
 
-// ---- literals -----------------------------------------------------------------------------------------------------------------
+// ---- literals
+// -----------------------------------------------------------------------------------------------------------------
 
 static Text float_text(Printer *p, double value, bool as_double) {
     if (isnan(value)) return text_primary("NAN");
@@ -246,7 +253,8 @@ static Text const_text(Printer *p, const Expr *e) {
     return text_primary(arena_printf(p->arena, e->i < 0 ? "(%lld)" : "%lld", (long long)e->i));
 }
 
-// ---- expressions ----------------------------------------------------------------------------------------------------------------
+// ---- expressions
+// ----------------------------------------------------------------------------------------------------------------
 
 const char *expr_ctype(DType dtype, int lanes) {
     if (lanes > 1) return dtype_info[dtype].is_float ? "dlc_vf" : "dlc_vi";
@@ -261,11 +269,12 @@ static const char *unsigned_ctype(DType dtype) {
 // One element in every lane. Masks have all bits set or none.
 static Text splat(Printer *p, const Expr *e, Text text) {
     if (dtype_info[e->dtype].is_float) return text_primary(arena_printf(p->arena, "dlc_vsplat(%s)", text.c));
-    return text_primary(arena_printf(p->arena, e->dtype == BOOL ? "dlc_vsplat_i32(-(%s))" : "dlc_vsplat_i32(%s)", text.c));
+    return text_primary(
+        arena_printf(p->arena, e->dtype == BOOL ? "dlc_vsplat_i32(-(%s))" : "dlc_vsplat_i32(%s)", text.c));
 }
 
-// A template with a letter calls a function; then scalars among vectors are made vectors. Operators of GNU C take them as
-// they are, which keeps `acc + s * b` one broadcast fused multiply-add; a scalar mask must be widened always.
+// A template with a letter calls a function; then scalars among vectors are made vectors. Operators of GNU C take them
+// as they are, which keeps `acc + s * b` one broadcast fused multiply-add; a scalar mask must be widened always.
 static bool template_calls(const char *template) {
     for (const char *c = template; *c; c++)
         if (isalpha((unsigned char)*c) && (c == template || c[-1] != '$')) return true;
@@ -275,7 +284,8 @@ static bool template_calls(const char *template) {
 static const char *pick_template(const Expr *e) {
     DType operand = e->nargs ? e->arg[e->nargs - 1]->dtype : e->dtype;
     const char *template = op_c_text(e->op, e->node, e->dtype, operand, e->lanes > 1);
-    if (!template) dlc_bug("emit", "%s has no C for %s with %d lanes", e->op->name, dtype_info[e->dtype].name, e->lanes);
+    if (!template)
+        dlc_bug("emit", "%s has no C for %s with %d lanes", e->op->name, dtype_info[e->dtype].name, e->lanes);
     return template;
 }
 
@@ -344,7 +354,8 @@ static Text apply_text(Printer *p, Expr *e, bool as_double) {
 static Text load_text(Printer *p, Expr *e, bool as_double) {
     Buffer *buffer = e->buffer;
     if (e->lanes > 1 && buffer->lanes <= 1)
-        return text_primary(arena_printf(p->arena, "%s(%s)", dtype_info[e->dtype].is_float ? "dlc_vload" : "dlc_vload_i32",
+        return text_primary(arena_printf(p->arena, "%s(%s)",
+                                         dtype_info[e->dtype].is_float ? "dlc_vload" : "dlc_vload_i32",
                                          address_text(p, buffer, e->at, false)));
     const char *element = element_text(p, buffer, e->at, false);
     if (as_double == buffer->accumulate_double) return text_primary(element);
@@ -355,7 +366,8 @@ static Text index_value_text(Printer *p, const Expr *e) {
     Text text = index_text(p, e->index);
     bool is_float = dtype_info[e->dtype].is_float;
     if (e->lanes > 1)
-        return text_primary(arena_printf(p->arena, is_float ? "dlc_vcast_f(dlc_vindex(%s))" : "dlc_vindex(%s)", text.c));
+        return text_primary(
+            arena_printf(p->arena, is_float ? "dlc_vcast_f(dlc_vindex(%s))" : "dlc_vindex(%s)", text.c));
     if (e->dtype == I32) return text;
     return cast_text(p, dtype_info[e->dtype].c, text);
 }
@@ -366,10 +378,14 @@ static Text any_text(Printer *p, Expr *e, bool as_double) {
         return as_double ? cast_text(p, "double", name) : name;
     }
     switch (e->kind) {
-    case EXPR_CONST: return as_double ? float_text(p, e->f, true) : const_text(p, e);
-    case EXPR_INDEX_VALUE: return index_value_text(p, e);
-    case EXPR_LOAD: return load_text(p, e, as_double);
-    case EXPR_APPLY: return apply_text(p, e, as_double);
+    case EXPR_CONST:
+        return as_double ? float_text(p, e->f, true) : const_text(p, e);
+    case EXPR_INDEX_VALUE:
+        return index_value_text(p, e);
+    case EXPR_LOAD:
+        return load_text(p, e, as_double);
+    case EXPR_APPLY:
+        return apply_text(p, e, as_double);
     case EXPR_REDUCE_LANES: {
         const char *kind = e->reduce_kind;
         const char *function = !strcmp(kind, "sum") ? "dlc_vsum" : !strcmp(kind, "max") ? "dlc_vhmax" : "dlc_vhmin";
@@ -382,7 +398,8 @@ static Text any_text(Printer *p, Expr *e, bool as_double) {
 Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }
 Text expr_text_double(Printer *p, Expr *e) { return any_text(p, e, dtype_info[e->dtype].is_float); }
 
-// ---- names for what is used twice -------------------------------------------------------------------------------------------------
+// ---- names for what is used twice
+// -------------------------------------------------------------------------------------------------
 
 // A template that mentions an argument twice, "$0 > $1 ? $0 : $1", uses it twice.
 static int mentions(const char *template, int arg) {

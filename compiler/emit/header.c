@@ -17,10 +17,11 @@ static void put_comment_line(Str *s, const char *text) {
 }
 
 static void put_title(Str *s, Arena *arena, const EmitInput *in, const EmitOptions *options) {
-    put_comment_line(s, arena_printf(arena, "%s: made by dlc %s from %s; edit that instead.", options->header, DLC_VERSION,
-                                     text_without_folders(arena, in->module, in->module->source_name)));
+    put_comment_line(s, arena_printf(arena, "%s: made by dlc %s from %s; edit that instead.", options->header,
+                                     DLC_VERSION, text_without_folders(arena, in->module, in->module->source_name)));
     str_printf(s, "// Model %016llx. ", (unsigned long long)module_hash(in->module));
-    put_comment_text(s, arena_printf(arena, "Options: %s", options->options && *options->options ? options->options : "none"));
+    put_comment_text(
+        s, arena_printf(arena, "Options: %s", options->options && *options->options ? options->options : "none"));
     str_put(s, "\n");
 }
 
@@ -39,10 +40,12 @@ static const char *usage_call(Arena *arena, const Signature *signature) {
     return str_text(&s);
 }
 
-static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature *signatures, const EmitOptions *options) {
+static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature *signatures,
+                      const EmitOptions *options) {
     const char *p = options->prefix;
     str_printf(s, "//\n//     struct %s *net = %s_new();\n", p, p);
-    str_printf(s, "//     int rc = %s_load(net, \"%s.safetensors\"); // 0, or a code below; %s_error(net) says why\n", p, p, p);
+    str_printf(s, "//     int rc = %s_load(net, \"%s.safetensors\"); // 0, or a code below; %s_error(net) says why\n",
+               p, p, p);
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) str_printf(s, "//     %s\n", usage_call(arena, &signatures[i]));
     str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n//     %s_free(net);\n//\n", p, p, p);
@@ -68,7 +71,9 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const EmitOpti
     for (int k = 0; k < module->nsizes; k++)
         str_printf(s, "#define %s %d\n", size_macro(arena, module, k, options), module->sizes[k].bound);
     Layout layout = layout_make(arena, in);
-    str_put(s, "\n// Memory of one net, in bytes, and its alignment. STACK is what the locals of the largest kernel take.\n");
+    str_put(
+        s,
+        "\n// Memory of one net, in bytes, and its alignment. STACK is what the locals of the largest kernel take.\n");
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r), (long long)layout.bytes[r]);
     str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)layout.stack, upper,
@@ -103,7 +108,8 @@ static void put_parameter_comment(Str *s, Arena *arena, const Parameter *paramet
     str_printf(&line, "  %-3s %s: %s", parameter->output ? "out" : "in", parameter->name,
                type_text(arena, parameter->type, module->sizes));
     if (parameter->type->rank)
-        str_printf(&line, ", %s %s, row-major", count_text(arena, parameter->type, signature), unit_of(parameter->type->dtype));
+        str_printf(&line, ", %s %s, row-major", count_text(arena, parameter->type, signature),
+                   unit_of(parameter->type->dtype));
     if (parameter->output) str_put(&line, "; NULL when not wanted");
     put_comment_line(s, str_text(&line));
 }
@@ -119,7 +125,8 @@ static void put_prototype(Str *s, Arena *arena, const Program *program, const Si
         str_printf(&title, "%s%s is 1 to %d", separator, signature->size_name[k], module->sizes[k].bound);
         separator = ", ";
     }
-    if (signature->sized) str_printf(&title, "; otherwise %s_ERANGE and nothing written", names_upper(arena, options->prefix));
+    if (signature->sized)
+        str_printf(&title, "; otherwise %s_ERANGE and nothing written", names_upper(arena, options->prefix));
     if (!signature->sized) str_put(&title, "; cannot fail");
     str_put(s, "\n");
     put_comment_line(s, str_text(&title));
@@ -130,18 +137,17 @@ static void put_prototype(Str *s, Arena *arena, const Program *program, const Si
 }
 
 // Equal text in the runtime's dlc.h, under the same guard: applications may include several models.
-static const char param_struct[] =
-    "#ifndef DLC_PARAM_INFO\n"
-    "#define DLC_PARAM_INFO\n"
-    "struct dlc_param {\n"
-    "    const char *name;  // the state_dict path: \"fc1.weight\"\n"
-    "    const char *dtype; // \"f32\"\n"
-    "    const char *kind;  // \"param\", \"buffer\", \"optim\" or \"state\"\n"
-    "    int rank;\n"
-    "    int shape[8];\n"
-    "    size_t bytes;\n"
-    "};\n"
-    "#endif\n";
+static const char param_struct[] = "#ifndef DLC_PARAM_INFO\n"
+                                   "#define DLC_PARAM_INFO\n"
+                                   "struct dlc_param {\n"
+                                   "    const char *name;  // the state_dict path: \"fc1.weight\"\n"
+                                   "    const char *dtype; // \"f32\"\n"
+                                   "    const char *kind;  // \"param\", \"buffer\", \"optim\" or \"state\"\n"
+                                   "    int rank;\n"
+                                   "    int shape[8];\n"
+                                   "    size_t bytes;\n"
+                                   "};\n"
+                                   "#endif\n";
 
 void emit_header(Str *s, const EmitInput *in, const EmitOptions *options) {
     Arena *arena = s->arena;

@@ -51,7 +51,8 @@ static void print_comment(Printer *p, const char *text) {
     }
 }
 
-// ---- statements -------------------------------------------------------------------------------------------------------
+// ---- statements
+// -------------------------------------------------------------------------------------------------------
 
 static void print_stmt(Printer *p, Stmt *stmt);
 
@@ -149,8 +150,7 @@ static void print_combine(Printer *p, const Stmt *stmt, const char *element, con
     if (type->is_float && sum)
         print_line(p, "%s += %s;", element, value); // one statement: one fused multiply-add
     else if (type->is_float && holds_vectors(buffer))
-        print_line(p, "%s = dlc_v%s(%s, %s);", element, stmt->combine, element,
-                   splat_if(p, stmt->value, value, true));
+        print_line(p, "%s = dlc_v%s(%s, %s);", element, stmt->combine, element, splat_if(p, stmt->value, value, true));
     else if (type->is_float)
         print_line(p, "%s = dlc_%s%s(%s, %s);", element, stmt->combine, buffer->accumulate_double ? "" : "f", element,
                    value);
@@ -158,7 +158,8 @@ static void print_combine(Printer *p, const Stmt *stmt, const char *element, con
         print_line(p, "%s = (%s)((uint%d_t)%s + (uint%d_t)(%s));", element, type->c, 8 * type->bytes, element,
                    8 * type->bytes, value);
     else
-        print_line(p, "if ((%s) %c %s) %s = %s;", value, strcmp(stmt->combine, "max") ? '<' : '>', element, element, value);
+        print_line(p, "if ((%s) %c %s) %s = %s;", value, strcmp(stmt->combine, "max") ? '<' : '>', element, element,
+                   value);
 }
 
 static void print_accumulate(Printer *p, Stmt *stmt) {
@@ -199,7 +200,9 @@ static void print_registers(Printer *p, const Buffer *buffer, const char *ctype,
     }
 }
 
-static bool is_zero(const Expr *e) { return e->kind == EXPR_CONST && (dtype_info[e->dtype].is_float ? e->f == 0 : e->i == 0); }
+static bool is_zero(const Expr *e) {
+    return e->kind == EXPR_CONST && (dtype_info[e->dtype].is_float ? e->f == 0 : e->i == 0);
+}
 
 static void print_stack(Printer *p, const Buffer *buffer, const char *ctype, const Expr *value, const char *init) {
     int64_t elements = 1;
@@ -244,18 +247,33 @@ static void print_transpose(Printer *p, const Stmt *stmt) {
 static void print_stmt(Printer *p, Stmt *stmt) {
     print_comment(p, stmt->comment);
     switch (stmt->kind) {
-    case STMT_BLOCK: print_block(p, stmt); return;
-    case STMT_FOR: print_for(p, stmt); return;
-    case STMT_STORE: print_store(p, stmt); return;
-    case STMT_ACCUMULATE: print_accumulate(p, stmt); return;
-    case STMT_LOCAL: print_local(p, stmt); return;
-    case STMT_IF: print_if(p, stmt); return;
-    case STMT_TRANSPOSE: print_transpose(p, stmt); return;
+    case STMT_BLOCK:
+        print_block(p, stmt);
+        return;
+    case STMT_FOR:
+        print_for(p, stmt);
+        return;
+    case STMT_STORE:
+        print_store(p, stmt);
+        return;
+    case STMT_ACCUMULATE:
+        print_accumulate(p, stmt);
+        return;
+    case STMT_LOCAL:
+        print_local(p, stmt);
+        return;
+    case STMT_IF:
+        print_if(p, stmt);
+        return;
+    case STMT_TRANSPOSE:
+        print_transpose(p, stmt);
+        return;
     }
     dlc_bug("emit", "a statement of unknown kind %d", (int)stmt->kind);
 }
 
-// ---- functions ----------------------------------------------------------------------------------------------------------
+// ---- functions
+// ----------------------------------------------------------------------------------------------------------
 
 // Do two buffers that are not the same one share bytes?
 static bool buffers_share(const Buffer *a, const Buffer *b) {
@@ -355,19 +373,25 @@ static void print_function(Printer *p, const char *function, const Kernel *kerne
 static const char *canonical_text(Arena *arena, const Kernel *kernel, Formals *formals, const EmitInput *in,
                                   const EmitOptions *options) {
     Str s = str_new(arena);
-    Printer p = {.arena = arena, .module = in->module, .target = options->target, .s = &s, .canonical = true,
+    Printer p = {.arena = arena,
+                 .module = in->module,
+                 .target = options->target,
+                 .s = &s,
+                 .canonical = true,
                  .formals = formals};
     print_function(&p, "", kernel);
     return str_text(&s);
 }
 
-// ---- the table of distinct kernels ----------------------------------------------------------------------------------------
+// ---- the table of distinct kernels
+// ----------------------------------------------------------------------------------------
 
 static const char *buffer_wanted_name(const Buffer *buffer) { return buffer->name ? buffer->name : "buffer"; }
 
 static bool same_names(const Formals *a, const Formals *b) {
     for (int i = 0; i < a->buffers.len; i++)
-        if (strcmp(buffer_wanted_name(a->buffers.at[i].buffer), buffer_wanted_name(b->buffers.at[i].buffer))) return false;
+        if (strcmp(buffer_wanted_name(a->buffers.at[i].buffer), buffer_wanted_name(b->buffers.at[i].buffer)))
+            return false;
     return true;
 }
 
@@ -375,7 +399,8 @@ static bool same_names(const Formals *a, const Formals *b) {
 static bool names_repeat(const Formals *formals) {
     for (int i = 0; i < formals->buffers.len; i++)
         for (int j = 0; j < i; j++)
-            if (!strcmp(buffer_wanted_name(formals->buffers.at[i].buffer), buffer_wanted_name(formals->buffers.at[j].buffer)))
+            if (!strcmp(buffer_wanted_name(formals->buffers.at[i].buffer),
+                        buffer_wanted_name(formals->buffers.at[j].buffer)))
                 return true;
     return false;
 }
@@ -435,7 +460,7 @@ static void name_formals(Arena *arena, const KernelText *text, Formals *formals,
     for (int i = 0; i < formals->buffers.len; i++) {
         Formal *formal = &formals->buffers.at[i];
         formal->name = names_take(&names, text->neutral ? neutral_name(arena, formal, &nread, &nwritten)
-                                                       : buffer_wanted_name(formal->buffer));
+                                                        : buffer_wanted_name(formal->buffer));
     }
 }
 
@@ -447,6 +472,7 @@ void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput 
     Printer p = {.arena = arena, .module = in->module, .target = options->target, .s = s, .formals = &formals};
     print_comment(&p, text->kernel->comment);
     if (text->calls > 1) print_line(&p, "// Called from %d places.", text->calls);
-    print_function(&p, arena_printf(arena, "static %svoid %s", options->target->extensions ? "DLC_NOINLINE " : "", text->name),
-                   text->kernel);
+    print_function(
+        &p, arena_printf(arena, "static %svoid %s", options->target->extensions ? "DLC_NOINLINE " : "", text->name),
+        text->kernel);
 }

@@ -26,7 +26,8 @@ static int64_t local_bytes(const Stmt *stmt) {
     for (int i = 0; i < stmt->body.len; i++) bytes += local_bytes(stmt->body.at[i]);
     if (stmt->kind != STMT_LOCAL) return bytes;
     const Buffer *buffer = stmt->buffer;
-    int64_t each = buffer->accumulate_double ? 8 : dtype_info[buffer->dtype].bytes * (buffer->lanes > 1 ? buffer->lanes : 1);
+    int64_t each =
+        buffer->accumulate_double ? 8 : dtype_info[buffer->dtype].bytes * (buffer->lanes > 1 ? buffer->lanes : 1);
     for (int d = 0; d < buffer->rank; d++) each *= buffer->dim[d].extent;
     return bytes + each;
 }
@@ -56,7 +57,8 @@ Layout layout_make(Arena *arena, const EmitInput *in) {
     return layout;
 }
 
-// ---- signatures ---------------------------------------------------------------------------------------------------------
+// ---- signatures
+// ---------------------------------------------------------------------------------------------------------
 
 static void mark_sizes(Signature *signature, const Type *type) {
     for (int d = 0; d < type->rank; d++)
@@ -67,7 +69,8 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
                          const EmitOptions *options) {
     const Graph *g = program->graph;
     const Module *module = g->module;
-    Signature signature = {.function = arena_printf(arena, "%s_%s", options->prefix, g->name), .names = {.arena = arena}};
+    Signature signature = {.function = arena_printf(arena, "%s_%s", options->prefix, g->name),
+                           .names = {.arena = arena}};
     names_take(&signature.names, g->kind == ENTRY_INIT ? "region" : "net");
     for (int i = 0; i < g->arguments.len; i++) mark_sizes(&signature, &g->arguments.at[i]->type);
     for (int i = 0; i < g->outputs.len; i++)
@@ -84,8 +87,11 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
         const Node *node = g->arguments.at[i];
         const char *name = node->attr[0].s;
         vec_push(arena, &signature.parameters,
-                 (Parameter){.name = names_take(&signature.names, name), .dl = name, .type = &node->type,
-                             .by_value = node->type.rank == 0, .position = i});
+                 (Parameter){.name = names_take(&signature.names, name),
+                             .dl = name,
+                             .type = &node->type,
+                             .by_value = node->type.rank == 0,
+                             .position = i});
     }
     int returned = 0;
     for (int i = 0; i < g->outputs.len; i++) {
@@ -93,8 +99,11 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
         if (output->storage) continue;
         const char *name = output->name ? output->name : "out";
         vec_push(arena, &signature.parameters,
-                 (Parameter){.name = names_take(&signature.names, name), .dl = name, .type = &output->value->type,
-                             .output = true, .position = returned++});
+                 (Parameter){.name = names_take(&signature.names, name),
+                             .dl = name,
+                             .type = &output->value->type,
+                             .output = true,
+                             .position = returned++});
     }
     return signature;
 }
@@ -126,8 +135,9 @@ void signature_print(Str *s, Arena *arena, const Signature *signature, const Emi
         const Parameter *parameter = &signature->parameters.at[i];
         const char *type = dtype_info[parameter->type->dtype].c;
         bool pointer = parameter->output || !parameter->by_value;
-        vec_push(arena, &items, arena_printf(arena, "%s%s %s%s", pointer && !parameter->output ? "const " : "", type,
-                                             pointer ? "*" : "", parameter->name));
+        vec_push(arena, &items,
+                 arena_printf(arena, "%s%s %s%s", pointer && !parameter->output ? "const " : "", type,
+                              pointer ? "*" : "", parameter->name));
     }
     put_wrapped(s, arena_printf(arena, "%s %s(", signature->sized ? "int" : "void", signature->function), items.at,
                 items.len, ")");
@@ -144,7 +154,8 @@ const char *size_macro(Arena *arena, const Module *module, int size, const EmitO
     return arena_printf(arena, "%s_%s%s", names_upper(arena, options->prefix), name, suffix);
 }
 
-// ---- the hash ---------------------------------------------------------------------------------------------------------------
+// ---- the hash
+// ---------------------------------------------------------------------------------------------------------------
 
 // FNV-1a, 64 bits.
 static uint64_t mix(uint64_t hash, const void *data, size_t len) {
@@ -152,7 +163,9 @@ static uint64_t mix(uint64_t hash, const void *data, size_t len) {
     return hash;
 }
 
-static uint64_t mix_text(uint64_t hash, const char *text) { return mix(hash, text ? text : "", text ? strlen(text) + 1 : 1); }
+static uint64_t mix_text(uint64_t hash, const char *text) {
+    return mix(hash, text ? text : "", text ? strlen(text) + 1 : 1);
+}
 
 static uint64_t mix_int(uint64_t hash, int64_t value) {
     for (int i = 0; i < 8; i++) hash = (hash ^ (((uint64_t)value >> (8 * i)) & 255)) * 0x100000001b3u;
@@ -197,7 +210,8 @@ static uint64_t mix_graph(uint64_t hash, const Graph *g) {
 
 uint64_t module_hash(const Module *module) {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (int i = 0; i < module->nsizes; i++) hash = mix_int(mix_text(hash, module->sizes[i].name), module->sizes[i].bound);
+    for (int i = 0; i < module->nsizes; i++)
+        hash = mix_int(mix_text(hash, module->sizes[i].name), module->sizes[i].bound);
     for (int i = 0; i < module->storages.len; i++) {
         const Storage *storage = module->storages.at[i];
         hash = mix_type(mix_int(mix_text(hash, storage->name), storage->kind), &storage->type);

@@ -57,7 +57,8 @@ const char *names_upper(Arena *arena, const char *name) {
     return upper;
 }
 
-// ---- reading C ----------------------------------------------------------------------------------------------------------
+// ---- reading C
+// ----------------------------------------------------------------------------------------------------------
 
 // Returns the offset behind a comment or literal that starts at `at`, or `at` when none does.
 static size_t skip_comment_or_literal(const char *text, size_t at) {
@@ -101,7 +102,8 @@ bool text_uses_identifier(const char *text, const char *name) {
     return false;
 }
 
-// ---- comments and strings -------------------------------------------------------------------------------------------------
+// ---- comments and strings
+// -------------------------------------------------------------------------------------------------
 
 void put_comment_text(Str *s, const char *text) {
     for (const char *c = text; *c; c++) {

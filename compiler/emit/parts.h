@@ -33,7 +33,8 @@ const char *text_without_folders(Arena *arena, const Module *module, const char 
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
-// ---- kernel.c, expr.c: one kernel as a function -----------------------------------------------------------------------
+// ---- kernel.c, expr.c: one kernel as a function
+// -----------------------------------------------------------------------
 
 // What a kernel gets from its caller: found while its body is printed, in order of first use.
 typedef struct Formal {
@@ -63,7 +64,7 @@ typedef struct Printer {
     const Target *target;
     Str *s;
     int indent;
-    bool canonical;   // formals have names by position, no comments: the text is the kernel's identity
+    bool canonical; // formals have names by position, no comments: the text is the kernel's identity
     Formals *formals;
     VEC(Local) locals;
     int temps;
@@ -95,7 +96,7 @@ void print_line(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // One function of the C file.
 typedef struct KernelText {
-    const char *key;  // canonical text: equal keys are one function
+    const char *key; // canonical text: equal keys are one function
     const char *name;
     const Kernel *kernel; // of the first call
     Formals formals;      // of the first call
@@ -117,7 +118,8 @@ typedef struct KernelTable {
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options);
 void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput *in, const EmitOptions *options);
 
-// ---- layout.c: what the header, the source and the report must agree on ------------------------------------------------
+// ---- layout.c: what the header, the source and the report must agree on
+// ------------------------------------------------
 
 enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
 
@@ -138,7 +140,7 @@ typedef struct Parameter {
     const char *dl;   // in the .dl
     const Type *type;
     bool output, by_value;
-    int position;     // among inputs, or among returned outputs
+    int position; // among inputs, or among returned outputs
 } Parameter;
 
 typedef struct Signature {
@@ -164,7 +166,8 @@ void put_wrapped(Str *s, const char *open, const char *const *items, int count, 
 void put_api_prototypes(Str *s, const char *prefix);
 void put_api(Str *s, const char *prefix);
 
-// ---- standalone.c: the runtime's text ------------------------------------------------------------------------------------
+// ---- standalone.c: the runtime's text
+// ------------------------------------------------------------------------------------
 
 // Appends the parts of dlc_math.h and dlc_vec.h that `body` needs.
 void put_helpers(Str *s, const char *body, const Target *target);

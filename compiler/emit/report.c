@@ -2,7 +2,8 @@
 //
 //     step: 64 at most, x86-64-v4, -O2, 8 threads
 //       place      layer        output        parameters       FLOPs    bytes  buffer      kernel
-//       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (contraction 6x4)
+//       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (contraction
+//       6x4)
 // Numbers are at the bounds of the run-time sizes. A parameter counts where the entry reads it first.
 #include <string.h>
 
@@ -35,7 +36,8 @@ static void put_rows(Str *s, const Rows *rows) {
             if ((int)strlen(rows->at[i].cell[c]) > width[c]) width[c] = (int)strlen(rows->at[i].cell[c]);
     for (int i = 0; i < rows->len; i++) {
         Str line = str_new(s->arena);
-        for (int c = 0; c < COLUMNS; c++) str_printf(&line, "  %*s", right[c] ? width[c] : -width[c], rows->at[i].cell[c]);
+        for (int c = 0; c < COLUMNS; c++)
+            str_printf(&line, "  %*s", right[c] ? width[c] : -width[c], rows->at[i].cell[c]);
         while (line.len && line.at[line.len - 1] == ' ') line.at[--line.len] = 0;
         str_printf(s, "%s\n", str_text(&line));
     }
@@ -49,10 +51,14 @@ static int64_t buffer_bytes(const Buffer *buffer) {
 
 static const char *buffer_place(Arena *arena, const Buffer *buffer) {
     switch (buffer->scope) {
-    case SCOPE_ARGUMENT: return "argument";
-    case SCOPE_STORAGE: return "in place";
-    case SCOPE_ARENA: return arena_printf(arena, "arena+%lld", (long long)buffer->offset);
-    default: return "local";
+    case SCOPE_ARGUMENT:
+        return "argument";
+    case SCOPE_STORAGE:
+        return "in place";
+    case SCOPE_ARENA:
+        return arena_printf(arena, "arena+%lld", (long long)buffer->offset);
+    default:
+        return "local";
     }
 }
 
@@ -133,8 +139,8 @@ static void put_entry(Str *s, const Program *program, const CallText *calls, con
              (Row){{"total", "", "", grouped(arena, totals.parameters), grouped(arena, (int64_t)totals.flops),
                     grouped(arena, totals.bytes), "", ""}});
     static const char *const kinds[] = {"model", "train", "init"};
-    str_printf(s, "%s %s: %s, -O%d, %d thread%s\n", kinds[program->graph->kind], program->graph->name, options->target->name,
-               options->level, options->threads, options->threads == 1 ? "" : "s");
+    str_printf(s, "%s %s: %s, -O%d, %d thread%s\n", kinds[program->graph->kind], program->graph->name,
+               options->target->name, options->level, options->threads, options->threads == 1 ? "" : "s");
     put_rows(s, &rows);
     double ratio = program->arena_bound ? (double)program->arena_bytes / (double)program->arena_bound : 1;
     str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", grouped(arena, program->arena_bytes),
@@ -159,7 +165,8 @@ static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
     str_printf(s, "memory of one net\n");
     for (int kind = 0; kind < 4; kind++) {
         int64_t bytes, elements = count_kind(in->module, (StorageKind)kind, &bytes);
-        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], grouped(s->arena, bytes), grouped(s->arena, elements));
+        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], grouped(s->arena, bytes),
+                   grouped(s->arena, elements));
     }
     str_printf(s, "  %-11s %14s bytes\n", "arena", grouped(s->arena, layout.bytes[REGION_ARENA]));
     int calls = 0;

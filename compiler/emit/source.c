@@ -21,7 +21,8 @@ const char *call_place(Arena *arena, const Module *module, const Call *call) {
     return node ? text_without_folders(arena, module, span_text(arena, node->span)) : "";
 }
 
-// ---- one entry ----------------------------------------------------------------------------------------------------------
+// ---- one entry
+// ----------------------------------------------------------------------------------------------------------
 
 typedef struct Binding {
     const Buffer *buffer;
@@ -118,8 +119,8 @@ static void put_bindings(Str *s, const Entry *e, const char *regions) {
         memcpy(type.dim, buffer->dim, sizeof type.dim);
         const char *c = dtype_info[buffer->dtype].c;
         int64_t offset = buffer->storage ? e->layout->offset[buffer->storage->index] : buffer->offset;
-        str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c, e->region[buffer_region(e, buffer)],
-                   (long long)offset);
+        str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c,
+                   e->region[buffer_region(e, buffer)], (long long)offset);
         put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
         if (buffer->storage) {
             str_put(s, " ");
@@ -142,8 +143,8 @@ static const Buffer *call_guard(const Entry *e, int c) {
         if (formal->buffer->scope == SCOPE_ARGUMENT) output = formal->buffer;
     }
     if (output && written > 1)
-        dlc_bug("emit", "%s: %s writes the returned value %s, which may be NULL, and something else", e->signature.function,
-                e->calls[c].text->name, output->name);
+        dlc_bug("emit", "%s: %s writes the returned value %s, which may be NULL, and something else",
+                e->signature.function, e->calls[c].text->name, output->name);
     return output;
 }
 
@@ -199,7 +200,8 @@ static void put_entry(Str *s, Entry *e) {
     str_put(s, "}\n\n");
 }
 
-// ---- the table of parameters --------------------------------------------------------------------------------------------
+// ---- the table of parameters
+// --------------------------------------------------------------------------------------------
 
 static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
     static const char *const kinds[] = {"param", "buffer", "optim", "state"};
@@ -209,8 +211,8 @@ static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
     str_printf(s, ", \"%s\", \"%s\", %d, {", dtype_info[type->dtype].name, kinds[storage->kind], type->rank);
     for (int d = 0; d < type->rank; d++) str_printf(s, "%s%d", d ? ", " : "", type->dim[d].extent);
     str_printf(s, "%s}, %lld}, DLC_REGION_%s, %lld},\n", type->rank ? "" : "0",
-               (long long)(type_count(type) * dtype_info[type->dtype].bytes), region_name(layout->region[storage->index]),
-               (long long)layout->offset[storage->index]);
+               (long long)(type_count(type) * dtype_info[type->dtype].bytes),
+               region_name(layout->region[storage->index]), (long long)layout->offset[storage->index]);
 }
 
 static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool draws) {
@@ -229,19 +231,22 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "dlc_this_draw" : "NULL");
 }
 
-// ---- the file ---------------------------------------------------------------------------------------------------------------
+// ---- the file
+// ---------------------------------------------------------------------------------------------------------------
 
 static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options, const char *body) {
     const char *upper = names_upper(s->arena, options->prefix);
     str_put(s, "// ");
-    put_comment_text(s, arena_printf(s->arena, "Made by dlc %s from %s for %s, -O%d; %s says how to use and to compile it.",
-                                     DLC_VERSION, text_without_folders(s->arena, in->module, in->module->source_name), options->target->name, options->level,
-                                     options->header));
+    put_comment_text(s, arena_printf(s->arena,
+                                     "Made by dlc %s from %s for %s, -O%d; %s says how to use and to compile it.",
+                                     DLC_VERSION, text_without_folders(s->arena, in->module, in->module->source_name),
+                                     options->target->name, options->level, options->header));
     str_put(s, "\n");
     // fsync needs it under -std=c11, before the first #include.
     if (options->standalone) str_put(s, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
-    str_printf(s, "#include \"%s\"\n\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n",
-               options->header);
+    str_printf(
+        s, "#include \"%s\"\n\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n",
+        options->header);
     str_printf(s, "#ifdef %s_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n", upper);
     if (options->standalone)
         put_runtime(s);
@@ -270,8 +275,13 @@ void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
         str_put(&body, "\n");
     }
     for (int i = 0; i < in->nprograms; i++) {
-        Entry entry = {.arena = arena, .in = in, .options = options, .program = in->programs[i], .calls = table.calls[i],
-                       .layout = &layout, .signature = signature_make(arena, in->programs[i], &table, i, options)};
+        Entry entry = {.arena = arena,
+                       .in = in,
+                       .options = options,
+                       .program = in->programs[i],
+                       .calls = table.calls[i],
+                       .layout = &layout,
+                       .signature = signature_make(arena, in->programs[i], &table, i, options)};
         draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
         put_entry(&body, &entry);
     }

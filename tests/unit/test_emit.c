@@ -48,8 +48,7 @@ static const Index **at_list(int n, const Index *const *from) {
     memcpy(list, from, sizeof *from * (size_t)n);
     return list;
 }
-#define AT(...)                                                                                                          \
-    at_list((int)(sizeof((const Index *[]){__VA_ARGS__}) / sizeof(Index *)), (const Index *[]){__VA_ARGS__})
+#define AT(...) at_list((int)(sizeof((const Index *[]){__VA_ARGS__}) / sizeof(Index *)), (const Index *[]){__VA_ARGS__})
 
 static Var *var(const char *name) {
     Var *v = NEW(arena, Var);
@@ -130,13 +129,15 @@ static Stmt *accumulate(Buffer *b, const Index **at, const char *combine, Expr *
 
 static void add_call(Program *program, const char *name, enum Section section, Stmt *body) {
     Kernel *kernel = NEW(arena, Kernel);
-    *kernel = (Kernel){.name = name, .comment = "/some/where/tiny.dl:3:5 \\", .body = body, .flops = 1234567, .recipe = "by hand"};
+    *kernel = (Kernel){
+        .name = name, .comment = "/some/where/tiny.dl:3:5 \\", .body = body, .flops = 1234567, .recipe = "by hand"};
     vec_push(arena, &program->calls, (Call){.kernel = kernel, .section = section, .group = NEW(arena, Group)});
 }
 
 static Program *program_new(World *world, Graph *g) {
     Program *program = NEW(arena, Program);
-    *program = (Program){.arena = arena, .graph = g, .target = world->options.target, .arena_bytes = 4096, .arena_bound = 4096};
+    *program = (Program){
+        .arena = arena, .graph = g, .target = world->options.target, .arena_bytes = 4096, .arena_bound = 4096};
     return program;
 }
 
@@ -212,7 +213,8 @@ static Program *step(World *world) {
     graph_return(g, "loss", build_constant(g, F32, 0), (Span){0});
     Program *program = program_new(world, g);
     Buffer *image = argument_buffer("image", F32, 2, dims_in, 0, -1), *lr = argument_buffer("lr", F32, 0, NULL, 1, -1);
-    Buffer *hidden = buffer("hidden", SCOPE_ARENA, F32, 2, dims_out), *loss = argument_buffer("loss", F32, 0, NULL, -1, 0);
+    Buffer *hidden = buffer("hidden", SCOPE_ARENA, F32, 2, dims_out),
+           *loss = argument_buffer("loss", F32, 0, NULL, -1, 0);
     Buffer *w = storage_buffer(world->w, "fc_weight"), *written = storage_buffer(world->w, "fc_weight_new");
     hidden->offset = 1024;
     hidden->value = g->outputs.at[0].value;
@@ -222,7 +224,8 @@ static Program *step(World *world) {
     const Index *zero = at_const(0), **at = AT(at_var(o), at_var(i));
     Expr *change = apply("mul", 2, load(lr, NULL, 1), load(image, AT(zero, at_var(i)), 1), NULL);
     Stmt *body = store(written, at, apply("sub", 2, load(w, at, 1), change, NULL));
-    add_call(program, "sgd", SECTION_UPDATE, loop(FOR_SERIAL, o, at_const(OUT), 1, loop(FOR_SERIAL, i, at_const(IN), 1, body)));
+    add_call(program, "sgd", SECTION_UPDATE,
+             loop(FOR_SERIAL, o, at_const(OUT), 1, loop(FOR_SERIAL, i, at_const(IN), 1, body)));
     return program;
 }
 
@@ -240,7 +243,8 @@ static Program *init(World *world) {
     Expr *value = apply("cast", 1, sum, NULL, NULL);
     value->dtype = F32;
     Stmt *body = store(w, AT(at_var(o), at_var(i)), value);
-    add_call(program, "draw", SECTION_FORWARD, loop(FOR_SERIAL, o, at_const(OUT), 1, loop(FOR_SERIAL, i, at_const(IN), 1, body)));
+    add_call(program, "draw", SECTION_FORWARD,
+             loop(FOR_SERIAL, o, at_const(OUT), 1, loop(FOR_SERIAL, i, at_const(IN), 1, body)));
     return program;
 }
 
@@ -270,16 +274,21 @@ static Program *everything(World *world) {
     vec_push(arena, &guard->cond, at_sum(15, 1, minus));
     // The second accumulator is 1 + 16 * 2.
     Expr *sum = apply("add", 2, load(acc, AT(zero, zero), lanes), load(acc, AT(one, zero), lanes), NULL);
-    Stmt *rows = loop(FOR_SERIAL, k, at_const(16), 1,
-                      store(tile, AT(vk, vi), apply("sub", 2, sum, constant(33), NULL)));
+    Stmt *rows =
+        loop(FOR_SERIAL, k, at_const(16), 1, store(tile, AT(vk, vi), apply("sub", 2, sum, constant(33), NULL)));
     vec_push(arena, &guard->body, rows);
     Stmt *columns = loop(FOR_SERIAL, i, at_const(16), lanes, BLOCK(locals, peak, guard));
     // The tile's columns are constant; so its transpose's rows are.
     Var *r = var("r"), *c = var("c");
     Stmt *copy = store(out, AT(at_var(c), at_var(r)), load(tile, AT(at_var(r), at_var(c)), 1));
     if (lanes > 1) {
-        copy = stmt((Stmt){.kind = STMT_TRANSPOSE, .buffer = out, .at = AT(at_var(c), at_var(r)), .source = tile,
-                           .from = AT(at_var(r), at_var(c)), .src_axis = 0, .dst_axis = 0});
+        copy = stmt((Stmt){.kind = STMT_TRANSPOSE,
+                           .buffer = out,
+                           .at = AT(at_var(c), at_var(r)),
+                           .source = tile,
+                           .from = AT(at_var(r), at_var(c)),
+                           .src_axis = 0,
+                           .dst_axis = 0});
     }
     Stmt *turn = loop(FOR_SERIAL, r, at_const(16), lanes, loop(FOR_SERIAL, c, at_const(16), lanes, copy));
     add_call(program, "everything", SECTION_FORWARD, BLOCK(stack, filled, columns, turn));
@@ -289,13 +298,19 @@ static Program *everything(World *world) {
 static void world_open(World *world, const char *target, bool standalone) {
     *world = (World){.diag = {.out = stderr}};
     arena = &world->arena;
-    world->options = (EmitOptions){.prefix = "tiny", .header = "tiny.h", .target = target_find(target), .level = 2,
-                                   .threads = 2, .standalone = standalone, .options = "--a=\"b\"?\?/"};
+    world->options = (EmitOptions){.prefix = "tiny",
+                                   .header = "tiny.h",
+                                   .target = target_find(target),
+                                   .level = 2,
+                                   .threads = 2,
+                                   .standalone = standalone,
+                                   .options = "--a=\"b\"?\?/"};
     world->lanes = target_lanes(world->options.target);
     world->module = module_new(arena, &world->diag, "/some/where/tiny.dl");
     world->module->sizes[0] = (Size){"n", BOUND}; // the loops' own variable is n, too
     world->module->nsizes = 1;
-    world->w = module_add_storage(world->module, "fc.weight", STORAGE_PARAM, (Type){F32, 2, {{OUT, 0}, {IN, 0}}}, (Span){0});
+    world->w =
+        module_add_storage(world->module, "fc.weight", STORAGE_PARAM, (Type){F32, 2, {{OUT, 0}, {IN, 0}}}, (Span){0});
     world->b = module_add_storage(world->module, "fc.bias", STORAGE_PARAM, (Type){F32, 1, {{OUT, 0}}}, (Span){0});
     module_add_storage(world->module, "optim.step.0.t", STORAGE_OPTIM, type_scalar(I64), (Span){0});
     world->programs[0] = forward(world);
@@ -324,7 +339,8 @@ static int occurrences(const char *text, const char *of) {
     return count;
 }
 
-// ---- what the text says ----------------------------------------------------------------------------------------------
+// ---- what the text says
+// ----------------------------------------------------------------------------------------------
 
 static void expect_text(const char *text, const char *const *wanted) {
     for (int i = 0; wanted[i]; i++) cr_expect(strstr(text, wanted[i]), "there is no `%s` in:\n%s", wanted[i], text);
@@ -334,28 +350,30 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
     World world;
     world_open(&world, "c11", false);
     const char *text = source_of(&world);
-    expect_text(text, (const char *const[]){
-        "static void k_linear_relu(float *restrict out,     // (n_2, 3)\n",
-        "                          const float *restrict a, // (n_2, 32)\n",
-        "    for (int n = 0; n < n_2; n++) {\n        DLC_PARALLEL_FOR\n        for (int o = 0; o < 3; o++) {\n",
-        "            double acc = 0.0;\n",
-        "                acc += (double)a[n * 32 + i] * (double)b[o * 32 + i];\n",
-        "dlc_reluf((float)acc + c[o]);\n",
-        "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = t1 * t1 + t1;\n",
-        "    k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) k_square(logits, y, n);\n",
-        "    if (n < 1 || n > TINY_n) return TINY_ERANGE;\n",
-        "    (void)class_;\n",
-        "    // ---- forward ----\n", "    // ---- loss ----\n", "    // ---- update ----\n",
-        "    float *hidden = (float *)(arena + 1024); // f32[n, 3]\n",
-        "    {{\"fc.weight\", \"f32\", \"param\", 2, {3, 32}, 384}, DLC_REGION_PARAM, 0},\n",
-        "    {{\"fc.bias\", \"f32\", \"param\", 1, {3}, 12}, DLC_REGION_PARAM, 384},\n",
-        "    {{\"optim.step.0.t\", \"i64\", \"optim\", 0, {0}, 8}, DLC_REGION_OPTIM, 0},\n", NULL});
+    expect_text(
+        text,
+        (const char *const[]){
+            "static void k_linear_relu(float *restrict out,     // (n_2, 3)\n",
+            "                          const float *restrict a, // (n_2, 32)\n",
+            "    for (int n = 0; n < n_2; n++) {\n        DLC_PARALLEL_FOR\n        for (int o = 0; o < 3; o++) {\n",
+            "            double acc = 0.0;\n",
+            "                acc += (double)a[n * 32 + i] * (double)b[o * 32 + i];\n",
+            "dlc_reluf((float)acc + c[o]);\n",
+            "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = t1 * t1 + t1;\n",
+            "    k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) k_square(logits, y, n);\n",
+            "    if (n < 1 || n > TINY_n) return TINY_ERANGE;\n", "    (void)class_;\n", "    // ---- forward ----\n",
+            "    // ---- loss ----\n", "    // ---- update ----\n",
+            "    float *hidden = (float *)(arena + 1024); // f32[n, 3]\n",
+            "    {{\"fc.weight\", \"f32\", \"param\", 2, {3, 32}, 384}, DLC_REGION_PARAM, 0},\n",
+            "    {{\"fc.bias\", \"f32\", \"param\", 1, {3}, 12}, DLC_REGION_PARAM, 384},\n",
+            "    {{\"optim.step.0.t\", \"i64\", \"optim\", 0, {0}, 8}, DLC_REGION_OPTIM, 0},\n", NULL});
     cr_expect_eq(occurrences(text, "static void k_linear_relu"), 1, "equal kernels must be emitted once");
     cr_expect_eq(occurrences(text, "k_linear_relu("), 3);
     cr_expect(!strstr(text, "DLC_NOINLINE"), "c11 has no extensions");
     // The update's two buffers are one storage: neither may be restrict; the image shares with none.
     cr_expect(strstr(text, "k_sgd(float *fc_weight_new, ") && strstr(text, "const float *fc_weight,") &&
-              strstr(text, "const float *restrict image,"), "restrict is wrong in:\n%s", text);
+                  strstr(text, "const float *restrict image,"),
+              "restrict is wrong in:\n%s", text);
     cr_expect(!strstr(text, "/some"), "a folder is in:\n%s", text);
     const char *again = source_of(&world);
     cr_expect_str_eq(text, again, "the same input must give the same bytes");
@@ -366,15 +384,18 @@ Test(emit, header_says_all) {
     World world;
     world_open(&world, "c11", false);
     const char *text = header_of(&world);
-    expect_text(text, (const char *const[]){
-        "// model forward; n is 1 to 4; otherwise TINY_ERANGE and nothing written\n",
-        "//   in  image: f32[n, 32], n * 32 floats, row-major\n",
-        "//   out logits: f32[n, 3], n * 3 floats, row-major; NULL when not wanted\n",
-        "int tiny_forward(struct tiny *net, int32_t n, const float *image, const int32_t *class_, float *logits);\n",
-        "int tiny_step(struct tiny *net, int32_t n, const float *image, float lr, float *loss);\n",
-        "//     tiny_step(net, n, image, lr, &loss);\n", "#define TINY_n 4\n", "#define TINY_PARAM_BYTES 448\n",
-        "#define TINY_OPTIM_BYTES 64\n", "#define TINY_STATE_BYTES 0\n", "#define TINY_ARENA_BYTES 4096\n",
-        "#define TINY_ALIGN 64\n", "#define TINY_ERANGE 1 ", "// Compile: cc -std=c11 ", "made by dlc 0.1.0 from tiny.dl", NULL});
+    expect_text(text,
+                (const char *const[]){
+                    "// model forward; n is 1 to 4; otherwise TINY_ERANGE and nothing written\n",
+                    "//   in  image: f32[n, 32], n * 32 floats, row-major\n",
+                    "//   out logits: f32[n, 3], n * 3 floats, row-major; NULL when not wanted\n",
+                    "int tiny_forward(struct tiny *net, int32_t n, const float *image, const int32_t *class_, float "
+                    "*logits);\n",
+                    "int tiny_step(struct tiny *net, int32_t n, const float *image, float lr, float *loss);\n",
+                    "//     tiny_step(net, n, image, lr, &loss);\n", "#define TINY_n 4\n",
+                    "#define TINY_PARAM_BYTES 448\n", "#define TINY_OPTIM_BYTES 64\n", "#define TINY_STATE_BYTES 0\n",
+                    "#define TINY_ARENA_BYTES 4096\n", "#define TINY_ALIGN 64\n", "#define TINY_ERANGE 1 ",
+                    "// Compile: cc -std=c11 ", "made by dlc 0.1.0 from tiny.dl", NULL});
     cr_expect(!strstr(text, "tiny_init(struct tiny *net, int32_t"), "init is no entry of the API's");
     cr_expect(!strstr(text, "?\?/"), "a trigraph would splice lines");
     arena_release(&world.arena);
@@ -391,18 +412,35 @@ Test(emit, report_counts) {
     arena_release(&world.arena);
 }
 
-// ---- pieces -----------------------------------------------------------------------------------------------------------------
+// ---- pieces
+// -----------------------------------------------------------------------------------------------------------------
 
 static Printer printer(World *world, Formals *formals, Str *out) {
-    return (Printer){.arena = arena, .module = world->module, .target = world->options.target, .s = out,
-                     .canonical = true, .formals = formals};
+    return (Printer){.arena = arena,
+                     .module = world->module,
+                     .target = world->options.target,
+                     .s = out,
+                     .canonical = true,
+                     .formals = formals};
 }
 
 Test(emit, literals_are_exact) {
-    static const struct { double value; const char *want; } rows[] = {
-        {0.5, "0.5f"}, {1, "1.0f"}, {0, "0.0f"}, {-0.0, "(-0.0f)"}, {-2, "(-2.0f)"}, {0.1f, "0.1f"},
-        {1e-8f, "1e-08f"}, {16777216, "16777216.0f"}, {3.4028234663852886e38, "3.4028235e+38f"}, {1e-45, "1e-45f"},
-        {INFINITY, "INFINITY"}, {-INFINITY, "(-INFINITY)"}, {NAN, "NAN"}};
+    static const struct {
+        double value;
+        const char *want;
+    } rows[] = {{0.5, "0.5f"},
+                {1, "1.0f"},
+                {0, "0.0f"},
+                {-0.0, "(-0.0f)"},
+                {-2, "(-2.0f)"},
+                {0.1f, "0.1f"},
+                {1e-8f, "1e-08f"},
+                {16777216, "16777216.0f"},
+                {3.4028234663852886e38, "3.4028235e+38f"},
+                {1e-45, "1e-45f"},
+                {INFINITY, "INFINITY"},
+                {-INFINITY, "(-INFINITY)"},
+                {NAN, "NAN"}};
     World world;
     world_open(&world, "c11", false);
     Formals formals = {0};
@@ -412,9 +450,17 @@ Test(emit, literals_are_exact) {
         const char *got = expr_text(&p, constant(rows[i].value)).c;
         cr_expect(!strcmp(got, rows[i].want), "constant %g: got %s, want %s", rows[i].value, got, rows[i].want);
     }
-    static const struct { DType dtype; int64_t value; const char *want; } ints[] = {
-        {I32, -3, "(-3)"}, {I32, INT32_MIN, "INT32_MIN"}, {I64, INT64_MIN, "INT64_MIN"},
-        {I64, -5, "(INT64_C(-5))"}, {I64, 1ll << 40, "INT64_C(1099511627776)"}, {BOOL, 1, "1"}, {U8, 255, "255"}};
+    static const struct {
+        DType dtype;
+        int64_t value;
+        const char *want;
+    } ints[] = {{I32, -3, "(-3)"},
+                {I32, INT32_MIN, "INT32_MIN"},
+                {I64, INT64_MIN, "INT64_MIN"},
+                {I64, -5, "(INT64_C(-5))"},
+                {I64, 1ll << 40, "INT64_C(1099511627776)"},
+                {BOOL, 1, "1"},
+                {U8, 255, "255"}};
     for (size_t i = 0; i < sizeof ints / sizeof ints[0]; i++) {
         const char *got = expr_text(&p, integer(ints[i].dtype, ints[i].value)).c;
         cr_expect(!strcmp(got, ints[i].want), "constant %lld: got %s", (long long)ints[i].value, got);
@@ -437,7 +483,8 @@ Test(emit, offsets_and_conditions) {
     Atom half = {.kind = ATOM_DIV, .of = window, .by = 3};
     cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){5, half})).c, "((y * 2 + q - 1) / 3) * 5");
     Atom least = {.kind = ATOM_MIN, .of = window, .other = at_size(0)};
-    cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){1, least})).c, "(y * 2 + q - 1 < ##0 ? y * 2 + q - 1 : ##0)");
+    cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){1, least})).c,
+                     "(y * 2 + q - 1 < ##0 ? y * 2 + q - 1 : ##0)");
     // Small tensors have int offsets, large ones size_t.
     Buffer *small = buffer("s", SCOPE_ARENA, F32, 2, (Dim[]){{8, 0}, {10, 0}});
     Buffer *large = buffer("l", SCOPE_ARENA, F32, 2, (Dim[]){{1 << 15, 0}, {1 << 15, 0}});
@@ -486,7 +533,8 @@ Test(emit, names_become_identifiers) {
     arena_release(&world.arena);
 }
 
-// ---- compiled -----------------------------------------------------------------------------------------------------------------
+// ---- compiled
+// -----------------------------------------------------------------------------------------------------------------
 
 static const char application[] =
     "#include \"tiny.h\"\n#include <math.h>\n#include <stdio.h>\n"
@@ -507,9 +555,11 @@ static const char application[] =
     "            y = y > 0 ? y : 0;\n"
     "            if (fabs((double)logits[n * 3 + o] - (y * y + y)) > 1e-4 * (y * y + y)) return 4;\n"
     "        }\n"
-    "    if (tiny_forward(net, 0, image, label, logits) != TINY_ERANGE || tiny_forward(net, 5, image, label, logits) != TINY_ERANGE)\n"
+    "    if (tiny_forward(net, 0, image, label, logits) != TINY_ERANGE || tiny_forward(net, 5, image, label, logits) "
+    "!= TINY_ERANGE)\n"
     "        return 5;\n"
-    "    if (tiny_forward(net, 4, image, label, NULL) || tiny_step(net, 2, image, 0.5f, &loss) || loss != 1) return 6;\n"
+    "    if (tiny_forward(net, 4, image, label, NULL) || tiny_step(net, 2, image, 0.5f, &loss) || loss != 1) return "
+    "6;\n"
     "    float now[96];\n"
     "    if (tiny_get(net, \"fc.weight\", now, sizeof now) || tiny_step(net, 2, image, 0, NULL)) return 7;\n"
     "    for (int i = 0; i < 96; i++)\n"
@@ -556,10 +606,12 @@ static void compile_and_run(const char *target, const char *strict, bool run) {
         expect_command(arena_printf(arena, "cd %s && %s %s %s -DTINY_NO_STDIO -c tiny.c", dir, compilers[i],
                                     world.options.target->flags, strict));
     }
-    expect_command(arena_printf(arena, "cd %s && g++ -Wall -Wextra -Wpedantic -Werror -x c++ -fsyntax-only tiny.h", dir));
-    expect_command(arena_printf(arena, "cd %s && gcc %s %s -fopenmp -fsanitize=address,undefined -fno-sanitize-recover=all "
-                                       "-g -o app app.c tiny.c -lm && %s", dir, world.options.target->flags, strict,
-                                run ? "./app" : "true"));
+    expect_command(
+        arena_printf(arena, "cd %s && g++ -Wall -Wextra -Wpedantic -Werror -x c++ -fsyntax-only tiny.h", dir));
+    expect_command(arena_printf(arena,
+                                "cd %s && gcc %s %s -fopenmp -fsanitize=address,undefined -fno-sanitize-recover=all "
+                                "-g -o app app.c tiny.c -lm && %s",
+                                dir, world.options.target->flags, strict, run ? "./app" : "true"));
     expect_command(arena_printf(arena, "rm -r %s", dir));
     arena_release(&world.arena);
 }
