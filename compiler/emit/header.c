@@ -49,7 +49,7 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) str_printf(s, "//     %s\n", usage_call(arena, &signatures[i]));
     str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n//     %s_free(net);\n//\n", p, p, p);
-    const char *stem = arena_strndup(arena, options->header, strcspn(options->header, "."));
+    const char *stem = arena_strndup(arena, options->header, strlen(options->header) - 2); // without ".h"
     put_comment_line(s, arena_printf(arena, "Compile: cc %s -c %s.c%s", options->target->flags, stem,
                                      options->threads > 1 ? " (add -fopenmp for threads)" : ""));
     put_comment_line(s, options->standalone ? "Link: -lm" : "Link: -ldlcrt -lm (dlc.h and libdlcrt.a come with dlc)");
