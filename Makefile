@@ -80,7 +80,7 @@ demo:
 
 DEMO_CFLAGS = -std=gnu11 -O3 -march=native -fno-math-errno -fopenmp
 demo-run: $(BUILD)/demo/mlp
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BUILD)/demo/mlp $(if $(DATA),--data $(DATA)) $(DEMO_ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=$${OMP_WAIT_POLICY:-passive} $(BUILD)/demo/mlp $(if $(DATA),--data $(DATA)) $(DEMO_ARGS)
 
 $(BUILD)/demo/mlp.c $(BUILD)/demo/mlp.h &: $(BUILD)/dlc examples/mlp/mlp.dl
 	@mkdir -p $(@D)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# run.sh DLC: compiles every tests/golden/*.dl and compares with its sidecars, byte by byte:
+# run.sh BUILD: compiles every tests/golden/*.dl and compares with its sidecars, byte by byte:
 #     x.dl + x.graph   dlc --emit=graph exits with 0 and prints this; what it printed reads back to the same text
 #     x.dl + x.err     dlc --emit=graph exits with 1 and prints this to the standard error, and nothing else
-# `UPDATE=1 run.sh DLC` writes the sidecars anew, to be read before they are committed.
-dlc=$(realpath "$1") || exit 2
+# `UPDATE=1 run.sh BUILD` writes the sidecars anew, to be read before they are committed.
+dlc=$(realpath "$1/dlc") || exit 2
 cd "$(dirname "$0")" || exit 2
 got=$(mktemp -d) || exit 2
 trap 'rm -rf "$got"' EXIT
@@ -23,7 +23,7 @@ for dl in *.dl; do
     name=${dl%.dl}
     "$dlc" "$dl" --emit=graph >"$got/out.graph" 2>"$got/err"
     status=$?
-    if [ -n "$UPDATE" ]; then
+    if [ -n "${UPDATE:-}" ]; then
         rm -f "$name.graph" "$name.err"
         if [ $status = 0 ]; then cp "$got/out.graph" "$name.graph"; else cp "$got/err" "$name.err"; fi
     fi
