@@ -1,9 +1,9 @@
-// operators.c: the table of operators is walked: the C of every record, at every level, target and compiler, against the
-// interpreter. A record without a test fails by name.
+// operators.c: the table of operators is walked: the C of every record, at every level, target and compiler, against
+// the interpreter. A record without a test fails by name.
 //     operators [NAME]        all records, or one
 // One module holds them all: every record's example; element-wise records over every dtype that they take, as a line of
-// run-time length and as rows of 45 (a vector body and a tail), alone and through masks; the forms below for the others.
-// Bounds: element-wise within the record's .ulp around the value in double, 0 meaning the same bits; sums and
+// run-time length and as rows of 45 (a vector body and a tail), alone and through masks; the forms below for the
+// others. Bounds: element-wise within the record's .ulp around the value in double, 0 meaning the same bits; sums and
 // contractions within 8 eps sqrt(K) of the same on absolute values; everything else exactly.
 #include <ctype.h>
 #include <float.h>
@@ -20,7 +20,8 @@
 
 enum { MAX_INPUTS = 3 };
 
-// ---- forms: what is not element-wise, in the language ------------------------------------------------------------------
+// ---- forms: what is not element-wise, in the language
+// ------------------------------------------------------------------
 
 typedef struct Form {
     const char *op, *params, *body, *result;
@@ -94,13 +95,15 @@ static const char windows[] =
     "model contract_input_gradient(a: f32[M, 5, 5, 9], b: f32[5, 3, 3, 3]) {\n"
     "  %0 = argument {name=\"a\"} : f32[M, 5, 5, 9]\n"
     "  %1 = argument {name=\"b\"} : f32[5, 3, 3, 3]\n"
-    "  %2 = contract %0, %1 {shape=[M, 3, 9, 17], iter=[i:M, j:3, k:5, l:3, m:9, n:3 | o:5] out[i, j, 2*k+l-1, 2*m+n-1] += "
+    "  %2 = contract %0, %1 {shape=[M, 3, 9, 17], iter=[i:M, j:3, k:5, l:3, m:9, n:3 | o:5] out[i, j, 2*k+l-1, "
+    "2*m+n-1] += "
     "a[i, o, k, m] * b[o, j, l, n]} : f32[M, 3, 9, 17]\n"
     "  return \"y\" = %2\n"
     "}\n"
     "model reduce_max_windows(a: f32[M, 9, 45]) {\n"
     "  %0 = argument {name=\"a\"} : f32[M, 9, 45]\n"
-    "  %1 = reduce %0 {kind=\"max\", ties=\"first\", shape=[M, 5, 23], iter=[i:M, j:5, k:23 | l:3, m:3] out[i, j, k] += "
+    "  %1 = reduce %0 {kind=\"max\", ties=\"first\", shape=[M, 5, 23], iter=[i:M, j:5, k:23 | l:3, m:3] out[i, j, k] "
+    "+= "
     "a[i, 2*j+l-1, 2*k+m-1]} : f32[M, 5, 23]\n"
     "  return \"y\" = %1\n"
     "}\n"
@@ -111,7 +114,8 @@ static const char windows[] =
     "  return \"y\" = %1\n"
     "}\n";
 
-// ---- the module ------------------------------------------------------------------------------------------------------------
+// ---- the module
+// ------------------------------------------------------------------------------------------------------------
 
 typedef struct Case {
     const Op *op;
@@ -152,15 +156,15 @@ static void put_example(Str *s, Arena *arena, const Op *op) {
     }
     if (op->lower && op->inputs) { // random: only where parameters are drawn
         str_printf(s, "layer draw_%s(p: T[...S]) { return %s }\n", op->name, op->example);
-        str_printf(s, "model example_%s() -> (y: f32[2, 3]) { param w_%s: f32[2, 3] = draw_%s(); return w_%s }\n", op->name,
-                   op->name, op->name, op->name);
+        str_printf(s, "model example_%s() -> (y: f32[2, 3]) { param w_%s: f32[2, 3] = draw_%s(); return w_%s }\n",
+                   op->name, op->name, op->name, op->name);
         return;
     }
     Str params = str_new(arena), names = str_new(arena), body = str_new(arena);
     take_apart(op->example, &params, &names, &body);
     str_printf(s, "layer body_%s(%s) { return %s }\n", op->name, str_text(&params), str_text(&body));
-    str_printf(s, "model example_%s(%s) -> (y: f32[]) { return sum(cast(body_%s(%s), f32)) }\n", op->name, str_text(&params),
-               op->name, str_text(&names));
+    str_printf(s, "model example_%s(%s) -> (y: f32[]) { return sum(cast(body_%s(%s), f32)) }\n", op->name,
+               str_text(&params), op->name, str_text(&names));
 }
 
 static char *program_text(Walk *w) {
@@ -202,15 +206,18 @@ static Graph *find_entry(const Module *m, const char *name) {
 static void finish_example(Walk *w, const Case *c) {
     Graph *g = find_entry(w->m, c->entry), *init = find_entry(w->m, "init");
     Node *value = g->outputs.at[0].value;
-    if (g->arguments.len && node_is(value, "reduce")) value = value->in[0];
-    else if (node_is(value, "reduce") && value->in[0]->op != c->op) value = value->in[0];
+    if (g->arguments.len && node_is(value, "reduce"))
+        value = value->in[0];
+    else if (node_is(value, "reduce") && value->in[0]->op != c->op)
+        value = value->in[0];
     g->outputs.len = 0;
     graph_return(g, "y", value, (Span){0});
     bool there = graph_has(g, c->op) || (init && graph_has(init, c->op));
     tally(w->tally, there, "%s: its example %s does not make it", c->op->name, c->op->example);
 }
 
-// ---- element-wise records, over dtypes and shapes --------------------------------------------------------------------------
+// ---- element-wise records, over dtypes and shapes
+// --------------------------------------------------------------------------
 
 typedef struct Variant {
     DType dtype; // of the inputs that have the example's dtype
@@ -264,9 +271,10 @@ static bool add_variant(Walk *w, const Op *op, const Variant *v) {
     bool fits = variant_node(graph_new(trial, "trial", ENTRY_MODEL), op, v);
     fclose(nowhere);
     if (!fits) return false;
-    char *entry = arena_printf(w->arena, "%s_%s%s%s%s%s%s", op->name, dtype_info[v->dtype].name, op->attrs[0].name ? "_to_" : "",
-                               op->attrs[0].name ? dtype_info[v->to].name : "", v->masks ? "_masks_of_" : "",
-                               v->masks ? dtype_info[v->mask_of].name : "", v->rows ? "_rows" : "_line");
+    char *entry =
+        arena_printf(w->arena, "%s_%s%s%s%s%s%s", op->name, dtype_info[v->dtype].name, op->attrs[0].name ? "_to_" : "",
+                     op->attrs[0].name ? dtype_info[v->to].name : "", v->masks ? "_masks_of_" : "",
+                     v->masks ? dtype_info[v->mask_of].name : "", v->rows ? "_rows" : "_line");
     Graph *g = graph_new(w->m, entry, ENTRY_MODEL);
     graph_return(g, "y", variant_node(g, op, v), (Span){0});
     vec_push(w->arena, &w->m->entries, g);
@@ -278,8 +286,8 @@ static void add_variants(Walk *w, const Op *op) {
     DType own[MAX_INPUTS];
     int n = example_dtypes(op, own), added = 0;
     bool right = n == op->inputs && (!op->attrs[0].name || (op->attrs[0].kind == ATTR_DTYPE && !op->attrs[1].name));
-    tally(w->tally, right, "%s: its example %s has no %d inputs, or it has other attributes than one dtype", op->name, op->example,
-          op->inputs);
+    tally(w->tally, right, "%s: its example %s has no %d inputs, or it has other attributes than one dtype", op->name,
+          op->example, op->inputs);
     for (int dtype = 0; right && dtype < DTYPES; dtype++)
         for (int to = 0; to < (op->attrs[0].name ? DTYPES : 1); to++) {
             if (!dtype_info[dtype].supported || !dtype_info[to].supported) continue;
@@ -325,8 +333,11 @@ static bool write_module(Walk *w, const char *path) {
     for (const Op *const *at = ops; *at; at++) {
         const Op *op = *at;
         if (!takes_part(w, op)) continue;
-        if (op->traits & OP_ELEMENTWISE) add_variants(w, op);
-        else tally(w->tally, has_form(op) || op->traits & OP_INPUT, "%s: has no form in tests/tools/operators.c", op->name);
+        if (op->traits & OP_ELEMENTWISE)
+            add_variants(w, op);
+        else
+            tally(w->tally, has_form(op) || op->traits & OP_INPUT, "%s: has no form in tests/tools/operators.c",
+                  op->name);
     }
     if (init) vec_push(w->arena, &w->m->entries, init);
     Str text = str_new(w->arena);
@@ -340,17 +351,21 @@ static bool write_module(Walk *w, const char *path) {
     }
     bool with_windows = !w->only || !strcmp(w->only->name, "contract") || !strcmp(w->only->name, "reduce");
     if (!init_at) init_at = whole + strlen(whole);
-    harness_write(path, arena_printf(w->arena, "%.*s\n%s%s", (int)(init_at - whole), whole, with_windows ? windows : "", init_at));
+    harness_write(path, arena_printf(w->arena, "%.*s\n%s%s", (int)(init_at - whole), whole, with_windows ? windows : "",
+                                     init_at));
     return !diag->errors;
 }
 
-// ---- numbers ---------------------------------------------------------------------------------------------------------------
+// ---- numbers
+// ---------------------------------------------------------------------------------------------------------------
 
-static const double special[] = {NAN,       INFINITY, -INFINITY, 0.0,   -0.0,  1,    -1,   0.5,  -0.5,    1e-45, -1e-45,  1e-40,
-                                 -1e-40,    1.2e-38,  1e-30,     -1e-30, 1e-7, -1e-7, 88.5, 88.9, -87.5,   -88.9, -103.5,  -110,
-                                 2147483648.0, 1e10,  -1e10,     1e30,  -1e30, 3e38, -3e38, FLT_MAX, -FLT_MAX};
-static const int64_t special_int[] = {0,         1,         -1,        2,         -2,       7,         -7,       100, 127, -128, 128, 200, 255,
-                                      256,       65536,     INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 4294967296};
+static const double special[] = {NAN,   INFINITY, -INFINITY, 0.0,    -0.0,    1,       -1,           0.5,  -0.5,
+                                 1e-45, -1e-45,   1e-40,     -1e-40, 1.2e-38, 1e-30,   -1e-30,       1e-7, -1e-7,
+                                 88.5,  88.9,     -87.5,     -88.9,  -103.5,  -110,    2147483648.0, 1e10, -1e10,
+                                 1e30,  -1e30,    3e38,      -3e38,  FLT_MAX, -FLT_MAX};
+static const int64_t special_int[] = {0,     1,         -1,        2,         -2,        7,         -7,
+                                      100,   127,       -128,      128,       200,       255,       256,
+                                      65536, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 4294967296};
 enum {
     SPECIALS = sizeof special / sizeof *special,
     INTS = sizeof special_int / sizeof *special_int,
@@ -369,8 +384,8 @@ static double drawn_float(int round, double u, double v) {
     return copysign(exp2(60 * u - 30), v - 0.5) * (round == 2 ? 1 : 1e-3);
 }
 
-// Argument number `place`. In rounds of special numbers element e of a, b and c is number p, p / n and p / 3 of the list,
-// where p counts on from round to round: all pairs come up.
+// Argument number `place`. In rounds of special numbers element e of a, b and c is number p, p / n and p / 3 of the
+// list, where p counts on from round to round: all pairs come up.
 static Tensor argument_of(Arena *arena, const Type *type, const int64_t *sizes, int place, int round) {
     Tensor t = tensor_new(arena, type, sizes);
     for (int64_t e = 0; e < t.count; e++) {
@@ -383,7 +398,8 @@ static Tensor argument_of(Arena *arena, const Type *type, const int64_t *sizes, 
         else if (round >= DRAWS)
             t.i[e] = wrapped(t.dtype, special_int[which]);
         else
-            t.i[e] = wrapped(t.dtype, round & 1 ? (int64_t)(u * 0x1p32) << 31 ^ (int64_t)(v * 0x1p32) : (int64_t)floor(200 * u - 100));
+            t.i[e] = wrapped(t.dtype, round & 1 ? (int64_t)(u * 0x1p32) << 31 ^ (int64_t)(v * 0x1p32)
+                                                : (int64_t)floor(200 * u - 100));
     }
     return t;
 }
@@ -409,10 +425,11 @@ static double ulps(double got, double want) {
     return fabs(got - far) / ldexp(1, exponent - 24 > -149 ? exponent - 24 : -149);
 }
 
-// ---- one entry ---------------------------------------------------------------------------------------------------------------
+// ---- one entry
+// ---------------------------------------------------------------------------------------------------------------
 
 typedef struct Bound {
-    bool sums;    // within `factor` times the same on absolute values
+    bool sums; // within `factor` times the same on absolute values
     double factor;
     double ulp;
 } Bound;
@@ -447,8 +464,12 @@ typedef struct Call {
 } Call;
 
 static void interpret(const Call *call, const Tensor *arguments, Tensor *storages, Tensor *returned) {
-    graph_interpret(call->g, &(Interpretation){.arena = call->walk->arena, .sizes = call->sizes, .exact = true, .arguments = arguments,
-                                               .storages = storages, .returned = returned});
+    graph_interpret(call->g, &(Interpretation){.arena = call->walk->arena,
+                                               .sizes = call->sizes,
+                                               .exact = true,
+                                               .arguments = arguments,
+                                               .storages = storages,
+                                               .returned = returned});
 }
 
 static double number_at(const Tensor *t, int64_t e) { return t->f ? t->f[e] : (double)t->i[e]; }
@@ -458,8 +479,8 @@ static const char *inputs_at(const Call *call, int64_t e) {
     Str s = str_new(call->walk->arena);
     for (int k = 0; k < call->g->arguments.len; k++)
         if (call->arguments[k].count == call->got->count)
-            str_printf(&s, "%s%s = %.9g", str_text(&s)[0] ? ", " : " for ", node_attr(call->g->arguments.at[k], "name")->s,
-                       number_at(&call->arguments[k], e));
+            str_printf(&s, "%s%s = %.9g", str_text(&s)[0] ? ", " : " for ",
+                       node_attr(call->g->arguments.at[k], "name")->s, number_at(&call->arguments[k], e));
     return arena_strdup(call->walk->arena, str_text(&s));
 }
 
@@ -470,20 +491,21 @@ static const char *compare(const Call *call, const Bound *bound) {
         double got = number_at(call->got, e), want = number_at(call->want, e);
         if (!call->got->f) {
             if (call->got->i[e] == call->want->i[e]) continue;
-            return arena_printf(arena, "element %d%s: got %lld, want %lld", (int)e, inputs_at(call, e), (long long)call->got->i[e],
-                                (long long)call->want->i[e]);
+            return arena_printf(arena, "element %d%s: got %lld, want %lld", (int)e, inputs_at(call, e),
+                                (long long)call->got->i[e], (long long)call->want->i[e]);
         }
         if (!bound->sums) {
             double off = ulps(got, want);
             if (off <= bound->ulp) continue;
-            return arena_printf(arena, "element %d%s: got %.9g, want %.17g, %.3g ulp apart, at most %g", (int)e, inputs_at(call, e), got,
-                                want, off, bound->ulp);
+            return arena_printf(arena, "element %d%s: got %.9g, want %.17g, %.3g ulp apart, at most %g", (int)e,
+                                inputs_at(call, e), got, want, off, bound->ulp);
         }
         double rounded = round_to_dtype(F32, want);
         if (got == rounded || (isnan(got) && isnan(want))) continue;
         double limit = bound->factor * call->scale->f[e];
         if (fabs(got - want) <= limit && isfinite(limit)) continue;
-        return arena_printf(arena, "element %d: got %.9g, want %.17g, %.3g apart, at most %.3g", (int)e, got, want, fabs(got - want), limit);
+        return arena_printf(arena, "element %d: got %.9g, want %.17g, %.3g apart, at most %.3g", (int)e, got, want,
+                            fabs(got - want), limit);
     }
     return NULL;
 }
@@ -495,9 +517,12 @@ static const char *check_round(Call *call, const Bound *bound, int round, Tensor
     call->arguments = NEW_ARRAY(arena, Tensor, n + 1);
     // Large numbers would make every bound of a sum infinite: they come alone, among numbers near 1.
     for (int k = 0; k < n; k++) {
-        call->arguments[k] = argument_of(arena, &call->g->arguments.at[k]->type, call->sizes, k, bound->sums && round > 1 ? 0 : round);
-        if (bound->sums && round == DRAWS && call->arguments[k].f) call->arguments[k].f[call->arguments[k].count / 2] = k ? -INFINITY : NAN;
-        if (bound->sums && round == DRAWS + 1 && call->arguments[k].f) call->arguments[k].f[call->arguments[k].count / 3] = INFINITY;
+        call->arguments[k] =
+            argument_of(arena, &call->g->arguments.at[k]->type, call->sizes, k, bound->sums && round > 1 ? 0 : round);
+        if (bound->sums && round == DRAWS && call->arguments[k].f)
+            call->arguments[k].f[call->arguments[k].count / 2] = k ? -INFINITY : NAN;
+        if (bound->sums && round == DRAWS + 1 && call->arguments[k].f)
+            call->arguments[k].f[call->arguments[k].count / 3] = INFINITY;
         positive[k] = absolute(arena, &call->arguments[k]);
     }
     interpret(call, call->arguments, storages, want);
@@ -512,7 +537,8 @@ static const char *check_round(Call *call, const Bound *bound, int round, Tensor
 // The same parameters drawn by the interpreter as m_new drew them.
 static Tensor *drawn_storages(Walk *w, Compiled *c) {
     Tensor *storages = NEW_ARRAY(w->arena, Tensor, c->module->storages.len + 1);
-    for (int k = 0; k < c->module->storages.len; k++) storages[k] = tensor_new(w->arena, &c->module->storages.at[k]->type, NULL);
+    for (int k = 0; k < c->module->storages.len; k++)
+        storages[k] = tensor_new(w->arena, &c->module->storages.at[k]->type, NULL);
     Graph *init = find_entry(c->module, "init");
     if (!init) return storages;
     Tensor seed = tensor_new(w->arena, &(Type){.dtype = I64}, NULL);
@@ -534,7 +560,8 @@ static void check_case(Walk *w, Compiled *c, const Case *k, Tensor *storages, co
     tally(w->tally, !wrong, "%s: %s (%s): %s", who, k->op->name, k->entry, wrong ? wrong : "");
 }
 
-// ---- every level, target and compiler ------------------------------------------------------------------------------------------
+// ---- every level, target and compiler
+// ------------------------------------------------------------------------------------------
 
 typedef struct Shared { // what a child tells its parent
     Tally tally;
@@ -542,7 +569,8 @@ typedef struct Shared { // what a child tells its parent
 } Shared;
 
 // In a process of its own, since an internal error of dlc or a crash of the C ends it. True: it ended well.
-static bool run_all(Walk *w, Shared *shared, const char *path, const char *name, const HarnessOptions *options, const char *who) {
+static bool run_all(Walk *w, Shared *shared, const char *path, const char *name, const HarnessOptions *options,
+                    const char *who) {
     fflush(stdout);
     shared->compiled = false;
     pid_t child = fork();
@@ -591,10 +619,12 @@ int main(int argc, char **argv) {
     bool sanitize = getenv("DLC_TEST_SANITIZE");
     for (int which = 0; written && which < 8; which++) {
         if (sanitize && which & 1) continue; // the sanitizers' runtime is gcc's
-        HarnessOptions o = {.target = which & 2 ? "native" : "c11", .level = which & 4 ? 2 : 0, .cc = which & 1 ? "clang" : "gcc"};
+        HarnessOptions o = {
+            .target = which & 2 ? "native" : "c11", .level = which & 4 ? 2 : 0, .cc = which & 1 ? "clang" : "gcc"};
         char *who = arena_printf(&arena, "%s -O%d %s", o.target, o.level, o.cc);
         bool well = run_all(&w, shared, path, arena_printf(&arena, "operators/%d", which), &o, who);
-        if (!well && w.only) tally(&t, false, "%s: %s: %s", who, w.only->name, shared->compiled ? "its C crashes" : "does not compile");
+        if (!well && w.only)
+            tally(&t, false, "%s: %s: %s", who, w.only->name, shared->compiled ? "its C crashes" : "does not compile");
         if (!well && !w.only) blame(&t, shared, &o, who);
     }
     t.passed += shared->tally.passed;
