@@ -1,0 +1,349 @@
+// test_loops.c: indices mean the same after simplification, ranges hold, proofs are sound, the verifier refuses what is
+// wrong, and programs are printed in the form of docs/loops.md. What kernels compute is tested in test_rows.c,
+// test_contraction.c and the tools of tests/differential.
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loops/prove.h"
+#include "passes/passes.h"
+
+typedef struct Bench {
+    Arena arena;
+    Diag diag;
+    Module *module;
+    Graph *g;
+    LowerContext ctx;
+} Bench;
+
+static void bench_open(Bench *b) {
+    *b = (Bench){.diag = {.out = stderr}};
+    b->module = module_new(&b->arena, &b->diag, "test.dl");
+    b->module->sizes[0] = (Size){"N", 20};
+    b->module->nsizes = 1;
+    b->ctx = (LowerContext){.arena = &b->arena, .lanes = 1};
+}
+
+static Index *loop_over(Bench *b, const char *name, const Index *lo, const Index *hi, int64_t step, Stmt **loop) {
+    Var *var = var_new(&b->ctx, name);
+    Stmt *stmt = stmt_for(&b->arena, var, lo, hi, step);
+    if (loop) *loop = stmt;
+    return index_var(&b->arena, var);
+}
+
+static Index *constant(Bench *b, int64_t c) { return index_const(&b->arena, c); }
+
+// ---- indices: every simplified form against plain arithmetic -----------------------------------------------------------
+
+enum { VARS = 3, DRAWS = 4000 };
+static const int extent[VARS] = {5, 16, 12}, step[VARS] = {1, 1, 4};
+
+static uint32_t draw(uint32_t *state, uint32_t below) {
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % below;
+}
+
+static int64_t value_of(const Index *index, const int64_t *at, int64_t n) {
+    int64_t sum = index->c;
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        int64_t value = 0;
+        if (atom->kind == ATOM_VAR) value = at[atom->var->id];
+        if (atom->kind == ATOM_SIZE) value = n;
+        if (atom->kind == ATOM_DIV) value = value_of(atom->of, at, n) / atom->by;
+        if (atom->kind == ATOM_MOD) value = value_of(atom->of, at, n) % atom->by;
+        if (atom->kind == ATOM_MIN) {
+            int64_t a = value_of(atom->of, at, n), c = value_of(atom->other, at, n);
+            value = a < c ? a : c;
+        }
+        sum += index->term[k].coef * value;
+    }
+    return sum;
+}
+
+// A random index and its meaning by plain arithmetic at every point, side by side. All values are >= 0, as division asks.
+typedef struct Meaning {
+    Index *index;
+    int64_t at[5 * 16 * 3 * 2]; // by point and size
+} Meaning;
+
+static int points(int64_t (*at)[VARS]) {
+    int n = 0;
+    for (int i = 0; i < extent[0]; i += step[0])
+        for (int j = 0; j < extent[1]; j += step[1])
+            for (int k = 0; k < extent[2]; k += step[2]) at[n][0] = i, at[n][1] = j, at[n++][2] = k;
+    return n;
+}
+
+static int64_t size_at(int sized) { return sized ? 20 : 7; }
+
+static void grow(Bench *b, uint32_t *state, Meaning *m, int count, Index *const *leaf, int64_t (*at)[VARS]) {
+    uint32_t kind = draw(state, 6), other = draw(state, VARS + 1);
+    int64_t by = 1 + draw(state, 12), scale = 1 + draw(state, 8);
+    Index *term = index_scale(&b->arena, leaf[other], scale);
+    if (kind < 2) m->index = index_add_const(&b->arena, index_add(&b->arena, m->index, term), by);
+    if (kind == 2) m->index = index_div(&b->arena, m->index, by);
+    if (kind == 3) m->index = index_mod(&b->arena, m->index, by);
+    if (kind == 4) m->index = index_min(&b->arena, m->index, term);
+    if (kind == 5) m->index = index_scale(&b->arena, m->index, scale);
+    for (int p = 0; p < 2 * count; p++) {
+        int64_t leaf_value = other < VARS ? at[p / 2][other] : size_at(p % 2), value = scale * leaf_value;
+        if (kind < 2) m->at[p] += value + by;
+        if (kind == 2) m->at[p] /= by;
+        if (kind == 3) m->at[p] %= by;
+        if (kind == 4 && value < m->at[p]) m->at[p] = value;
+        if (kind == 5) m->at[p] *= scale;
+    }
+}
+
+Test(loops, indices_mean_what_they_meant) {
+    uint32_t state = 1;
+    for (int d = 0; d < DRAWS; d++) {
+        Bench b;
+        bench_open(&b);
+        Index *leaf[VARS + 1];
+        static const char *const names[] = {"i", "j", "k"};
+        int64_t at[5 * 16 * 3][VARS];
+        int count = points(at);
+        for (int v = 0; v < VARS; v++) leaf[v] = loop_over(&b, names[v], constant(&b, 0), constant(&b, extent[v]), step[v], NULL);
+        leaf[VARS] = index_size(&b.arena, (Dim){20, 1});
+        Meaning m = {.index = constant(&b, 0)};
+        for (int depth = 1 + (int)draw(&state, 6); depth > 0; depth--) grow(&b, &state, &m, count, leaf, at);
+        int64_t lo, hi, divisor = 1 + draw(&state, 16);
+        cr_assert(index_range(m.index, &lo, &hi), "draw %d: no range", d);
+        bool divisible = index_divisible(m.index, divisor);
+        for (int p = 0; p < 2 * count; p++) {
+            int64_t got = value_of(m.index, at[p / 2], size_at(p % 2));
+            cr_assert_eq(got, m.at[p], "draw %d, point %d: %lld, want %lld", d, p, (long long)got, (long long)m.at[p]);
+            cr_assert(lo <= got && got <= hi, "draw %d: %lld is not in [%lld, %lld]", d, (long long)got, (long long)lo, (long long)hi);
+            cr_assert(!divisible || got % divisor == 0, "draw %d: %lld is no multiple of %lld", d, (long long)got, (long long)divisor);
+        }
+        arena_release(&b.arena);
+    }
+}
+
+Test(loops, blocked_indices_vanish) {
+    Bench b;
+    bench_open(&b);
+    Arena *a = &b.arena;
+    Index *io = loop_over(&b, "io", constant(&b, 0), constant(&b, 4), 1, NULL);
+    Index *il = loop_over(&b, "il", constant(&b, 0), constant(&b, 16), 1, NULL);
+    Index *x = loop_over(&b, "x", constant(&b, 0), constant(&b, 100), 1, NULL);
+    Index *o = index_add(a, index_scale(a, io, 16), il);
+    cr_expect(index_equal(index_div(a, o, 16), io));
+    cr_expect(index_equal(index_mod(a, o, 16), il));
+    // A reshape and back.
+    Index *back = index_add(a, index_scale(a, index_div(a, x, 7), 7), index_mod(a, x, 7));
+    cr_expect(index_equal(back, x), "7*(x / 7) + x %% 7 is x");
+    cr_expect(index_equal(index_div(a, index_div(a, x, 3), 4), index_div(a, x, 12)));
+    int64_t coef;
+    cr_expect(index_linear(o, b.ctx.vars.at[0], &coef) && coef == 16);
+    cr_expect(!index_linear(index_div(a, x, 7), b.ctx.vars.at[2], &coef));
+    cr_expect(index_equal(index_substitute(a, index_div(a, x, 16), b.ctx.vars.at[2], o), io));
+    cr_expect_str_eq(var_new(&b.ctx, "x")->name, "x_2");
+    arena_release(a);
+}
+
+// ---- proofs ------------------------------------------------------------------------------------------------------------
+
+static Index *minus(Bench *b, const Index *x, const Index *y) { return index_add(&b->arena, x, index_scale(&b->arena, y, -1)); }
+
+Test(loops, proofs_use_loops_and_guards) {
+    Bench b;
+    bench_open(&b);
+    Arena *a = &b.arena;
+    Index *n = index_size(a, (Dim){20, 1}), *whole = index_scale(a, index_div(a, n, 6), 6);
+    Stmt *loop[5];
+    Index *i = loop_over(&b, "i", constant(&b, 0), index_add_const(a, n, -5), 6, &loop[0]);
+    Index *tail = loop_over(&b, "tail", whole, n, 1, &loop[1]);
+    Index *v = loop_over(&b, "v", constant(&b, 0), whole, 6, &loop[2]);
+    Index *c = loop_over(&b, "c", constant(&b, 0), constant(&b, 4), 1, &loop[3]);
+    Index *lo = index_scale(a, c, 5), *hi = index_min(a, index_add_const(a, lo, 5), n);
+    Index *r = loop_over(&b, "r", lo, hi, 1, &loop[4]);
+    Facts facts = {.arena = a, .nloops = 5};
+    memcpy(facts.loop, loop, sizeof loop);
+    const struct {
+        const char *what;
+        Index *index;
+        bool want;
+    } rows[] = {
+        {"i + 5 < N", index_add_const(a, minus(&b, n, i), -6), true},
+        {"i + 6 < N", index_add_const(a, minus(&b, n, i), -7), false},
+        {"tail < N", index_add_const(a, minus(&b, n, tail), -1), true},
+        {"tail + 1 < N", index_add_const(a, minus(&b, n, tail), -2), false},
+        {"v + 5 < N: whole steps", index_add_const(a, minus(&b, n, v), -6), true},
+        {"v + 6 < N", index_add_const(a, minus(&b, n, v), -7), false},
+        {"r < N: the least of two bounds", index_add_const(a, minus(&b, n, r), -1), true},
+        {"r - 5c >= 0", minus(&b, r, lo), true},
+        {"r - 5c < 5", index_add_const(a, minus(&b, lo, r), 4), true},
+        {"r - 5c < 4", index_add_const(a, minus(&b, lo, r), 3), false},
+        {"N - 6 (N / 6) < 6", index_add_const(a, minus(&b, whole, n), 5), true},
+        {"N - N % 6 >= 0", minus(&b, n, index_mod(a, n, 6)), true},
+        {"i - r >= 0", minus(&b, i, r), false},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+        cr_expect_eq(prove_not_negative(&facts, rows[k].index), rows[k].want, "%s", rows[k].what);
+    Index *difference = index_add_const(a, minus(&b, i, r), 3);
+    cr_expect(!prove_not_negative(&facts, difference));
+    facts.guard[facts.nguards++] = minus(&b, i, r);
+    cr_expect(prove_not_negative(&facts, difference), "a guard says i >= r");
+    arena_release(a);
+}
+
+// ---- programs ----------------------------------------------------------------------------------------------------------
+
+static const char *const text =
+    "size N <= 20\n"
+    "param \"w\": f32[40]\n"
+    "train f(x: f32[N, 40]) {\n"
+    "  %0 = argument {name=\"x\"} : f32[N, 40]\n"
+    "  %1 = storage {name=\"w\"} : f32[40]\n"
+    "  %2 = broadcast %1 {shape=[N, 40], axes=[1]} : f32[N, 40]\n"
+    "  %3 = mul %0, %2 : f32[N, 40]\n"
+    "  %4 = exp %3 : f32[N, 40] @{forward name=\"h\" origin=\"layer\"}\n"
+    "  %5 = reduce %0 {kind=\"sum\", ties=\"even\", shape=[40], iter=[i:40 | n:N] out[i] += a[n, i]} : f32[40]\n"
+    "  %6 = sub %1, %5 : f32[40]\n"
+    "  return \"y\" = %4\n"
+    "  store \"w\" = %6\n"
+    "}\n";
+
+static Program *lowered(Bench *b, const char *target, int level) {
+    *b = (Bench){.diag = {.out = stderr}};
+    Source *source = NEW(&b->arena, Source);
+    *source = (Source){.name = "test.graph", .text = text, .len = (int)strlen(text)};
+    b->module = module_read(&b->arena, &b->diag, source);
+    cr_assert(b->module, "the text is not read");
+    passes_run(b->module, &(PassOptions){.level = level, .out = stderr});
+    b->g = b->module->entries.at[0];
+    Program *program = program_lower(b->g, target_find(target), level, 2);
+    program_plan(program);
+    return program;
+}
+
+#define INPUTS                        \
+    "  argument x: f32[N, 40]\n"      \
+    "  storage w: f32[40]\n"          \
+    "  argument y: f32[N, 40]\n"
+
+Test(loops, programs_are_printed) {
+    static const struct {
+        const char *target;
+        int level;
+        const char *want;
+    } rows[] = {
+        {"x86-64-v4", 2,
+         "entry f: arena 0 bytes, at least 0\n" INPUTS
+         "call 0: mul_layer (rows, vectors) unless y is NULL\n"
+         "  # y = mul, layer at test.graph:8:4\n"
+         "  # fused: mul, exp\n"
+         "  for n = 0 .. N:\n"
+         "    for j = 0 .. 32 step 16:\n"
+         "      y[n, j:16] = exp(mul(x[n, j:16], w[j:16]))\n"
+         "    for j_2 = 32 .. 40:\n"
+         "      y[n, j_2] = exp(mul(x[n, j_2], w[j_2]))\n"
+         "call 1: reduce_sub (rows, vectors)\n"
+         "  # w = reduce, sub at test.graph:10:4\n"
+         "  # fused: reduce, sub\n"
+         "  for j = 0 .. 32 step 32:\n"
+         "    local sum[2]: f32x16 = 0\n"
+         "    for n = 0 .. N:\n"
+         "      sum[0] += x[n, j:16]\n"
+         "      sum[1] += x[n, j + 16:16]\n"
+         "    w[j:16] = sub(w[j:16], sum[0])\n"
+         "    w[j + 16:16] = sub(w[j + 16:16], sum[1])\n"
+         "  for j_2 = 32 .. 40:\n"
+         "    local sum_2[1]: f32 double = 0\n"
+         "    for n_2 = 0 .. N:\n"
+         "      sum_2[0] += x[n_2, j_2]\n"
+         "    w[j_2] = sub(w[j_2], sum_2[0])\n"},
+        {"c11", 0,
+         "entry f: arena 3200 bytes, at least 3200\n" INPUTS
+         "  arena mul: f32[N, 40] at 0, calls 0 to 1\n"
+         "  arena reduce: f32[40] at 0, calls 2 to 3\n"
+         "call 0: mul (naive)\n"
+         "  # mul = mul at test.graph:7:4\n"
+         "  for n = 0 .. N:\n"
+         "    for j = 0 .. 40:\n"
+         "      mul[n, j] = mul(x[n, j], w[j])\n"
+         "call 1: layer (naive) unless y is NULL\n"
+         "  # y = layer at test.graph:8:4\n"
+         "  for n = 0 .. N:\n"
+         "    for j = 0 .. 40:\n"
+         "      y[n, j] = exp(mul[n, j])\n"
+         "call 2: reduce (naive)\n"
+         "  # reduce = reduce at test.graph:9:4\n"
+         "  for i = 0 .. 40:\n"
+         "    local sum: f32 double = 0\n"
+         "    for n = 0 .. N:\n"
+         "      sum += x[n, i]\n"
+         "    reduce[i] = sum\n"
+         "call 3: sub (naive)\n"
+         "  # w = sub at test.graph:10:4\n"
+         "  for i = 0 .. 40:\n"
+         "    w[i] = sub(w[i], reduce[i])\n"},
+    };
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        Bench b;
+        Program *program = lowered(&b, rows[k].target, rows[k].level);
+        Str s = str_new(&b.arena);
+        program_print(&s, program);
+        cr_expect_str_eq(str_text(&s), rows[k].want);
+        cr_expect_null(program_verify(program));
+        cr_expect_null(program_check_plan(program));
+        arena_release(&b.arena);
+    }
+}
+
+// ---- the verifier ------------------------------------------------------------------------------------------------------
+
+// The first statement of a kind, in order.
+static Stmt *find(Stmt *s, StmtKind kind) {
+    if (s->kind == kind) return s;
+    for (int k = 0; k < s->body.len; k++) {
+        Stmt *found = find(s->body.at[k], kind);
+        if (found) return found;
+    }
+    return NULL;
+}
+
+typedef enum Damage {
+    LOOP_TOO_LONG, LOOP_BEYOND_SIZE, INDEX_TOO_LOW, VARIABLE_OUTSIDE, LOCAL_OUTSIDE, LOCAL_TOO_LARGE, VARYING_REGISTER, WIDE_STORE, DAMAGES
+} Damage;
+
+static const char *const expected[DAMAGES] = {
+    [LOOP_TOO_LONG] = "may leave its 40 elements",
+    [LOOP_BEYOND_SIZE] = "may leave its 20 elements",
+    [INDEX_TOO_LOW] = "may be negative",
+    [VARIABLE_OUTSIDE] = "outside its loop",
+    [LOCAL_OUTSIDE] = "outside the block",
+    [LOCAL_TOO_LARGE] = "more than 4 KiB",
+    [VARYING_REGISTER] = "has an index that varies",
+    [WIDE_STORE] = "may leave its 40 elements",
+};
+
+static void damage(Bench *b, Program *program, Damage kind) {
+    Arena *a = &b->arena;
+    Stmt *rows = find(program->calls.at[0].kernel->body, STMT_FOR), *lanes = find(rows->body.at[0], STMT_FOR);
+    Stmt *store = find(lanes, STMT_STORE);
+    Stmt *columns = find(program->calls.at[1].kernel->body, STMT_FOR), *local = find(columns, STMT_LOCAL);
+    Stmt *sum = find(columns, STMT_ACCUMULATE);
+    if (kind == LOOP_TOO_LONG) lanes->hi = index_add_const(a, lanes->hi, 16);
+    if (kind == LOOP_BEYOND_SIZE) rows->hi = index_const(a, 20);
+    if (kind == INDEX_TOO_LOW) store->at[1] = index_add_const(a, store->at[1], -1);
+    if (kind == VARIABLE_OUTSIDE) store->at[0] = index_var(a, columns->var);
+    if (kind == LOCAL_OUTSIDE) columns->body.at[0] = stmt_block(a);
+    if (kind == LOCAL_TOO_LARGE) local->buffer->dim[0].extent = 1 << 10;
+    if (kind == VARYING_REGISTER) sum->at[0] = index_mod(a, index_var(a, columns->var), 2);
+    if (kind == WIDE_STORE) store->at[1] = index_add_const(a, store->at[1], 10);
+}
+
+Test(loops, damage_is_refused) {
+    for (int kind = 0; kind < DAMAGES; kind++) {
+        Bench b;
+        Program *program = lowered(&b, "x86-64-v4", 2);
+        damage(&b, program, (Damage)kind);
+        const char *wrong = program_verify(program);
+        cr_expect(wrong && strstr(wrong, expected[kind]), "got \"%s\", want \"... %s ...\"", wrong ? wrong : "", expected[kind]);
+        arena_release(&b.arena);
+    }
+}
