@@ -6,12 +6,12 @@
 //                                                                                              columns of 64
 //                                                                                                  tiles of 6 rows
 //
-// contraction_plan.c decides, contraction_stage.c packs operands, contraction_loops.c makes the loops around tiles,
-// contraction_tile.c what is inside. Maps that fit no tile go to contraction_scalar.c. The order in which an output is
-// summed depends on neither tile nor chunks: K blocks in order, within a block step by step.
+// contraction_plan.c decides, contraction_stage.c packs operands, contraction_loops.c makes the loops around
+// tiles, contraction_tile.c what is inside. Maps that fit no tile go to contraction_scalar.c. The order in which an
+// output is summed depends on neither tile nor chunks: K blocks in order, within a block step by step.
 #include "loops/contraction.h"
 
-// ---- can the epilogue run on vectors? --------------------------------------------------------------------------------
+// ---- can the epilogue run on vectors? ------------------------------------------------------------------------------
 
 // Tried out: lower_value notes what has no vector form.
 bool contraction_epilogue_is_vector(Contraction *c) {
@@ -23,8 +23,7 @@ bool contraction_epilogue_is_vector(Contraction *c) {
     bool needs_scalar = false;
     ctx->lanes = c->lanes;
     ctx->lane_var = var_new(ctx, "lane");
-    for (int d = 0; d < rank; d++)
-        at[d] = index_var(arena, d == rank - 1 ? ctx->lane_var : var_new(ctx, "any"));
+    for (int d = 0; d < rank; d++) at[d] = index_var(arena, d == rank - 1 ? ctx->lane_var : var_new(ctx, "any"));
     Buffer *sum = buffer_scratch(ctx->program, "acc", F32, 0, NULL, SCOPE_REGISTER);
     sum->lanes = c->lanes;
     c->accumulator = expr_load(arena, sum, at, c->lanes);
@@ -125,8 +124,8 @@ void lower_contraction(LowerContext *ctx) {
         contraction_scalar(c, kernel->body);
         return;
     }
-    kernel->recipe = arena_printf(ctx->arena, "contraction %dx%d%s%s", c->rows, c->vectors, c->row.staged ? ", rows packed" : "",
-                                  c->lane.staged ? ", lanes packed" : "");
+    kernel->recipe = arena_printf(ctx->arena, "contraction %dx%d%s%s", c->rows, c->vectors,
+                                  c->row.staged ? ", rows packed" : "", c->lane.staged ? ", lanes packed" : "");
     c->vector_epilogue = contraction_epilogue_is_vector(c);
     contraction_stage(c, kernel->body, &c->row, false);
     contraction_stage(c, kernel->body, &c->lane, true);

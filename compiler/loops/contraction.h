@@ -7,22 +7,22 @@
 enum {
     NO_AXIS = -1,
     MAX_TERMS = 1024, // of one f32 accumulator; longer sums are cut into blocks of K
-    MAX_HEIGHTS = 8 // a tile, and tails that halve down to one row: enough for 64 registers
+    MAX_HEIGHTS = 8   // a tile, and tails that halve down to one row: enough for 64 registers
 };
 
 // One side of the product. A panel holds what a register tile reads of it, in the order in which it reads it.
 typedef struct Operand {
     const Node *node;
     const Map *map;
-    Buffer *buffer;      // NULL: computed where it is used, so it is always staged
-    int tile;            // the iteration axis of the register tile here, or NO_AXIS
-    int width;           // elements of that axis in a panel: the tile's rows, or its vectors times lanes
+    Buffer *buffer; // NULL: computed where it is used, so it is always staged
+    int tile;       // the iteration axis of the register tile here, or NO_AXIS
+    int width;      // elements of that axis in a panel: the tile's rows, or its vectors times lanes
     bool uses_k;
     int nouter;
     int outer[MAX_AXES]; // the other axes that it mentions
     bool staged;
-    bool in_chunk;       // each chunk of the product copies the panels that it alone reads
-    Buffer *panels;      // (outer..., blocks of K, panels, K in a block, width), when staged
+    bool in_chunk;  // each chunk of the product copies the panels that it alone reads
+    Buffer *panels; // (outer..., blocks of K, panels, K in a block, width), when staged
 } Operand;
 
 typedef enum ChunkKind { CHUNK_NONE, CHUNK_OUTER, CHUNK_ROWS, CHUNK_PANELS } ChunkKind;
@@ -34,38 +34,37 @@ typedef struct Contraction {
     const Node *root;
     const Iter *iter;
     int lanes;
-    Operand row, lane;   // read as scalars; read as vectors
-    int m, n, k;         // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
-    int out_axis[MAX_RANK]; // the axis that indexes each axis of the result
+    Operand row, lane;           // read as scalars; read as vectors
+    int m, n, k;                 // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
+    bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
+    int out_axis[MAX_RANK];      // the axis that indexes each axis of the result
     int nouter, outer[MAX_AXES]; // axes of the result other than m and n
     int nsum, sum[MAX_AXES];     // summed axes other than k
-    bool sum_outside;    // loops over `sum` stand outside the tile, with partial sums between
-    int rows, vectors;   // of the register tile
+    bool sum_outside;            // loops over `sum` stand outside the tile, with partial sums between
+    int rows, vectors;           // of the register tile
     int nheights, height[MAX_HEIGHTS]; // tiles that a column of rows is made of: `rows` first, then its tails
-    int block_k, blocks; // K inside a tile at most, and how many such blocks
-    int block_m;         // rows that run over a panel while it is in the second-level cache
+    int block_k, blocks;               // K inside a tile at most, and how many such blocks
+    int block_m;                       // rows that run over a panel while it is in the second-level cache
     ChunkKind chunk;
     int chunk_axis, chunks;
-    Buffer *partial;     // (the result's shape, last axis padded to lanes): sums of the blocks of K so far, or NULL
+    Buffer *partial; // (the result's shape, last axis padded to lanes): sums of the blocks of K so far, or NULL
     bool vector_epilogue;
 
     Index *at[MAX_AXES]; // where each iteration axis stands
     Index *block;        // number of the block of K
     Index *k_inside;     // position in that block
     Var *lane_var;
-    Expr *accumulator;   // what the root reads as in the epilogue
-    Node **output;       // the group's outputs in topological order
-    int ndone;           // output[0, ndone) have their values in done[] already
+    Expr *accumulator; // what the root reads as in the epilogue
+    Node **output;     // the group's outputs in topological order
+    int ndone;         // output[0, ndone) have their values in done[] already
     Buffer **done;
 } Contraction;
 
 // contraction_plan.c: fills `c` from the maps and the target; false when the maps do not fit a register tile.
 bool contraction_plan(Contraction *c, LowerContext *ctx);
 int64_t contraction_flops(const Iter *iter);
-// Whether every value of the map lies in the tensor for every point of the iteration space.
-bool contraction_in_range(const Iter *iter, const Map *map, const Type *type);
-// The axis that alone, with coefficient 1, indexes dim d; or NO_AXIS.
-int contraction_bare_axis(const Iter *iter, const Map *map, int d);
+// The smallest and the largest value of an index over the iteration space.
+void contraction_reach(const Iter *iter, const Affine *affine, int64_t *lo, int64_t *hi);
 // contraction.c: whether the epilogue of `c`'s group can be computed on vectors along n.
 bool contraction_epilogue_is_vector(Contraction *c);
 
@@ -96,7 +95,8 @@ Index *contraction_extent(Contraction *c, int axis);
 
 // contraction_stage.c: one operand copied into panels.
 void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane);
-void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo, const Index *hi);
+void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo,
+                             const Index *hi);
 // The operand's element where the axes stand, `offset` behind the tile's first one. lanes: 1, or the target's.
 Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, int offset, int lanes);
 

@@ -5,8 +5,9 @@
 //                                              for (i = N/6*6 + N%6/4*4; i < N - 1; i += 2) { 2 rows } ...
 //
 // Edges are smaller instances of the same tile, never guards inside one. The bound `N - 5` rather than N lets range
-// analysis see that no tile leaves its axis. A tail starts at a place that depends on the whole axis alone, so a part of
-// the axis (a chunk, a block) that ends before it runs it zero times; parts start and end at multiples of the first tile.
+// analysis see that no tile leaves its axis. A tail starts at a place that depends on the whole axis alone, so a part
+// of the axis (a chunk, a block) that ends before it runs it zero times; parts start and end at multiples of the first
+// tile.
 #include "loops/contraction.h"
 
 Index *contraction_extent(Contraction *c, int axis) {

@@ -26,20 +26,27 @@ int64_t contraction_flops(const Iter *iter) {
     return flops;
 }
 
-bool contraction_in_range(const Iter *iter, const Map *map, const Type *type) {
+void contraction_reach(const Iter *iter, const Affine *affine, int64_t *lo, int64_t *hi) {
+    *lo = *hi = affine->c;
+    for (int k = 0; k < iter->naxes; k++) {
+        int64_t reach = (int64_t)affine->coef[k] * (iter->axis[k].extent - 1);
+        *(reach < 0 ? lo : hi) += reach;
+    }
+}
+
+// Whether every value of the map lies in the tensor for every point of the iteration space.
+static bool in_range(const Iter *iter, const Map *map, const Type *type) {
     for (int d = 0; d < map->rank; d++) {
         if (type->dim[d].size) continue; // a run-time axis indexed by itself (ops/iter.c)
-        int64_t lo = map->dim[d].c, hi = map->dim[d].c;
-        for (int k = 0; k < iter->naxes; k++) {
-            int64_t reach = (int64_t)map->dim[d].coef[k] * (iter->axis[k].extent - 1);
-            *(reach < 0 ? &lo : &hi) += reach;
-        }
+        int64_t lo, hi;
+        contraction_reach(iter, &map->dim[d], &lo, &hi);
         if (lo < 0 || hi >= type->dim[d].extent) return false;
     }
     return true;
 }
 
-int contraction_bare_axis(const Iter *iter, const Map *map, int d) {
+// The axis that alone, with coefficient 1, indexes dim d; or NO_AXIS.
+static int bare_axis(const Iter *iter, const Map *map, int d) {
     int axis = NO_AXIS;
     if (map->dim[d].c) return NO_AXIS;
     for (int k = 0; k < iter->naxes; k++) {
@@ -72,12 +79,12 @@ static bool plan_result(Contraction *c) {
     const Map *out = &c->iter->map[0];
     unsigned seen = 0;
     for (int d = 0; d < out->rank; d++) {
-        int axis = contraction_bare_axis(c->iter, out, d);
+        int axis = bare_axis(c->iter, out, d);
         if (axis == NO_AXIS || seen >> axis & 1 || !dim_equal(c->iter->axis[axis], c->root->type.dim[d])) return false;
         seen |= 1u << axis;
         c->out_axis[d] = axis;
     }
-    return out->rank > 0;
+    return true;
 }
 
 static void operand_from(Contraction *c, Operand *operand, int which) {
@@ -258,7 +265,9 @@ static void plan_chunks(Contraction *c) {
         int units = ceil_div(extent_of(c, axis), unit), chunks = min_int(units, threads);
         if (option == -1 && is_runtime(c, axis)) continue;
         // A run-time axis may turn out short. Few chunks leave threads idle.
-        double balance = chunk_balance(units, chunks) * (is_runtime(c, axis) ? 0.5 : 1) * (chunks < 2 ? 0 : chunks < 4 ? 0.8 : 1);
+        double balance = chunk_balance(units, chunks);
+        if (is_runtime(c, axis)) balance *= 0.5;
+        if (chunks < 4) balance *= 0.8;
         if (balance <= best + 0.02) continue;
         best = balance;
         c->chunk = option == -2 ? CHUNK_ROWS : option == -1 ? CHUNK_PANELS : CHUNK_OUTER;
@@ -272,10 +281,11 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     const Node *root = ctx->group->root;
     *c = (Contraction){.ctx = ctx, .arena = ctx->arena, .root = root, .iter = node_attr(root, "iter")->iter};
     c->lanes = target_lanes(ctx->program->target);
+    c->result_is_bare = plan_result(c);
     if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
-    if (!plan_result(c) || !plan_roles(c)) return false;
+    if (!c->result_is_bare || root->type.rank == 0 || !plan_roles(c)) return false;
     for (int i = 0; i < 2; i++)
-        if (!contraction_in_range(c->iter, &c->iter->map[1 + i], &root->in[i]->type)) return false;
+        if (!in_range(c->iter, &c->iter->map[1 + i], &root->in[i]->type)) return false;
     plan_tile(c);
     plan_staging(c);
     plan_chunks(c);

@@ -1,8 +1,10 @@
 // contraction_scalar.c: the contraction that fits no register tile: integers, windows, scattered results.
 //
-//     dx[n, 2*y + p - 1] += dy[n, y] * w[p]         scatter: sums = 0; for n, y, p: if (0 <= 2y+p-1 < H) sums[..] += ..;
+//     dx[n, 2*y + p - 1] += dy[n, y] * w[p]         scatter: sums = 0; for n, y, p: if (0 <= 2y+p-1 < H) sums[..] +=
+//     ..;
 //                                                            for n, x: dx[n, x] = epilogue(sums[n, x])
-//     y[n, o] += x[n, i] * w[o, i] of i32           gather: for n, o: acc = 0; for i: acc += ..; y[n, o] = epilogue(acc)
+//     y[n, o] += x[n, i] * w[o, i] of i32           gather: for n, o: acc = 0; for i: acc += ..; y[n, o] =
+//     epilogue(acc)
 //
 // Reads out of range count 0 and writes out of range are dropped: an index that may leave its tensor is guarded.
 // Sums of floats are held as double where they fit a local variable.
@@ -12,11 +14,8 @@
 // Adds `0 <= at < extent` to the guard where the ranges of the axes do not imply it.
 static void guard_dim(Contraction *c, Stmt *guard, const Affine *affine, Dim dim, const Index *at) {
     if (dim.size) return; // indexed by the run-time axis itself
-    int64_t lo = affine->c, hi = affine->c;
-    for (int k = 0; k < c->iter->naxes; k++) {
-        int64_t reach = (int64_t)affine->coef[k] * (c->iter->axis[k].extent - 1);
-        *(reach < 0 ? &lo : &hi) += reach;
-    }
+    int64_t lo, hi;
+    contraction_reach(c->iter, affine, &lo, &hi);
     if (lo < 0) vec_push(c->arena, &guard->cond, at);
     if (hi < dim.extent) return;
     vec_push(c->arena, &guard->cond, index_add_const(c->arena, index_scale(c->arena, at, -1), dim.extent - 1));
@@ -29,7 +28,8 @@ static Stmt *open_guard(Contraction *c, Stmt *to, unsigned maps) {
         const Map *map = &c->iter->map[m];
         const Type *type = m ? &c->root->in[m - 1]->type : &c->root->type;
         for (int d = 0; d < map->rank && maps >> m & 1; d++)
-            guard_dim(c, guard, &map->dim[d], type->dim[d], index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes));
+            guard_dim(c, guard, &map->dim[d], type->dim[d],
+                      index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes));
     }
     if (!guard->cond.len) return to;
     stmt_append(c->arena, to, guard);
@@ -99,20 +99,8 @@ static void scatter(Contraction *c, Stmt *to) {
     contraction_store_outputs(c, finish, at, 1);
 }
 
-// Every axis of the result is one axis of the iteration, each a different one, over its whole extent.
-static bool result_is_bare(const Contraction *c) {
-    const Map *out = &c->iter->map[0];
-    unsigned seen = 0;
-    for (int d = 0; d < out->rank; d++) {
-        int axis = contraction_bare_axis(c->iter, out, d);
-        if (axis == NO_AXIS || seen >> axis & 1 || !dim_equal(c->iter->axis[axis], c->root->type.dim[d])) return false;
-        seen |= 1u << axis;
-    }
-    return true;
-}
-
 void contraction_scalar(Contraction *c, Stmt *to) {
-    if (result_is_bare(c))
+    if (c->result_is_bare)
         gather(c, to);
     else
         scatter(c, to);

@@ -1,14 +1,16 @@
 // contraction_stage.c: copy an operand into panels, in the order in which register tiles read it.
 //
-//     w (256, 784), lanes along o        panel_lanes (blocks, 256 / 64, 784, 64): one step of K of one tile is 64 floats
-//     tiles of 4 vectors of 16           in a row; where K has the unit stride, 16 x 16 shuffles do the transposing
+//     w (256, 784), lanes along o        panel_lanes (blocks, 256 / 64, 784, 64): one step of K of one tile is 64
+//     floats tiles of 4 vectors of 16           in a row; where K has the unit stride, 16 x 16 shuffles do the
+//     transposing
 //
 // The copy is hoisted above all other loops; where chunks are columns of panels, each chunk copies its own.
-// Lanes past the end of the axis are zero, so that the product may read whole vectors; what it makes of them is dropped.
+// Lanes past the end of the axis are zero, so that the product may read whole vectors; what it makes of them is
+// dropped.
 #include "loops/contraction.h"
 
 enum {
-    ROWS_TOGETHER = 4,      // panels of a row operand that are filled side by side, since they share cache lines
+    ROWS_TOGETHER = 4, // panels of a row operand that are filled side by side, since they share cache lines
     COPY_WORTH_CHUNKS = 1 << 17
 };
 
@@ -111,11 +113,17 @@ static void copy_transposed(Contraction *c, Stmt *to, const Copy *copy, const Ti
     panel_at(c, operand, panel_of(c, operand, tile->base), k, place, at);
     stand_at(c, operand, index_add_const(arena, tile->base, offset), k);
     source_at(c, operand, from);
-    const Index **to_index = NEW_ARRAY(arena, const Index *, MAX_RANK), **from_index = NEW_ARRAY(arena, const Index *, MAX_RANK);
+    const Index **to_index = NEW_ARRAY(arena, const Index *, MAX_RANK),
+                **from_index = NEW_ARRAY(arena, const Index *, MAX_RANK);
     for (int d = 0; d < operand->panels->rank; d++) to_index[d] = at[d];
     for (int d = 0; d < operand->map->rank; d++) from_index[d] = from[d];
-    *shuffle = (Stmt){.kind = STMT_TRANSPOSE, .buffer = operand->panels, .at = to_index, .source = operand->buffer,
-                      .from = from_index, .src_axis = dim, .dst_axis = operand->panels->rank - 2};
+    *shuffle = (Stmt){.kind = STMT_TRANSPOSE,
+                      .buffer = operand->panels,
+                      .at = to_index,
+                      .source = operand->buffer,
+                      .from = from_index,
+                      .src_axis = dim,
+                      .dst_axis = operand->panels->rank - 2};
     stmt_append(arena, steps, shuffle);
     int64_t length;
     if (index_is_const(copy->length, &length) && length % lanes == 0) return;
@@ -125,7 +133,8 @@ static void copy_transposed(Contraction *c, Stmt *to, const Copy *copy, const Ti
 }
 
 // The first `valid` lanes of a vector (NULL: all) one by one, zeros behind them.
-static void copy_lanes(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, int offset, const Index *valid) {
+static void copy_lanes(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, int offset,
+                       const Index *valid) {
     Operand *operand = copy->operand;
     Arena *arena = c->arena;
     Index *k, *l, *element, *at[MAX_RANK], *panel = panel_of(c, operand, tile->base);
@@ -214,7 +223,8 @@ void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane)
     contraction_stage_range(c, to, operand, is_lane, lo, hi);
 }
 
-void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo, const Index *hi) {
+void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo,
+                             const Index *hi) {
     Arena *arena = c->arena;
     Copy copy = {.operand = operand};
     Stmt *nest = stmt_block(arena), *inner = nest;

@@ -5,8 +5,8 @@
 //     h[i + r, o + 16 v ..] = relu(acc_r_v + bias[o + 16 v ..])
 //
 // Every tile, also at the edges, is made here. With K in blocks each block sums from 0 and adds what the earlier ones
-// gave; the last one runs the epilogue. A result lane that is no element of the axis is never stored: the last vector of
-// a padded tile goes through a small array on the stack. So does every vector when the epilogue has no vector form.
+// gave; the last one runs the epilogue. A result lane that is no element of the axis is never stored: the last vector
+// of a padded tile goes through a small array on the stack. So does every vector when the epilogue has no vector form.
 #include "loops/contraction.h"
 #include "ops/op.h"
 
@@ -36,7 +36,8 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
         for (int v = 0; v < lanes->extent; v++) {
             Expr *arg[] = {expr_load(arena, a, NULL, 1), expr_load(arena, b[v], NULL, c->lanes)};
             Index *at[] = {index_const(arena, r), index_const(arena, v)};
-            stmt_append(arena, to, stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, c->root, mul, F32, arg, 2)));
+            stmt_append(arena, to,
+                        stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, c->root, mul, F32, arg, 2)));
         }
     }
 }

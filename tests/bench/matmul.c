@@ -21,10 +21,18 @@ static struct tt *tt;
 
 static void run(int kernel) {
     switch (kernel) {
-    case 0: nn_mm(nn, a, b, y); return;
-    case 1: nt_mm(nt, a, b, y); return;
-    case 2: tn_mm(tn, a, b, y); return;
-    default: tt_mm(tt, a, b, y); return;
+    case 0:
+        nn_mm(nn, a, b, y);
+        return;
+    case 1:
+        nt_mm(nt, a, b, y);
+        return;
+    case 2:
+        tn_mm(tn, a, b, y);
+        return;
+    default:
+        tt_mm(tt, a, b, y);
+        return;
     }
 }
 
@@ -35,7 +43,8 @@ static double error(int kernel) {
         int i = place * 37 % M, j = place * 511 % N;
         double sum = 0;
         for (int k = 0; k < K; k++)
-            sum += (double)(kernel & 2 ? a[k * M + i] : a[i * K + k]) * (double)(kernel & 1 ? b[j * K + k] : b[k * N + j]);
+            sum +=
+                (double)(kernel & 2 ? a[k * M + i] : a[i * K + k]) * (double)(kernel & 1 ? b[j * K + k] : b[k * N + j]);
         worst = fmax(worst, fabs(sum - (double)y[i * N + j]) / K);
     }
     return worst;
@@ -73,8 +82,7 @@ int main(void) {
     double top = bench_median(peak, ROUNDS);
     printf("%4d x %4d x %4d  peak %.0f GFLOP/s:", M, N, K, top);
     for (int kernel = 0; kernel < KERNELS; kernel++)
-        printf("  %s %.1f %%", name[kernel],
-               100 * 2e-9 * M * N * K / bench_median(seconds[kernel], ROUNDS) / top);
+        printf("  %s %.1f %%", name[kernel], 100 * 2e-9 * M * N * K / bench_median(seconds[kernel], ROUNDS) / top);
     printf("\n");
     nn_free(nn), nt_free(nt), tn_free(tn), tt_free(tt);
     free(a), free(b), free(y);

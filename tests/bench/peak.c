@@ -1,7 +1,7 @@
 // peak.c: the FMA peak and the read bandwidth of one thread, with GNU C vectors as wide as the machine's.
 //
-// Twelve chains of acc = acc * m + b keep two units of four cycles' latency busy. The chains start from different values
-// read through a volatile, so that the C compiler cannot merge or fold them; m < 1 keeps them finite.
+// Twelve chains of acc = acc * m + b keep two units of four cycles' latency busy. The chains start from different
+// values read through a volatile, so that the C compiler cannot merge or fold them; m < 1 keeps them finite.
 #define _POSIX_C_SOURCE 199309L
 #include "peak.h"
 

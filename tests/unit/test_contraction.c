@@ -55,8 +55,7 @@ static const Row rows[] = {
      "[o:5, y:9 | i:3, p:4] out[o, y] += a[i, y+p] * b[o, i, p]"},
     {"window with padding and stride", "f32", "2, 3, 12", "5, 3, 4", "2, 5, 6",
      "[z:2, o:5, y:6 | i:3, p:4] out[z, o, y] += a[z, i, 2*y+p-1] * b[o, i, p]"},
-    {"scatter", "f32", "5, 6", "5, 3, 4", "3, 12",
-     "[i:3, y:6, p:4 | o:5] out[i, 2*y+p-1] += a[o, y] * b[o, i, p]"},
+    {"scatter", "f32", "5, 6", "5, 3, 4", "3, 12", "[i:3, y:6, p:4 | o:5] out[i, 2*y+p-1] += a[o, y] * b[o, i, p]"},
     {"integers", "i32", "7, 9", "9, 20", "7, 20", "[m:7, n:20 | k:9] out[m, n] += a[m, k] * b[k, n]"},
 };
 
@@ -78,8 +77,8 @@ enum { VARIANTS = sizeof variants / sizeof variants[0] };
 // The C compiler takes a minute for all rows under the sanitizers: there each row is tried with one variant only.
 static bool is_tried(int variant, int row) { return !getenv("DLC_TEST_SANITIZE") || row % VARIANTS == variant; }
 
-// Each row is an entry with one to three results: the product; relu(product + c); and c < product + c, of bool, for which
-// the epilogue has no vector form.
+// Each row is an entry with one to three results: the product; relu(product + c); and c < product + c, of bool, for
+// which the epilogue has no vector form.
 static const char *graph_text(Arena *arena, int variant) {
     Str s = str_new(arena);
     str_printf(&s, "size N <= %d\n", BOUND);
@@ -148,7 +147,7 @@ Test(contraction, agrees_with_the_interpreter, .timeout = 300) {
     // The same bits for 1 and 5 chunks.
     for (int r = 0; r < ROWS; r++)
         for (int64_t i = 0; i < first[0][r].count && first[0][r].f && first[1][r].f; i++)
-            cr_expect(first[0][r].f[i] == first[1][r].f[i], "%s: element %d changes with the number of chunks", rows[r].what,
-                      (int)i);
+            cr_expect(first[0][r].f[i] == first[1][r].f[i], "%s: element %d changes with the number of chunks",
+                      rows[r].what, (int)i);
     arena_release(&arena);
 }
