@@ -49,23 +49,51 @@ static bool is_helper_name(const char *name, size_t len) {
     return len > 4 && (!memcmp(name, "dlc_", 4) || !memcmp(name, "DLC_", 4));
 }
 
-static bool block_has(const Block *block, const char *name, size_t len) {
-    size_t at = 0, start, found;
-    while (text_next_identifier(block->text, &at, &start, &found))
-        if (found == len && !memcmp(block->text + start, name, len)) return true;
-    return false;
+// Which block owns a helper's name: the first one in which it stands. A hash table, since the text has many names.
+enum { OWNERS = 2048 };
+typedef struct Owners {
+    struct Owner {
+        const char *name; // NULL: free
+        size_t len;
+        int block;
+    } at[OWNERS];
+} Owners;
+
+// The name's place in the table: its own, or the free one where it belongs.
+static struct Owner *owner_of(Owners *owners, const char *name, size_t len) {
+    size_t hash = 5381;
+    for (size_t i = 0; i < len; i++) hash = hash * 33 + (unsigned char)name[i];
+    for (size_t k = hash % OWNERS;; k = (k + 1) % OWNERS) {
+        struct Owner *owner = &owners->at[k];
+        if (!owner->name || (owner->len == len && !memcmp(owner->name, name, len))) return owner;
+    }
+}
+
+static Owners *owners_make(Arena *arena, const Blocks *blocks) {
+    Owners *owners = NEW(arena, Owners);
+    int names = 0;
+    for (int i = 0; i < blocks->len; i++) {
+        size_t at = 0, start, len;
+        const char *text = blocks->at[i].text;
+        while (text_next_identifier(text, &at, &start, &len)) {
+            struct Owner *owner = is_helper_name(text + start, len) ? owner_of(owners, text + start, len) : NULL;
+            if (!owner || owner->name) continue;
+            if (++names == OWNERS / 2) dlc_bug("emit", "the runtime's helpers have more than %d names", OWNERS / 2);
+            *owner = (struct Owner){text + start, len, i};
+        }
+    }
+    return owners;
 }
 
 // Marks the blocks that define what `text` uses, and what those use in turn.
-static void want(Blocks *blocks, const char *text) {
+static void want(Blocks *blocks, Owners *owners, const char *text) {
     size_t at = 0, start, len;
     while (text_next_identifier(text, &at, &start, &len)) {
         if (!is_helper_name(text + start, len)) continue;
-        int i = 0;
-        while (i < blocks->len && !block_has(&blocks->at[i], text + start, len)) i++;
-        if (i == blocks->len || blocks->at[i].wanted) continue;
-        blocks->at[i].wanted = true;
-        want(blocks, blocks->at[i].text); // as deep as there are blocks
+        const struct Owner *owner = owner_of(owners, text + start, len);
+        if (!owner->name || blocks->at[owner->block].wanted) continue;
+        blocks->at[owner->block].wanted = true;
+        want(blocks, owners, blocks->at[owner->block].text); // as deep as there are blocks
     }
 }
 
@@ -74,7 +102,7 @@ void put_helpers(Str *s, const char *body, const Target *target) {
     add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_math.h"));
     int scalar = blocks.len;
     if (target->extensions) add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_vec.h"));
-    want(&blocks, body);
+    want(&blocks, owners_make(s->arena, &blocks), body);
     bool lanes = false;
     for (int i = 0; i < blocks.len; i++) {
         if (!blocks.at[i].wanted) continue;
