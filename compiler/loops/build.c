@@ -21,7 +21,7 @@ Var *var_new(LowerContext *ctx, const char *name) {
     return var;
 }
 
-// ---- expressions -----------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 static Expr *expr_new(Arena *arena, ExprKind kind, DType dtype, int lanes) {
     Expr *e = NEW(arena, Expr);
@@ -76,7 +76,7 @@ Expr *expr_lanes(Arena *arena, const char *reduce_kind, Expr *of) {
     return e;
 }
 
-// ---- statements ------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 static Stmt *stmt_new(Arena *arena, StmtKind kind) {
     Stmt *stmt = NEW(arena, Stmt);
@@ -123,12 +123,19 @@ Stmt *stmt_if(Arena *arena) { return stmt_new(arena, STMT_IF); }
 
 void stmt_append(Arena *arena, Stmt *to, Stmt *stmt) { vec_push(arena, &to->body, stmt); }
 
-// ---- buffers ---------------------------------------------------------------------------------------------------------
+// ---- buffers --------------------------------------------------------------------------------------------------------
 
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope) {
     Buffer *buffer = NEW(program->arena, Buffer);
-    *buffer = (Buffer){.name = arena_strdup(program->arena, name), .dtype = dtype, .rank = rank, .lanes = 1,
-                       .scope = scope, .argument = -1, .output = -1, .first_call = -1, .last_call = -1};
+    *buffer = (Buffer){.name = arena_strdup(program->arena, name),
+                       .dtype = dtype,
+                       .rank = rank,
+                       .lanes = 1,
+                       .scope = scope,
+                       .argument = -1,
+                       .output = -1,
+                       .first_call = -1,
+                       .last_call = -1};
     int64_t elements = 1;
     for (int d = rank - 1; d >= 0; d--) {
         buffer->dim[d] = dims[d];

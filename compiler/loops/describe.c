@@ -8,7 +8,7 @@
 
 enum { NAME_PARTS = 3, COMMENT_PARTS = 12 };
 
-// ---- the nodes of a group ----------------------------------------------------------------------------------------------
+// ---- the nodes of a group -------------------------------------------------------------------------------------------
 
 typedef enum Reach { REACH_HERE = 1, REACH_ELSEWHERE = 2 } Reach;
 
@@ -33,7 +33,8 @@ static void walk(Walk *w, const Node *node, Reach reach) {
     for (int k = 0; k < node->nin; k++) walk(w, node->in[k], here ? reach : REACH_ELSEWHERE);
 }
 
-void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes, LoadVec *loads) {
+void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes,
+                 LoadVec *loads) {
     Arena scratch = {0};
     Walk w = {stored, group, NEW_ARRAY(&scratch, unsigned char, g->nodes.len + 1)};
     for (int k = 0; k < group->outputs.len; k++) walk(&w, group->outputs.at[k], REACH_HERE);
@@ -50,7 +51,7 @@ void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *
     arena_release(&scratch);
 }
 
-// ---- words -------------------------------------------------------------------------------------------------------------
+// ---- words ----------------------------------------------------------------------------------------------------------
 
 typedef struct Words {
     const char *at[COMMENT_PARTS];

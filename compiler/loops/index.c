@@ -30,12 +30,17 @@ static Index *index_new(Arena *arena, int64_t c, int capacity) {
 static bool atom_equal(const Atom *a, const Atom *b) {
     if (a->kind != b->kind) return false;
     switch (a->kind) {
-    case ATOM_VAR: return a->var == b->var;
-    case ATOM_SIZE: return a->size == b->size;
+    case ATOM_VAR:
+        return a->var == b->var;
+    case ATOM_SIZE:
+        return a->size == b->size;
     case ATOM_DIV:
-    case ATOM_MOD: return a->by == b->by && index_equal(a->of, b->of);
-    case ATOM_MIN: return index_equal(a->of, b->of) && index_equal(a->other, b->other);
-    case ATOM_LOADED: return a->loaded == b->loaded;
+    case ATOM_MOD:
+        return a->by == b->by && index_equal(a->of, b->of);
+    case ATOM_MIN:
+        return index_equal(a->of, b->of) && index_equal(a->other, b->other);
+    case ATOM_LOADED:
+        return a->loaded == b->loaded;
     }
     return false;
 }
@@ -92,7 +97,8 @@ static bool var_range(const Var *var, int64_t *lo, int64_t *hi) {
 static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
     int64_t other_lo, other_hi;
     switch (atom->kind) {
-    case ATOM_VAR: return var_range(atom->var, lo, hi);
+    case ATOM_VAR:
+        return var_range(atom->var, lo, hi);
     case ATOM_SIZE:
         *lo = 1, *hi = atom->by;
         return true;
@@ -110,7 +116,8 @@ static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
         if (other_lo < *lo) *lo = other_lo;
         if (other_hi < *hi) *hi = other_hi;
         return true;
-    case ATOM_LOADED: return false;
+    case ATOM_LOADED:
+        return false;
     }
     return false;
 }
@@ -127,7 +134,7 @@ bool index_range(const Index *a, int64_t *lo, int64_t *hi) {
     return true;
 }
 
-// ---- constructors ----------------------------------------------------------------------------------------------------
+// ---- constructors ---------------------------------------------------------------------------------------------------
 
 Index *index_const(Arena *arena, int64_t c) { return index_new(arena, c, 0); }
 
@@ -258,7 +265,7 @@ Index *index_min(Arena *arena, const Index *a, const Index *b) {
     return index_of_atom(arena, (Atom){.kind = ATOM_MIN, .of = a, .other = b});
 }
 
-// ---- variables in an index ---------------------------------------------------------------------------------------------
+// ---- variables in an index ------------------------------------------------------------------------------------------
 
 static bool expr_uses(const Expr *e, const Var *var) {
     if (e->kind == EXPR_INDEX_VALUE) return index_uses(e->index, var);
@@ -298,15 +305,18 @@ static Index *substitute_atom(Arena *arena, const Atom *atom, const Var *var, co
     case ATOM_VAR:
         if (atom->var == var) return index_scale(arena, by, 1);
         break;
-    case ATOM_DIV: return index_div(arena, index_substitute(arena, atom->of, var, by), atom->by);
-    case ATOM_MOD: return index_mod(arena, index_substitute(arena, atom->of, var, by), atom->by);
+    case ATOM_DIV:
+        return index_div(arena, index_substitute(arena, atom->of, var, by), atom->by);
+    case ATOM_MOD:
+        return index_mod(arena, index_substitute(arena, atom->of, var, by), atom->by);
     case ATOM_MIN:
         return index_min(arena, index_substitute(arena, atom->of, var, by),
                          index_substitute(arena, atom->other, var, by));
     case ATOM_LOADED:
         if (expr_uses(atom->loaded, var)) dlc_bug("loops", "%s cannot be replaced inside a load", var->name);
         break;
-    case ATOM_SIZE: break;
+    case ATOM_SIZE:
+        break;
     }
     return index_of_atom(arena, *atom);
 }
@@ -314,7 +324,8 @@ static Index *substitute_atom(Arena *arena, const Atom *atom, const Var *var, co
 Index *index_substitute(Arena *arena, const Index *a, const Var *var, const Index *by) {
     Index *result = index_const(arena, a->c);
     for (int k = 0; k < a->nterms; k++)
-        result = index_add(arena, result, index_scale(arena, substitute_atom(arena, &a->term[k].atom, var, by), a->term[k].coef));
+        result = index_add(arena, result,
+                           index_scale(arena, substitute_atom(arena, &a->term[k].atom, var, by), a->term[k].coef));
     return result;
 }
 

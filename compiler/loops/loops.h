@@ -16,7 +16,7 @@ typedef struct Stmt Stmt;
 typedef struct Buffer Buffer;
 typedef struct Kernel Kernel;
 
-// ---- indices: affine, plus div and mod by constants, plus at most one loaded integer ---------------------------------
+// ---- indices: affine, plus div and mod by constants, plus at most one loaded integer --------------------------------
 
 struct Var {
     const char *name; // unique in its kernel: "n", "o_2"
@@ -45,7 +45,7 @@ struct Index {
     } *term;
 };
 
-// ---- expressions -------------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 typedef enum ExprKind {
     EXPR_CONST,       // f or i by dtype
@@ -74,7 +74,7 @@ struct Expr {
     int uses;             // set by the printer: an expression used more than once is given a name
 };
 
-// ---- statements ------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 typedef enum StmtKind {
     STMT_BLOCK,      // body in order
@@ -108,14 +108,15 @@ struct Stmt {
     // TRANSPOSE
     Buffer *source;
     const Index **from;
-    int src_axis, dst_axis; // the axes that are not last: tile row r is from[src_axis] + r and lands in last axis at + r,
-                            // tile column c is from[last] + c and lands in at[dst_axis] + c
+    // The axes that are not last: tile row r is from[src_axis] + r and lands in the last axis at + r, tile column c is
+    // from[last] + c and lands in at[dst_axis] + c.
+    int src_axis, dst_axis;
     // IF
     VEC(const Index *) cond; // each >= 0
     const char *comment;  // printed above, or NULL
 };
 
-// ---- buffers -----------------------------------------------------------------------------------------------------------
+// ---- buffers --------------------------------------------------------------------------------------------------------
 
 typedef enum Scope {
     SCOPE_ARGUMENT, // the caller's: an entry's input or output
@@ -146,7 +147,7 @@ struct Buffer {
     int64_t bytes, offset;
 };
 
-// ---- kernels and programs ------------------------------------------------------------------------------------------------
+// ---- kernels and programs -------------------------------------------------------------------------------------------
 
 struct Kernel {
     const char *name;        // "linear_relu": made unique by the printer, which also emits equal kernels once

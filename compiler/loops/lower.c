@@ -1,6 +1,7 @@
 // lower.c: one entry's graph, in groups, becomes a program: buffers, then one kernel per group, then copies.
 //     k0 stores %5; k1 stores %9 and reads %5         arena h: %5     argument loss: %9
-//     store "fc1.weight" = %31, k7 stores %31         storage fc1_weight: %31, in place: nobody reads the old value later
+//     store "fc1.weight" = %31, k7 stores %31         storage fc1_weight: %31, in place: nobody reads the old value
+//     later
 // Needs GROUPED. Where each stored node lives is decided before any kernel is made:
 //   - in the storage that it is bound to, when no later kernel reads the old value, and its own kernel reads that only
 //     at the index that it writes;
@@ -16,14 +17,14 @@ typedef struct Lowering {
     Program *program;
     Graph *g;
     Arena *arena;
-    bool *stored;      // by node id
-    LoadVec *loads;    // by group
-    Buffer **storage;  // by storage index, or NULL
-    Buffer **output;   // by output: its place outside the arena, or NULL when nothing is left to do
-    Buffer **saved;    // by output: the old value's copy, or NULL
+    bool *stored;     // by node id
+    LoadVec *loads;   // by group
+    Buffer **storage; // by storage index, or NULL
+    Buffer **output;  // by output: its place outside the arena, or NULL when nothing is left to do
+    Buffer **saved;   // by output: the old value's copy, or NULL
 } Lowering;
 
-// ---- buffers -----------------------------------------------------------------------------------------------------------
+// ---- buffers --------------------------------------------------------------------------------------------------------
 
 static Buffer *buffer_new(Lowering *l, const char *name, const Type *type, Scope scope) {
     return buffer_scratch(l->program, name, type->dtype, type->rank, type->dim, scope);
@@ -69,7 +70,7 @@ static void mark_stored(Lowering *l) {
         for (int o = 0; o < l->g->groups.at[k].outputs.len; o++) l->stored[l->g->groups.at[k].outputs.at[o]->id] = true;
 }
 
-// ---- where stored nodes live ---------------------------------------------------------------------------------------------
+// ---- where stored nodes live ----------------------------------------------------------------------------------------
 
 static bool group_loads(const Lowering *l, int group, const Node *node) {
     for (int k = 0; k < l->loads[group].len; k++)
@@ -84,7 +85,8 @@ static bool is_old_value_of(const Node *node, const Storage *storage) {
 static bool can_be_in_place(const Lowering *l, int group, const Storage *storage) {
     for (int k = group; k < l->g->groups.len; k++)
         for (int i = 0; i < l->loads[k].len; i++)
-            if (is_old_value_of(l->loads[k].at[i].node, storage) && (k > group || l->loads[k].at[i].elsewhere)) return false;
+            if (is_old_value_of(l->loads[k].at[i].node, storage) && (k > group || l->loads[k].at[i].elsewhere))
+                return false;
     return true;
 }
 
@@ -130,7 +132,7 @@ static void make_values(Lowering *l) {
     }
 }
 
-// ---- kernels -----------------------------------------------------------------------------------------------------------
+// ---- kernels --------------------------------------------------------------------------------------------------------
 
 static Kernel *kernel_new(Lowering *l, const char *name, const char *comment) {
     Kernel *kernel = NEW(l->arena, Kernel);
@@ -185,7 +187,8 @@ static void copy_old_values(Lowering *l) {
         if (to == from) {
             l->output[k] = NULL; // bound to itself
         } else if (output->storage) {
-            l->saved[k] = buffer_new(l, arena_printf(l->arena, "%s_before", from->name), &output->value->type, SCOPE_ARENA);
+            l->saved[k] =
+                buffer_new(l, arena_printf(l->arena, "%s_before", from->name), &output->value->type, SCOPE_ARENA);
             make_copy(l, l->saved[k], from, NULL, SECTION_FORWARD);
         } else {
             make_copy(l, to, from, to, SECTION_FORWARD);
@@ -203,7 +206,7 @@ static void copy_outputs(Lowering *l) {
     }
 }
 
-// ---- lifetimes ---------------------------------------------------------------------------------------------------------
+// ---- lifetimes ------------------------------------------------------------------------------------------------------
 
 static void see_buffer(void *context, Buffer *buffer, bool write) {
     (void)write;

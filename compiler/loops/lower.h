@@ -25,7 +25,7 @@ Expr *lower_value(LowerContext *ctx, const Node *node, Index *const *at);
 // Forget shared expressions: call before each new statement or when entering another loop.
 void lower_forget(LowerContext *ctx);
 
-// ---- constructors ----------------------------------------------------------------------------------------------------------
+// ---- constructors ---------------------------------------------------------------------------------------------------
 
 Index *index_const(Arena *arena, int64_t c);
 Index *index_var(Arena *arena, Var *var);
@@ -65,7 +65,7 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope);
 
-// ---- recipes ---------------------------------------------------------------------------------------------------------------
+// ---- recipes --------------------------------------------------------------------------------------------------------
 
 void lower_naive(LowerContext *ctx);       // -O0: one nest, accumulation in double
 void lower_contraction(LowerContext *ctx); // recipe (a)

@@ -13,7 +13,7 @@
 
 #include "loops/recipes.h"
 
-// ---- loops -------------------------------------------------------------------------------------------------------------
+// ---- loops ----------------------------------------------------------------------------------------------------------
 
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at) {
     Var *var = var_new(ctx, name);
@@ -36,7 +36,7 @@ static Stmt *open_axis(LowerContext *ctx, Stmt *to, const Iter *iter, int axis, 
     return nest_open(ctx, to, name, iter->axis[axis], &at[axis]);
 }
 
-// ---- windows -----------------------------------------------------------------------------------------------------------
+// ---- windows --------------------------------------------------------------------------------------------------------
 
 // A run-time axis is indexed by itself (ops/iter.c), so only fixed ones can be left.
 static void guard_axis(LowerContext *ctx, Stmt **guard, const Index *index, Dim dim) {
@@ -50,8 +50,8 @@ static void guard_axis(LowerContext *ctx, Stmt **guard, const Index *index, Dim 
 }
 
 // Where the map leads from the iteration axes `at`; *guard gets the conditions for that to be inside the tensor.
-static void map_indices(LowerContext *ctx, const Iter *iter, const Map *map, const Type *type, Index *const *at, Index **to,
-                        Stmt **guard) {
+static void map_indices(LowerContext *ctx, const Iter *iter, const Map *map, const Type *type, Index *const *at,
+                        Index **to, Stmt **guard) {
     for (int d = 0; d < map->rank; d++) {
         to[d] = index_of_affine(ctx->arena, &map->dim[d], at, iter->naxes);
         guard_axis(ctx, guard, to[d], type->dim[d]);
@@ -65,7 +65,8 @@ static bool is_gather(const Iter *iter, const Type *type, int *out_axis) {
         int axis = -1, count = 0;
         for (int k = 0; k < iter->naxes; k++)
             if (iter->map[0].dim[d].coef[k]) axis = k, count++;
-        if (count != 1 || iter->map[0].dim[d].coef[axis] != 1 || iter->map[0].dim[d].c || seen >> axis & 1) return false;
+        if (count != 1 || iter->map[0].dim[d].coef[axis] != 1 || iter->map[0].dim[d].c || seen >> axis & 1)
+            return false;
         if (!dim_equal(iter->axis[axis], type->dim[d])) return false;
         seen |= 1u << axis;
         out_axis[d] = axis;
@@ -73,7 +74,7 @@ static bool is_gather(const Iter *iter, const Type *type, int *out_axis) {
     return true;
 }
 
-// ---- accumulation ------------------------------------------------------------------------------------------------------
+// ---- accumulation ---------------------------------------------------------------------------------------------------
 
 Expr *reduce_identity(Arena *arena, DType dtype, const char *kind) {
     Expr *e = expr_const(arena, dtype, 0);

@@ -25,13 +25,19 @@ static void put_index(Printer *p, const Index *index);
 
 static void put_line(Printer *p) { str_printf(p->s, "\n%*s", 2 * p->depth, ""); }
 
-// ---- indices ---------------------------------------------------------------------------------------------------------
+// ---- indices --------------------------------------------------------------------------------------------------------
 
 static void put_atom(Printer *p, const Atom *atom) {
     switch (atom->kind) {
-    case ATOM_VAR: str_put(p->s, atom->var->name); return;
-    case ATOM_SIZE: str_put(p->s, p->sizes[atom->size].name); return;
-    case ATOM_LOADED: put_expr(p, atom->loaded); return;
+    case ATOM_VAR:
+        str_put(p->s, atom->var->name);
+        return;
+    case ATOM_SIZE:
+        str_put(p->s, p->sizes[atom->size].name);
+        return;
+    case ATOM_LOADED:
+        put_expr(p, atom->loaded);
+        return;
     case ATOM_DIV:
     case ATOM_MOD: {
         bool sum = atom->of->nterms != 1 || atom->of->c;
@@ -73,7 +79,7 @@ static void put_place(Printer *p, const Buffer *buffer, const Index *const *at, 
     if (buffer->rank) str_put(p->s, "]");
 }
 
-// ---- expressions -----------------------------------------------------------------------------------------------------
+// ---- expressions ----------------------------------------------------------------------------------------------------
 
 static void put_const(Printer *p, const Expr *e) {
     if (!dtype_info[e->dtype].is_float) {
@@ -95,11 +101,21 @@ static void put_expr(Printer *p, const Expr *e) {
         return;
     }
     switch (e->kind) {
-    case EXPR_CONST: put_const(p, e); return;
-    case EXPR_INDEX_VALUE: put_index(p, e->index); return;
-    case EXPR_LOAD: put_place(p, e->buffer, e->at, e->lanes); return;
-    case EXPR_REDUCE_LANES: str_printf(p->s, "lanes_%s", e->reduce_kind); break;
-    case EXPR_APPLY: str_put(p->s, e->op->name); break;
+    case EXPR_CONST:
+        put_const(p, e);
+        return;
+    case EXPR_INDEX_VALUE:
+        put_index(p, e->index);
+        return;
+    case EXPR_LOAD:
+        put_place(p, e->buffer, e->at, e->lanes);
+        return;
+    case EXPR_REDUCE_LANES:
+        str_printf(p->s, "lanes_%s", e->reduce_kind);
+        break;
+    case EXPR_APPLY:
+        str_put(p->s, e->op->name);
+        break;
     }
     for (int k = 0; k < e->nargs; k++) {
         str_put(p->s, k ? ", " : "(");
@@ -132,7 +148,7 @@ static void begin(Printer *p, const Expr *e) {
     put_line(p);
 }
 
-// ---- statements ------------------------------------------------------------------------------------------------------
+// ---- statements -----------------------------------------------------------------------------------------------------
 
 static void put_stmt(Printer *p, const Stmt *s);
 
@@ -188,22 +204,31 @@ static void put_stmt(Printer *p, const Stmt *s) {
     }
     begin(p, s->value);
     switch (s->kind) {
-    case STMT_BLOCK: return;
-    case STMT_FOR: put_for(p, s); return;
-    case STMT_LOCAL: put_local(p, s); return;
+    case STMT_BLOCK:
+        return;
+    case STMT_FOR:
+        put_for(p, s);
+        return;
+    case STMT_LOCAL:
+        put_local(p, s);
+        return;
     case STMT_STORE:
-    case STMT_ACCUMULATE: put_assignment(p, s); return;
+    case STMT_ACCUMULATE:
+        put_assignment(p, s);
+        return;
     case STMT_TRANSPOSE:
         str_put(p->s, "transpose ");
         put_place(p, s->buffer, s->at, 1);
         str_put(p->s, " = ");
         put_place(p, s->source, s->from, 1);
         return;
-    case STMT_IF: put_if(p, s); return;
+    case STMT_IF:
+        put_if(p, s);
+        return;
     }
 }
 
-// ---- programs --------------------------------------------------------------------------------------------------------
+// ---- programs -------------------------------------------------------------------------------------------------------
 
 static void put_buffer(Printer *p, const Buffer *b) {
     static const char *const scopes[] = {"argument", "storage", "arena", "stack", "register"};
@@ -211,7 +236,8 @@ static void put_buffer(Printer *p, const Buffer *b) {
     memcpy(type.dim, b->dim, sizeof type.dim);
     str_printf(p->s, "  %s %s: ", scopes[b->scope], b->name);
     type_print(p->s, &type, p->sizes);
-    if (b->scope == SCOPE_ARENA) str_printf(p->s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
+    if (b->scope == SCOPE_ARENA)
+        str_printf(p->s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
     str_put(p->s, "\n");
 }
 

@@ -50,7 +50,9 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
         return prove(facts, scaled_sum(arena, rest, 1, coef, atom->other), depth);
     }
     if (atom->kind == ATOM_DIV) // (of - by + 1) <= by * (of / by) <= of
-        return prove(facts, scaled_sum(arena, rest, by, coef, coef < 0 ? atom->of : index_add_const(arena, atom->of, 1 - by)), depth);
+        return prove(facts,
+                     scaled_sum(arena, rest, by, coef, coef < 0 ? atom->of : index_add_const(arena, atom->of, 1 - by)),
+                     depth);
     if (atom->kind == ATOM_MOD && coef > 0) return prove(facts, rest, depth);
     if (atom->kind == ATOM_MOD)
         return prove(facts, index_add_const(arena, rest, coef * (by - 1)), depth) ||

@@ -13,14 +13,14 @@ Expr *reduce_identity(Arena *arena, DType dtype, const char *kind);
 // A scalar register; sums of floats are held as double.
 Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, const char *kind);
 
-// visit.c: expressions are shared, so whoever walks one marks where it has been. The tag of an expression in a set, 0 at
-// first.
+// visit.c: expressions are shared, so whoever walks one marks where it has been. The tag of an expression in a set, 0
+// at first.
 typedef struct ExprTags {
     Arena *arena;
     struct ExprTag {
         const Expr *e;
         int tag;
-    } *slot;
+    } * slot;
     int capacity, used;
 } ExprTags;
 int *expr_tag(ExprTags *tags, const Expr *e);
@@ -35,7 +35,8 @@ typedef struct Load {
 } Load;
 typedef VEC(Load) LoadVec;
 // Both in topological order. A node loaded in both ways stands in `loads` twice.
-void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes, LoadVec *loads);
+void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes,
+                 LoadVec *loads);
 // Sets the kernel's name, comment and flops from the nodes that it computes.
 void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const Group *group);
 

@@ -8,7 +8,7 @@
 
 #include "loops/rows.h"
 
-// ---- loops -------------------------------------------------------------------------------------------------------------
+// ---- loops ----------------------------------------------------------------------------------------------------------
 
 Stmt *rows_open_axis(Rows *r, Stmt *to, int axis) {
     return nest_open(r->ctx, to, nest_letter(r->ctx, &r->domain, axis), r->domain.dim[axis], &r->at[axis]);
@@ -47,7 +47,7 @@ void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int ve
     open_part(r, to, lo, hi, 0, body, context);
 }
 
-// ---- values and stores ---------------------------------------------------------------------------------------------------
+// ---- values and stores ----------------------------------------------------------------------------------------------
 
 const char *rows_local_name(Rows *r, const char *name) {
     int used = 0;
@@ -91,7 +91,7 @@ static void select_outputs(const Rows *r, bool whole, NodeVec *selected) {
     }
 }
 
-// ---- what follows from a round ---------------------------------------------------------------------------------------------
+// ---- what follows from a round --------------------------------------------------------------------------------------
 
 static bool is_outer_value(const Rows *r, const Node *node) {
     if (!(node->op->traits & OP_ELEMENTWISE) || node->type.rank != r->nouter) return false;
@@ -123,7 +123,7 @@ static void keep_outer_values(Rows *r, Stmt *to, int phase) {
     }
 }
 
-// ---- the body of the outer loops ---------------------------------------------------------------------------------------------
+// ---- the body of the outer loops ------------------------------------------------------------------------------------
 
 // Runs `each` for every vector that is worked on at once along a kept axis.
 typedef void (*PartBody)(Rows *r, Stmt *to, int phase);

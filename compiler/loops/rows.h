@@ -25,24 +25,24 @@ typedef struct RowsLocal {
 typedef struct Rows {
     LowerContext *ctx;
     Arena *arena;
-    const Group *group;     // NULL for a copy
-    Buffer *to, *from;      // of a copy
+    const Group *group; // NULL for a copy
+    Buffer *to, *from;  // of a copy
     Type domain;
     unsigned reduced;
-    int nouter, outer[MAX_RANK];     // axes that are not reduced
-    int nreduced, inner[MAX_RANK];   // and those that are
+    int nouter, outer[MAX_RANK];   // axes that are not reduced
+    int nreduced, inner[MAX_RANK]; // and those that are
     NodeVec computes;
-    int *phase;             // by node id: how many rounds of reductions come before its value
+    int *phase; // by node id: how many rounds of reductions come before its value
     int nphases;
     RowsLanes lanes_kind;
-    int lanes, unroll;      // of the target, and vectors at once
+    int lanes, unroll;                    // of the target, and vectors at once
     int chunk_axis, chunks, chunk_extent; // chunks 0: no threads
     // Where the statement being made stands.
-    Index *at[MAX_RANK];    // domain axes
-    bool vector;            // lanes run along the last axis in this part of the nest
-    int parts, part;        // LANES_KEPT: vectors at once here, and the one being made
+    Index *at[MAX_RANK]; // domain axes
+    bool vector;         // lanes run along the last axis in this part of the nest
+    int parts, part;     // LANES_KEPT: vectors at once here, and the one being made
     int phases_done;
-    Buffer **total;         // by position in group->reduces: [parts]
+    Buffer **total; // by position in group->reduces: [parts]
     VEC(RowsLocal) locals;
     VEC(const char *) names; // of locals so far
 } Rows;

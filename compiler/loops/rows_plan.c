@@ -7,9 +7,10 @@
 
 #include "loops/rows.h"
 
-static const int MOST_VECTORS = 4; // hide the latency of additions; lines of four vectors are used whole
+// Enough to hide the latency of additions.
+enum { MOST_VECTORS = 4 };
 
-// ---- phases ------------------------------------------------------------------------------------------------------------
+// ---- phases ---------------------------------------------------------------------------------------------------------
 
 static int reduce_number(const Rows *r, const Node *node) {
     for (int k = 0; r->group && k < r->group->reduces.len; k++)
@@ -30,7 +31,7 @@ static void find_phases(Rows *r) {
     }
 }
 
-// ---- reading what is in registers ----------------------------------------------------------------------------------------
+// ---- reading what is in registers -----------------------------------------------------------------------------------
 
 void rows_outer_at(const Rows *r, Index **at) {
     for (int k = 0; k < r->nouter; k++) at[k] = r->at[r->outer[k]];
@@ -48,7 +49,7 @@ Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at) {
     return expr_load(ctx->arena, r->total[number], &part, 1);
 }
 
-// ---- lanes -------------------------------------------------------------------------------------------------------------
+// ---- lanes ----------------------------------------------------------------------------------------------------------
 
 static bool is_vector_dtype(DType dtype) { return dtype == F32 || dtype == I32; }
 
@@ -56,7 +57,8 @@ static bool is_vector_dtype(DType dtype) { return dtype == F32 || dtype == I32; 
 static void trial_totals(Rows *r, int lanes) {
     Dim one = dim_fixed(1);
     for (int k = 0; k < r->group->reduces.len; k++) {
-        r->total[k] = buffer_scratch(r->ctx->program, "trial", r->group->reduces.at[k]->type.dtype, 1, &one, SCOPE_REGISTER);
+        r->total[k] =
+            buffer_scratch(r->ctx->program, "trial", r->group->reduces.at[k]->type.dtype, 1, &one, SCOPE_REGISTER);
         r->total[k]->lanes = lanes;
     }
 }
@@ -70,7 +72,8 @@ static bool lanes_fit(Rows *r, RowsLanes kind) {
     LowerContext *ctx = r->ctx;
     Index *outer[MAX_RANK];
     Var *lane = var_new(ctx, "lane");
-    for (int d = 0; d < r->domain.rank; d++) r->at[d] = index_var(r->arena, d == rows_last(r) ? lane : var_new(ctx, "any"));
+    for (int d = 0; d < r->domain.rank; d++)
+        r->at[d] = index_var(r->arena, d == rows_last(r) ? lane : var_new(ctx, "any"));
     rows_outer_at(r, outer);
     ctx->lanes = r->lanes;
     ctx->lane_var = lane;
@@ -121,7 +124,7 @@ static void plan_lanes(Rows *r) {
     while (r->nreduced && 2 * r->unroll <= MOST_VECTORS && 2 * r->unroll <= vectors) r->unroll *= 2;
 }
 
-// ---- threads -------------------------------------------------------------------------------------------------------------
+// ---- threads --------------------------------------------------------------------------------------------------------
 
 static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -137,7 +140,8 @@ static void plan_chunks(Rows *r) {
         int units = ceil_div(dim.extent, unit), each = ceil_div(units, threads < units ? threads : units);
         int chunks = ceil_div(units, each);
         // The share of time in which no thread waits; a run-time axis may turn out short.
-        double share = chunks < 2 ? 0 : (double)units / (each * chunks) * (chunks < threads ? 0.8 : 1) * (dim.size ? 0.5 : 1);
+        double share =
+            chunks < 2 ? 0 : (double)units / (each * chunks) * (chunks < threads ? 0.8 : 1) * (dim.size ? 0.5 : 1);
         if (share <= best + 0.02) continue;
         best = share;
         r->chunk_axis = axis;

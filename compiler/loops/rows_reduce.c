@@ -19,12 +19,18 @@ typedef struct Round {
     bool blocked;   // acc are the block's
 } Round;
 
-static const Node *round_reduce(const Rows *r, const Round *round, int k) { return r->group->reduces.at[round->number[k]]; }
-static const char *round_kind(const Rows *r, const Round *round, int k) { return node_attr(round_reduce(r, round, k), "kind")->s; }
+static const Node *round_reduce(const Rows *r, const Round *round, int k) {
+    return r->group->reduces.at[round->number[k]];
+}
+static const char *round_kind(const Rows *r, const Round *round, int k) {
+    return node_attr(round_reduce(r, round, k), "kind")->s;
+}
 
-static Buffer *declare(Rows *r, Stmt *to, const char *name, const Node *reduce, const char *kind, int parts, int lanes) {
+static Buffer *declare(Rows *r, Stmt *to, const char *name, const Node *reduce, const char *kind, int parts,
+                       int lanes) {
     Dim dim = dim_fixed(parts);
-    Buffer *buffer = buffer_scratch(r->ctx->program, rows_local_name(r, name), reduce->type.dtype, 1, &dim, SCOPE_REGISTER);
+    Buffer *buffer =
+        buffer_scratch(r->ctx->program, rows_local_name(r, name), reduce->type.dtype, 1, &dim, SCOPE_REGISTER);
     buffer->lanes = lanes;
     buffer->accumulate_double = lanes == 1 && dtype_info[buffer->dtype].is_float && !strcmp(kind, "sum");
     stmt_append(r->arena, to, stmt_local(r->arena, buffer, reduce_identity(r->arena, buffer->dtype, kind)));
@@ -63,7 +69,8 @@ static void close_block(Rows *r, Stmt *to, const Round *round) {
             sum = sum ? expr_apply(r->arena, NULL, combine, acc->dtype, value, 2) : value[1];
         }
         Index *zero = index_const(r->arena, 0);
-        if (!kept) stmt_append(r->arena, to, stmt_accumulate(r->arena, total, &zero, kind, expr_lanes(r->arena, kind, sum)));
+        if (!kept)
+            stmt_append(r->arena, to, stmt_accumulate(r->arena, total, &zero, kind, expr_lanes(r->arena, kind, sum)));
     }
 }
 
@@ -76,7 +83,7 @@ static void open_block(Rows *r, Stmt *to, Round *round) {
     }
 }
 
-// ---- lanes along the reduced axis ----------------------------------------------------------------------------------------
+// ---- lanes along the reduced axis -----------------------------------------------------------------------------------
 
 static void add_lane_part(Rows *r, Stmt *to, void *context) {
     Round *round = context;
@@ -127,13 +134,14 @@ static void reduce_lanes(Rows *r, Stmt *to, Round *round) {
     r->vector = false;
     Stmt *rest = to;
     int64_t first, end;
-    if (index_range(index_add(r->arena, extent, index_scale(r->arena, whole_vectors(r, extent), -1)), &first, &end) && end <= 0)
+    if (index_range(index_add(r->arena, extent, index_scale(r->arena, whole_vectors(r, extent), -1)), &first, &end) &&
+        end <= 0)
         return;
     for (int k = level; k < n - 1; k++) rest = rows_open_axis(r, rest, r->inner[k]);
     add_scalar_rest(r, rest, round, whole_vectors(r, extent), extent);
 }
 
-// ---- lanes along a kept axis, or none --------------------------------------------------------------------------------------
+// ---- lanes along a kept axis, or none -------------------------------------------------------------------------------
 
 // Opens the loops over reduced axes; where a block must begin, returns its statement in *block.
 static Stmt *open_reduced(Rows *r, Stmt *to, Round *round, Stmt **block) {

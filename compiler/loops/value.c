@@ -38,7 +38,7 @@ static void remember(LowerContext *ctx, const Node *node, Index *const *at, Expr
     *bucket = e;
 }
 
-// ---- lanes -------------------------------------------------------------------------------------------------------------
+// ---- lanes ----------------------------------------------------------------------------------------------------------
 
 static bool is_vector_dtype(DType dtype) { return dtype == F32 || dtype == I32; }
 
@@ -72,7 +72,7 @@ static Expr *load(LowerContext *ctx, Buffer *buffer, Index *const *at) {
     return expr_load(ctx->arena, buffer, at, lanes);
 }
 
-// ---- nodes -------------------------------------------------------------------------------------------------------------
+// ---- nodes ----------------------------------------------------------------------------------------------------------
 
 // An output of the group being lowered is not in its buffer yet.
 static bool is_own_output(const LowerContext *ctx, const Node *node) {

@@ -28,7 +28,7 @@ static void fail(Verify *v, const char *fmt, ...) {
     va_end(args);
 }
 
-// ---- indices ---------------------------------------------------------------------------------------------------------
+// ---- indices --------------------------------------------------------------------------------------------------------
 
 static void check_expr(Verify *v, const Expr *e);
 
@@ -63,12 +63,14 @@ static void check_axis(Verify *v, const Buffer *buffer, int axis, const Index *i
     int64_t c;
     check_index(v, index);
     if (v->wrong || is_loaded(index)) return;
-    if (buffer->scope == SCOPE_REGISTER && !index_is_const(index, &c)) fail(v, "register %s has an index that varies", buffer->name);
+    if (buffer->scope == SCOPE_REGISTER && !index_is_const(index, &c))
+        fail(v, "register %s has an index that varies", buffer->name);
     Dim dim = buffer->dim[axis];
     const Index *end = buffer->scope == SCOPE_ARGUMENT ? index_size(arena, dim) : index_const(arena, dim.extent);
     Index *room = index_add_const(arena, index_add(arena, end, index_scale(arena, index, -1)), -1 - reach);
     if (!prove_not_negative(&v->facts, index)) fail(v, "%s: the index of axis %d may be negative", buffer->name, axis);
-    if (!prove_not_negative(&v->facts, room)) fail(v, "%s: the index of axis %d may leave its %d elements", buffer->name, axis, dim.extent);
+    if (!prove_not_negative(&v->facts, room))
+        fail(v, "%s: the index of axis %d may leave its %d elements", buffer->name, axis, dim.extent);
 }
 
 static void check_declared(Verify *v, const Buffer *buffer) {
@@ -86,7 +88,7 @@ static void check_place(Verify *v, const Buffer *buffer, const Index *const *at,
         check_axis(v, buffer, d, at[d], side_by_side && d == buffer->rank - 1 ? lanes - 1 : 0);
 }
 
-// ---- expressions and statements ----------------------------------------------------------------------------------------
+// ---- expressions and statements -------------------------------------------------------------------------------------
 
 static void check_expr(Verify *v, const Expr *e) {
     int *seen = expr_tag(&v->seen, e);
@@ -141,10 +143,18 @@ static void check_stmt(Verify *v, const Stmt *s) {
     int lanes = target_lanes(v->program->target);
     v->seen = (ExprTags){.arena = v->scratch};
     switch (s->kind) {
-    case STMT_BLOCK: check_body(v, s); return;
-    case STMT_FOR: check_for(v, s); return;
-    case STMT_IF: check_if(v, s); return;
-    case STMT_LOCAL: check_local(v, s); return;
+    case STMT_BLOCK:
+        check_body(v, s);
+        return;
+    case STMT_FOR:
+        check_for(v, s);
+        return;
+    case STMT_IF:
+        check_if(v, s);
+        return;
+    case STMT_LOCAL:
+        check_local(v, s);
+        return;
     case STMT_STORE:
     case STMT_ACCUMULATE:
         check_expr(v, s->value);
@@ -165,7 +175,10 @@ const char *program_verify(const Program *program) {
     const char *wrong = NULL;
     for (int k = 0; k < program->calls.len && !wrong; k++) {
         Arena scratch = {0};
-        Verify v = {.program = program, .kernel = program->calls.at[k].kernel, .scratch = &scratch, .facts = {.arena = &scratch}};
+        Verify v = {.program = program,
+                    .kernel = program->calls.at[k].kernel,
+                    .scratch = &scratch,
+                    .facts = {.arena = &scratch}};
         check_stmt(&v, v.kernel->body);
         wrong = v.wrong;
         arena_release(&scratch);

@@ -3,7 +3,7 @@
 // An expression that several statements share is visited once.
 #include "loops/recipes.h"
 
-// ---- marks on expressions: a hash table by address ---------------------------------------------------------------------
+// ---- marks on expressions: a hash table by address ------------------------------------------------------------------
 
 static int slot_of(const ExprTags *tags, const Expr *e) {
     int at = (int)(((uintptr_t)e >> 4) * 2654435761u % (unsigned)tags->capacity);
@@ -28,7 +28,7 @@ int *expr_tag(ExprTags *tags, const Expr *e) {
     return &tags->slot[at].tag;
 }
 
-// ---- buffers -----------------------------------------------------------------------------------------------------------
+// ---- buffers --------------------------------------------------------------------------------------------------------
 
 typedef struct Visitor {
     void (*visit)(void *context, Buffer *buffer, bool write);

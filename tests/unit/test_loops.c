@@ -33,7 +33,7 @@ static Index *loop_over(Bench *b, const char *name, const Index *lo, const Index
 
 static Index *constant(Bench *b, int64_t c) { return index_const(&b->arena, c); }
 
-// ---- indices: every simplified form against plain arithmetic -----------------------------------------------------------
+// ---- indices: every simplified form against plain arithmetic --------------------------------------------------------
 
 enum { VARS = 3, DRAWS = 4000 };
 static const int extent[VARS] = {5, 16, 12}, step[VARS] = {1, 1, 4};
@@ -61,7 +61,8 @@ static int64_t value_of(const Index *index, const int64_t *at, int64_t n) {
     return sum;
 }
 
-// A random index and its meaning by plain arithmetic at every point, side by side. All values are >= 0, as division asks.
+// A random index and its meaning by plain arithmetic at every point, side by side. All values are >= 0, as division
+// asks.
 typedef struct Meaning {
     Index *index;
     int64_t at[5 * 16 * 3 * 2]; // by point and size
@@ -105,7 +106,8 @@ Test(loops, indices_mean_what_they_meant) {
         static const char *const names[] = {"i", "j", "k"};
         int64_t at[5 * 16 * 3][VARS];
         int count = points(at);
-        for (int v = 0; v < VARS; v++) leaf[v] = loop_over(&b, names[v], constant(&b, 0), constant(&b, extent[v]), step[v], NULL);
+        for (int v = 0; v < VARS; v++)
+            leaf[v] = loop_over(&b, names[v], constant(&b, 0), constant(&b, extent[v]), step[v], NULL);
         leaf[VARS] = index_size(&b.arena, (Dim){20, 1});
         Meaning m = {.index = constant(&b, 0)};
         for (int depth = 1 + (int)draw(&state, 6); depth > 0; depth--) grow(&b, &state, &m, count, leaf, at);
@@ -115,8 +117,10 @@ Test(loops, indices_mean_what_they_meant) {
         for (int p = 0; p < 2 * count; p++) {
             int64_t got = value_of(m.index, at[p / 2], size_at(p % 2));
             cr_assert_eq(got, m.at[p], "draw %d, point %d: %lld, want %lld", d, p, (long long)got, (long long)m.at[p]);
-            cr_assert(lo <= got && got <= hi, "draw %d: %lld is not in [%lld, %lld]", d, (long long)got, (long long)lo, (long long)hi);
-            cr_assert(!divisible || got % divisor == 0, "draw %d: %lld is no multiple of %lld", d, (long long)got, (long long)divisor);
+            cr_assert(lo <= got && got <= hi, "draw %d: %lld is not in [%lld, %lld]", d, (long long)got, (long long)lo,
+                      (long long)hi);
+            cr_assert(!divisible || got % divisor == 0, "draw %d: %lld is no multiple of %lld", d, (long long)got,
+                      (long long)divisor);
         }
         arena_release(&b.arena);
     }
@@ -144,9 +148,11 @@ Test(loops, blocked_indices_vanish) {
     arena_release(a);
 }
 
-// ---- proofs ------------------------------------------------------------------------------------------------------------
+// ---- proofs ---------------------------------------------------------------------------------------------------------
 
-static Index *minus(Bench *b, const Index *x, const Index *y) { return index_add(&b->arena, x, index_scale(&b->arena, y, -1)); }
+static Index *minus(Bench *b, const Index *x, const Index *y) {
+    return index_add(&b->arena, x, index_scale(&b->arena, y, -1));
+}
 
 Test(loops, proofs_use_loops_and_guards) {
     Bench b;
@@ -190,7 +196,7 @@ Test(loops, proofs_use_loops_and_guards) {
     arena_release(a);
 }
 
-// ---- programs ----------------------------------------------------------------------------------------------------------
+// ---- programs -------------------------------------------------------------------------------------------------------
 
 static const char *const text =
     "size N <= 20\n"
@@ -220,9 +226,9 @@ static Program *lowered(Bench *b, const char *target, int level) {
     return program;
 }
 
-#define INPUTS                        \
-    "  argument x: f32[N, 40]\n"      \
-    "  storage w: f32[40]\n"          \
+#define INPUTS                                                                                                         \
+    "  argument x: f32[N, 40]\n"                                                                                       \
+    "  storage w: f32[40]\n"                                                                                           \
     "  argument y: f32[N, 40]\n"
 
 Test(loops, programs_are_printed) {
@@ -232,8 +238,7 @@ Test(loops, programs_are_printed) {
         const char *want;
     } rows[] = {
         {"x86-64-v4", 2,
-         "entry f: arena 0 bytes, at least 0\n" INPUTS
-         "call 0: mul_layer (rows, vectors) unless y is NULL\n"
+         "entry f: arena 0 bytes, at least 0\n" INPUTS "call 0: mul_layer (rows, vectors) unless y is NULL\n"
          "  # y = mul, layer at test.graph:8:4\n"
          "  # fused: mul, exp\n"
          "  for n = 0 .. N:\n"
@@ -257,8 +262,7 @@ Test(loops, programs_are_printed) {
          "      sum_2[0] += x[n_2, j_2]\n"
          "    w[j_2] = sub(w[j_2], sum_2[0])\n"},
         {"c11", 0,
-         "entry f: arena 3200 bytes, at least 3200\n" INPUTS
-         "  arena mul: f32[N, 40] at 0, calls 0 to 1\n"
+         "entry f: arena 3200 bytes, at least 3200\n" INPUTS "  arena mul: f32[N, 40] at 0, calls 0 to 1\n"
          "  arena reduce: f32[40] at 0, calls 2 to 3\n"
          "call 0: mul (naive)\n"
          "  # mul = mul at test.graph:7:4\n"
@@ -294,7 +298,7 @@ Test(loops, programs_are_printed) {
     }
 }
 
-// ---- the verifier ------------------------------------------------------------------------------------------------------
+// ---- the verifier ---------------------------------------------------------------------------------------------------
 
 // The first statement of a kind, in order.
 static Stmt *find(Stmt *s, StmtKind kind) {
@@ -307,7 +311,15 @@ static Stmt *find(Stmt *s, StmtKind kind) {
 }
 
 typedef enum Damage {
-    LOOP_TOO_LONG, LOOP_BEYOND_SIZE, INDEX_TOO_LOW, VARIABLE_OUTSIDE, LOCAL_OUTSIDE, LOCAL_TOO_LARGE, VARYING_REGISTER, WIDE_STORE, DAMAGES
+    LOOP_TOO_LONG,
+    LOOP_BEYOND_SIZE,
+    INDEX_TOO_LOW,
+    VARIABLE_OUTSIDE,
+    LOCAL_OUTSIDE,
+    LOCAL_TOO_LARGE,
+    VARYING_REGISTER,
+    WIDE_STORE,
+    DAMAGES
 } Damage;
 
 static const char *const expected[DAMAGES] = {
@@ -343,7 +355,8 @@ Test(loops, damage_is_refused) {
         Program *program = lowered(&b, "x86-64-v4", 2);
         damage(&b, program, (Damage)kind);
         const char *wrong = program_verify(program);
-        cr_expect(wrong && strstr(wrong, expected[kind]), "got \"%s\", want \"... %s ...\"", wrong ? wrong : "", expected[kind]);
+        cr_expect(wrong && strstr(wrong, expected[kind]), "got \"%s\", want \"... %s ...\"", wrong ? wrong : "",
+                  expected[kind]);
         arena_release(&b.arena);
     }
 }

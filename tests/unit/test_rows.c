@@ -1,5 +1,5 @@
-// test_rows.c: the rows recipe, the naive recipe and the places of outputs as C for each target, against the interpreter;
-// and the same bits for any number of chunks. Each row is a .dl expression over x and v (and i, integers).
+// test_rows.c: the rows recipe, the naive recipe and the places of outputs as C for each target, against the
+// interpreter; and the same bits for any number of chunks. Each row is a .dl expression over x and v (and i, integers).
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -75,8 +75,8 @@ static const char *program_text(Arena *arena, int variant) {
     str_printf(&s, "dim N <= %d\n", BOUND);
     for (int r = 0; r < ROWS; r++) {
         if (!is_tried(variant, r)) continue;
-        str_printf(&s, "model e%d(x: f32[%s], v: f32[%s]) -> (y: %s) {\n    %s\n    return y\n}\n", r, rows[r].x, rows[r].v,
-                   rows[r].y, rows[r].body);
+        str_printf(&s, "model e%d(x: f32[%s], v: f32[%s]) -> (y: %s) {\n    %s\n    return y\n}\n", r, rows[r].x,
+                   rows[r].v, rows[r].y, rows[r].body);
     }
     return str_text(&s);
 }
@@ -118,7 +118,8 @@ Test(rows, agree_with_the_interpreter, .timeout = 300) {
                 int status = call(&arena, c, entry, n, &got, &want);
                 cr_expect_eq(status, 0, "%s, %s: returned %d", rows[r].what, variants[v].name, status);
                 double difference = tensor_difference(&got, &want);
-                cr_expect(difference < 1e-5, "%s, N = %d, %s: differs by %g", rows[r].what, (int)n, variants[v].name, difference);
+                cr_expect(difference < 1e-5, "%s, N = %d, %s: differs by %g", rows[r].what, (int)n, variants[v].name,
+                          difference);
                 if (n == BOUND) first[v][r] = got;
             }
         }
@@ -154,7 +155,7 @@ Test(rows, long_sums_are_cut_into_blocks, .timeout = 120) {
     arena_release(&arena);
 }
 
-// ---- where outputs live ------------------------------------------------------------------------------------------------
+// ---- where outputs live ---------------------------------------------------------------------------------------------
 
 typedef struct Place {
     const char *what;
@@ -189,8 +190,11 @@ static const char *places_text(Arena *arena) {
     Str s = str_new(arena);
     str_put(&s, "param \"a\": f32[40]\nparam \"b\": f32[40]\n");
     for (int k = 0; k < PLACES; k++)
-        str_printf(&s, "train p%d(x: f32[40]) {\n  %%0 = storage {name=\"a\"} : f32[40]\n  %%1 = storage {name=\"b\"} : f32[40]\n"
-                       "  %%2 = argument {name=\"x\"} : f32[40]\n%s}\n", k, places[k].body);
+        str_printf(
+            &s,
+            "train p%d(x: f32[40]) {\n  %%0 = storage {name=\"a\"} : f32[40]\n  %%1 = storage {name=\"b\"} : f32[40]\n"
+            "  %%2 = argument {name=\"x\"} : f32[40]\n%s}\n",
+            k, places[k].body);
     return str_text(&s);
 }
 
