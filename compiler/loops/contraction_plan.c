@@ -155,6 +155,7 @@ static int plan_heights(const Contraction *c, int rows, int *height) {
     while (2 * tail < rows) tail *= 2;
     if (c->row.staged) tail = 1; // a panel holds `rows` of them: shorter tiles must not straddle two
     for (; tail && tail < rows && n < MAX_HEIGHTS; tail /= 2) height[n++] = tail;
+    if (height[n - 1] != 1) dlc_bug("loops", "tiles of %d rows leave rows over", rows);
     return n;
 }
 

@@ -30,6 +30,8 @@ static const Row rows[] = {
     {"K in blocks, rows packed", "f32", "2050, 33", "100, 2050", "33, 100",
      "[m:33, n:100 | k:2050] out[m, n] += a[k, m] * b[n, k]"},
     {"run-time rows", "f32", "N, 90", "80, 90", "N, 80", "[m:N, n:80 | k:90] out[m, n] += a[m, k] * b[n, k]"},
+    {"run-time rows, few columns", "f32", "N, 60", "10, 60", "N, 10",
+     "[m:N, n:10 | k:60] out[m, n] += a[m, k] * b[n, k]"},
     {"run-time K", "f32", "N, 70", "N, 80", "70, 80", "[m:70, n:80 | k:N] out[m, n] += a[k, m] * b[k, n]"},
     {"run-time columns", "f32", "70, 40", "N, 40", "70, N", "[m:70, n:N | k:40] out[m, n] += a[m, k] * b[n, k]"},
     {"run-time rows, packed", "f32", "600, N", "600, 200", "N, 200",
