@@ -20,8 +20,7 @@
 
 enum { MAX_INPUTS = 3 };
 
-// ---- forms: what is not element-wise, in the language
-// ------------------------------------------------------------------
+// ---- forms: what is not element-wise, in the language --------------------------------------------------------------
 
 typedef struct Form {
     const char *op, *params, *body, *result;
@@ -96,15 +95,13 @@ static const char windows[] =
     "  %0 = argument {name=\"a\"} : f32[M, 5, 5, 9]\n"
     "  %1 = argument {name=\"b\"} : f32[5, 3, 3, 3]\n"
     "  %2 = contract %0, %1 {shape=[M, 3, 9, 17], iter=[i:M, j:3, k:5, l:3, m:9, n:3 | o:5] out[i, j, 2*k+l-1, "
-    "2*m+n-1] += "
-    "a[i, o, k, m] * b[o, j, l, n]} : f32[M, 3, 9, 17]\n"
+    "2*m+n-1] += a[i, o, k, m] * b[o, j, l, n]} : f32[M, 3, 9, 17]\n"
     "  return \"y\" = %2\n"
     "}\n"
     "model reduce_max_windows(a: f32[M, 9, 45]) {\n"
     "  %0 = argument {name=\"a\"} : f32[M, 9, 45]\n"
     "  %1 = reduce %0 {kind=\"max\", ties=\"first\", shape=[M, 5, 23], iter=[i:M, j:5, k:23 | l:3, m:3] out[i, j, k] "
-    "+= "
-    "a[i, 2*j+l-1, 2*k+m-1]} : f32[M, 5, 23]\n"
+    "+= a[i, 2*j+l-1, 2*k+m-1]} : f32[M, 5, 23]\n"
     "  return \"y\" = %1\n"
     "}\n"
     "model reduce_sum_windows(a: f32[M, 9, 45]) {\n"
@@ -114,8 +111,7 @@ static const char windows[] =
     "  return \"y\" = %1\n"
     "}\n";
 
-// ---- the module
-// ------------------------------------------------------------------------------------------------------------
+// ---- the module ----------------------------------------------------------------------------------------------------
 
 typedef struct Case {
     const Op *op;
@@ -216,8 +212,7 @@ static void finish_example(Walk *w, const Case *c) {
     tally(w->tally, there, "%s: its example %s does not make it", c->op->name, c->op->example);
 }
 
-// ---- element-wise records, over dtypes and shapes
-// --------------------------------------------------------------------------
+// ---- element-wise records, over dtypes and shapes ------------------------------------------------------------------
 
 typedef struct Variant {
     DType dtype; // of the inputs that have the example's dtype
@@ -356,8 +351,7 @@ static bool write_module(Walk *w, const char *path) {
     return !diag->errors;
 }
 
-// ---- numbers
-// ---------------------------------------------------------------------------------------------------------------
+// ---- numbers -------------------------------------------------------------------------------------------------------
 
 static const double special[] = {NAN,   INFINITY, -INFINITY, 0.0,    -0.0,    1,       -1,           0.5,  -0.5,
                                  1e-45, -1e-45,   1e-40,     -1e-40, 1.2e-38, 1e-30,   -1e-30,       1e-7, -1e-7,
@@ -425,8 +419,7 @@ static double ulps(double got, double want) {
     return fabs(got - far) / ldexp(1, exponent - 24 > -149 ? exponent - 24 : -149);
 }
 
-// ---- one entry
-// ---------------------------------------------------------------------------------------------------------------
+// ---- one entry -----------------------------------------------------------------------------------------------------
 
 typedef struct Bound {
     bool sums; // within `factor` times the same on absolute values
@@ -560,8 +553,7 @@ static void check_case(Walk *w, Compiled *c, const Case *k, Tensor *storages, co
     tally(w->tally, !wrong, "%s: %s (%s): %s", who, k->op->name, k->entry, wrong ? wrong : "");
 }
 
-// ---- every level, target and compiler
-// ------------------------------------------------------------------------------------------
+// ---- every level, target and compiler ------------------------------------------------------------------------------
 
 typedef struct Shared { // what a child tells its parent
     Tally tally;
@@ -615,7 +607,7 @@ int main(int argc, char **argv) {
     if (shared == MAP_FAILED || (argc > 1 && !w.only)) return 3;
     char *path = arena_printf(&arena, "%s/operators.graph", harness_dir(&arena, "operators"));
     bool written = write_module(&w, path);
-    tally(&t, written, "the module of all operators is not made");
+    tally(&t, written, "the module of all operators does not come about: an example or a form above is refused");
     bool sanitize = getenv("DLC_TEST_SANITIZE");
     for (int which = 0; written && which < 8; which++) {
         if (sanitize && which & 1) continue; // the sanitizers' runtime is gcc's
