@@ -449,8 +449,9 @@ static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, 
 }
 
 // Names that nothing in the function's text has already: its variables, locals, and what it calls.
-static void name_formals(Arena *arena, const KernelText *text, Formals *formals, const Module *module) {
-    Names names = {.arena = arena};
+static void name_formals(Arena *arena, const KernelText *text, Formals *formals, const Module *module,
+                         const EmitOptions *options) {
+    Names names = {.arena = arena, .macros = names_macros(arena, options->prefix)};
     size_t at = 0, start, len;
     while (text_next_identifier(text->key, &at, &start, &len))
         vec_push(arena, &names.at, (Name){arena_strndup(arena, text->key + start, len), 2});
@@ -468,7 +469,7 @@ void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput 
     Formals formals = text->formals;
     formals.buffers.at = NEW_ARRAY(arena, Formal, formals.buffers.len + 1);
     memcpy(formals.buffers.at, text->formals.buffers.at, sizeof(Formal) * (size_t)formals.buffers.len);
-    name_formals(arena, text, &formals, in->module);
+    name_formals(arena, text, &formals, in->module, options);
     Printer p = {.arena = arena, .module = in->module, .target = options->target, .s = s, .formals = &formals};
     print_comment(&p, text->kernel->comment);
     if (text->calls > 1) print_line(&p, "// Called from %d places.", text->calls);

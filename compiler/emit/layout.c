@@ -70,7 +70,9 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
     const Graph *g = program->graph;
     const Module *module = g->module;
     Signature signature = {.function = arena_printf(arena, "%s_%s", options->prefix, g->name),
-                           .names = {.arena = arena}};
+                           .names = {.arena = arena, .macros = names_macros(arena, options->prefix)}};
+    for (int i = 0; i < table->functions.len; i++) // what it calls
+        vec_push(arena, &signature.names.at, (Name){table->functions.at[i]->name, 2});
     names_take(&signature.names, g->kind == ENTRY_INIT ? "region" : "net");
     for (int i = 0; i < g->arguments.len; i++) mark_sizes(&signature, &g->arguments.at[i]->type);
     for (int i = 0; i < g->outputs.len; i++)

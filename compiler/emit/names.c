@@ -26,14 +26,30 @@ bool names_reserved(const char *name) {
     return false;
 }
 
+static bool begins(const char *name, const char *with) { return !strncmp(name, with, strlen(with)); }
+
+// Words of the headers that the C and its users include, by their families: types (size_t), limits (INT32_MAX, M_PI,
+// FP_NAN), fields that are macros (st_atime), and errno.h's codes (E and capitals: EIO).
+static bool is_of_headers(const char *name) {
+    static const char *const families[] = {"INT",    "UINT",     "SIZE_", "PTRDIFF_", "SIG_",     "WCHAR_", "WINT_",
+                                           "M_",     "FP_",      "MATH_", "SEEK_",    "HUGE_VAL", "O_",     "S_",
+                                           "F_",     "L_",       "R_",    "W_",       "X_",       "AT_",    "EXIT",
+                                           "FOPEN_", "FILENAME", "TMP_",  "RAND",     "BUF",      "st_"};
+    size_t len = strlen(name);
+    if (len > 2 && !strcmp(name + len - 2, "_t")) return true;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (begins(name, families[i])) return true;
+    return *name == 'E' && len > 2 && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == len;
+}
+
 const char *names_identifier(Arena *arena, const char *text) {
     if (!*text) return "x";
     char *name = arena_printf(arena, "%s%s", isdigit((unsigned char)*text) ? "x" : "", text);
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
-    // A leading underscore is the implementation's; dlc_ and k_ are ours.
-    if (*name == '_' || !strncmp(name, "dlc_", 4) || !strncmp(name, "DLC_", 4)) name = arena_printf(arena, "x%s", name);
-    return names_reserved(name) ? arena_printf(arena, "%s_", name) : name;
+    // A leading underscore is the implementation's; dlc_ is ours.
+    if (*name == '_' || begins(name, "dlc_") || begins(name, "DLC_")) name = arena_printf(arena, "x%s", name);
+    return names_reserved(name) || is_of_headers(name) ? arena_printf(arena, "%s_", name) : name;
 }
 
 static int names_find(const Names *names, const char *name) {
@@ -44,6 +60,7 @@ static int names_find(const Names *names, const char *name) {
 
 const char *names_take(Names *names, const char *wanted) {
     const char *name = names_identifier(names->arena, wanted);
+    if (names->macros && begins(name, names->macros)) name = arena_printf(names->arena, "x%s", name);
     int first = names_find(names, name);
     for (const char *base = name; first >= 0 && names_find(names, name) >= 0;)
         name = arena_printf(names->arena, "%s_%d", base, names->at.at[first].next++);
@@ -55,6 +72,10 @@ const char *names_upper(Arena *arena, const char *name) {
     char *upper = arena_strdup(arena, name);
     for (char *c = upper; *c; c++) *c = (char)toupper((unsigned char)*c);
     return upper;
+}
+
+const char *names_macros(Arena *arena, const char *prefix) {
+    return arena_printf(arena, "%s_", names_upper(arena, prefix));
 }
 
 // ---- reading C

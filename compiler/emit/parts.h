@@ -14,6 +14,7 @@ typedef struct Name {
 
 typedef struct Names {
     Arena *arena;
+    const char *macros; // "MYNET_": the header's macros begin so, and no name may; NULL: not asked
     VEC(Name) at;
 } Names;
 
@@ -23,6 +24,7 @@ const char *names_identifier(Arena *arena, const char *text);
 const char *names_take(Names *names, const char *wanted);
 bool names_reserved(const char *name);
 const char *names_upper(Arena *arena, const char *name);
+const char *names_macros(Arena *arena, const char *prefix); // "MYNET_"
 // Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.
 bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *len);
 bool text_uses_identifier(const char *text, const char *name);

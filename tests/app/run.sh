@@ -79,6 +79,17 @@ done
 printf '#include "mlp.h"\nint main() { return mlp_new() == nullptr; }\n' >use.cc
 g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Inative -fsyntax-only use.cc && ok || bad "the header is no C++"
 
+# Names of users that C, C++, their headers or the C's own have taken.
+for cc in gcc clang; do
+    for options in "-O0" "-O2" "-O2 --standalone"; do
+        # shellcheck disable=SC2086
+        "$build/dlc" "$top/tests/nets/names.dl" -o names.c --target=c11 $options &&
+            $cc -std=c11 -Wpedantic $strict -O1 -I"$top/runtime" -c names.c -o names.o && ok || bad "names: $cc, $options"
+    done
+done
+printf '#include <cerrno>\n#include <cmath>\n#include <sys/stat.h>\n#include "names.h"\n' >names.cc
+g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only names.cc && ok || bad "names: the header is no C++"
+
 # Two models in one program.
 "$build/dlc" "$top/tests/nets/small.dl" -o small.c --target=c11 --standalone &&
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 --standalone &&

@@ -526,6 +526,10 @@ Test(emit, names_become_identifiers) {
     cr_expect_str_eq(names_identifier(arena, "blocks.0.attn"), "blocks_0_attn");
     cr_expect_str_eq(names_identifier(arena, "template"), "template_");
     cr_expect_str_eq(names_identifier(arena, "dlc_vload"), "xdlc_vload");
+    cr_expect_str_eq(names_identifier(arena, "int32_t"), "int32_t_");
+    cr_expect_str_eq(names_identifier(arena, "INT32_MAX"), "INT32_MAX_");
+    cr_expect_str_eq(names_identifier(arena, "EIO"), "EIO_");
+    cr_expect_str_eq(names_identifier(arena, "Ex"), "Ex");
     Names names = {.arena = arena};
     cr_expect_str_eq(names_take(&names, "h"), "h");
     cr_expect_str_eq(names_take(&names, "h"), "h_2");
