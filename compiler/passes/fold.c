@@ -30,8 +30,8 @@ static Node *fold_node(Graph *to, const Node *old, Node *const *in, void *contex
     Type scalar = type_scalar(old->type.dtype);
     Tensor result = tensor_new(&scratch, &scalar, NULL);
     node_evaluate(old, inputs, &result, NULL, false);
-    Node *constant = result.f ? build_constant(to, scalar.dtype, result.f[0])
-                              : build_constant_int(to, scalar.dtype, result.i[0]);
+    Node *constant =
+        result.f ? build_constant(to, scalar.dtype, result.f[0]) : build_constant_int(to, scalar.dtype, result.i[0]);
     arena_release(&scratch);
     return build_broadcast_numpy(to, constant, &old->type);
 }

@@ -17,42 +17,7 @@
 #include <string.h>
 
 #include "ops/op.h"
-#include "passes/passes.h"
-
-enum {
-    NONE = -1,
-    MANY = -2,
-    // Lowering recurses through what is inlined, so chains are cut here.
-    MAX_EPILOGUE = 64,
-    MAX_MEMBERS = 256,
-    MAX_DEPTH = 64
-};
-
-// How a node's axes run along a group's domain: axis k of the node is domain axis map[k], or FREE when the value
-// does not change along it.
-enum { FREE = -1 };
-typedef struct Alignment {
-    signed char map[MAX_RANK];
-} Alignment;
-
-typedef enum State { UNRELATED, MEMBER, TAINTED } State;
-
-typedef struct Fuse {
-    Graph *g;
-    Arena scratch;
-    int n;            // nodes
-    int *group_of;    // by node id: the group that computes it, or NONE
-    bool *stored;     // by node id: lives in a buffer (inputs included)
-    bool *output;     // by node id: an output of the graph
-    NodeVec *users;   // by node id
-    int ngroups;
-    Group *group;     // scratch list; moved to g->groups in their final order
-    NodeVec *members; // by group: nodes it computes, in topological order
-    State *state;     // by node id, while one group grows
-    Alignment *align; // by node id, of members
-    bool *cheap, *costly;        // by node id: see weigh_nodes
-    int *reader, *uses, *depth;  // by node id, of inlined nodes: see store_rest
-} Fuse;
+#include "passes/fuse.h"
 
 static bool is_elementwise(const Node *node) { return node->op->traits & OP_ELEMENTWISE; }
 static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
@@ -101,7 +66,8 @@ static bool group_in_cycle(Fuse *f, int group) {
     return cycle;
 }
 
-// Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is left.
+// Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is
+// left.
 static void group_assign(Fuse *f, int group, const NodeVec *members, int keep) {
     for (int k = 0; k < members->len; k++) {
         vec_push(&f->scratch, &f->members[group], members->at[k]);
@@ -246,8 +212,7 @@ static bool needs_buffer(const Fuse *f, const Node *node) {
 // Whether `node`, whose inputs are members or unrelated, can join; its alignment then.
 static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment *align) {
     if (!is_unassigned(f, node)) return false;
-    if (is_movement(node))
-        return !needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
+    if (is_movement(node)) return !needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
     if (is_elementwise(node)) return align_elementwise(f, node, align) && pin_alignment(node, group, align);
     if (!node_is(node, "reduce") || !shape_equal(&node->in[0]->type, &group->domain) ||
         reduced_axes(node) != group->reduced)
@@ -262,8 +227,8 @@ static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment 
     return true;
 }
 
-// Finds a reduction over the group's domain that members read through inlined nodes, though it follows from none of them
-// (the other sum of a softmax's gradient): it can run in the same loops. NULL when there is none.
+// Finds a reduction over the group's domain that members read through inlined nodes, though it follows from none of
+// them (the other sum of a softmax's gradient): it can run in the same loops. NULL when there is none.
 static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *members) {
     NodeVec work = {0};
     bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
@@ -321,15 +286,22 @@ static void grow_rows(Fuse *f, Node *root) {
         if (!more) break;
         vec_push(&f->scratch, &roots, more);
     }
-    // Where the larger group would be in a cycle, what follows from the first root alone is left.
     group_assign(f, group, &members, 1);
-    if (f->members[group].len == 0 || f->group_of[root->id] != group) dlc_bug("fuse", "a reduction lost its group");
+    if (is_unassigned(f, root)) {
+        // The larger group would be in a cycle: what follows from the first root alone is left.
+        for (int k = 0; k < f->members[group].len; k++) f->group_of[f->members[group].at[k]->id] = NONE;
+        f->members[group].len = 0;
+        roots.len = 1;
+        members = grow_from(f, &f->group[group], &roots);
+        group_assign(f, group, &members, 1);
+    }
     for (int k = 0; k < f->members[group].len; k++)
         if (node_is(f->members[group].at[k], "reduce"))
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
-// ---- what a reader does better itself ----------------------------------------------------------------------------------
+// ---- what a reader does better itself
+// ----------------------------------------------------------------------------------
 
 // A member that a single other kernel reads, cheap to compute from members that are stored anyway (relu's mask from its
 // result, in the backward pass), is left to its reader.
@@ -480,97 +452,8 @@ static void find_outputs(Fuse *f) {
             vec_push(f->g->arena, &f->group[f->group_of[id]].outputs, f->g->nodes.at[id]);
 }
 
-// ---- the order in which groups run -----------------------------------------------------------------------------------
-
-typedef VEC(int) IntVec;
-typedef struct Order {
-    Fuse *f;
-    IntVec *hard, *soft;      // by group: those that must (should) run after it
-    int *hard_left, *soft_left; // by group: how many that come before are not placed yet
-    int *seen;                // by node id: visited for group seen - 1
-} Order;
-
-// The groups that an inlined value is read from run before `reader`.
-static void add_hard_edges(Order *order, const Node *node, int reader) {
-    Fuse *f = order->f;
-    if (order->seen[node->id] == reader + 1) return;
-    order->seen[node->id] = reader + 1;
-    int group = f->group_of[node->id];
-    if (group != NONE && group != reader && f->stored[node->id]) {
-        vec_push(&f->scratch, &order->hard[group], reader);
-        order->hard_left[reader]++;
-        return;
-    }
-    for (int i = 0; i < node->nin; i++) add_hard_edges(order, node->in[i], reader);
-}
-
-// Every group that reads a storage should run before the group that stores what the storage holds next.
-static void add_soft_edges(Order *order, const Output *output) {
-    Fuse *f = order->f;
-    int writer = f->group_of[output->value->id];
-    if (writer == NONE) return;
-    NodeVec work = {0};
-    for (int id = 0; id < f->n; id++) {
-        Node *node = f->g->nodes.at[id];
-        if (node_is(node, "storage") && !strcmp(node_attr(node, "name")->s, output->storage->name))
-            vec_push(&f->scratch, &work, node);
-    }
-    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
-    while (work.len) {
-        const Node *node = work.at[--work.len];
-        for (int u = 0; u < f->users[node->id].len; u++) {
-            Node *user = f->users[node->id].at[u];
-            if (seen[user->id]) continue;
-            seen[user->id] = true;
-            int reader = f->group_of[user->id];
-            if (reader != NONE && reader != writer) {
-                vec_push(&f->scratch, &order->soft[reader], writer);
-                order->soft_left[writer]++;
-            }
-            if (!f->stored[user->id]) vec_push(&f->scratch, &work, user);
-        }
-    }
-}
-
-// Takes the ready group of the lowest first node; an update waits for the readers of the old value if it can.
-static int next_group(const Order *order, const bool *done) {
-    const Fuse *f = order->f;
-    int best = NONE;
-    for (int k = 0; k < f->ngroups; k++) {
-        if (done[k] || order->hard_left[k]) continue;
-        bool better = best == NONE || order->soft_left[k] < order->soft_left[best] ||
-                      (order->soft_left[k] == order->soft_left[best] &&
-                       f->members[k].at[0]->id < f->members[best].at[0]->id);
-        if (better) best = k;
-    }
-    return best;
-}
-
-static void order_groups(Fuse *f) {
-    int n = f->ngroups;
-    Order order = {.f = f,
-                   .hard = NEW_ARRAY(&f->scratch, IntVec, n + 1),
-                   .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
-                   .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
-                   .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
-                   .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
-    for (int k = 0; k < n; k++)
-        for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&order, f->members[k].at[m], k);
-    for (int k = 0; k < f->g->outputs.len; k++)
-        if (f->g->outputs.at[k].storage) add_soft_edges(&order, &f->g->outputs.at[k]);
-    bool *done = NEW_ARRAY(&f->scratch, bool, n + 1);
-    for (int count = 0; count < n; count++) {
-        int next = next_group(&order, done);
-        if (next == NONE) dlc_bug("fuse", "groups of entry %s form a cycle", f->g->name);
-        done[next] = true;
-        for (int k = 0; k < order.hard[next].len; k++) order.hard_left[order.hard[next].at[k]]--;
-        for (int k = 0; k < order.soft[next].len; k++) order.soft_left[order.soft[next].at[k]]--;
-        f->group[next].id = count;
-        vec_push(f->g->arena, &f->g->groups, f->group[next]);
-    }
-}
-
-// ---- the passes ------------------------------------------------------------------------------------------------------
+// ---- the passes
+// ------------------------------------------------------------------------------------------------------
 
 static void fuse_begin(Fuse *f, Graph *g) {
     int n = g->nodes.len;
@@ -609,7 +492,7 @@ Graph *pass_fuse(Graph *from) {
     for (int k = 0; k < f.ngroups; k++) release_cheap(&f, k);
     store_rest(&f);
     find_outputs(&f);
-    order_groups(&f);
+    fuse_order(&f);
     arena_release(&f.scratch);
     return g;
 }
@@ -629,7 +512,7 @@ Graph *pass_separate(Graph *from) {
         vec_push(&f.scratch, &f.members[group], node);
         vec_push(g->arena, &f.group[group].outputs, node);
     }
-    order_groups(&f);
+    fuse_order(&f);
     arena_release(&f.scratch);
     return g;
 }

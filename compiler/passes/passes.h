@@ -6,10 +6,10 @@
 
 // Facts about a graph that passes need, give and break.
 typedef enum Fact {
-    FACT_FOLDED = 1 << 0,   // no operator over constants alone is left
-    FACT_SIMPLE = 1 << 1,   // algebraic identities, transposes folded into contractions
-    FACT_DEDUPED = 1 << 2,  // identical nodes are one, dead ones gone
-    FACT_GROUPED = 1 << 3,  // every stored node is in a group
+    FACT_FOLDED = 1 << 0,  // no operator over constants alone is left
+    FACT_SIMPLE = 1 << 1,  // algebraic identities, transposes folded into contractions
+    FACT_DEDUPED = 1 << 2, // identical nodes are one, dead ones gone
+    FACT_GROUPED = 1 << 3, // every stored node is in a group
 } Fact;
 
 typedef struct Pass {

@@ -60,7 +60,10 @@ static _Noreturn void fail(const Pass *pass, const Graph *g, const char *before,
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
     bool written = out && fputs(before, out) >= 0 && fclose(out) == 0;
     dlc_bug(pass->name, "entry %s: %s%s%s%s", g->name, what, written ? "\n  replay: dlc --emit=c " : "",
-            written ? path : "", !written ? "" : options->level ? " -O2" : " -O0");
+            written ? path : "",
+            !written         ? ""
+            : options->level ? " -O2"
+                             : " -O0");
 }
 
 // ---- --verify: the same answers before and after a pass --------------------------------------------------------
@@ -140,7 +143,8 @@ static void check_meaning(const Pass *pass, Graph *from, Graph *to, const char *
     arena_release(&arena);
 }
 
-// ---- the runner ------------------------------------------------------------------------------------------------------
+// ---- the runner
+// ------------------------------------------------------------------------------------------------------
 
 static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms) {
     Graph *g = m->entries.at[entry];

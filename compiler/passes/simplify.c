@@ -15,7 +15,7 @@
 #include "passes/passes.h"
 
 typedef struct Simplify {
-    int *uses;   // of the old graph's nodes
+    int *uses; // of the old graph's nodes
     bool changed;
 } Simplify;
 
@@ -60,8 +60,8 @@ static const Node *common_movement(const Node *old, Node *const *in) {
         if (!node_is(in[k], "broadcast") && !node_is(in[k], "reshape")) return NULL;
         if (!first) first = in[k];
         bool same = first->op == in[k]->op && shape_equal(&first->in[0]->type, &in[k]->in[0]->type);
-        if (!same || (node_is(first, "broadcast") &&
-                      !attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"))))
+        if (!same ||
+            (node_is(first, "broadcast") && !attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"))))
             return NULL;
     }
     return first;

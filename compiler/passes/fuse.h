@@ -1,0 +1,45 @@
+// fuse.h: what fuse.c and order.c share; nothing else includes it.
+#ifndef DLC_FUSE_H
+#define DLC_FUSE_H
+
+#include "passes/passes.h"
+
+enum {
+    NONE = -1,
+    MANY = -2,
+    // Lowering recurses through what is inlined, so chains are cut here.
+    MAX_EPILOGUE = 64,
+    MAX_MEMBERS = 256,
+    MAX_DEPTH = 64
+};
+
+// How a node's axes run along a group's domain: axis k of the node is domain axis map[k], or FREE when the value
+// does not change along it.
+enum { FREE = -1 };
+typedef struct Alignment {
+    signed char map[MAX_RANK];
+} Alignment;
+
+typedef enum State { UNRELATED, MEMBER, TAINTED } State;
+
+typedef struct Fuse {
+    Graph *g;
+    Arena scratch;
+    int n;          // nodes
+    int *group_of;  // by node id: the group that computes it, or NONE
+    bool *stored;   // by node id: lives in a buffer (inputs included)
+    bool *output;   // by node id: an output of the graph
+    NodeVec *users; // by node id
+    int ngroups;
+    Group *group;               // scratch list; moved to g->groups in their final order
+    NodeVec *members;           // by group: nodes it computes, in topological order
+    State *state;               // by node id, while one group grows
+    Alignment *align;           // by node id, of members
+    bool *cheap, *costly;       // by node id: see weigh_nodes
+    int *reader, *uses, *depth; // by node id, of inlined nodes: see store_rest
+} Fuse;
+
+// order.c: moves the groups to g->groups in an order in which they can run.
+void fuse_order(Fuse *f);
+
+#endif

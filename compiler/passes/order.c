@@ -1,0 +1,96 @@
+// order.c: the order in which fused groups run.
+//     k0 stores h, k1 reads w, k2 stores w's new value       k2 after k1: then the update can happen in place
+// A group runs after those that it reads from (hard). What updates a storage runs after the other readers of its old
+// value where that is possible (soft); where it is not, lowering keeps the new value aside and copies it at the end.
+#include <string.h>
+
+#include "ops/op.h"
+#include "passes/fuse.h"
+
+typedef VEC(int) IntVec;
+typedef struct Order {
+    Fuse *f;
+    IntVec *hard, *soft;        // by group: those that must (should) run after it
+    int *hard_left, *soft_left; // by group: how many that come before are not placed yet
+    int *seen;                  // by node id: visited for group seen - 1
+} Order;
+
+// The groups that an inlined value is read from run before `reader`.
+static void add_hard_edges(Order *order, const Node *node, int reader) {
+    Fuse *f = order->f;
+    if (order->seen[node->id] == reader + 1) return;
+    order->seen[node->id] = reader + 1;
+    int group = f->group_of[node->id];
+    if (group != NONE && group != reader && f->stored[node->id]) {
+        vec_push(&f->scratch, &order->hard[group], reader);
+        order->hard_left[reader]++;
+        return;
+    }
+    for (int i = 0; i < node->nin; i++) add_hard_edges(order, node->in[i], reader);
+}
+
+// Every group that reads a storage should run before the group that stores what the storage holds next.
+static void add_soft_edges(Order *order, const Output *output) {
+    Fuse *f = order->f;
+    int writer = f->group_of[output->value->id];
+    if (writer == NONE) return;
+    NodeVec work = {0};
+    for (int id = 0; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        if (node_is(node, "storage") && !strcmp(node_attr(node, "name")->s, output->storage->name))
+            vec_push(&f->scratch, &work, node);
+    }
+    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    while (work.len) {
+        const Node *node = work.at[--work.len];
+        for (int u = 0; u < f->users[node->id].len; u++) {
+            Node *user = f->users[node->id].at[u];
+            if (seen[user->id]) continue;
+            seen[user->id] = true;
+            int reader = f->group_of[user->id];
+            if (reader != NONE && reader != writer) {
+                vec_push(&f->scratch, &order->soft[reader], writer);
+                order->soft_left[writer]++;
+            }
+            if (!f->stored[user->id]) vec_push(&f->scratch, &work, user);
+        }
+    }
+}
+
+// Takes the ready group of the lowest first node; an update waits for the readers of the old value if it can.
+static int next_group(const Order *order, const bool *done) {
+    const Fuse *f = order->f;
+    int best = NONE;
+    for (int k = 0; k < f->ngroups; k++) {
+        if (done[k] || order->hard_left[k]) continue;
+        bool better =
+            best == NONE || order->soft_left[k] < order->soft_left[best] ||
+            (order->soft_left[k] == order->soft_left[best] && f->members[k].at[0]->id < f->members[best].at[0]->id);
+        if (better) best = k;
+    }
+    return best;
+}
+
+void fuse_order(Fuse *f) {
+    int n = f->ngroups;
+    Order order = {.f = f,
+                   .hard = NEW_ARRAY(&f->scratch, IntVec, n + 1),
+                   .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
+                   .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                   .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                   .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
+    for (int k = 0; k < n; k++)
+        for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&order, f->members[k].at[m], k);
+    for (int k = 0; k < f->g->outputs.len; k++)
+        if (f->g->outputs.at[k].storage) add_soft_edges(&order, &f->g->outputs.at[k]);
+    bool *done = NEW_ARRAY(&f->scratch, bool, n + 1);
+    for (int count = 0; count < n; count++) {
+        int next = next_group(&order, done);
+        if (next == NONE) dlc_bug("fuse", "groups of entry %s form a cycle", f->g->name);
+        done[next] = true;
+        for (int k = 0; k < order.hard[next].len; k++) order.hard_left[order.hard[next].at[k]]--;
+        for (int k = 0; k < order.soft[next].len; k++) order.soft_left[order.soft[next].at[k]]--;
+        f->group[next].id = count;
+        vec_push(f->g->arena, &f->g->groups, f->group[next]);
+    }
+}
