@@ -5,16 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "frontend/elaborator.h"
-
-enum { MAX_PARAMS = 4 };
-
-typedef struct Call {
-    const char *name;
-    Value arg[MAX_PARAMS]; // NONE where not given
-    Span at[MAX_PARAMS];
-    Span span;
-} Call;
+#include "frontend/builtin.h"
 
 typedef struct Builtin {
     const char *name;
@@ -26,8 +17,7 @@ typedef struct Builtin {
 // ---- arguments
 // ---------------------------------------------------------------------------------------------------------
 
-// NULL: reported.
-static Node *tensor_arg(Elab *el, const Call *call, int k) {
+Node *tensor_arg(Elab *el, const Call *call, int k) {
     if (is_tensor(call->arg[k])) return call->arg[k].node;
     refuse(el, call->at[k], "%s needs a tensor, got %s", call->name, value_text(el, call->arg[k]));
     return NULL;
@@ -67,7 +57,7 @@ static bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes
     return true;
 }
 
-static bool flag_arg(Elab *el, const Call *call, int k, bool *flag) {
+bool flag_arg(Elab *el, const Call *call, int k, bool *flag) {
     Value v = call->arg[k];
     *flag = v.kind == VALUE_BOOL && v.i;
     if (v.kind == VALUE_BOOL || v.kind == VALUE_NONE) return true;
@@ -367,6 +357,12 @@ static const Builtin builtins[] = {
     {"random", {"distribution", "shape"}, 2, run_random},
     {"select", {"cond", "a", "b"}, 3, run_select},
     {"matmul", {"a", "b"}, 2, run_matmul},
+    {"convolve", {"x", "weight", "stride", "padding", "dilation", "groups"}, 2, run_convolve},
+    {"convolve_transposed",
+     {"x", "weight", "stride", "padding", "output_padding", "groups", "dilation"},
+     2,
+     run_convolve_transposed},
+    {"pool", {"x", "kind", "kernel_size", "stride", "padding", "dilation", "ceil_mode"}, 3, run_pool},
 };
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
 

@@ -260,6 +260,7 @@ bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Sp
     const AstType *type = param->type;
     if (is_poison(*value)) return false;
     if (!type) return mismatch(el, callee, param, *value, span);
+    if (!type->has_dims && !strcmp(type->name, "any")) return true;
     if (value->kind == VALUE_NONE && param->value && param->value->kind == AST_NONE) return true;
     bool is_mask = type->has_dims && !strcmp(type->name, "bool"); // bool[B, C] is a tensor's type
     if (is_plain(type->name) && !is_mask) {

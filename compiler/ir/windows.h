@@ -1,0 +1,26 @@
+// windows.h: convolutions and pools as contractions and reductions over windows.
+#ifndef DLC_WINDOWS_H
+#define DLC_WINDOWS_H
+
+#include "ir/graph.h"
+
+enum { MAX_WINDOW_AXES = 3 };
+
+// How windows lie along the last `n` axes of a tensor: output y sees the inputs stride*y + dilation*p - before for
+// p < kernel.
+typedef struct Windows {
+    int n;
+    int kernel[MAX_WINDOW_AXES], stride[MAX_WINDOW_AXES], dilation[MAX_WINDOW_AXES];
+    int before[MAX_WINDOW_AXES]; // padding at the low end; at the high end it follows from `out`
+    int out[MAX_WINDOW_AXES];    // extents of the result
+} Windows;
+
+// x: [N, C, ...spatial], weight: [O, C / groups, ...kernel].
+Node *build_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups);
+// Its adjoint, x: [N, C, ...], weight: [C, O / groups, ...kernel]: input y adds to the outputs stride*y + dilation*p -
+// before.
+Node *build_transposed_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups);
+// "sum" or "max" over windows of the last axes; the gradient of a maximum goes to the first one.
+Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *windows);
+
+#endif
