@@ -175,6 +175,15 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
     return status;
 }
 
+DLC_API void dlc_seed(struct dlc_net *net, int64_t seed) {
+    const int64_t calls = 0;
+    for (int i = 0; i < net->model->nslots; i++) {
+        const struct dlc_slot *slot = &net->model->slots[i];
+        if (!strcmp(slot->info.name, "optim.random.seed")) memcpy(dlc_slot_data(net, slot), &seed, sizeof seed);
+        if (!strcmp(slot->info.name, "optim.random.calls")) memcpy(dlc_slot_data(net, slot), &calls, sizeof calls);
+    }
+}
+
 // ---- elements -----------------------------------------------------------------------------------------------------
 
 static const struct dlc_file_dtype {

@@ -3,6 +3,7 @@
 //     exp(x)    max(a, b)    sum(x, axis=1, keepdim=true)    cast(x, f32)    reshape(x, [B, -1])    shape(x, 0)
 // Over compile-time numbers the element-wise ones compute at once, in double.
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "frontend/builtin.h"
@@ -311,15 +312,54 @@ static Value run_full(Elab *el, const Call *call) {
     return value_tensor(value ? build_broadcast_numpy(el->g, value, &type) : NULL);
 }
 
+// integer(2.9) is 2: a compile-time number without its fraction.
+static Value run_integer(Elab *el, const Call *call) {
+    Value v = call->arg[0];
+    if (v.kind == VALUE_INT) return v;
+    if (v.kind != VALUE_FLOAT || !(fabs(v.f) < 0x1p62))
+        return refuse(el, call->at[0], "integer needs a compile-time number, got %s", value_text(el, v));
+    return value_int((int64_t)v.f);
+}
+
+// The stream of an entry: its seed and how many calls there were, in storages beside the optimisers', so that a
+// checkpoint goes on to the bit. The count goes up once for each call.
+static bool random_stream(Elab *el, const Call *call, Node **in) {
+    if (el->g == el->init) {
+        in[0] = el->seed;
+        in[1] = build_constant_int(el->g, I64, 0);
+        return true;
+    }
+    if (el->g->kind != ENTRY_TRAIN) {
+        refuse(el, call->span, "random in a model is not supported yet; in a train entry it is");
+        return false;
+    }
+    Storage *storage[2];
+    for (int k = 0; k < 2; k++) {
+        const char *name = k ? "optim.random.calls" : "optim.random.seed";
+        storage[k] = module_find_storage(el->module, name);
+        if (!storage[k])
+            storage[k] =
+                module_add_storage(el->module, name, STORAGE_OPTIM, type_scalar(I64), user_place(el, call->span));
+        storage[k]->user = user_place(el, call->span);
+        in[k] = build_storage(el->g, storage[k]);
+    }
+    bool counted = false;
+    for (int k = 0; k < el->g->outputs.len; k++) counted |= el->g->outputs.at[k].storage == storage[1];
+    if (counted) return true;
+    Node *next = build_binary(el->g, "add", in[1], build_constant_int(el->g, I64, 1));
+    graph_bind(el->g, storage[1], next, user_place(el, call->span));
+    return true;
+}
+
 // random("uniform", [2, 3]): [0, 1); "normal": mean 0, deviation 1. Each call is a site of its own.
 static Value run_random(Elab *el, const Call *call) {
     Value kind = call->arg[0];
     Type type;
     if (kind.kind != VALUE_STRING || (strcmp(kind.s, "uniform") && strcmp(kind.s, "normal")))
         return refuse(el, call->at[0], "random: \"uniform\" or \"normal\" is needed, got %s", value_text(el, kind));
-    if (el->g != el->init) return refuse(el, call->span, "random outside initialisers is not supported yet");
-    if (!dims_from_list(el, call->arg[1], F32, call->at[1], &type)) return value_poison();
-    Node *in[2] = {el->seed, build_constant_int(el->g, I64, 0)};
+    Node *in[2];
+    if (!random_stream(el, call, in) || !dims_from_list(el, call->arg[1], F32, call->at[1], &type))
+        return value_poison();
     Attr attrs[3] = {{.s = kind.s}, {.n = type.rank, .dims = type.dim}, {.i = el->sites++}};
     return value_tensor(graph_op(el->g, op_find("random"), in, 2, attrs));
 }
@@ -344,6 +384,7 @@ static const Builtin builtins[] = {
     {"len", {"list"}, 1, run_len},
     {"product", {"list"}, 1, run_product},
     {"cast", {"x", "dtype"}, 2, run_cast},
+    {"integer", {"number"}, 1, run_integer},
     {"detach", {"x"}, 1, run_detach},
     {"reshape", {"x", "shape"}, 2, run_reshape},
     {"transpose", {"x", "axis0", "axis1"}, 3, run_transpose},

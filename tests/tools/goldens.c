@@ -5,17 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
-
-static const double TOLERANCE = 1e-4; // largest difference / largest value, per tensor
-
-typedef struct Golden {
-    const char *name;
-    int64_t count, stride;
-    double largest;
-    double *value; // count / stride, rounded up
-} Golden;
-typedef VEC(Golden) Goldens;
+#include "golden.h"
 
 typedef struct Net {
     const char *name, *dl, *golden;
@@ -33,44 +23,6 @@ static const Net nets[] = {
      {"in.weight", "in.bias", "mix.weight", "mix.bias", "code.weight", "out.weight", "out.bias"},
      {20, 20, 16, 16, 16, 6, 6}},
 };
-
-static double worst_seen; // for the report at the end
-
-static Goldens read_goldens(Arena *arena, const char *path) {
-    Goldens all = {0};
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        fprintf(stderr, "goldens: cannot read %s\n", path);
-        exit(3);
-    }
-    char name[256];
-    long long count, stride;
-    double largest;
-    while (fscanf(file, " tensor %255s %lld %lld %lf", name, &count, &stride, &largest) == 4) {
-        Golden g = {arena_strdup(arena, name), count, stride, largest, NEW_ARRAY(arena, double, count / stride + 1)};
-        for (int64_t k = 0; k < (count + stride - 1) / stride; k++)
-            if (fscanf(file, "%lf", &g.value[k]) != 1) exit(3);
-        vec_push(arena, &all, g);
-    }
-    fclose(file);
-    return all;
-}
-
-static void compare(Tally *t, const Goldens *goldens, const char *who, const char *name, const Tensor *got) {
-    for (int k = 0; k < goldens->len; k++) {
-        const Golden *g = &goldens->at[k];
-        if (strcmp(g->name, name)) continue;
-        double worst = 0;
-        for (int64_t e = 0; e < g->count; e += g->stride) worst = fmax(worst, fabs(got->f[e] - g->value[e / g->stride]));
-        worst /= g->largest;
-        if (isnan(worst)) worst = INFINITY;
-        worst_seen = fmax(worst_seen, worst);
-        tally(t, got->count == g->count && worst <= TOLERANCE, "%s: %s: differs from PyTorch by %.3g of its largest value, at most %g",
-              who, name, worst, TOLERANCE);
-        return;
-    }
-    tally(t, false, "%s: no golden for %s", who, name);
-}
 
 // Something that runs entries: the interpreter, or compiled C.
 typedef struct Runner {
@@ -138,24 +90,24 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
             first = arguments[0];
             run_entry(r, "forward", n, &first, returned);
             for (int k = 0; k < forward->outputs.len; k++)
-                compare(t, goldens, r->who, arena_printf(arena, "first.%s", forward->outputs.at[k].name), &returned[k]);
+                golden_compare(t, goldens, r->who, arena_printf(arena, "first.%s", forward->outputs.at[k].name), &returned[k]);
         }
         run_entry(r, "step", n, arguments, returned);
         losses.f[s] = returned[0].f[0];
         if (s == 0)
             for (int k = 0; k < 8 && net->param[k]; k++)
-                compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]), storage_tensor(r, net->param[k]));
+                golden_compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]), storage_tensor(r, net->param[k]));
     }
     if (steps < 20) return;
     for (int k = 0; k < 8 && net->param[k]; k++) {
-        compare(t, goldens, r->who, arena_printf(arena, "step20.%s", net->param[k]), storage_tensor(r, net->param[k]));
-        compare(t, goldens, r->who, arena_printf(arena, "momentum20.%s", net->param[k]),
+        golden_compare(t, goldens, r->who, arena_printf(arena, "step20.%s", net->param[k]), storage_tensor(r, net->param[k]));
+        golden_compare(t, goldens, r->who, arena_printf(arena, "momentum20.%s", net->param[k]),
                 storage_tensor(r, arena_printf(arena, "optim.step.0.%s.momentum_buffer", net->param[k])));
     }
-    compare(t, goldens, r->who, "losses", &losses);
+    golden_compare(t, goldens, r->who, "losses", &losses);
     run_entry(r, "forward", net->batch, &first, returned);
     for (int k = 0; k < forward->outputs.len; k++)
-        compare(t, goldens, r->who, arena_printf(arena, "last.%s", forward->outputs.at[k].name), &returned[k]);
+        golden_compare(t, goldens, r->who, arena_printf(arena, "last.%s", forward->outputs.at[k].name), &returned[k]);
 }
 
 int main(int argc, char **argv) {
@@ -164,14 +116,14 @@ int main(int argc, char **argv) {
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         const Net *net = &nets[k];
         Arena arena = {0};
-        Goldens goldens = read_goldens(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->golden));
+        Goldens goldens = goldens_read(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->golden));
         const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
         Runner interpreter = {.who = arena_printf(&arena, "%s, interpreter", net->name), .arena = &arena,
                               .module = harness_module(&arena, dl)};
         if (!interpreter.module) return 3;
-        worst_seen = 0;
+        golden_worst = 0;
         check_run(&t, &interpreter, net, &goldens, 20);
-        printf("%s: largest difference from PyTorch %.3g of the largest value\n", interpreter.who, worst_seen);
+        printf("%s: largest difference from PyTorch %.3g of the largest value\n", interpreter.who, golden_worst);
         const char *compilers[] = {"gcc", "clang"}, *targets[] = {"c11", "native"};
         for (int which = 0; which < 8; which++) {
             bool sanitize = getenv("DLC_TEST_SANITIZE");
@@ -183,9 +135,9 @@ int main(int argc, char **argv) {
             tally(&t, c != NULL, "%s: does not compile", who);
             if (!c) continue;
             Runner compiled = {.who = who, .arena = &arena, .module = c->module, .compiled = c};
-            worst_seen = 0;
+            golden_worst = 0;
             check_run(&t, &compiled, net, &goldens, 20);
-            printf("%s: largest difference from PyTorch %.3g of the largest value\n", who, worst_seen);
+            printf("%s: largest difference from PyTorch %.3g of the largest value\n", who, golden_worst);
             compiled_free(c);
         }
         arena_release(&arena);
