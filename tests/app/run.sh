@@ -68,6 +68,24 @@ if [ -z "$sanitize" ]; then
     try clang-iso clang "-std=c11 -Wpedantic -O2" --target=c11
 fi
 
+# The stream of dropout, in checkpoints too.
+for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
+    std="-std=c11 -Wpedantic"
+    case $flags in *native*) std="-std=gnu11 -march=native" ;; esac
+    # shellcheck disable=SC2086
+    if "$build/dlc" "$top/tests/nets/dropout.dl" -o dropout.c $flags &&
+        gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o dropout "$top/tests/app/dropout.c" dropout.c \
+            $(case $flags in *standalone*) ;; *) echo "$top/runtime/dlc.c" ;; esac) -lm; then
+        line=$(./dropout dropout.safetensors | tee dropout.txt | tail -1)
+        grep FAILED dropout.txt
+        passed=$((passed + ${line%% passed*}))
+        f=${line##*, }
+        failed=$((failed + ${f%% failed}))
+    else
+        bad "dropout, $flags: does not build"
+    fi
+done
+
 # The same bits with 1, 2 and 5 threads, and without OpenMP.
 want=$(grep hash native/bits.txt)
 for threads in 1 2 5; do

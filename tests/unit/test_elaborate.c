@@ -131,7 +131,7 @@ static const struct {
     {"minimize sum(x) with sgd(lr=1)\n return x", "4:1", "`minimize` stands in a train entry"},
     {"return f(x, i, w)", "4:8", "f calls itself"},
     {"return x[0]", "4:8", "indexing of tensors is not supported yet"},
-    {"return random(\"uniform\", [3])", "4:8", "random outside initialisers is not supported yet"},
+    {"return random(\"uniform\", [3])", "4:8", "random in a model is not supported yet"},
     {"return cross_entropy(x, x)", "4:25", "`label` must be L[B], got f32[N, 8]"},
     {"return cross_entropy(x, i, reduction=\"men\")", "4:8", "cross_entropy: reduction is \"mean\""},
     {"a, b = x\n return x", "4:8", "2 names for 1 result"},
