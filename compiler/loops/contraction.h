@@ -36,6 +36,7 @@ typedef struct Contraction {
     int lanes;
     Operand row, lane;           // read as scalars; read as vectors
     int m, n, k;                 // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
+    bool gathers;                // every element of the result is reached once, its K inside
     bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
     int out_axis[MAX_RANK];      // the axis that indexes each axis of the result
     int nouter, outer[MAX_AXES]; // axes of the result other than m and n
@@ -92,6 +93,9 @@ Stmt *contraction_open_chunks(Contraction *c, Stmt *to, int chunks, int axis, in
 // Opens the loop over blocks of K; sets c->block. Bounds of K inside the block: [0, *length).
 Stmt *contraction_open_blocks(Contraction *c, Stmt *to, Index **length);
 Index *contraction_extent(Contraction *c, int axis);
+
+// contraction_gather.c: the iteration of a scattered result as one that gathers it. False: there is none.
+bool contraction_gather(Arena *arena, const Node *root, const Iter **iter);
 
 // contraction_stage.c: one operand copied into panels.
 void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane);

@@ -282,7 +282,9 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     const Node *root = ctx->group->root;
     *c = (Contraction){.ctx = ctx, .arena = ctx->arena, .root = root, .iter = node_attr(root, "iter")->iter};
     c->lanes = target_lanes(ctx->program->target);
+    c->gathers = contraction_gather(c->arena, root, &c->iter);
     c->result_is_bare = plan_result(c);
+    c->gathers |= c->result_is_bare;
     if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
     if (!c->result_is_bare || root->type.rank == 0 || !plan_roles(c)) return false;
     for (int i = 0; i < 2; i++)

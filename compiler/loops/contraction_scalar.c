@@ -1,8 +1,7 @@
 // contraction_scalar.c: the contraction that fits no register tile: integers, windows, scattered results.
 //
-//     dx[n, 2*y + p - 1] += dy[n, y] * w[p]         scatter: sums = 0; for n, y, p: if (0 <= 2y+p-1 < H) sums[..] +=
-//     ..;
-//                                                            for n, x: dx[n, x] = epilogue(sums[n, x])
+//     dx[2*y + 2*p] += dy[y] * w[p]                 scatter: sums = 0; for y, p: sums[2*y + 2*p] += ..; for x: dx[x] =
+//     epilogue(sums[x])
 //     y[n, o] += x[n, i] * w[o, i] of i32           gather: for n, o: acc = 0; for i: acc += ..; y[n, o] =
 //     epilogue(acc)
 //
@@ -79,7 +78,7 @@ static void gather(Contraction *c, Stmt *to) {
     c->accumulator = expr_load(arena, acc, NULL, 1);
     Index *at[MAX_RANK];
     map_at(c, 0, at);
-    contraction_store_outputs(c, to, at, 1);
+    contraction_store_outputs(c, open_guard(c, to, 1), at, 1);
 }
 
 static void scatter(Contraction *c, Stmt *to) {
@@ -100,7 +99,7 @@ static void scatter(Contraction *c, Stmt *to) {
 }
 
 void contraction_scalar(Contraction *c, Stmt *to) {
-    if (c->result_is_bare)
+    if (c->gathers)
         gather(c, to);
     else
         scatter(c, to);

@@ -1,0 +1,92 @@
+// contraction_gather.c: results that are scattered to, turned into ones that are gathered (contraction.md, rule 2).
+//
+//     dx[n,i,y+p-1] += dy[n,o,y] * w[o,i,p]        dx[n,i,h] += dy[n,o,h-p+1] * w[o,i,p]              h = y + p - 1
+//     dx[n,i,2*y+p-1] += ..                        dx[n,i,2*h+r-1] += dy[n,o,h-p] * w[o,i,r+2*p]      r < 2
+//
+// That y and p stay inside their extents is left to the operands: each stands alone in a dim of that extent, where a read
+// out of range is 0. Afterwards every element of the result is reached exactly once.
+#include "loops/contraction.h"
+#include "ops/rules.h"
+
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+
+// An operand has a dim that this axis indexes alone, from end to end.
+static bool is_guarded(const Node *root, const Iter *iter, int axis) {
+    for (int m = 1; m < 3; m++)
+        for (int d = 0; d < iter->map[m].rank; d++) {
+            const Affine *affine = &iter->map[m].dim[d];
+            bool alone = affine->coef[axis] == 1 && affine->c == 0;
+            for (int k = 0; k < iter->naxes; k++) alone &= k == axis || affine->coef[k] == 0;
+            if (alone && dim_equal(root->in[m - 1]->type.dim[d], iter->axis[axis])) return true;
+        }
+    return false;
+}
+
+static int dims_with(const Map *map, int axis) {
+    int count = 0;
+    for (int d = 0; d < map->rank; d++) count += map->dim[d].coef[axis] != 0;
+    return count;
+}
+
+// One dim of the result. False: it cannot be gathered.
+static bool gather_dim(const Node *root, Iter *iter, int d) {
+    Affine *out = &iter->map[0].dim[d];
+    Dim dim = root->type.dim[d];
+    int y = NO_AXIS, p = NO_AXIS;
+    for (int k = 0; k < iter->naxes; k++) {
+        if (!out->coef[k]) continue;
+        if (p != NO_AXIS || dims_with(&iter->map[0], k) != 1 || out->coef[k] < 0) return false;
+        if (y == NO_AXIS) {
+            y = k;
+            continue;
+        }
+        bool longer = iter->axis[k].extent > iter->axis[y].extent;
+        p = longer ? y : k;
+        y = longer ? k : y;
+    }
+    if (y == NO_AXIS) return false;
+    bool bare = p == NO_AXIS && out->coef[y] == 1 && out->c == 0 && dim_equal(dim, iter->axis[y]);
+    if (bare) return true;
+    if (dim.size || !is_guarded(root, iter, y)) return false;
+    int stride = out->coef[y], step = p == NO_AXIS ? 1 : out->coef[p], extent_y = iter->axis[y].extent;
+    if (stride > 1 && p != NO_AXIS && (step != 1 || !is_guarded(root, iter, p))) return false;
+    int64_t base = floor_div(-(int64_t)out->c, stride), c = out->c;
+    int rest = NO_AXIS;
+    if (stride > 1) {
+        if (iter->naxes == MAX_AXES) return false;
+        rest = iter->naxes++;
+        iter->axis[rest] = dim_fixed(stride);
+        for (char name = 'i'; !iter->name[rest]; name++) {
+            bool taken = false;
+            for (int k = 0; k < rest; k++) taken |= iter->name[k] == name;
+            if (!taken) iter->name[rest] = name;
+        }
+    }
+    for (int m = 1; m < 3; m++)
+        for (int i = 0; i < iter->map[m].rank; i++) {
+            Affine *a = &iter->map[m].dim[i];
+            int at_y = a->coef[y], at_p = p == NO_AXIS ? 0 : a->coef[p];
+            a->c += (int32_t)(at_y * base);
+            if (rest != NO_AXIS) a->coef[rest] = at_p;
+            if (p != NO_AXIS) a->coef[p] = at_p * stride - at_y * step;
+            // Without taps only the multiples of the stride are reached: the others read out of range.
+            else if (rest != NO_AXIS)
+                a->coef[rest] = at_y * (int32_t)(extent_y - (base < 0 ? base : 0));
+        }
+    if (p != NO_AXIS) iter->axis[p].extent = (iter->axis[p].extent + stride - 1) / stride;
+    iter->axis[y] = dim_fixed((int32_t)(floor_div(dim.extent - 1 - c, stride) - base + 1));
+    *out = (Affine){.c = (int32_t)(c + stride * base)};
+    out->coef[y] = stride;
+    if (rest != NO_AXIS) out->coef[rest] = 1;
+    return true;
+}
+
+bool contraction_gather(Arena *arena, const Node *root, const Iter **iter) {
+    Iter *gathered = NEW(arena, Iter);
+    *gathered = **iter;
+    for (int d = 0; d < root->type.rank; d++)
+        if (!gather_dim(root, gathered, d)) return false;
+    *gathered = iter_reorder(gathered, gathered->map, 3);
+    *iter = gathered;
+    return true;
+}
