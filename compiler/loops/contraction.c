@@ -124,9 +124,12 @@ void lower_contraction(LowerContext *ctx) {
         contraction_scalar(c, kernel->body);
         return;
     }
-    kernel->recipe = arena_printf(ctx->arena, "contraction %dx%d%s%s", c->rows, c->vectors,
-                                  c->row.staged ? ", rows packed" : "", c->lane.staged ? ", lanes packed" : "");
+    kernel->recipe = arena_printf(ctx->arena, "contraction %dx%d%s%s%s", c->rows, c->vectors,
+                                  c->row.halo || c->lane.halo ? ", windows" : "", c->row.staged ? ", rows packed" : "",
+                                  c->lane.staged ? ", lanes packed" : "");
     c->vector_epilogue = contraction_epilogue_is_vector(c);
+    contraction_halo_copy(c, kernel->body, &c->row);
+    contraction_halo_copy(c, kernel->body, &c->lane);
     contraction_stage(c, kernel->body, &c->row, false);
     contraction_stage(c, kernel->body, &c->lane, true);
     lower_nest(c, kernel->body);

@@ -13,7 +13,11 @@ enum {
 // One side of the product. A panel holds what a register tile reads of it, in the order in which it reads it.
 typedef struct Operand {
     const Node *node;
-    const Map *map;
+    const Map *map;      // from the axes to what is read: the node's value or its halo
+    Type shape;          // of that
+    struct Halo *halo;   // not NULL: it is copied first; `buffer` holds the copy,
+    const Map *source_map; // and these are the node's own
+    Buffer *source;
     Buffer *buffer; // NULL: computed where it is used, so it is always staged
     int tile;       // the iteration axis of the register tile here, or NO_AXIS
     int width;      // elements of that axis in a panel: the tile's rows, or its vectors times lanes
@@ -96,6 +100,11 @@ Index *contraction_extent(Contraction *c, int axis);
 
 // contraction_gather.c: the iteration of a scattered result as one that gathers it. False: there is none.
 bool contraction_gather(Arena *arena, const Node *root, const Iter **iter);
+
+// contraction_halo.c: plans a copy of an operand that has every window inside, with zero edges; false: there is none.
+bool contraction_halo(Contraction *c, Operand *operand);
+void contraction_halo_buffer(Contraction *c, Operand *operand); // once the plan stands
+void contraction_halo_copy(Contraction *c, Stmt *to, Operand *operand);
 
 // contraction_stage.c: one operand copied into panels.
 void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane);

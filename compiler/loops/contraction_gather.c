@@ -28,6 +28,12 @@ static int dims_with(const Map *map, int axis) {
     return count;
 }
 
+// The taps p of one element when the index is solved for y; a large number: it cannot be.
+static int64_t taps_left(const Node *root, const Iter *iter, const Affine *out, int y, int p) {
+    bool possible = is_guarded(root, iter, y) && (out->coef[y] == 1 || (out->coef[p] == 1 && is_guarded(root, iter, p)));
+    return possible ? (iter->axis[p].extent + out->coef[y] - 1) / out->coef[y] : INT32_MAX;
+}
+
 // One dim of the result. False: it cannot be gathered.
 static bool gather_dim(const Node *root, Iter *iter, int d) {
     Affine *out = &iter->map[0].dim[d];
@@ -36,13 +42,13 @@ static bool gather_dim(const Node *root, Iter *iter, int d) {
     for (int k = 0; k < iter->naxes; k++) {
         if (!out->coef[k]) continue;
         if (p != NO_AXIS || dims_with(&iter->map[0], k) != 1 || out->coef[k] < 0) return false;
-        if (y == NO_AXIS) {
-            y = k;
-            continue;
-        }
-        bool longer = iter->axis[k].extent > iter->axis[y].extent;
-        p = longer ? y : k;
-        y = longer ? k : y;
+        *(y == NO_AXIS ? &y : &p) = k;
+    }
+    // Solved for the one that leaves fewer taps to sum.
+    if (p != NO_AXIS && taps_left(root, iter, out, p, y) < taps_left(root, iter, out, y, p)) {
+        int other = y;
+        y = p;
+        p = other;
     }
     if (y == NO_AXIS) return false;
     bool bare = p == NO_AXIS && out->coef[y] == 1 && out->c == 0 && dim_equal(dim, iter->axis[y]);

@@ -18,8 +18,8 @@ Stmt *contraction_open(Contraction *c, Stmt *to, const char *name, const Index *
                        Index **at) {
     Var *var = var_new(c->ctx, name);
     Stmt *loop = stmt_for(c->arena, var, lo, hi, step);
-    int64_t first, end;
-    bool empty = index_is_const(lo, &first) && index_is_const(hi, &end) && first >= end;
+    int64_t least, most;
+    bool empty = index_range(index_add(c->arena, hi, index_scale(c->arena, lo, -1)), &least, &most) && most <= 0;
     if (!empty) stmt_append(c->arena, to, loop);
     *at = index_var(c->arena, var);
     return loop;

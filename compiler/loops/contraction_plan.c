@@ -62,7 +62,7 @@ static int64_t axis_stride(const Operand *operand, int axis) {
     int64_t stride = 0, elements = 1;
     for (int d = operand->map->rank - 1; d >= 0; d--) {
         if (axis >= 0) stride += operand->map->dim[d].coef[axis] * elements;
-        elements *= operand->node->type.dim[d].extent;
+        elements *= operand->shape.dim[d].extent;
     }
     return stride;
 }
@@ -90,6 +90,7 @@ static bool plan_result(Contraction *c) {
 static void operand_from(Contraction *c, Operand *operand, int which) {
     *operand = (Operand){.node = c->root->in[which], .map = &c->iter->map[1 + which], .tile = NO_AXIS};
     operand->buffer = c->ctx->program->of_node[operand->node->id];
+    operand->shape = operand->node->type;
 }
 
 static bool plan_roles(Contraction *c) {
@@ -120,6 +121,27 @@ static bool plan_roles(Contraction *c) {
             if (axis != operand->tile && axis != c->k && map_uses(operand->map, axis))
                 operand->outer[operand->nouter++] = axis;
         if (operand->nouter + 4 > MAX_RANK) return false;
+    }
+    return true;
+}
+
+// Whether windows slide over the lane operand beside the lanes, or the lanes skip elements.
+static bool slides(const Contraction *c) {
+    const Operand *lane = &c->lane;
+    for (int d = 0; d < lane->map->rank; d++) {
+        int others = 0;
+        for (int k = 0; k < c->iter->naxes; k++) others += k != c->n && lane->map->dim[d].coef[k];
+        if (lane->map->dim[d].coef[c->n] && (others || lane->map->dim[d].coef[c->n] != 1)) return true;
+    }
+    return false;
+}
+
+static bool plan_halos(Contraction *c) {
+    for (int side = 0; side < 2; side++) {
+        Operand *operand = side ? &c->lane : &c->row;
+        bool leaves = !in_range(c->iter, operand->map, &operand->node->type);
+        if (!leaves && !(side && c->lanes > 1 && slides(c))) continue;
+        if (!contraction_halo(c, operand) && leaves) return false;
     }
     return true;
 }
@@ -208,6 +230,11 @@ static void plan_staging(Contraction *c) {
     // A scalar operand is read in place while the cache lines of a column stay in the first level.
     bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
     c->row.staged = !c->row.buffer || (!lines_fit && columns >= 3);
+    if (c->lane.halo) {
+        c->lane.staged = false; // it has room for whole vectors
+        // Taps of a kernel lie between the steps of K: in panels they are one run.
+        if (c->nsum && type_count(&c->row.shape) * 64 < contraction_flops(c->iter)) c->row.staged = true;
+    }
     c->lane.width = c->vectors * c->lanes;
     c->row.width = c->rows;
 }
@@ -230,8 +257,8 @@ static void plan_blocks(Contraction *c) {
     int64_t others = 1;
     for (int k = 0; k < c->nsum; k++) others *= extent_of(c, c->sum[k]);
     int steps = extent_of(c, c->k);
-    c->sum_outside = others * steps > MAX_TERMS;
-    c->blocks = c->sum_outside ? ceil_div(steps, MAX_TERMS) : 1;
+    c->sum_outside = others * steps > MAX_TERMS && others > MAX_TERMS / 16;
+    c->blocks = (int)((c->sum_outside ? steps : others * steps) + MAX_TERMS - 1) / MAX_TERMS;
     c->block_k = ceil_div(steps, c->blocks);
     int64_t bytes = 4 * (int64_t)c->block_k * (c->sum_outside ? 1 : others);
     // Half of the second level for the rows that every panel is run over; blocks of equal size.
@@ -287,8 +314,9 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     c->gathers |= c->result_is_bare;
     if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
     if (!c->result_is_bare || root->type.rank == 0 || !plan_roles(c)) return false;
-    for (int i = 0; i < 2; i++)
-        if (!in_range(c->iter, &c->iter->map[1 + i], &root->in[i]->type)) return false;
+    if (!plan_halos(c)) return false;
+    contraction_halo_buffer(c, &c->row);
+    contraction_halo_buffer(c, &c->lane);
     plan_tile(c);
     plan_staging(c);
     plan_chunks(c);
