@@ -42,8 +42,7 @@ typedef struct Contraction {
     int m, n, k;                 // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
     bool gathers;                // every element of the result is reached once, its K inside
     bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
-    int out_axis[MAX_RANK];      // the axis that indexes each axis of the result
-    int nouter, outer[MAX_AXES]; // axes of the result other than m and n
+    int nouter, outer[MAX_AXES]; // axes of the result's map other than m and n
     int nsum, sum[MAX_AXES];     // summed axes other than k
     bool sum_outside;            // loops over `sum` stand outside the tile, with partial sums between
     int rows, vectors;           // of the register tile
@@ -52,7 +51,7 @@ typedef struct Contraction {
     int block_m;                       // rows that run over a panel while it is in the second-level cache
     ChunkKind chunk;
     int chunk_axis, chunks;
-    Buffer *partial; // (the result's shape, last axis padded to lanes): sums of the blocks of K so far, or NULL
+    Buffer *partial; // (axes of the result, that of the lanes last and padded to whole vectors): sums of the blocks of K so far, or NULL
     bool vector_epilogue;
 
     Index *at[MAX_AXES]; // where each iteration axis stands
@@ -123,5 +122,7 @@ Expr *contraction_local(LowerContext *ctx, const Node *node, Index *const *at); 
 
 // contraction_scalar.c: any maps at all, one element at a time, with guards.
 void contraction_scalar(Contraction *c, Stmt *to);
+// Guards the result's index `at` where it may leave the result; `to` itself where it cannot.
+Stmt *contraction_open_result(Contraction *c, Stmt *to, Index *const *at);
 
 #endif

@@ -82,7 +82,6 @@ static bool plan_result(Contraction *c) {
         int axis = bare_axis(c->iter, out, d);
         if (axis == NO_AXIS || seen >> axis & 1 || !dim_equal(c->iter->axis[axis], c->root->type.dim[d])) return false;
         seen |= 1u << axis;
-        c->out_axis[d] = axis;
     }
     return true;
 }
@@ -95,7 +94,12 @@ static void operand_from(Contraction *c, Operand *operand, int which) {
 
 static bool plan_roles(Contraction *c) {
     const Iter *iter = c->iter;
-    c->n = c->out_axis[iter->map[0].rank - 1];
+    c->n = NO_AXIS;
+    for (int axis = 0; axis < iter->nout; axis++) {
+        bool last = iter->map[0].dim[iter->map[0].rank - 1].coef[axis];
+        if (last && (c->n == NO_AXIS || iter->axis[axis].extent > iter->axis[c->n].extent)) c->n = axis;
+    }
+    if (c->n == NO_AXIS) return false;
     bool in_a = map_uses(&iter->map[1], c->n), in_b = map_uses(&iter->map[2], c->n);
     if (in_a == in_b) return false;
     operand_from(c, &c->row, in_a ? 1 : 0);
@@ -111,7 +115,8 @@ static bool plan_roles(Contraction *c) {
     }
     c->row.tile = c->m;
     for (int d = 0; d < iter->map[0].rank; d++)
-        if (c->out_axis[d] != c->m && c->out_axis[d] != c->n) c->outer[c->nouter++] = c->out_axis[d];
+        for (int axis = 0; axis < iter->nout; axis++)
+            if (iter->map[0].dim[d].coef[axis] && axis != c->m && axis != c->n) c->outer[c->nouter++] = axis;
     for (int axis = iter->nout; axis < iter->naxes; axis++)
         if (axis != c->k) c->sum[c->nsum++] = axis;
     for (int side = 0; side < 2; side++) {
@@ -120,7 +125,6 @@ static bool plan_roles(Contraction *c) {
         for (int axis = 0; axis < iter->naxes; axis++)
             if (axis != operand->tile && axis != c->k && map_uses(operand->map, axis))
                 operand->outer[operand->nouter++] = axis;
-        if (operand->nouter + 4 > MAX_RANK) return false;
     }
     return true;
 }
@@ -224,12 +228,12 @@ static void plan_staging(Contraction *c) {
     int64_t lane_stride = llabs(axis_stride(&c->lane, c->k)), row_stride = llabs(axis_stride(&c->row, c->k));
     // Vectors need a unit stride, and must not read past the end of the last ones.
     bool whole = extent_of(c, c->n) % c->lanes == 0 && !is_runtime(c, c->n);
-    c->lane.staged = !c->lane.buffer || (c->lanes > 1 && (!whole || !unit_stride(&c->lane, c->n)));
+    c->lane.staged = (!c->lane.buffer && !c->lane.halo) || (c->lanes > 1 && (!whole || !unit_stride(&c->lane, c->n)));
     // Lines that are far apart fall into the same sets of the cache; panels pay when many tiles read them.
     if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 16) c->lane.staged = true;
     // A scalar operand is read in place while the cache lines of a column stay in the first level.
     bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
-    c->row.staged = !c->row.buffer || (!lines_fit && columns >= 3);
+    c->row.staged = (!c->row.buffer && !c->row.halo) || (!lines_fit && columns >= 3);
     if (c->lane.halo) {
         c->lane.staged = false; // it has room for whole vectors
         // Taps of a kernel lie between the steps of K: in panels they are one run.
@@ -238,6 +242,8 @@ static void plan_staging(Contraction *c) {
     c->lane.width = c->vectors * c->lanes;
     c->row.width = c->rows;
 }
+
+static bool panels_fit(const Operand *operand) { return !operand->staged || operand->nouter + 4 <= MAX_RANK; }
 
 // (outer..., blocks, panels, K in a block, width)
 static void plan_panels(Contraction *c, Operand *operand, const char *name) {
@@ -270,12 +276,12 @@ static void plan_blocks(Contraction *c) {
 
 static void plan_partial(Contraction *c) {
     if (c->blocks == 1 && !(c->sum_outside && c->nsum)) return;
-    const Type *type = &c->root->type;
     Dim dim[MAX_RANK];
-    for (int d = 0; d < type->rank; d++) dim[d] = type->dim[d];
-    Dim *last = &dim[type->rank - 1];
-    *last = dim_fixed(ceil_div(last->extent, c->lanes) * c->lanes);
-    c->partial = buffer_scratch(c->ctx->program, "partial", F32, type->rank, dim, SCOPE_ARENA);
+    int rank = 0;
+    for (int axis = 0; axis < c->iter->nout; axis++)
+        if (axis != c->n) dim[rank++] = c->iter->axis[axis];
+    dim[rank++] = dim_fixed(ceil_div(extent_of(c, c->n), c->lanes) * c->lanes);
+    c->partial = buffer_scratch(c->ctx->program, "partial", F32, rank, dim, SCOPE_ARENA);
 }
 
 // The share of the time that no thread waits when `units` are cut into chunks as evenly as possible.
@@ -313,12 +319,14 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     c->result_is_bare = plan_result(c);
     c->gathers |= c->result_is_bare;
     if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
-    if (!c->result_is_bare || root->type.rank == 0 || !plan_roles(c)) return false;
+    if (c->iter->nout > MAX_RANK) return false;
+    if (!c->gathers || root->type.rank == 0 || !plan_roles(c)) return false;
     if (!plan_halos(c)) return false;
-    contraction_halo_buffer(c, &c->row);
-    contraction_halo_buffer(c, &c->lane);
     plan_tile(c);
     plan_staging(c);
+    if (!panels_fit(&c->row) || !panels_fit(&c->lane)) return false;
+    contraction_halo_buffer(c, &c->row);
+    contraction_halo_buffer(c, &c->lane);
     plan_chunks(c);
     plan_blocks(c);
     c->nheights = plan_heights(c, c->rows, c->height);

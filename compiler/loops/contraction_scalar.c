@@ -35,6 +35,16 @@ static Stmt *open_guard(Contraction *c, Stmt *to, unsigned maps) {
     return guard;
 }
 
+Stmt *contraction_open_result(Contraction *c, Stmt *to, Index *const *at) {
+    Stmt *guard = NEW(c->arena, Stmt);
+    guard->kind = STMT_IF;
+    for (int d = 0; d < c->iter->map[0].rank; d++)
+        guard_dim(c, guard, &c->iter->map[0].dim[d], c->root->type.dim[d], at[d]);
+    if (!guard->cond.len) return to;
+    stmt_append(c->arena, to, guard);
+    return guard;
+}
+
 static void map_at(Contraction *c, int which, Index **at) {
     const Map *map = &c->iter->map[which];
     for (int d = 0; d < map->rank; d++) at[d] = index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes);

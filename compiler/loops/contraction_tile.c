@@ -73,7 +73,16 @@ Expr *contraction_local(LowerContext *ctx, const Node *node, Index *const *at) {
 }
 
 static void result_at(const Contraction *c, Index **at) {
-    for (int d = 0; d < c->root->type.rank; d++) at[d] = c->at[c->out_axis[d]];
+    const Map *map = &c->iter->map[0];
+    for (int d = 0; d < map->rank; d++) at[d] = index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes);
+}
+
+// The axes of the result in order, that of the lanes last.
+static void partial_at(const Contraction *c, Index **at) {
+    int d = 0;
+    for (int axis = 0; axis < c->iter->nout; axis++)
+        if (axis != c->n) at[d++] = c->at[axis];
+    at[d] = c->at[c->n];
 }
 
 // All values are computed before any is stored: an output may be a storage
@@ -121,7 +130,7 @@ static void finish_vector(Contraction *c, Stmt *to, Expr *sum, Buffer *spill, co
     c->accumulator = expr_load(arena, spill, &lane, 1);
     c->at[c->n] = element;
     result_at(c, at);
-    contraction_store_outputs(c, loop, at, 1);
+    contraction_store_outputs(c, contraction_open_result(c, loop, at), at, 1);
 }
 
 typedef struct Finish {
@@ -133,7 +142,7 @@ typedef struct Finish {
 static void finish_tile(const Finish *f, Stmt *to) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
-    bool scalar = c->lanes > 1 && !c->vector_epilogue;
+    bool scalar = (c->lanes > 1 && !c->vector_epilogue) || !c->result_is_bare;
     Buffer *spill = NULL;
     if (scalar || f->lanes->valid) {
         spill = buffer_scratch(c->ctx->program, "spill", F32, 1, &(Dim){c->lanes, 0}, SCOPE_STACK);
@@ -181,7 +190,7 @@ static void pass_partial(const Finish *f, Stmt *to, bool add) {
             Index *at[MAX_RANK], *place[] = {index_const(arena, r), index_const(arena, v)};
             if (c->m != NO_AXIS) c->at[c->m] = index_add_const(arena, f->rows->base, r);
             c->at[c->n] = index_add_const(arena, f->lanes->base, v * c->lanes);
-            result_at(c, at);
+            partial_at(c, at);
             stmt_append(arena, to,
                         add ? stmt_accumulate(arena, f->acc, place, "sum", expr_load(arena, c->partial, at, c->lanes))
                             : stmt_store(arena, c->partial, at, expr_load(arena, f->acc, place, c->lanes)));
