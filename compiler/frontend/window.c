@@ -48,7 +48,8 @@ static bool check_axis(Elab *el, const Call *call, const Node *x, const Windows 
     return false;
 }
 
-// ---- convolution -----------------------------------------------------------------------------------------------------
+// ---- convolution
+// -----------------------------------------------------------------------------------------------------
 
 typedef struct Convolution {
     Node *x, *weight;
@@ -71,7 +72,8 @@ static bool convolution_args(Elab *el, const Call *call, Convolution *c, int cha
         return false;
     }
     if (x->dtype != weight->dtype) {
-        refuse(el, call->span, "dtypes differ: the input is %s, the weight %s", type_name(el, x), type_name(el, weight));
+        refuse(el, call->span, "dtypes differ: the input is %s, the weight %s", type_name(el, x),
+               type_name(el, weight));
         return false;
     }
     if (!ints_arg(el, call, groups_arg, "groups", 1, 1, 1, &c->groups)) return false;
@@ -83,14 +85,15 @@ static bool convolution_args(Elab *el, const Call *call, Convolution *c, int cha
     int channels = x->dim[1].extent, of_weight = weight->dim[0].extent;
     if (channels % c->groups || (channel_axis == 1 && of_weight % c->groups)) {
         bool in = channels % c->groups;
-        refuse(el, call->at[groups_arg], "%d %s channels cannot be divided into %d groups",
-               in ? channels : of_weight, in ? "input" : "output", c->groups);
+        refuse(el, call->at[groups_arg], "%d %s channels cannot be divided into %d groups", in ? channels : of_weight,
+               in ? "input" : "output", c->groups);
         return false;
     }
     int wanted = channel_axis == 1 ? channels / c->groups : channels;
     if (weight->dim[channel_axis].extent != wanted) {
-        refuse(el, call->span, "the weight %s has %d input channels, and %s in %d group%s has %d", type_name(el, weight),
-               weight->dim[channel_axis].extent, type_name(el, x), c->groups, c->groups == 1 ? "" : "s", wanted);
+        refuse(el, call->span, "the weight %s has %d input channels, and %s in %d group%s has %d",
+               type_name(el, weight), weight->dim[channel_axis].extent, type_name(el, x), c->groups,
+               c->groups == 1 ? "" : "s", wanted);
         return false;
     }
     for (int k = 0; k < w->n; k++) w->kernel[k] = weight->dim[2 + k].extent;
@@ -152,8 +155,9 @@ Value run_convolve_transposed(Elab *el, const Call *call) {
     for (int k = 0; k < w->n; k++) {
         int64_t extent = c.x->type.dim[2 + k].extent;
         if (more[k] >= w->stride[k] && more[k] >= w->dilation[k])
-            return refuse(el, call->at[4], "output_padding is %d; it must be smaller than the stride %d or the dilation %d",
-                          more[k], w->stride[k], w->dilation[k]);
+            return refuse(el, call->at[4],
+                          "output_padding is %d; it must be smaller than the stride %d or the dilation %d", more[k],
+                          w->stride[k], w->dilation[k]);
         if (!check_axis(el, call, c.x, w, k)) return value_poison();
         int64_t out = (extent - 1) * w->stride[k] - 2 * (int64_t)w->before[k] + span_of(w, k) + more[k];
         if (out < 1 || out > INT32_MAX / 4)
@@ -186,7 +190,8 @@ static bool check_windows(Elab *el, const Call *call, const Windows *w, int k, i
             inside = at >= 0 && at < extent;
         }
         if (inside) continue;
-        refuse(el, call->span, "window %d of axis %d lies wholly in the padding: %" PRId64 " elements, kernel %d, "
+        refuse(el, call->span,
+               "window %d of axis %d lies wholly in the padding: %" PRId64 " elements, kernel %d, "
                "stride %d, padding %d, dilation %d",
                y, axis, extent, w->kernel[k], w->stride[k], w->before[k], w->dilation[k]);
         return false;

@@ -64,7 +64,8 @@ static void keep_sizes(Type *type, const Type *x, const Windows *w) {
 static Node *convolve(Graph *g, Node *x, Node *weight, const Windows *w, int groups, bool transposed) {
     if (!x || !weight) return NULL;
     int in = x->type.dim[1].extent / groups, rank = x->type.rank;
-    int channels = transposed ? weight->type.dim[1].extent * groups : weight->type.dim[0].extent, out = channels / groups;
+    int channels = transposed ? weight->type.dim[1].extent * groups : weight->type.dim[0].extent,
+        out = channels / groups;
     Type result = with_channels(&x->type, channels, w);
     keep_sizes(&result, &x->type, w);
     Space s = {.iter = {.nmaps = TENSORS}};
@@ -99,8 +100,8 @@ static Node *convolve(Graph *g, Node *x, Node *weight, const Windows *w, int gro
         }
         space_index_if(&s, B, tap[k]);
     }
-    Node *y = build_contract(g, build_reshape(g, x, &s.type[A]), build_reshape(g, weight, &s.type[B]), &s.type[OUT],
-                             &s.iter);
+    Node *y =
+        build_contract(g, build_reshape(g, x, &s.type[A]), build_reshape(g, weight, &s.type[B]), &s.type[OUT], &s.iter);
     return build_reshape(g, y, &result);
 }
 

@@ -13,9 +13,9 @@ enum {
 // One side of the product. A panel holds what a register tile reads of it, in the order in which it reads it.
 typedef struct Operand {
     const Node *node;
-    const Map *map;      // from the axes to what is read: the node's value or its halo
-    Type shape;          // of that
-    struct Halo *halo;   // not NULL: it is copied first; `buffer` holds the copy,
+    const Map *map;        // from the axes to what is read: the node's value or its halo
+    Type shape;            // of that
+    struct Halo *halo;     // not NULL: it is copied first; `buffer` holds the copy,
     const Map *source_map; // and these are the node's own
     Buffer *source;
     Buffer *buffer; // NULL: computed where it is used, so it is always staged
@@ -51,7 +51,8 @@ typedef struct Contraction {
     int block_m;                       // rows that run over a panel while it is in the second-level cache
     ChunkKind chunk;
     int chunk_axis, chunks;
-    Buffer *partial; // (axes of the result, that of the lanes last and padded to whole vectors): sums of the blocks of K so far, or NULL
+    Buffer *partial; // (axes of the result, that of the lanes last and padded to whole vectors): sums of the blocks of
+                     // K so far, or NULL
     bool vector_epilogue;
 
     Index *at[MAX_AXES]; // where each iteration axis stands

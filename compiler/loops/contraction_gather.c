@@ -3,8 +3,8 @@
 //     dx[n,i,y+p-1] += dy[n,o,y] * w[o,i,p]        dx[n,i,h] += dy[n,o,h-p+1] * w[o,i,p]              h = y + p - 1
 //     dx[n,i,2*y+p-1] += ..                        dx[n,i,2*h+r-1] += dy[n,o,h-p] * w[o,i,r+2*p]      r < 2
 //
-// That y and p stay inside their extents is left to the operands: each stands alone in a dim of that extent, where a read
-// out of range is 0. Afterwards every element of the result is reached exactly once.
+// That y and p stay inside their extents is left to the operands: each stands alone in a dim of that extent, where a
+// read out of range is 0. Afterwards every element of the result is reached exactly once.
 #include "loops/contraction.h"
 #include "ops/rules.h"
 
@@ -30,7 +30,8 @@ static int dims_with(const Map *map, int axis) {
 
 // The taps p of one element when the index is solved for y; a large number: it cannot be.
 static int64_t taps_left(const Node *root, const Iter *iter, const Affine *out, int y, int p) {
-    bool possible = is_guarded(root, iter, y) && (out->coef[y] == 1 || (out->coef[p] == 1 && is_guarded(root, iter, p)));
+    bool possible =
+        is_guarded(root, iter, y) && (out->coef[y] == 1 || (out->coef[p] == 1 && is_guarded(root, iter, p)));
     return possible ? (iter->axis[p].extent + out->coef[y] - 1) / out->coef[y] : INT32_MAX;
 }
 
