@@ -41,6 +41,7 @@ typedef struct Contraction {
     Operand row, lane;           // read as scalars; read as vectors
     int m, n, k;                 // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
     bool gathers;                // every element of the result is reached once, its K inside
+    bool lanes_are_last;         // n stands in the last dim of the result
     bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
     int nouter, outer[MAX_AXES]; // axes of the result's map other than m and n
     int nsum, sum[MAX_AXES];     // summed axes other than k

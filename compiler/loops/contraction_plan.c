@@ -92,14 +92,39 @@ static void operand_from(Contraction *c, Operand *operand, int which) {
     operand->shape = operand->node->type;
 }
 
+// The share of a vector's lanes that an axis fills, on average.
+static double lanes_filled(const Contraction *c, int axis) {
+    int extent = extent_of(c, axis);
+    return (double)extent / (ceil_div(extent, c->lanes) * c->lanes);
+}
+
+// The axis of the lanes: the longest in the result's last dim, whose vectors are stored as they are. When that is too
+// short (the taps of a weight's gradient, small images) and the sums are long, an axis that fills the lanes instead.
+static int lane_axis(const Contraction *c) {
+    const Iter *iter = c->iter;
+    int best = NO_AXIS;
+    int64_t results = 1;
+    for (int axis = 0; axis < iter->nout; axis++) {
+        results *= extent_of(c, axis);
+        if (!iter->map[0].dim[iter->map[0].rank - 1].coef[axis]) continue;
+        if (best == NO_AXIS || extent_of(c, axis) > extent_of(c, best)) best = axis;
+    }
+    if (best == NO_AXIS || c->lanes == 1 || is_runtime(c, best) || contraction_flops(iter) < 128 * results) return best;
+    int last = best;
+    for (int axis = 0; axis < iter->nout; axis++) {
+        bool in_one = map_uses(&iter->map[1], axis) != map_uses(&iter->map[2], axis);
+        if (in_one && !is_runtime(c, axis) && lanes_filled(c, axis) > 1.6 * lanes_filled(c, last) &&
+            lanes_filled(c, axis) > lanes_filled(c, best))
+            best = axis;
+    }
+    return best;
+}
+
 static bool plan_roles(Contraction *c) {
     const Iter *iter = c->iter;
-    c->n = NO_AXIS;
-    for (int axis = 0; axis < iter->nout; axis++) {
-        bool last = iter->map[0].dim[iter->map[0].rank - 1].coef[axis];
-        if (last && (c->n == NO_AXIS || iter->axis[axis].extent > iter->axis[c->n].extent)) c->n = axis;
-    }
+    c->n = lane_axis(c);
     if (c->n == NO_AXIS) return false;
+    c->lanes_are_last = iter->map[0].dim[iter->map[0].rank - 1].coef[c->n] != 0;
     bool in_a = map_uses(&iter->map[1], c->n), in_b = map_uses(&iter->map[2], c->n);
     if (in_a == in_b) return false;
     operand_from(c, &c->row, in_a ? 1 : 0);
@@ -129,13 +154,13 @@ static bool plan_roles(Contraction *c) {
     return true;
 }
 
-// Whether windows slide over the lane operand beside the lanes, or the lanes skip elements.
+// Whether windows slide over the lane operand, or its lanes skip elements: panels would hold each element many times.
 static bool slides(const Contraction *c) {
     const Operand *lane = &c->lane;
     for (int d = 0; d < lane->map->rank; d++) {
-        int others = 0;
-        for (int k = 0; k < c->iter->naxes; k++) others += k != c->n && lane->map->dim[d].coef[k];
-        if (lane->map->dim[d].coef[c->n] && (others || lane->map->dim[d].coef[c->n] != 1)) return true;
+        int axes = 0;
+        for (int k = 0; k < c->iter->naxes; k++) axes += lane->map->dim[d].coef[k] != 0;
+        if (axes > 1 || lane->map->dim[d].coef[c->n] > 1 || lane->map->dim[d].coef[c->n] < 0) return true;
     }
     return false;
 }

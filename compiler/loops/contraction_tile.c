@@ -142,7 +142,7 @@ typedef struct Finish {
 static void finish_tile(const Finish *f, Stmt *to) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
-    bool scalar = (c->lanes > 1 && !c->vector_epilogue) || !c->result_is_bare;
+    bool scalar = (c->lanes > 1 && !c->vector_epilogue) || !c->result_is_bare || !c->lanes_are_last;
     Buffer *spill = NULL;
     if (scalar || f->lanes->valid) {
         spill = buffer_scratch(c->ctx->program, "spill", F32, 1, &(Dim){c->lanes, 0}, SCOPE_STACK);
