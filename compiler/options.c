@@ -41,8 +41,7 @@ static const char *suggest(Reader *r, const char *name, const char *const *candi
     return nearest ? arena_printf(r->arena, "; did you mean `%s`?", nearest) : "";
 }
 
-// ---- one function per option
-// -----------------------------------------------------------------------------------------
+// ---- one function per option --------------------------------------------------------------------------------------
 
 static bool is_identifier(const char *s) {
     if (!isalpha((unsigned char)*s) && *s != '_') return false;
@@ -177,8 +176,7 @@ FLAG(take_help, help)
 FLAG(take_version, version)
 #undef FLAG
 
-// ---- the table
-// ---------------------------------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------------------------
 
 static const OptionRow rows[] = {
     {"-o", "FILE", take_output, "write FILE (.c) and its header beside it"},
@@ -247,8 +245,7 @@ static bool read_option(Reader *r, const char *arg, char ***next) {
     return row->take(r, value);
 }
 
-// ---- what follows from them
-// --------------------------------------------------------------------------------------------
+// ---- what follows from them ---------------------------------------------------------------------------------------
 
 static bool ends_with(const char *text, const char *end) {
     size_t a = strlen(text), b = strlen(end);

@@ -51,8 +51,7 @@ static void print_comment(Printer *p, const char *text) {
     }
 }
 
-// ---- statements
-// -------------------------------------------------------------------------------------------------------
+// ---- statements ---------------------------------------------------------------------------------------------------
 
 static void print_stmt(Printer *p, Stmt *stmt);
 
@@ -272,8 +271,7 @@ static void print_stmt(Printer *p, Stmt *stmt) {
     dlc_bug("emit", "a statement of unknown kind %d", (int)stmt->kind);
 }
 
-// ---- functions
-// ----------------------------------------------------------------------------------------------------------
+// ---- functions ----------------------------------------------------------------------------------------------------
 
 // Do two buffers that are not the same one share bytes?
 static bool buffers_share(const Buffer *a, const Buffer *b) {
@@ -383,8 +381,7 @@ static const char *canonical_text(Arena *arena, const Kernel *kernel, Formals *f
     return str_text(&s);
 }
 
-// ---- the table of distinct kernels
-// ----------------------------------------------------------------------------------------
+// ---- the table of distinct kernels --------------------------------------------------------------------------------
 
 static const char *buffer_wanted_name(const Buffer *buffer) { return buffer->name ? buffer->name : "buffer"; }
 

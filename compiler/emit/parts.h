@@ -35,8 +35,7 @@ const char *text_without_folders(Arena *arena, const Module *module, const char 
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
-// ---- kernel.c, expr.c: one kernel as a function
-// -----------------------------------------------------------------------
+// ---- kernel.c, expr.c: one kernel as a function -------------------------------------------------------------------
 
 // What a kernel gets from its caller: found while its body is printed, in order of first use.
 typedef struct Formal {
@@ -120,8 +119,7 @@ typedef struct KernelTable {
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options);
 void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput *in, const EmitOptions *options);
 
-// ---- layout.c: what the header, the source and the report must agree on
-// ------------------------------------------------
+// ---- layout.c: what the header, the source and the report must agree on -------------------------------------------
 
 enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
 
@@ -168,8 +166,7 @@ void put_wrapped(Str *s, const char *open, const char *const *items, int count, 
 void put_api_prototypes(Str *s, const char *prefix);
 void put_api(Str *s, const char *prefix);
 
-// ---- standalone.c: the runtime's text
-// ------------------------------------------------------------------------------------
+// ---- standalone.c: the runtime's text -----------------------------------------------------------------------------
 
 // Appends the parts of dlc_math.h and dlc_vec.h that `body` needs.
 void put_helpers(Str *s, const char *body, const Target *target);

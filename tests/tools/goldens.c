@@ -27,9 +27,28 @@ typedef struct Net {
 } Net;
 
 static const Net nets[] = {
-    {"mlp", "examples/mlp/mlp.dl", "mlp", 10, 64, 32, 0, 0, 0.05, true,
-     {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}, {784, 784, 256, 256}},
-    {"small", "tests/nets/small.dl", "small", 5, 8, 5, 6, -1, 0.1, false,
+    {"mlp",
+     "examples/mlp/mlp.dl",
+     "mlp",
+     10,
+     64,
+     32,
+     0,
+     0,
+     0.05,
+     true,
+     {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
+     {784, 784, 256, 256}},
+    {"small",
+     "tests/nets/small.dl",
+     "small",
+     5,
+     8,
+     5,
+     6,
+     -1,
+     0.1,
+     false,
      {"in.weight", "in.bias", "mix.weight", "mix.bias", "code.weight", "out.weight", "out.bias"},
      {20, 20, 16, 16, 16, 6, 6}},
 };
@@ -61,12 +80,13 @@ static void compare(Tally *t, const Goldens *goldens, const char *who, const cha
         const Golden *g = &goldens->at[k];
         if (strcmp(g->name, name)) continue;
         double worst = 0;
-        for (int64_t e = 0; e < g->count; e += g->stride) worst = fmax(worst, fabs(got->f[e] - g->value[e / g->stride]));
+        for (int64_t e = 0; e < g->count; e += g->stride)
+            worst = fmax(worst, fabs(got->f[e] - g->value[e / g->stride]));
         worst /= g->largest;
         if (isnan(worst)) worst = INFINITY;
         worst_seen = fmax(worst_seen, worst);
-        tally(t, got->count == g->count && worst <= TOLERANCE, "%s: %s: differs from PyTorch by %.3g of its largest value, at most %g",
-              who, name, worst, TOLERANCE);
+        tally(t, got->count == g->count && worst <= TOLERANCE,
+              "%s: %s: differs from PyTorch by %.3g of its largest value, at most %g", who, name, worst, TOLERANCE);
         return;
     }
     tally(t, false, "%s: no golden for %s", who, name);
@@ -102,8 +122,9 @@ static void run_entry(Runner *r, const char *name, int64_t n, const Tensor *argu
         if (compiled_call(r->compiled, g, &n, arguments, returned, NULL)) exit(3);
         return;
     }
-    graph_interpret(g, &(Interpretation){.arena = r->arena, .sizes = &n, .arguments = arguments,
-                                         .storages = r->storages, .returned = returned});
+    graph_interpret(
+        g, &(Interpretation){
+               .arena = r->arena, .sizes = &n, .arguments = arguments, .storages = r->storages, .returned = returned});
 }
 
 static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens, int steps) {
@@ -119,7 +140,8 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
     for (int k = 0; k < 8 && net->param[k]; k++) {
         Tensor *p = storage_tensor(r, net->param[k]);
         double bound = 1 / sqrt(net->fan_in[k]);
-        *p = tensor_drawn(arena, &module_find_storage(r->module, net->param[k])->type, NULL, (uint32_t)(100 + k), -bound, bound);
+        *p = tensor_drawn(arena, &module_find_storage(r->module, net->param[k])->type, NULL, (uint32_t)(100 + k),
+                          -bound, bound);
         if (r->compiled) compiled_set(r->compiled, net->param[k], p);
     }
     Tensor first = {0}, returned[4];
@@ -144,7 +166,8 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
         losses.f[s] = returned[0].f[0];
         if (s == 0)
             for (int k = 0; k < 8 && net->param[k]; k++)
-                compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]), storage_tensor(r, net->param[k]));
+                compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]),
+                        storage_tensor(r, net->param[k]));
     }
     if (steps < 20) return;
     for (int k = 0; k < 8 && net->param[k]; k++) {
@@ -166,7 +189,8 @@ int main(int argc, char **argv) {
         Arena arena = {0};
         Goldens goldens = read_goldens(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->golden));
         const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
-        Runner interpreter = {.who = arena_printf(&arena, "%s, interpreter", net->name), .arena = &arena,
+        Runner interpreter = {.who = arena_printf(&arena, "%s, interpreter", net->name),
+                              .arena = &arena,
                               .module = harness_module(&arena, dl)};
         if (!interpreter.module) return 3;
         worst_seen = 0;
@@ -176,7 +200,9 @@ int main(int argc, char **argv) {
         for (int which = 0; which < 8; which++) {
             bool sanitize = getenv("DLC_TEST_SANITIZE");
             if (sanitize && which & 1) continue; // the sanitizers' runtime is gcc's
-            HarnessOptions o = {.target = targets[which >> 1 & 1], .level = which & 4 ? 2 : 0, .cc = compilers[which & 1],
+            HarnessOptions o = {.target = targets[which >> 1 & 1],
+                                .level = which & 4 ? 2 : 0,
+                                .cc = compilers[which & 1],
                                 .openmp = which & 4 && !sanitize};
             char *who = arena_printf(&arena, "%s, %s -O%d %s", net->name, o.target, o.level, o.cc);
             Compiled *c = compiled_new(&arena, dl, arena_printf(&arena, "golden-%s-%d", net->name, which), &o);

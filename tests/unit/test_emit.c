@@ -339,8 +339,7 @@ static int occurrences(const char *text, const char *of) {
     return count;
 }
 
-// ---- what the text says
-// ----------------------------------------------------------------------------------------------
+// ---- what the text says -------------------------------------------------------------------------------------------
 
 static void expect_text(const char *text, const char *const *wanted) {
     for (int i = 0; wanted[i]; i++) cr_expect(strstr(text, wanted[i]), "there is no `%s` in:\n%s", wanted[i], text);
@@ -412,8 +411,7 @@ Test(emit, report_counts) {
     arena_release(&world.arena);
 }
 
-// ---- pieces
-// -----------------------------------------------------------------------------------------------------------------
+// ---- pieces -------------------------------------------------------------------------------------------------------
 
 static Printer printer(World *world, Formals *formals, Str *out) {
     return (Printer){.arena = arena,
@@ -537,8 +535,7 @@ Test(emit, names_become_identifiers) {
     arena_release(&world.arena);
 }
 
-// ---- compiled
-// -----------------------------------------------------------------------------------------------------------------
+// ---- compiled -----------------------------------------------------------------------------------------------------
 
 static const char application[] =
     "#include \"tiny.h\"\n#include <math.h>\n#include <stdio.h>\n"
