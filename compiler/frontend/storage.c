@@ -70,8 +70,7 @@ static Value unknown_initialiser(Elab *el, const AstExpr *call) {
     for (int k = 0; k < el->file->decls.len; k++)
         if (el->file->decls.at[k]->kind == DECL_LAYER) vec_push(el->arena, &names, el->file->decls.at[k]->name);
     const char *nearest = diag_nearest(call->s, names.at, names.len);
-    if (nearest)
-        return refuse(el, call->op_span, "`%s` is no initialiser; did you mean `%s`?", call->s, nearest);
+    if (nearest) return refuse(el, call->op_span, "`%s` is no initialiser; did you mean `%s`?", call->s, nearest);
     return refuse(el, call->op_span,
                   "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
                   "like zeros, normal or kaiming_uniform",

@@ -21,8 +21,9 @@ static void see_buffer(void *context, Buffer *buffer, bool write) {
     if (buffer->scope != SCOPE_ARENA) return;
     int k = buffer_number(seen->program, buffer);
     if (k < 0) {
-        seen->wrong = arena_printf(seen->program->arena, "call %d uses arena buffer %s, which the program does not list",
-                                   seen->call, buffer->name);
+        seen->wrong =
+            arena_printf(seen->program->arena, "call %d uses arena buffer %s, which the program does not list",
+                         seen->call, buffer->name);
         return;
     }
     if (seen->first[k] < 0) {
@@ -66,7 +67,8 @@ const char *program_check_plan(const Program *program) {
             bool together = seen.first[b] >= 0 && seen.first[a] <= seen.last[b] && seen.first[b] <= seen.last[a];
             bool overlap = x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes;
             if (together && overlap && x->bytes && y->bytes)
-                wrong = arena_printf(program->arena, "buffers %s and %s live together and share bytes", x->name, y->name);
+                wrong =
+                    arena_printf(program->arena, "buffers %s and %s live together and share bytes", x->name, y->name);
         }
     }
     int64_t bound = 0;

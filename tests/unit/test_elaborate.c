@@ -180,9 +180,10 @@ Test(elaborate, notes_say_where_an_extent_comes_from) {
 }
 
 Test(elaborate, a_run_time_size_equals_itself_alone) {
-    Result r = elaborate_text("dim N <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 3]) {\n"
-                              " require(shape(x, 0) == N and shape(x) == [N, 3] and N != none and not (N != N), \"no\")\n"
-                              " require([N, 3] != [N, 3, 1], \"no\")\n return x\n}\n");
+    Result r =
+        elaborate_text("dim N <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 3]) {\n"
+                       " require(shape(x, 0) == N and shape(x) == [N, 3] and N != none and not (N != N), \"no\")\n"
+                       " require([N, 3] != [N, 3, 1], \"no\")\n return x\n}\n");
     cr_expect(r.module != NULL, "%s", r.errors);
     release(&r);
 }
