@@ -299,6 +299,8 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
     if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c", o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
+    if (o->dump_after && !pass_runs(o->dump_after, o->level))
+        return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);
     if (ends_with(o->input, ".graph") && (o->defines.len || o->entries.len))
         return usage(r, "-D and --entry are for .dl files: a .graph was elaborated already");
     if (!o->prefix) o->prefix = stem(arena, o->output ? o->output : o->input);

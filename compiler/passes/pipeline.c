@@ -146,14 +146,15 @@ static void check_meaning(const Pass *pass, Graph *from, Graph *to, const char *
 // ---- the runner
 // ------------------------------------------------------------------------------------------------------
 
-static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms) {
+// `dumped` is the graph after options->dump_after.
+static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms, Graph **dumped) {
     Graph *g = m->entries.at[entry];
     unsigned facts = 0;
     const char *wrong = graph_verify(g);
     if (wrong) dlc_bug("elaborate", "entry %s: %s", g->name, wrong);
     for (int k = 0; pipeline[k].name; k++) {
         const Pass *pass = &pipeline[k];
-        if (options->level < pass->min_level || options->level > pass->max_level) continue;
+        if (!pass_runs(pass->name, options->level)) continue;
         if (pass->needs & ~facts) dlc_bug(pass->name, "runs before what it needs");
         double start = now_ms();
         Graph *next = pass->run(g);
@@ -170,22 +171,30 @@ static Graph *run_entry(Module *m, int entry, const PassOptions *options, double
         }
         m->entries.at[entry] = g = next;
         facts = (facts & ~pass->breaks) | pass->gives;
-        if (options->dump_after && !strcmp(options->dump_after, pass->name)) {
-            Arena scratch = {0};
-            Str text = str_new(&scratch);
-            graph_print(&text, g);
-            fputs(str_text(&text), options->out);
-            arena_release(&scratch);
-        }
+        if (options->dump_after && !strcmp(options->dump_after, pass->name)) *dumped = g;
     }
     return g;
 }
 
+bool pass_runs(const char *name, int level) {
+    for (int k = 0; pipeline[k].name; k++)
+        if (!strcmp(pipeline[k].name, name)) return level >= pipeline[k].min_level && level <= pipeline[k].max_level;
+    return false;
+}
+
 void passes_run(Module *m, const PassOptions *options) {
     double ms[sizeof pipeline / sizeof *pipeline] = {0};
-    for (int entry = 0; entry < m->entries.len; entry++) m->entries.at[entry] = run_entry(m, entry, options, ms);
+    Module dumped = *m; // the whole module, so that the text can be read back
+    dumped.entries.at = NEW_ARRAY(m->arena, Graph *, m->entries.len + 1);
+    for (int entry = 0; entry < m->entries.len; entry++)
+        m->entries.at[entry] = run_entry(m, entry, options, ms, &dumped.entries.at[entry]);
+    if (options->dump_after && pass_runs(options->dump_after, options->level)) {
+        Str text = str_new(m->arena);
+        module_print(&text, &dumped);
+        fputs(str_text(&text), options->out);
+    }
     if (!options->time) return;
     for (int k = 0; pipeline[k].name; k++)
-        if (options->level >= pipeline[k].min_level && options->level <= pipeline[k].max_level)
+        if (pass_runs(pipeline[k].name, options->level))
             fprintf(options->out, "%-10s %8.2f ms  %s\n", pipeline[k].name, ms[k], pipeline[k].doc);
 }
