@@ -178,6 +178,8 @@ struct Module {
     Size sizes[MAX_SIZES];
     int nsizes;
     VEC(Storage *) storages;
+    Storage **by_name; // storages, a hash table
+    int by_name_size;
     VEC(Graph *) entries; // in source order; the one of kind ENTRY_INIT, if any, is last
 };
 
