@@ -394,6 +394,13 @@ static Text any_text(Printer *p, Expr *e, bool as_double) {
 Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }
 Text expr_text_double(Printer *p, Expr *e) { return any_text(p, e, dtype_info[e->dtype].is_float); }
 
+// Bools are true when they are not 0, and callers may give any byte: operators read them so. What only passes an
+// operand on (a load, a choice) gives that byte, which must not reach a result.
+bool expr_passes_bool(const Expr *e) {
+    if (e->dtype != BOOL || e->lanes > 1) return false;
+    return e->kind == EXPR_LOAD || (e->kind == EXPR_APPLY && strchr(pick_template(e), '?'));
+}
+
 // ---- names for what is used twice ---------------------------------------------------------------------------------
 
 // A template that mentions an argument twice, "$0 > $1 ? $0 : $1", uses it twice.

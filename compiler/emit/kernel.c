@@ -133,6 +133,8 @@ static void print_store(Printer *p, Stmt *stmt) {
     Buffer *buffer = stmt->buffer;
     expr_prepare(p, stmt->value);
     const char *value = value_text(p, buffer, stmt->value);
+    if (expr_passes_bool(stmt->value))
+        value = arena_printf(p->arena, stmt->value->kind == EXPR_LOAD ? "%s != 0" : "(%s) != 0", value);
     if (stmt->value->lanes > 1 && !holds_vectors(buffer))
         print_line(p, "dlc_vstore%s(%s, %s);", vector_suffix(buffer), address_text(p, buffer, stmt->at, true), value);
     else

@@ -82,6 +82,8 @@ Text index_text(Printer *p, const Index *index);
 Text expr_text(Printer *p, Expr *e);
 // The same in double, for what is added to an accumulator that is held as double.
 Text expr_text_double(Printer *p, Expr *e);
+// May it be a byte that is neither 0 nor 1?
+bool expr_passes_bool(const Expr *e);
 // &buffer[at], "fc1_weight + (n * 784 + i)"; and buffer[at] itself, also for registers.
 const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
 const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
