@@ -88,6 +88,22 @@ Test(passes, rewrites) {
     }
 }
 
+// A double would round them.
+Test(passes, integers_beyond_2_to_the_53_keep_their_value) {
+    Arena arena = {0};
+    Module *m =
+        run_passes(&arena,
+                   "dim K = 9007199254740993\nmodel f(x: i64[3]) -> (y: i64[2, 3], z: i64[3]) {\n"
+                   "    return broadcast(x, [2, 3]) + K, x * full([3], K, i64) + full([3], K - 3, i64) * 3\n}\n",
+                   2);
+    Str s = str_new(&arena);
+    graph_print(&s, m->entries.at[0]);
+    cr_expect(strstr(str_text(&s), "int=9007199254740993}") && !strstr(str_text(&s), "int=9007199254740992}"), "%s",
+              str_text(&s));
+    cr_expect(strstr(str_text(&s), "int=27021597764222970}"), "%s", str_text(&s));
+    arena_release(&arena);
+}
+
 // How many kernels a program becomes at -O2.
 static const struct {
     const char *what, *text;
