@@ -258,6 +258,17 @@ Test(elaborate, defines_bind_dims) {
     release(&r);
 }
 
+Test(elaborate, a_model_follows_its_callers_axis_though_a_define_fixes_its_size) {
+    Define define = {"N", 5};
+    const char *text = "dim N <= 8, M <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 3]) { return x * 2 }\n"
+                       "model g(x: f32[M, 3]) -> (y: f32[M, 3]) { return f(x) }\n";
+    for (int n = 0; n < 2; n++) {
+        Result r = elaborate_with(text, &(ElaborateOptions){.defines = &define, .ndefines = n});
+        cr_expect(r.module != NULL, "%d: %s", n, r.errors);
+        release(&r);
+    }
+}
+
 Test(elaborate, entries_are_selected) {
     const char *names[] = {"f"};
     Result r = elaborate_with(two_dims, &(ElaborateOptions){.entries = names, .nentries = 1});
