@@ -137,7 +137,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install $(BUILD)/dlc $(DESTDIR)$(PREFIX)/bin/dlc
 	install -m 644 runtime/dlc.h runtime/dlc_math.h runtime/dlc_vec.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(BUILD)/libdlcrt.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a $(DESTDIR)$(PREFIX)/lib
+	install -d $(DESTDIR)$(PREFIX)/include/kit
+	install -m 644 runtime/kit/kit.h $(DESTDIR)$(PREFIX)/include/kit
 	printf 'prefix=%s\nName: dlc\nDescription: runtime of C compiled by dlc\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -ldlcrt -lm\n' \
 	  '$(PREFIX)' "$$(sed -n 's/.*DLC_VERSION "\(.*\)"/\1/p' compiler/driver.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/dlc.pc
 

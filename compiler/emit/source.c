@@ -244,6 +244,12 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     str_printf(
         s, "#include \"%s\"\n\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n",
         options->header);
+    const Target *target = options->target;
+    if (target->macro) // without it every vector would silently be cut into scalars
+        str_printf(s,
+                   "#ifndef %s\n#error \"made for %s: compile with -march=%s, or make it for another --target\"\n"
+                   "#endif\n\n",
+                   target->macro, target->name, target->name);
     str_printf(s, "#ifdef %s_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n", upper);
     if (options->standalone)
         put_runtime(s);

@@ -115,6 +115,11 @@ make -C "$top" --no-print-directory install BUILD="$build" DESTDIR="$work/root" 
         gcc -std=c11 -Wpedantic $strict $sanitize -o app app.c mlp.c $flags && ./app
 ) && ok || bad "what was installed does not build an application: $(tail -3 install.txt)"
 
+# C made for wide vectors says so when the compiler was not told of them, instead of running many times slower.
+"$build/dlc" "$top/tests/nets/small.dl" -o wide.c --target=x86-64-v4 &&
+    ! gcc -std=gnu11 -march=x86-64 -I"$top/runtime" -fsyntax-only wide.c 2>wide.txt && grep -q 'compile with -march=x86-64-v4' wide.txt &&
+    gcc -std=gnu11 -march=x86-64-v4 $strict -I"$top/runtime" -fsyntax-only wide.c && ok || bad "vectors without -march: $(head -3 wide.txt)"
+
 # --entry leaves the others and their memory out.
 "$build/dlc" "$top/examples/mlp/mlp.dl" -o only.c --prefix=only --entry=forward --target=c11 && ! grep -q only_step only.c &&
     grep -q 'ONLY_OPTIM_BYTES 0' only.h && ok || bad "--entry=forward: $(grep OPTIM only.h)"
