@@ -133,14 +133,29 @@ static const char *answers_differ(Arena *arena, const Graph *g, const Answer *a,
     return NULL;
 }
 
-static void check_meaning(const Pass *pass, Graph *from, Graph *to, const char *before, const PassOptions *options) {
-    Arena arena = {0};
+// What a graph answers, kept from one pass to the next.
+typedef struct Meaning {
+    Arena arena;
+    Answer answer[2]; // at the bounds of the sizes, and at half of them
+} Meaning;
+
+static Meaning meaning_of(Graph *g) {
+    Meaning meaning = {0};
+    for (int small = 0; small <= (g->module->nsizes > 0); small++)
+        meaning.answer[small] = answer_of(&meaning.arena, g, small);
+    return meaning;
+}
+
+// `kept` is what `from` answers; it becomes what `to` answers.
+static void check_meaning(const Pass *pass, Graph *from, Graph *to, Meaning *kept, const char *before,
+                          const PassOptions *options) {
+    Meaning now = meaning_of(to);
     for (int small = 0; small <= (from->module->nsizes > 0); small++) {
-        Answer a = answer_of(&arena, from, small), b = answer_of(&arena, to, small);
-        const char *wrong = answers_differ(&arena, from, &a, &b);
+        const char *wrong = answers_differ(&now.arena, from, &kept->answer[small], &now.answer[small]);
         if (wrong) fail(pass, from, before, options, wrong);
     }
-    arena_release(&arena);
+    arena_release(&kept->arena);
+    *kept = now;
 }
 
 // ---- the runner
@@ -152,6 +167,7 @@ static Graph *run_entry(Module *m, int entry, const PassOptions *options, double
     unsigned facts = 0;
     const char *wrong = graph_verify(g);
     if (wrong) dlc_bug("elaborate", "entry %s: %s", g->name, wrong);
+    Meaning meaning = options->verify_meaning ? meaning_of(g) : (Meaning){0};
     for (int k = 0; pipeline[k].name; k++) {
         const Pass *pass = &pipeline[k];
         if (!pass_runs(pass->name, options->level)) continue;
@@ -166,13 +182,14 @@ static Graph *run_entry(Module *m, int entry, const PassOptions *options, double
             m->entries.at[entry] = g;
             module_print(&before, m);
             if (wrong) fail(pass, g, str_text(&before), options, wrong);
-            check_meaning(pass, g, next, str_text(&before), options);
+            check_meaning(pass, g, next, &meaning, str_text(&before), options);
             arena_release(&scratch);
         }
         m->entries.at[entry] = g = next;
         facts = (facts & ~pass->breaks) | pass->gives;
         if (options->dump_after && !strcmp(options->dump_after, pass->name)) *dumped = g;
     }
+    arena_release(&meaning.arena);
     return g;
 }
 
