@@ -123,7 +123,7 @@ static int compile(Job *job) {
 }
 
 static int print_prelude(Job *job) {
-    if (prelude_print(&job->arena, job->out, job->options.print_prelude)) return EXIT_OK;
+    if (prelude_print(job->out, job->options.print_prelude)) return EXIT_OK;
     const char *nearest = prelude_nearest(&job->arena, job->options.print_prelude);
     fprintf(job->err, "dlc: error: the prelude has no `%s`%s%s%s\n", job->options.print_prelude,
             nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");

@@ -452,8 +452,8 @@ Test(elaborate, prelude_declarations_print) {
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    cr_expect(prelude_print(&arena, out, "softmax"));
-    cr_expect(!prelude_print(&arena, out, "softma"));
+    cr_expect(prelude_print(out, "softmax"));
+    cr_expect(!prelude_print(out, "softma"));
     fclose(out);
     cr_expect(text[0] == '#' && strstr(text, "\nlayer softmax(") && !strcmp(text + strlen(text) - 3, "\n}\n"), "%s",
               text);
