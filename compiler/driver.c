@@ -21,8 +21,7 @@ typedef struct Job {
 
 enum { EXIT_OK = 0, EXIT_USER = 1, EXIT_USAGE = 2 };
 
-// ---- from text to graphs
-// ---------------------------------------------------------------------------------------------
+// ---- from text to graphs ------------------------------------------------------------------------------------------
 
 static Module *read_module(Job *job) {
     const Options *o = &job->options;
@@ -40,8 +39,7 @@ static Module *read_module(Job *job) {
     return elaborate(arena, &job->diag, file, &options);
 }
 
-// ---- from graphs to loops
-// ----------------------------------------------------------------------------------------------
+// ---- from graphs to loops -----------------------------------------------------------------------------------------
 
 static Program *lower_entry(Job *job, Graph *g) {
     const Options *o = &job->options;
@@ -54,8 +52,7 @@ static Program *lower_entry(Job *job, Graph *g) {
     return program;
 }
 
-// ---- outputs
-// -----------------------------------------------------------------------------------------------------------
+// ---- outputs ------------------------------------------------------------------------------------------------------
 
 static void print_text(Job *job, const Str *s) { fwrite(str_text(s), 1, s->len, job->out); }
 
@@ -84,8 +81,7 @@ static int write_outputs(Job *job, const EmitInput *in, EmitOptions *emit) {
     return files_write(&job->arena, job->err, o->output, &source_text, header, &header_text) ? EXIT_OK : EXIT_USER;
 }
 
-// ---- the stages
-// --------------------------------------------------------------------------------------------------------
+// ---- the stages ---------------------------------------------------------------------------------------------------
 
 static int compile(Job *job) {
     const Options *o = &job->options;
@@ -127,7 +123,7 @@ static int compile(Job *job) {
 }
 
 static int print_prelude(Job *job) {
-    if (prelude_print(&job->arena, job->out, job->options.print_prelude)) return EXIT_OK;
+    if (prelude_print(job->out, job->options.print_prelude)) return EXIT_OK;
     const char *nearest = prelude_nearest(&job->arena, job->options.print_prelude);
     fprintf(job->err, "dlc: error: the prelude has no `%s`%s%s%s\n", job->options.print_prelude,
             nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");

@@ -15,8 +15,7 @@ static bool complain(FILE *err, const char *verb, const char *path, const char *
     return false;
 }
 
-// ---- reading
-// -----------------------------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------------------------
 
 Source *file_read(Arena *arena, FILE *err, const char *path) {
     struct stat st;
@@ -46,8 +45,7 @@ Source *file_read(Arena *arena, FILE *err, const char *path) {
     return source;
 }
 
-// ---- writing
-// -----------------------------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------------------------
 
 static bool write_all(int fd, const Str *text) {
     const char *at = str_text(text);

@@ -41,8 +41,7 @@ static const char *suggest(Reader *r, const char *name, const char *const *candi
     return nearest ? arena_printf(r->arena, "; did you mean `%s`?", nearest) : "";
 }
 
-// ---- one function per option
-// -----------------------------------------------------------------------------------------
+// ---- one function per option --------------------------------------------------------------------------------------
 
 static bool is_identifier(const char *s) {
     if (!isalpha((unsigned char)*s) && *s != '_') return false;
@@ -177,8 +176,7 @@ FLAG(take_help, help)
 FLAG(take_version, version)
 #undef FLAG
 
-// ---- the table
-// ---------------------------------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------------------------
 
 static const OptionRow rows[] = {
     {"-o", "FILE", take_output, "write FILE (.c) and its header beside it"},
@@ -247,8 +245,7 @@ static bool read_option(Reader *r, const char *arg, char ***next) {
     return row->take(r, value);
 }
 
-// ---- what follows from them
-// --------------------------------------------------------------------------------------------
+// ---- what follows from them ---------------------------------------------------------------------------------------
 
 static bool ends_with(const char *text, const char *end) {
     size_t a = strlen(text), b = strlen(end);
@@ -302,6 +299,8 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
     if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c", o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
+    if (o->dump_after && !pass_runs(o->dump_after, o->level))
+        return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);
     if (ends_with(o->input, ".graph") && (o->defines.len || o->entries.len))
         return usage(r, "-D and --entry are for .dl files: a .graph was elaborated already");
     if (!o->prefix) o->prefix = stem(arena, o->output ? o->output : o->input);

@@ -77,8 +77,7 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
 // Strict: every param and buffer must be there with its shape, and nothing else, or nothing changes and the message
 // lists all that differ. F16, BF16 and F64 are converted to f32. Optimiser state and `state` are taken when the file
 // has all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not
-// know
-// (`*.num_batches_tracked`) are ignored, and so is `optim.*` by a net that has no optimiser.
+// know (`*.num_batches_tracked`) are ignored, and so is `optim.*` by a net that has no optimiser.
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);

@@ -29,8 +29,7 @@ static Text cast_text(Printer *p, const char *ctype, Text text) {
     return text_primary(arena_printf(p->arena, "(%s)%s", ctype, in_parentheses(p, text)));
 }
 
-// ---- names
-// ----------------------------------------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------------------------
 
 static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
 
@@ -75,8 +74,7 @@ static const char *size_name(Printer *p, int size) {
     return p->formals->size_name[size];
 }
 
-// ---- indices
-// ----------------------------------------------------------------------------------------------------------------
+// ---- indices ------------------------------------------------------------------------------------------------------
 
 // c and a sum of coef * factor.
 typedef struct Summand {
@@ -155,7 +153,7 @@ static void terms_add_index(Printer *p, Terms *terms, const Index *index, int64_
         terms_add(p, terms, index->term[i].coef * scale,
                   arena_printf(p->arena, "%s%s", atom_text(p, &index->term[i].atom), sizes));
     if (*sizes)
-        terms_add(p, terms, index->c * scale, arena_printf(p->arena, "%s", sizes + 3)); // without the leading " * "
+        terms_add(p, terms, index->c * scale, sizes + strspn(sizes, " *"));
     else
         terms->c += index->c * scale;
 }
@@ -225,8 +223,7 @@ const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, boo
     return arena_printf(p->arena, "%s[%s]", name, offset_text(p, buffer, at).c);
 }
 
-// ---- literals
-// -----------------------------------------------------------------------------------------------------------------
+// ---- literals -----------------------------------------------------------------------------------------------------
 
 static Text float_text(Printer *p, double value, bool as_double) {
     if (isnan(value)) return text_primary("NAN");
@@ -253,8 +250,7 @@ static Text const_text(Printer *p, const Expr *e) {
     return text_primary(arena_printf(p->arena, e->i < 0 ? "(%lld)" : "%lld", (long long)e->i));
 }
 
-// ---- expressions
-// ----------------------------------------------------------------------------------------------------------------
+// ---- expressions --------------------------------------------------------------------------------------------------
 
 const char *expr_ctype(DType dtype, int lanes) {
     if (lanes > 1) return dtype_info[dtype].is_float ? "dlc_vf" : "dlc_vi";
@@ -398,8 +394,14 @@ static Text any_text(Printer *p, Expr *e, bool as_double) {
 Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }
 Text expr_text_double(Printer *p, Expr *e) { return any_text(p, e, dtype_info[e->dtype].is_float); }
 
-// ---- names for what is used twice
-// -------------------------------------------------------------------------------------------------
+// Bools are true when they are not 0, and callers may give any byte: operators read them so. What only passes an
+// operand on (a load, a choice) gives that byte, which must not reach a result.
+bool expr_passes_bool(const Expr *e) {
+    if (e->dtype != BOOL || e->lanes > 1) return false;
+    return e->kind == EXPR_LOAD || (e->kind == EXPR_APPLY && strchr(pick_template(e), '?'));
+}
+
+// ---- names for what is used twice ---------------------------------------------------------------------------------
 
 // A template that mentions an argument twice, "$0 > $1 ? $0 : $1", uses it twice.
 static int mentions(const char *template, int arg) {

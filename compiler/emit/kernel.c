@@ -51,8 +51,7 @@ static void print_comment(Printer *p, const char *text) {
     }
 }
 
-// ---- statements
-// -------------------------------------------------------------------------------------------------------
+// ---- statements ---------------------------------------------------------------------------------------------------
 
 static void print_stmt(Printer *p, Stmt *stmt);
 
@@ -134,6 +133,8 @@ static void print_store(Printer *p, Stmt *stmt) {
     Buffer *buffer = stmt->buffer;
     expr_prepare(p, stmt->value);
     const char *value = value_text(p, buffer, stmt->value);
+    if (expr_passes_bool(stmt->value))
+        value = arena_printf(p->arena, stmt->value->kind == EXPR_LOAD ? "%s != 0" : "(%s) != 0", value);
     if (stmt->value->lanes > 1 && !holds_vectors(buffer))
         print_line(p, "dlc_vstore%s(%s, %s);", vector_suffix(buffer), address_text(p, buffer, stmt->at, true), value);
     else
@@ -272,8 +273,7 @@ static void print_stmt(Printer *p, Stmt *stmt) {
     dlc_bug("emit", "a statement of unknown kind %d", (int)stmt->kind);
 }
 
-// ---- functions
-// ----------------------------------------------------------------------------------------------------------
+// ---- functions ----------------------------------------------------------------------------------------------------
 
 // Do two buffers that are not the same one share bytes?
 static bool buffers_share(const Buffer *a, const Buffer *b) {
@@ -383,8 +383,7 @@ static const char *canonical_text(Arena *arena, const Kernel *kernel, Formals *f
     return str_text(&s);
 }
 
-// ---- the table of distinct kernels
-// ----------------------------------------------------------------------------------------
+// ---- the table of distinct kernels --------------------------------------------------------------------------------
 
 static const char *buffer_wanted_name(const Buffer *buffer) { return buffer->name ? buffer->name : "buffer"; }
 

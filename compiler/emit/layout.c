@@ -57,8 +57,7 @@ Layout layout_make(Arena *arena, const EmitInput *in) {
     return layout;
 }
 
-// ---- signatures
-// ---------------------------------------------------------------------------------------------------------
+// ---- signatures ---------------------------------------------------------------------------------------------------
 
 static void mark_sizes(Signature *signature, const Type *type) {
     for (int d = 0; d < type->rank; d++)
@@ -156,8 +155,7 @@ const char *size_macro(Arena *arena, const Module *module, int size, const EmitO
     return arena_printf(arena, "%s_%s%s", names_upper(arena, options->prefix), name, suffix);
 }
 
-// ---- the hash
-// ---------------------------------------------------------------------------------------------------------------
+// ---- the hash -----------------------------------------------------------------------------------------------------
 
 // FNV-1a, 64 bits.
 static uint64_t mix(uint64_t hash, const void *data, size_t len) {

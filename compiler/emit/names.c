@@ -78,8 +78,7 @@ const char *names_macros(Arena *arena, const char *prefix) {
     return arena_printf(arena, "%s_", names_upper(arena, prefix));
 }
 
-// ---- reading C
-// ----------------------------------------------------------------------------------------------------------
+// ---- reading C ----------------------------------------------------------------------------------------------------
 
 // Returns the offset behind a comment or literal that starts at `at`, or `at` when none does.
 static size_t skip_comment_or_literal(const char *text, size_t at) {
@@ -123,8 +122,7 @@ bool text_uses_identifier(const char *text, const char *name) {
     return false;
 }
 
-// ---- comments and strings
-// -------------------------------------------------------------------------------------------------
+// ---- comments and strings -----------------------------------------------------------------------------------------
 
 void put_comment_text(Str *s, const char *text) {
     for (const char *c = text; *c; c++) {

@@ -35,8 +35,7 @@ const char *text_without_folders(Arena *arena, const Module *module, const char 
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
-// ---- kernel.c, expr.c: one kernel as a function
-// -----------------------------------------------------------------------
+// ---- kernel.c, expr.c: one kernel as a function -------------------------------------------------------------------
 
 // What a kernel gets from its caller: found while its body is printed, in order of first use.
 typedef struct Formal {
@@ -83,6 +82,8 @@ Text index_text(Printer *p, const Index *index);
 Text expr_text(Printer *p, Expr *e);
 // The same in double, for what is added to an accumulator that is held as double.
 Text expr_text_double(Printer *p, Expr *e);
+// May it be a byte that is neither 0 nor 1?
+bool expr_passes_bool(const Expr *e);
 // &buffer[at], "fc1_weight + (n * 784 + i)"; and buffer[at] itself, also for registers.
 const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
 const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
@@ -120,8 +121,7 @@ typedef struct KernelTable {
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options);
 void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput *in, const EmitOptions *options);
 
-// ---- layout.c: what the header, the source and the report must agree on
-// ------------------------------------------------
+// ---- layout.c: what the header, the source and the report must agree on -------------------------------------------
 
 enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
 
@@ -168,8 +168,7 @@ void put_wrapped(Str *s, const char *open, const char *const *items, int count, 
 void put_api_prototypes(Str *s, const char *prefix);
 void put_api(Str *s, const char *prefix);
 
-// ---- standalone.c: the runtime's text
-// ------------------------------------------------------------------------------------
+// ---- standalone.c: the runtime's text -----------------------------------------------------------------------------
 
 // Appends the parts of dlc_math.h and dlc_vec.h that `body` needs.
 void put_helpers(Str *s, const char *body, const Target *target);

@@ -138,8 +138,8 @@ static void put_entry(Str *s, const Program *program, const CallText *calls, con
     vec_push(arena, &rows,
              (Row){{"total", "", "", grouped(arena, totals.parameters), grouped(arena, (int64_t)totals.flops),
                     grouped(arena, totals.bytes), "", ""}});
-    static const char *const kinds[] = {"model", "train", "init"};
-    str_printf(s, "%s %s: %s, -O%d, %d thread%s\n", kinds[program->graph->kind], program->graph->name,
+    static const char *const kinds[] = {"model ", "train ", ""};
+    str_printf(s, "%s%s: %s, -O%d, %d chunk%s for threads\n", kinds[program->graph->kind], program->graph->name,
                options->target->name, options->level, options->threads, options->threads == 1 ? "" : "s");
     put_rows(s, &rows);
     double ratio = program->arena_bound ? (double)program->arena_bytes / (double)program->arena_bound : 1;

@@ -21,8 +21,7 @@ const char *call_place(Arena *arena, const Module *module, const Call *call) {
     return node ? text_without_folders(arena, module, span_text(arena, node->span)) : "";
 }
 
-// ---- one entry
-// ----------------------------------------------------------------------------------------------------------
+// ---- one entry ----------------------------------------------------------------------------------------------------
 
 typedef struct Binding {
     const Buffer *buffer;
@@ -200,8 +199,7 @@ static void put_entry(Str *s, Entry *e) {
     str_put(s, "}\n\n");
 }
 
-// ---- the table of parameters
-// --------------------------------------------------------------------------------------------
+// ---- the table of parameters --------------------------------------------------------------------------------------
 
 static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
     static const char *const kinds[] = {"param", "buffer", "optim", "state"};
@@ -231,8 +229,7 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "dlc_this_draw" : "NULL");
 }
 
-// ---- the file
-// ---------------------------------------------------------------------------------------------------------------
+// ---- the file -----------------------------------------------------------------------------------------------------
 
 static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options, const char *body) {
     const char *upper = names_upper(s->arena, options->prefix);
@@ -247,6 +244,12 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     str_printf(
         s, "#include \"%s\"\n\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n",
         options->header);
+    const Target *target = options->target;
+    if (target->macro) // without it every vector would silently be cut into scalars
+        str_printf(s,
+                   "#ifndef %s\n#error \"made for %s: compile with -march=%s, or make it for another --target\"\n"
+                   "#endif\n\n",
+                   target->macro, target->name, target->name);
     str_printf(s, "#ifdef %s_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n", upper);
     if (options->standalone)
         put_runtime(s);

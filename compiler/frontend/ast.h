@@ -43,9 +43,9 @@ typedef VEC(AstPart) AstParts;
 
 struct AstExpr {
     AstExprKind kind;
-    Span span;      // the whole expression
-    Span op_span;   // BINARY, UNARY: the operator; CALL: the name
-    int depth;      // of the tree below, capped by the constructors
+    Span span;    // the whole expression
+    Span op_span; // BINARY, UNARY: the operator; CALL: the name
+    int depth;    // of the tree below, capped by the constructors
     long long i;
     double f;
     const char *s;
@@ -61,8 +61,8 @@ struct AstType {
     Span span;
     const char *name; // "f32", "T", "int"
     Span name_span;
-    bool has_dims;    // f32[] has dims, none of them
-    AstExprs dims;    // expressions; AST_SPREAD for ...S and ...
+    bool has_dims; // f32[] has dims, none of them
+    AstExprs dims; // expressions; AST_SPREAD for ...S and ...
 };
 
 typedef struct AstParam {
@@ -82,13 +82,13 @@ typedef struct AstResult {
 typedef VEC(AstResult) AstResults;
 
 typedef enum AstStmtKind {
-    DO_ASSIGN,   // names = expr
-    DO_RETURN,   // exprs
-    DO_PARAM,    // param name "path": type = init
+    DO_ASSIGN, // names = expr
+    DO_RETURN, // exprs
+    DO_PARAM,  // param name "path": type = init
     DO_BUFFER,
     DO_STATE,
-    DO_FOR, // for name in expr { body }
-    DO_IF,     // if expr { body } else { other }
+    DO_FOR,      // for name in expr { body }
+    DO_IF,       // if expr { body } else { other }
     DO_REQUIRE,  // require(cond, message)
     DO_MINIMIZE, // minimize expr over "patterns" with call
     DO_FREEZE,   // refused with "not supported yet", like the next two
@@ -98,23 +98,23 @@ typedef enum AstStmtKind {
 
 struct AstStmt {
     AstStmtKind kind;
-    Span span;           // FOR, IF, EVAL, CHECKPOINT: without the blocks
+    Span span; // FOR, IF, EVAL, CHECKPOINT: without the blocks
     Span keyword;
-    AstParams names;     // ASSIGN: targets (name, span); PARAM...: one; FOR: one
-    AstExprs exprs;      // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE: two; MINIMIZE: loss
-    AstType *type;       // PARAM...
-    AstExpr *path;       // PARAM...: the string for the path component, or NULL
-    AstExpr *init;       // PARAM...: or NULL
+    AstParams names; // ASSIGN: targets (name, span); PARAM...: one; FOR: one
+    AstExprs exprs;  // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE: two; MINIMIZE: loss
+    AstType *type;   // PARAM...
+    AstExpr *path;   // PARAM...: the string for the path component, or NULL
+    AstExpr *init;   // PARAM...: or NULL
     AstStmts body, other;
-    AstExprs over;       // MINIMIZE: strings
-    AstExpr *with;       // MINIMIZE: a call
+    AstExprs over; // MINIMIZE: strings
+    AstExpr *with; // MINIMIZE: a call
 };
 
 typedef enum AstDeclKind { DECL_DIM, DECL_LAYER, DECL_OPTIMIZER, DECL_MODEL, DECL_TRAIN } AstDeclKind;
 
 typedef struct AstDecl {
     AstDeclKind kind;
-    Span span;      // the header
+    Span span; // the header
     const char *name;
     Span name_span;
     const char *doc; // the comment lines just above, or NULL

@@ -215,6 +215,18 @@ static bool is_reserved(const char *name) {
     return false;
 }
 
+// A return of values in these statements or in a block of theirs.
+static const AstStmt *find_return(const AstStmts *stmts) {
+    for (int k = 0; k < stmts->len; k++) {
+        const AstStmt *stmt = stmts->at[k], *inside = NULL;
+        if (stmt->kind == DO_RETURN && stmt->exprs.len) return stmt;
+        if (stmt->body.len) inside = find_return(&stmt->body);
+        if (!inside && stmt->other.len) inside = find_return(&stmt->other);
+        if (inside) return inside;
+    }
+    return NULL;
+}
+
 // What the C function of the entry needs: a free name, results, arguments that differ.
 static bool check_header(Elab *el, const AstDecl *decl) {
     if (is_reserved(decl->name)) {
@@ -224,6 +236,12 @@ static bool check_header(Elab *el, const AstDecl *decl) {
     }
     if (!decl->has_results && decl->kind == DECL_MODEL) {
         refuse(el, decl->span, "model %s must declare its results: -> (y: f32[...])", decl->name);
+        return false;
+    }
+    const AstStmt *returned = decl->has_results ? NULL : find_return(&decl->body);
+    if (returned) {
+        refuse(el, returned->span, "%s returns a value, but its header declares no result: -> (loss: f32[])",
+               decl->name);
         return false;
     }
     for (int k = 0; k < decl->results.len; k++) {
@@ -274,6 +292,21 @@ static void return_results(Elab *el, const AstDecl *decl, Value result) {
     }
 }
 
+// An argument that nothing reads is hardly meant: a learning rate that the optimiser was not given.
+static void warn_unused(Elab *el) {
+    Graph *g = el->g;
+    graph_mark_live(g);
+    for (int k = 0; k < g->arguments.len; k++) {
+        const Node *argument = g->arguments.at[k];
+        bool used = false;
+        for (int n = 0; n < g->nodes.len && !used; n++)
+            for (int i = 0; g->nodes.at[n]->mark && i < g->nodes.at[n]->nin; i++)
+                used |= g->nodes.at[n]->in[i] == argument;
+        for (int o = 0; o < g->outputs.len; o++) used |= g->outputs.at[o].value == argument;
+        if (!used) diag_warning(el->diag, argument->span, "argument `%s` of %s is never used", argument->name, g->name);
+    }
+}
+
 // Versions, counters and the training flag begin anew for each entry.
 static void run_entry(Elab *el, const AstDecl *decl) {
     bool is_train = decl->kind == DECL_TRAIN;
@@ -298,7 +331,9 @@ static void run_entry(Elab *el, const AstDecl *decl) {
         el->frame = NULL;
     } else
         return_results(el, decl, run_frame(el, frame, decl->name_span));
-    if (el->diag->errors == errors) vec_push(el->module->arena, &el->module->entries, el->g);
+    if (el->diag->errors != errors) return;
+    warn_unused(el);
+    vec_push(el->module->arena, &el->module->entries, el->g);
 }
 
 static void begin_init(Elab *el) {

@@ -27,7 +27,7 @@ extern const struct PreludeFile {
     int len;
 } prelude_files[]; // name NULL at the end
 // Prints the text of one prelude declaration with the comment above it; false when there is none of that name.
-bool prelude_print(Arena *arena, FILE *out, const char *name);
+bool prelude_print(FILE *out, const char *name);
 // The declaration of the prelude whose name is nearest, or NULL.
 const char *prelude_nearest(Arena *arena, const char *name);
 

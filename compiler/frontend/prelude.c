@@ -58,8 +58,7 @@ static bool print_from(FILE *out, const char *text, const char *name) {
     return false;
 }
 
-bool prelude_print(Arena *arena, FILE *out, const char *name) {
-    (void)arena;
+bool prelude_print(FILE *out, const char *name) {
     for (int k = 0; prelude_files[k].name; k++)
         if (print_from(out, (const char *)prelude_files[k].text, name)) return true;
     return false;

@@ -62,17 +62,28 @@ void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
 // ---- initialisers
 // ------------------------------------------------------------------------------------------------------
 
+static Value unknown_initialiser(Elab *el, const AstExpr *call) {
+    VEC(const char *) names = {0};
+    for (int k = 0; k < el->prelude.len; k++)
+        if (!strcmp(el->prelude.at[k]->span.source->name, "initialisers.dl"))
+            vec_push(el->arena, &names, el->prelude.at[k]->name);
+    for (int k = 0; k < el->file->decls.len; k++)
+        if (el->file->decls.at[k]->kind == DECL_LAYER) vec_push(el->arena, &names, el->file->decls.at[k]->name);
+    const char *nearest = diag_nearest(call->s, names.at, names.len);
+    if (nearest) return refuse(el, call->op_span, "`%s` is no initialiser; did you mean `%s`?", call->s, nearest);
+    return refuse(el, call->op_span,
+                  "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
+                  "like zeros, normal or kaiming_uniform",
+                  call->s);
+}
+
 // The layer's first argument stands for the parameter: its shape and dtype are what it needs.
 static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *storage, const char *component) {
     const AstExpr *call = stmt->init;
     if (call->kind != AST_CALL)
         return refuse(el, call->span, "an initialiser is a call, like zeros() or normal(std=0.02)");
     const AstDecl *decl = find_decl(el, call->s);
-    if (!decl || decl->kind != DECL_LAYER)
-        return refuse(el, call->op_span,
-                      "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
-                      "like zeros, normal or kaiming_uniform",
-                      call->s);
+    if (!decl || decl->kind != DECL_LAYER) return unknown_initialiser(el, call);
     Args args = {0};
     place_nodes(el, call->span);
     Value zero = value_tensor(build_full(el->g, &storage->type, 0));
@@ -163,6 +174,11 @@ static bool declare(Elab *el, const AstStmt *stmt) {
         return false;
     }
     const char *path = path_join(el, el->frame->path, component);
+    if (kind != STORAGE_OPTIM && !strncmp(path, "optim.", 6)) {
+        refuse(el, stmt->path ? stmt->path->span : stmt->span,
+               "\"%s\": what begins with `optim.` belongs to the optimizers", path);
+        return false;
+    }
     Storage *storage = module_find_storage(el->module, path);
     if (storage && !check_shared(el, stmt, storage, kind, &type)) return false;
     if (!storage) {

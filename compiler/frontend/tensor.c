@@ -95,8 +95,7 @@ static int follow_axis(const Node *node, int i, int axis) {
 
 // Follows the axis back through what leaves it alone, to what made it.
 void note_axis(Elab *el, const Node *node, int axis) {
-    char extent[32];
-    snprintf(extent, sizeof extent, "%d", node->type.dim[axis].extent);
+    const char *extent = value_text(el, value_dim(node->type.dim[axis]));
     for (bool moved = true; moved;) {
         moved = false;
         for (int i = 0; i < node->nin && !moved; i++) {

@@ -164,12 +164,16 @@ static bool match_plain_list(Elab *el, Frame *callee, const AstParam *param, Val
     return true;
 }
 
-// In a layer every bare name binds. A model's names are dims: a run-time size follows the caller's axis.
+// In a layer every bare name binds. A model's names are dims: a run-time size, fixed by -D or not, follows the caller's
+// axis.
 static bool binds(Elab *el, const Frame *callee, const AstExpr *item) {
     if (item->kind != AST_NAME) return false;
     if (callee->decl->kind != DECL_MODEL) return true;
-    const Binding *dim = find_dim(el, item->s);
-    return dim && dim->value.kind == VALUE_SIZE;
+    for (int k = 0; k < el->file->decls.len; k++) {
+        const AstDecl *decl = el->file->decls.at[k];
+        if (decl->kind == DECL_DIM && decl->runtime && !strcmp(decl->name, item->s)) return true;
+    }
+    return false;
 }
 
 static bool axis_differs(Elab *el, Frame *callee, const AstParam *param, Node *node, int axis, Value want, Span span) {

@@ -119,6 +119,17 @@ bool value_equal(Value a, Value b) {
     }
 }
 
+// A run-time size may turn out to be any number, or another size's: only the same one is known to be equal. In lists of
+// one length, one such pair leaves the answer open. Returns the size, or NONE.
+static Value undecided(Value a, Value b) {
+    bool numbers = (is_runtime(a) || is_number(a)) && (is_runtime(b) || is_number(b));
+    if (numbers && (is_runtime(a) || is_runtime(b)) && !value_equal(a, b)) return is_runtime(a) ? a : b;
+    if (a.kind != VALUE_LIST || b.kind != VALUE_LIST || a.list->len != b.list->len) return value_none();
+    Value open = value_none();
+    for (int k = 0; k < a.list->len && open.kind == VALUE_NONE; k++) open = undecided(a.list->at[k], b.list->at[k]);
+    return open;
+}
+
 // Nodes belong to one graph: such a value must not reach another one (an initialiser's).
 bool value_holds_node(Value v) {
     if (v.kind == VALUE_TENSOR || v.kind == VALUE_COUNT) return true;
@@ -223,12 +234,16 @@ static Node *count_node(Elab *el, Value v) {
     return v.kind == VALUE_COUNT ? v.node : build_constant_int(el->g, I64, v.i);
 }
 
+static Value decided_later(Elab *el, const char *op, Value size, Span span) {
+    return refuse(el, span, "%s is given at run time, so `%s` cannot be decided at compile time", value_text(el, size),
+                  op);
+}
+
 // N * 4 and the like: a number that no type can use, but that a tensor can meet (a mean's divisor).
 static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     bool ints = (is_runtime(a) || a.kind == VALUE_INT) && (is_runtime(b) || b.kind == VALUE_INT);
     const char *size = value_text(el, is_runtime(a) ? a : b);
-    if (is_comparison(op))
-        return refuse(el, span, "%s is given at run time, so `%s` cannot be decided at compile time", size, op);
+    if (is_comparison(op)) return decided_later(el, op, is_runtime(a) ? a : b, span);
     if (!ints) return refuse(el, span, "%s is an integer of run time; cast(%s, f32) makes a tensor of it", size, size);
     // What changes nothing stays usable as an axis.
     bool is_product = !strcmp(op, "*"), is_sum = !strcmp(op, "+");
@@ -270,8 +285,11 @@ static Value string_join(Elab *el, const char *a, const char *b, Span span) {
 
 Value value_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     if (is_poison(a) || is_poison(b)) return value_poison();
-    if (!strcmp(op, "==")) return value_bool(value_equal(a, b));
-    if (!strcmp(op, "!=")) return value_bool(!value_equal(a, b));
+    if (!strcmp(op, "==") || !strcmp(op, "!=")) {
+        Value open = undecided(a, b);
+        if (open.kind != VALUE_NONE) return decided_later(el, op, open, span);
+        return value_bool(value_equal(a, b) == (op[0] == '='));
+    }
     if ((is_runtime(a) || is_runtime(b)) && (is_runtime(a) || is_number(a)) && (is_runtime(b) || is_number(b)))
         return runtime_binary(el, op, a, b, span);
     if (is_number(a) && is_number(b) && strcmp(op, "@")) {

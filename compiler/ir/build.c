@@ -239,6 +239,8 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
 bool node_constant(const Node *node, double *value) {
     while (node_is(node, "broadcast") || node_is(node, "reshape")) node = node->in[0];
     if (!node_is(node, "constant")) return false;
-    *value = dtype_info[node->type.dtype].is_float ? node->attr[1].f : (double)node->attr[2].i;
-    return true;
+    int64_t i = node->attr[2].i;
+    bool is_float = dtype_info[node->type.dtype].is_float;
+    *value = is_float ? node->attr[1].f : (double)i;
+    return is_float || (i >= -(INT64_C(1) << 53) && i <= INT64_C(1) << 53); // an integer that a double cannot hold
 }

@@ -16,13 +16,28 @@ Module *module_new(Arena *arena, Diag *diag, const char *source_name) {
     return m;
 }
 
+// Where a storage of that name is or would be: open addressing, the table at most half full.
+static Storage **storage_place(const Module *module, const char *name) {
+    uint32_t mask = (uint32_t)module->by_name_size - 1, at = 2166136261u; // FNV-1a
+    for (const char *s = name; *s; s++) at = (at ^ (unsigned char)*s) * 16777619u;
+    for (at &= mask; module->by_name[at]; at = (at + 1) & mask)
+        if (!strcmp(module->by_name[at]->name, name)) break;
+    return &module->by_name[at];
+}
+
 Storage *module_find_storage(const Module *module, const char *name) {
+    return module->by_name_size ? *storage_place(module, name) : NULL;
+}
+
+static void grow_by_name(Module *module) {
+    module->by_name_size = module->by_name_size ? 2 * module->by_name_size : 64;
+    module->by_name = NEW_ARRAY(module->arena, Storage *, module->by_name_size);
     for (int k = 0; k < module->storages.len; k++)
-        if (!strcmp(module->storages.at[k]->name, name)) return module->storages.at[k];
-    return NULL;
+        *storage_place(module, module->storages.at[k]->name) = module->storages.at[k];
 }
 
 Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span) {
+    if (2 * (module->storages.len + 1) > module->by_name_size) grow_by_name(module);
     Storage *storage = NEW(module->arena, Storage);
     *storage = (Storage){.name = arena_strdup(module->arena, name),
                          .kind = kind,
@@ -31,6 +46,7 @@ Storage *module_add_storage(Module *module, const char *name, StorageKind kind, 
                          .user = span,
                          .index = module->storages.len};
     vec_push(module->arena, &module->storages, storage);
+    *storage_place(module, name) = storage;
     return storage;
 }
 

@@ -178,6 +178,8 @@ struct Module {
     Size sizes[MAX_SIZES];
     int nsizes;
     VEC(Storage *) storages;
+    Storage **by_name; // storages, a hash table
+    int by_name_size;
     VEC(Graph *) entries; // in source order; the one of kind ENTRY_INIT, if any, is last
 };
 
@@ -229,7 +231,8 @@ uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs);
 const Attr *node_attr(const Node *node, const char *name);
 bool node_is(const Node *node, const char *op);
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
-// The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat.
+// The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat. Integers
+// beyond 2^53 are left alone: a double would round them.
 bool node_constant(const Node *node, double *value);
 
 // Nodes that outputs depend on get mark 1, others 0. Returns how many are live. Arguments are always kept.

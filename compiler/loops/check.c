@@ -1,28 +1,42 @@
 // check.c: the independent proof of the memory plan. It shares nothing with plan.c: lifetimes are found again from what
 // the kernels of each call read and write, byte by byte overlaps are looked for pair by pair, and the lower bound is
 // summed anew.
+#include <stdlib.h>
+
 #include "loops/loops.h"
+
+typedef struct Numbered {
+    const Buffer *buffer;
+    int number; // in program->buffers
+} Numbered;
 
 typedef struct Seen {
     const Program *program;
+    Numbered *sorted; // by address
     int call;
     int *first, *last; // by buffer, -1 before it is seen
     const char *wrong;
 } Seen;
 
-static int buffer_number(const Program *program, const Buffer *buffer) {
-    for (int k = 0; k < program->buffers.len; k++)
-        if (program->buffers.at[k] == buffer) return k;
-    return -1;
+static int by_address(const void *a, const void *b) {
+    uintptr_t x = (uintptr_t)((const Numbered *)a)->buffer, y = (uintptr_t)((const Numbered *)b)->buffer;
+    return (x > y) - (x < y);
+}
+
+static int buffer_number(const Seen *seen, const Buffer *buffer) {
+    const Numbered key = {buffer, 0}, *found;
+    found = bsearch(&key, seen->sorted, (size_t)seen->program->buffers.len, sizeof key, by_address);
+    return found ? found->number : -1;
 }
 
 static void see_buffer(void *context, Buffer *buffer, bool write) {
     Seen *seen = context;
     if (buffer->scope != SCOPE_ARENA) return;
-    int k = buffer_number(seen->program, buffer);
+    int k = buffer_number(seen, buffer);
     if (k < 0) {
-        seen->wrong = arena_printf(seen->program->arena, "call %d uses arena buffer %s, which the program does not list",
-                                   seen->call, buffer->name);
+        seen->wrong =
+            arena_printf(seen->program->arena, "call %d uses arena buffer %s, which the program does not list",
+                         seen->call, buffer->name);
         return;
     }
     if (seen->first[k] < 0) {
@@ -49,7 +63,12 @@ static const char *check_place(const Program *program, const Buffer *buffer) {
 const char *program_check_plan(const Program *program) {
     Arena scratch = {0};
     int n = program->buffers.len;
-    Seen seen = {program, 0, NEW_ARRAY(&scratch, int, n + 1), NEW_ARRAY(&scratch, int, n + 1), NULL};
+    Seen seen = {.program = program,
+                 .sorted = NEW_ARRAY(&scratch, Numbered, n + 1),
+                 .first = NEW_ARRAY(&scratch, int, n + 1),
+                 .last = NEW_ARRAY(&scratch, int, n + 1)};
+    for (int k = 0; k < n; k++) seen.sorted[k] = (Numbered){program->buffers.at[k], k};
+    qsort(seen.sorted, (size_t)n, sizeof *seen.sorted, by_address);
     for (int k = 0; k < n; k++) seen.first[k] = seen.last[k] = -1;
     for (int call = 0; call < program->calls.len; call++) {
         seen.call = call;
@@ -66,7 +85,8 @@ const char *program_check_plan(const Program *program) {
             bool together = seen.first[b] >= 0 && seen.first[a] <= seen.last[b] && seen.first[b] <= seen.last[a];
             bool overlap = x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes;
             if (together && overlap && x->bytes && y->bytes)
-                wrong = arena_printf(program->arena, "buffers %s and %s live together and share bytes", x->name, y->name);
+                wrong =
+                    arena_printf(program->arena, "buffers %s and %s live together and share bytes", x->name, y->name);
         }
     }
     int64_t bound = 0;

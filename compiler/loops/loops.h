@@ -21,19 +21,19 @@ typedef struct Kernel Kernel;
 struct Var {
     const char *name; // unique in its kernel: "n", "o_2"
     int id;
-    Stmt *loop;       // the one loop that it counts in, which gives its range; NULL until that is made
+    Stmt *loop; // the one loop that it counts in, which gives its range; NULL until that is made
 };
 
 typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_LOADED } AtomKind;
 
 typedef struct Atom {
     AtomKind kind;
-    Var *var;         // VAR
-    int size;         // SIZE: the module's run-time size with this number (0-based); `by` is its bound
-    const Index *of;  // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other)
+    Var *var;        // VAR
+    int size;        // SIZE: the module's run-time size with this number (0-based); `by` is its bound
+    const Index *of; // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other)
     const Index *other;
-    int64_t by;       // DIV, MOD; SIZE: the bound
-    Expr *loaded;     // LOADED: an integer expression, already clamped to the axis
+    int64_t by;   // DIV, MOD; SIZE: the bound
+    Expr *loaded; // LOADED: an integer expression, already clamped to the axis
 } Atom;
 
 struct Index {
@@ -42,17 +42,17 @@ struct Index {
     struct Term {
         int64_t coef;
         Atom atom;
-    } *term;
+    } * term;
 };
 
 // ---- expressions ----------------------------------------------------------------------------------------------------
 
 typedef enum ExprKind {
-    EXPR_CONST,       // f or i by dtype
-    EXPR_INDEX_VALUE, // an index as an integer value (iota); with lanes > 1: index, index + 1, ...
-    EXPR_LOAD,        // buffer[index...]; with lanes > 1 consecutive elements of the last axis, which has stride 1
-    EXPR_APPLY,       // an operator's record over arguments: add, exp, select, cast, random_uniform, ...
-    EXPR_REDUCE_LANES,// horizontal sum, max or min of one argument's lanes
+    EXPR_CONST,        // f or i by dtype
+    EXPR_INDEX_VALUE,  // an index as an integer value (iota); with lanes > 1: index, index + 1, ...
+    EXPR_LOAD,         // buffer[index...]; with lanes > 1 consecutive elements of the last axis, which has stride 1
+    EXPR_APPLY,        // an operator's record over arguments: add, exp, select, cast, random_uniform, ...
+    EXPR_REDUCE_LANES, // horizontal sum, max or min of one argument's lanes
 } ExprKind;
 
 struct Expr {
@@ -63,15 +63,15 @@ struct Expr {
         double f;
         int64_t i;
     };
-    const Index *index;   // INDEX_VALUE
-    Buffer *buffer;       // LOAD
-    const Index **at;     // LOAD: one per buffer axis
-    const Node *node;     // APPLY: the graph node whose op (and attributes) it applies
-    const Op *op;         // APPLY; REDUCE_LANES uses reduce_kind
+    const Index *index;      // INDEX_VALUE
+    Buffer *buffer;          // LOAD
+    const Index **at;        // LOAD: one per buffer axis
+    const Node *node;        // APPLY: the graph node whose op (and attributes) it applies
+    const Op *op;            // APPLY; REDUCE_LANES uses reduce_kind
     const char *reduce_kind; // "sum" "max" "min"
     int nargs;
     Expr **arg;
-    int uses;             // set by the printer: an expression used more than once is given a name
+    int uses; // set by the printer: an expression used more than once is given a name
 };
 
 // ---- statements -----------------------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ struct Stmt {
     // STORE, ACCUMULATE, LOCAL, TRANSPOSE (destination)
     Buffer *buffer;
     const Index **at;
-    Expr *value;          // lanes > 1: stores that many consecutive elements of the last axis
-    const char *combine;  // ACCUMULATE: "sum" "max" "min"
+    Expr *value;         // lanes > 1: stores that many consecutive elements of the last axis
+    const char *combine; // ACCUMULATE: "sum" "max" "min"
     // TRANSPOSE
     Buffer *source;
     const Index **from;
@@ -113,7 +113,7 @@ struct Stmt {
     int src_axis, dst_axis;
     // IF
     VEC(const Index *) cond; // each >= 0
-    const char *comment;  // printed above, or NULL
+    const char *comment;     // printed above, or NULL
 };
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
@@ -127,20 +127,20 @@ typedef enum Scope {
 } Scope;
 
 struct Buffer {
-    const char *name;   // for reading: "h", "fc1_weight", "panel_b", "acc"
+    const char *name; // for reading: "h", "fc1_weight", "panel_b", "acc"
     DType dtype;
     int rank;
-    Dim dim[MAX_RANK];  // logical = physical order; row-major
+    Dim dim[MAX_RANK]; // logical = physical order; row-major
     // In elements, run-time axes at their bound. An ARGUMENT is dense at the actual sizes instead: the stride of its
     // axis is the product of the actual extents behind it, which the printer forms from `dim` (48 * N).
     int64_t stride[MAX_RANK];
-    int lanes;          // REGISTER and STACK vectors: lanes of each element, else 1
+    int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
-    const Node *value;  // the graph node it holds, or NULL for scratch
-    Storage *storage;   // STORAGE
-    int argument;       // ARGUMENT: position among inputs, or -1
-    int output;         // ARGUMENT: position among returned outputs, or -1
-    bool by_value;      // ARGUMENT: a scalar input, passed by value
+    const Node *value;      // the graph node it holds, or NULL for scratch
+    Storage *storage;       // STORAGE
+    int argument;           // ARGUMENT: position among inputs, or -1
+    int output;             // ARGUMENT: position among returned outputs, or -1
+    bool by_value;          // ARGUMENT: a scalar input, passed by value
     bool accumulate_double; // REGISTER, STACK of a float dtype: held as C double (-O0 accumulators)
     // Lifetime and place in the arena, for SCOPE_ARENA: filled by the planner.
     int first_call, last_call;
@@ -150,18 +150,18 @@ struct Buffer {
 // ---- kernels and programs -------------------------------------------------------------------------------------------
 
 struct Kernel {
-    const char *name;        // "linear_relu": made unique by the printer, which also emits equal kernels once
-    const char *comment;     // what it computes, its .dl line, the operators fused into it
+    const char *name;    // "linear_relu": made unique by the printer, which also emits equal kernels once
+    const char *comment; // what it computes, its .dl line, the operators fused into it
     Stmt *body;
     int nvars;
-    double flops;            // for --report, at the bounds
-    const char *recipe;      // "naive", "contraction 6x4", "rows": for --report
+    double flops;       // for --report, at the bounds
+    const char *recipe; // "naive", "contraction 6x4", "rows": for --report
 };
 
 typedef struct Call {
     Kernel *kernel;
-    const Group *group;      // NULL for copies
-    Buffer *skip_if_null;    // a returned output that is this kernel's only result: skipped when the caller gave NULL
+    const Group *group;   // NULL for copies
+    Buffer *skip_if_null; // a returned output that is this kernel's only result: skipped when the caller gave NULL
     enum Section section;
 } Call;
 
@@ -169,11 +169,11 @@ typedef struct Program {
     Arena *arena;
     Graph *graph;
     const Target *target;
-    int level;               // 0 or 2
-    int threads;             // P
+    int level;   // 0 or 2
+    int threads; // P
     VEC(Buffer *) buffers;
     VEC(Call) calls;
-    Buffer **of_node;        // by node id: where a stored node's value lives, or NULL
+    Buffer **of_node;                 // by node id: where a stored node's value lives, or NULL
     int64_t arena_bytes, arena_bound; // planned peak, and the largest sum of simultaneously live bytes
 } Program;
 

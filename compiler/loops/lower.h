@@ -10,14 +10,14 @@ typedef struct LowerContext {
     Program *program;
     const Group *group;
     Kernel *kernel;
-    int lanes;          // lanes of the statement being built (1 or the target's)
-    Var *lane_var;      // the variable along which lanes run, or NULL
+    int lanes;     // lanes of the statement being built (1 or the target's)
+    Var *lane_var; // the variable along which lanes run, or NULL
     // How nodes that are this kernel's accumulators are read: returns NULL for any other node.
     Expr *(*local)(struct LowerContext *ctx, const Node *node, Index *const *at);
-    void *recipe;       // the recipe's own state
-    struct Memo *memo;  // (node, index) -> Expr within one statement, so that shared work is computed once
-    bool needs_scalar;  // set by lower_value when something cannot be computed with lanes along lane_var
-    VEC(Var *) vars;    // of the kernel
+    void *recipe;      // the recipe's own state
+    struct Memo *memo; // (node, index) -> Expr within one statement, so that shared work is computed once
+    bool needs_scalar; // set by lower_value when something cannot be computed with lanes along lane_var
+    VEC(Var *) vars;   // of the kernel
 } LowerContext;
 
 // The value of `node` at index `at` (one Index per axis of its shape).

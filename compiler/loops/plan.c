@@ -1,8 +1,8 @@
 // plan.c: give every arena buffer an offset, so that buffers share bytes when their lives do not overlap.
 //     a [0, 2] 4 KiB, b [1, 3] 2 KiB, c [3, 4] 4 KiB       a at 0, b at 4096, c at 0: peak 6 KiB
 // Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each at the
-// lowest gap among those it lives with; several orders are tried and the lowest peak is kept, until one meets the bound:
-// the largest sum of simultaneously live bytes, below which no plan can come. check.c proves the result.
+// lowest gap among those it lives with; several orders are tried and the lowest peak is kept, until one meets the
+// bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c proves the result.
 #include <stdlib.h>
 #include <string.h>
 

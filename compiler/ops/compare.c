@@ -20,6 +20,17 @@ COMPARE(ge, >=)
 
 #define NO_GRADIENT "its result is a bool, which does not vary smoothly"
 
+// Any byte that is not 0 is true, so bools are compared as what they mean. Masks in vectors are all ones or none.
+static const char *text_eq(const Node *node, DType result, DType operand, bool vector) {
+    (void)node, (void)result;
+    return operand == BOOL && !vector ? "($0 != 0) == ($1 != 0)" : "$0 == $1";
+}
+
+static const char *text_ne(const Node *node, DType result, DType operand, bool vector) {
+    (void)node, (void)result;
+    return operand == BOOL && !vector ? "($0 != 0) != ($1 != 0)" : "$0 != $1";
+}
+
 DEFINE_OP(eq){
     .name = "eq",
     .doc = "whether a and b are equal, element by element",
@@ -29,10 +40,7 @@ DEFINE_OP(eq){
     .infer = comparison_infer,
     .eval = eval_eq,
     .no_grad = NO_GRADIENT,
-    .c = "$0 == $1",
-    .c_int = "$0 == $1",
-    .c_vec = "$0 == $1",
-    .c_vec_int = "$0 == $1",
+    .text = text_eq,
     .flops = 1,
 };
 
@@ -45,10 +53,7 @@ DEFINE_OP(ne){
     .infer = comparison_infer,
     .eval = eval_ne,
     .no_grad = NO_GRADIENT,
-    .c = "$0 != $1",
-    .c_int = "$0 != $1",
-    .c_vec = "$0 != $1",
-    .c_vec_int = "$0 != $1",
+    .text = text_ne,
     .flops = 1,
 };
 

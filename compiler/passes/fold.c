@@ -15,7 +15,7 @@ static Node *fold_node(Graph *to, const Node *old, Node *const *in, void *contex
     const Tensor *inputs[3];
     for (int k = 0; k < old->nin; k++) {
         double value;
-        if (!node_constant(in[k], &value) || in[k]->type.dtype == I64) {
+        if (!node_constant(in[k], &value)) {
             arena_release(&scratch);
             return NULL;
         }

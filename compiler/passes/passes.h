@@ -22,10 +22,12 @@ typedef struct Pass {
 } Pass;
 
 extern const Pass pipeline[]; // in order; name NULL at the end
+// Whether the pass of that name is one of this -O.
+bool pass_runs(const char *name, int level);
 
 typedef struct PassOptions {
     int level;
-    const char *dump_after; // a pass's name: the graph is printed to `out` after it, or NULL
+    const char *dump_after; // a pass's name: the module is printed to `out` as it is after it, or NULL
     bool time;              // print a table of times to `out`
     bool verify_meaning;    // --verify: interpret before and after each pass on random inputs
     FILE *out;

@@ -133,27 +133,44 @@ static const char *answers_differ(Arena *arena, const Graph *g, const Answer *a,
     return NULL;
 }
 
-static void check_meaning(const Pass *pass, Graph *from, Graph *to, const char *before, const PassOptions *options) {
-    Arena arena = {0};
+// What a graph answers, kept from one pass to the next.
+typedef struct Meaning {
+    Arena arena;
+    Answer answer[2]; // at the bounds of the sizes, and at half of them
+} Meaning;
+
+static Meaning meaning_of(Graph *g) {
+    Meaning meaning = {0};
+    for (int small = 0; small <= (g->module->nsizes > 0); small++)
+        meaning.answer[small] = answer_of(&meaning.arena, g, small);
+    return meaning;
+}
+
+// `kept` is what `from` answers; it becomes what `to` answers.
+static void check_meaning(const Pass *pass, Graph *from, Graph *to, Meaning *kept, const char *before,
+                          const PassOptions *options) {
+    Meaning now = meaning_of(to);
     for (int small = 0; small <= (from->module->nsizes > 0); small++) {
-        Answer a = answer_of(&arena, from, small), b = answer_of(&arena, to, small);
-        const char *wrong = answers_differ(&arena, from, &a, &b);
+        const char *wrong = answers_differ(&now.arena, from, &kept->answer[small], &now.answer[small]);
         if (wrong) fail(pass, from, before, options, wrong);
     }
-    arena_release(&arena);
+    arena_release(&kept->arena);
+    *kept = now;
 }
 
 // ---- the runner
 // ------------------------------------------------------------------------------------------------------
 
-static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms) {
+// `dumped` is the graph after options->dump_after.
+static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms, Graph **dumped) {
     Graph *g = m->entries.at[entry];
     unsigned facts = 0;
     const char *wrong = graph_verify(g);
     if (wrong) dlc_bug("elaborate", "entry %s: %s", g->name, wrong);
+    Meaning meaning = options->verify_meaning ? meaning_of(g) : (Meaning){0};
     for (int k = 0; pipeline[k].name; k++) {
         const Pass *pass = &pipeline[k];
-        if (options->level < pass->min_level || options->level > pass->max_level) continue;
+        if (!pass_runs(pass->name, options->level)) continue;
         if (pass->needs & ~facts) dlc_bug(pass->name, "runs before what it needs");
         double start = now_ms();
         Graph *next = pass->run(g);
@@ -165,27 +182,36 @@ static Graph *run_entry(Module *m, int entry, const PassOptions *options, double
             m->entries.at[entry] = g;
             module_print(&before, m);
             if (wrong) fail(pass, g, str_text(&before), options, wrong);
-            check_meaning(pass, g, next, str_text(&before), options);
+            check_meaning(pass, g, next, &meaning, str_text(&before), options);
             arena_release(&scratch);
         }
         m->entries.at[entry] = g = next;
         facts = (facts & ~pass->breaks) | pass->gives;
-        if (options->dump_after && !strcmp(options->dump_after, pass->name)) {
-            Arena scratch = {0};
-            Str text = str_new(&scratch);
-            graph_print(&text, g);
-            fputs(str_text(&text), options->out);
-            arena_release(&scratch);
-        }
+        if (options->dump_after && !strcmp(options->dump_after, pass->name)) *dumped = g;
     }
+    arena_release(&meaning.arena);
     return g;
+}
+
+bool pass_runs(const char *name, int level) {
+    for (int k = 0; pipeline[k].name; k++)
+        if (!strcmp(pipeline[k].name, name)) return level >= pipeline[k].min_level && level <= pipeline[k].max_level;
+    return false;
 }
 
 void passes_run(Module *m, const PassOptions *options) {
     double ms[sizeof pipeline / sizeof *pipeline] = {0};
-    for (int entry = 0; entry < m->entries.len; entry++) m->entries.at[entry] = run_entry(m, entry, options, ms);
+    Module dumped = *m; // the whole module, so that the text can be read back
+    dumped.entries.at = NEW_ARRAY(m->arena, Graph *, m->entries.len + 1);
+    for (int entry = 0; entry < m->entries.len; entry++)
+        m->entries.at[entry] = run_entry(m, entry, options, ms, &dumped.entries.at[entry]);
+    if (options->dump_after && pass_runs(options->dump_after, options->level)) {
+        Str text = str_new(m->arena);
+        module_print(&text, &dumped);
+        fputs(str_text(&text), options->out);
+    }
     if (!options->time) return;
     for (int k = 0; pipeline[k].name; k++)
-        if (options->level >= pipeline[k].min_level && options->level <= pipeline[k].max_level)
+        if (pass_runs(pipeline[k].name, options->level))
             fprintf(options->out, "%-10s %8.2f ms  %s\n", pipeline[k].name, ms[k], pipeline[k].doc);
 }

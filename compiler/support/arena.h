@@ -23,25 +23,25 @@ char *arena_vprintf(Arena *arena, const char *fmt, va_list args) PRINTF_LIKE(2, 
 // Frees every block; the arena is empty and ready again.
 void arena_release(Arena *arena);
 
-#define NEW(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
+#define NEW(arena, T)          ((T *)arena_alloc((arena), sizeof(T)))
 #define NEW_ARRAY(arena, T, n) ((T *)arena_alloc((arena), sizeof(T) * (size_t)(n)))
 
 // A growable array: VEC(int) v = {0}; vec_push(arena, &v, 3); v.at[0], v.len.
-#define VEC(T)      \
-    struct {        \
-        T *at;      \
-        int len;    \
-        int cap;    \
+#define VEC(T)                                                                                                         \
+    struct {                                                                                                           \
+        T *at;                                                                                                         \
+        int len;                                                                                                       \
+        int cap;                                                                                                       \
     }
-#define vec_push(arena, v, ...)                                                                              \
-    do {                                                                                                     \
-        if ((v)->len == (v)->cap) {                                                                          \
-            int cap_ = (v)->cap ? 2 * (v)->cap : 8;                                                          \
-            (v)->at = arena_grow((arena), (v)->at, sizeof *(v)->at * (size_t)(v)->len,                       \
-                                 sizeof *(v)->at * (size_t)cap_);                                            \
-            (v)->cap = cap_;                                                                                 \
-        }                                                                                                    \
-        (v)->at[(v)->len++] = (__VA_ARGS__);                                                                 \
+#define vec_push(arena, v, ...)                                                                                        \
+    do {                                                                                                               \
+        if ((v)->len == (v)->cap) {                                                                                    \
+            int cap_ = (v)->cap ? 2 * (v)->cap : 8;                                                                    \
+            (v)->at =                                                                                                  \
+                arena_grow((arena), (v)->at, sizeof *(v)->at * (size_t)(v)->len, sizeof *(v)->at * (size_t)cap_);      \
+            (v)->cap = cap_;                                                                                           \
+        }                                                                                                              \
+        (v)->at[(v)->len++] = (__VA_ARGS__);                                                                           \
     } while (0)
 
 #endif

@@ -165,6 +165,18 @@ static void print_message(FILE *out, const char *fmt, va_list args) {
     if (cut) fputs("...", out);
 }
 
+static void print_report(Diag *diag, Span span, const char *kind, const char *fmt, va_list args) {
+    int line, column;
+    span_locate(span, &line, &column);
+    if (span.source)
+        fprintf(diag->out, "%s:%d:%d: %s: ", span.source->name, line, column, kind);
+    else
+        fprintf(diag->out, "dlc: %s: ", kind);
+    print_message(diag->out, fmt, args);
+    fputc('\n', diag->out);
+    if (span.source) print_place(diag->out, span);
+}
+
 void diag_error(Diag *diag, Span span, const char *fmt, ...) {
     const char *place = span.source ? span.source->text + span.start : NULL;
     diag->muted = true;
@@ -176,18 +188,18 @@ void diag_error(Diag *diag, Span span, const char *fmt, ...) {
     if (diag->errors > limit) return;
 
     diag->muted = false;
-    int line, column;
-    span_locate(span, &line, &column);
-    if (span.source)
-        fprintf(diag->out, "%s:%d:%d: error: ", span.source->name, line, column);
-    else
-        fputs("dlc: error: ", diag->out);
     va_list args;
     va_start(args, fmt);
-    print_message(diag->out, fmt, args);
+    print_report(diag, span, "error", fmt, args);
     va_end(args);
-    fputc('\n', diag->out);
-    if (span.source) print_place(diag->out, span);
+}
+
+void diag_warning(Diag *diag, Span span, const char *fmt, ...) {
+    diag->muted = false;
+    va_list args;
+    va_start(args, fmt);
+    print_report(diag, span, "warning", fmt, args);
+    va_end(args);
 }
 
 void diag_note(Diag *diag, Span span, const char *fmt, ...) {

@@ -37,6 +37,8 @@ typedef struct Diag {
 // Prints one error with the source line and carets under the whole span. Messages start in lower case, name the
 // layer or operator first where there is one, and have no full stop.
 void diag_error(Diag *diag, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// The same for what is allowed but hardly meant: nothing is counted, the compilation goes on.
+void diag_warning(Diag *diag, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
 // Adds a note to the error just printed. With a span, " at FILE:LINE:COL" is appended.
 void diag_note(Diag *diag, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -8,9 +8,10 @@
 typedef struct Target {
     const char *name;
     const char *doc;
-    int vector_bytes;  // 0: portable ISO C, no vector types
-    int registers;     // vector registers
+    int vector_bytes; // 0: portable ISO C, no vector types
+    int registers;    // vector registers
     int l1_bytes, l2_bytes;
+    const char *macro; // what a compiler that was told of the target defines, or NULL: the C asks for it
     const char *flags; // for the compile line in the header: "-std=gnu11 -O3 -march=x86-64-v4"
     bool extensions;   // GNU C vectors may be used
 } Target;

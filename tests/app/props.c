@@ -9,10 +9,12 @@
 #include "mlp.h"
 
 static int passed, failed;
-#define CHECK(what, ...)                                                                                                \
+#define CHECK(what, ...)                                                                                               \
     do {                                                                                                               \
-        if (what) passed++;                                                                                            \
-        else failed++, printf("FAILED %s: ", #what), printf(__VA_ARGS__), printf("\n");                                \
+        if (what)                                                                                                      \
+            passed++;                                                                                                  \
+        else                                                                                                           \
+            failed++, printf("FAILED %s: ", #what), printf(__VA_ARGS__), printf("\n");                                 \
     } while (0)
 
 static float image[64 * 784];
@@ -65,7 +67,8 @@ static void sizes(void) {
         memset(logits, 7, sizeof logits);
         loss = 3;
         CHECK(mlp_forward(net, wrong[k], image, logits) == MLP_ERANGE, "forward with n = %d", (int)wrong[k]);
-        CHECK(mlp_step(net, wrong[k], image, label, 0.1f, &loss, logits) == MLP_ERANGE, "step with n = %d", (int)wrong[k]);
+        CHECK(mlp_step(net, wrong[k], image, label, 0.1f, &loss, logits) == MLP_ERANGE, "step with n = %d",
+              (int)wrong[k]);
         unsigned char seven[4] = {7, 7, 7, 7};
         CHECK(!memcmp(logits, seven, 4) && !memcmp(&logits[639], seven, 4) && loss == 3, "something was written");
     }
@@ -73,7 +76,8 @@ static void sizes(void) {
     // One sample alone gives what it gives in a batch, up to rounding.
     static float one[10];
     CHECK(mlp_forward(net, 64, image, logits) == 0 && mlp_forward(net, 1, image + 63 * 784, one) == 0, "forward");
-    for (int k = 0; k < 10; k++) CHECK(fabsf(one[k] - logits[630 + k]) < 1e-5f, "class %d: %g, %g", k, (double)one[k], (double)logits[630 + k]);
+    for (int k = 0; k < 10; k++)
+        CHECK(fabsf(one[k] - logits[630 + k]) < 1e-5f, "class %d: %g, %g", k, (double)one[k], (double)logits[630 + k]);
     // NULL outputs are skipped, and the rest is the same.
     static float with[640];
     float loss_with, loss_without;
@@ -84,7 +88,8 @@ static void sizes(void) {
     CHECK(mlp_step(net, 64, image, label, 0.1f, &loss_without, NULL) == 0, "step");
     CHECK(loss_with == loss_without && hash_net(net) == before, "NULL logits change the step");
     mlp_init(net, 5);
-    CHECK(mlp_step(net, 64, image, label, 0.1f, NULL, NULL) == 0 && hash_net(net) == before, "NULL outputs change the step");
+    CHECK(mlp_step(net, 64, image, label, 0.1f, NULL, NULL) == 0 && hash_net(net) == before,
+          "NULL outputs change the step");
     CHECK(mlp_forward(net, 64, image, NULL) == 0, "forward into NULL");
     // Labels out of range are no reason to read or write elsewhere.
     label[0] = 10, label[1] = -1, label[2] = 2147483647;
@@ -102,11 +107,13 @@ static void resume(const char *file) {
     CHECK(mlp_load(second, file) == 0, "%s", mlp_error(second));
     CHECK(hash_net(first) == hash_net(second), "load does not bring back what was saved");
     float b = steps(second, 6, 10);
-    CHECK(a == b && hash_net(straight) == hash_net(second), "resumed training differs: loss %.9g, %.9g", (double)a, (double)b);
+    CHECK(a == b && hash_net(straight) == hash_net(second), "resumed training differs: loss %.9g, %.9g", (double)a,
+          (double)b);
     // Weights alone reset the optimiser.
     CHECK(mlp_save_weights(first, file) == 0 && mlp_load(second, file) == 0, "%s", mlp_error(second));
     static float momentum[256];
-    CHECK(mlp_get(second, "optim.step.0.fc1.bias.momentum_buffer", momentum, sizeof momentum) == 0, "%s", mlp_error(second));
+    CHECK(mlp_get(second, "optim.step.0.fc1.bias.momentum_buffer", momentum, sizeof momentum) == 0, "%s",
+          mlp_error(second));
     for (int k = 0; k < 256; k += 51) CHECK(momentum[k] == 0, "momentum %d is %g", k, (double)momentum[k]);
     mlp_free(straight), mlp_free(first), mlp_free(second);
 }
@@ -180,12 +187,18 @@ static void initial(void) {
 
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "", *file = argc > 2 ? argv[2] : "props.safetensors";
-    if (!strcmp(mode, "bits")) bits();
-    else if (!strcmp(mode, "sizes")) sizes();
-    else if (!strcmp(mode, "resume")) resume(file);
-    else if (!strcmp(mode, "refuse")) refuse(file);
-    else if (!strcmp(mode, "initial")) initial();
-    else return 2;
+    if (!strcmp(mode, "bits"))
+        bits();
+    else if (!strcmp(mode, "sizes"))
+        sizes();
+    else if (!strcmp(mode, "resume"))
+        resume(file);
+    else if (!strcmp(mode, "refuse"))
+        refuse(file);
+    else if (!strcmp(mode, "initial"))
+        initial();
+    else
+        return 2;
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

@@ -97,6 +97,15 @@ done
 printf '#include "mlp.h"\nint main() { return mlp_new() == nullptr; }\n' >use.cc
 g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Inative -fsyntax-only use.cc && ok || bad "the header is no C++"
 
+# Bools that are neither 0 nor 1.
+for options in "--target=c11 -O0" "--target=c11" "--target=native"; do
+    case $options in *c11*) std="-std=c11 -Wpedantic" ;; *) std="-std=gnu11 -march=native" ;; esac
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/bools.dl" -o bools.c $options &&
+        gcc $std $strict -O2 $sanitize -I. -I"$top/runtime" -o bools "$top/tests/app/bools.c" bools.c "$top/runtime/dlc.c" -lm &&
+        ./bools && ok || bad "bools: $options"
+done
+
 # Names of users that C, C++, their headers or the C's own have taken.
 for cc in gcc clang; do
     for options in "-O0" "-O2" "-O2 --standalone"; do
@@ -113,6 +122,21 @@ g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only names.cc && ok || 
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 --standalone &&
     printf '#include "mlp.h"\n#include "small.h"\nint main(void) {\n    struct mlp *a = mlp_new();\n    struct small *b = small_new();\n    int ok = a && b;\n    mlp_free(a);\n    small_free(b);\n    return !ok;\n}\n' >two.c &&
     gcc -std=c11 -Wpedantic $strict $sanitize -o two two.c mlp.c small.c -lm && ./two && ok || bad "two models in one program"
+
+# What `make install` puts under DESTDIR builds an application through pkg-config, and nothing else is needed.
+mkdir -p "away from here"
+printf '#include "mlp.h"\nint main(void) {\n    struct mlp *net = mlp_new();\n    int ok = net && !mlp_save(net, "installed.safetensors");\n    mlp_free(net);\n    return !ok;\n}\n' >"away from here/app.c"
+make -C "$top" --no-print-directory install BUILD="$build" DESTDIR="$work/root" PREFIX=/opt/dlc >install.txt 2>&1 && (
+    cd "away from here" && "$work/root/opt/dlc/bin/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 &&
+        flags=$(PKG_CONFIG_PATH=$work/root/opt/dlc/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root pkg-config --cflags --libs dlc) &&
+        # shellcheck disable=SC2086
+        gcc -std=c11 -Wpedantic $strict $sanitize -o app app.c mlp.c $flags && ./app
+) && ok || bad "what was installed does not build an application: $(tail -3 install.txt)"
+
+# C made for wide vectors says so when the compiler was not told of them, instead of running many times slower.
+"$build/dlc" "$top/tests/nets/small.dl" -o wide.c --target=x86-64-v4 &&
+    ! gcc -std=gnu11 -march=x86-64 -I"$top/runtime" -fsyntax-only wide.c 2>wide.txt && grep -q 'compile with -march=x86-64-v4' wide.txt &&
+    gcc -std=gnu11 -march=x86-64-v4 $strict -I"$top/runtime" -fsyntax-only wide.c && ok || bad "vectors without -march: $(head -3 wide.txt)"
 
 # --entry leaves the others and their memory out.
 "$build/dlc" "$top/examples/mlp/mlp.dl" -o only.c --prefix=only --entry=forward --target=c11 && ! grep -q only_step only.c &&

@@ -130,6 +130,10 @@ broken 'model f(n: i32[2]) -> (y: i32[2]) { return n + 0.5 }\n'
 expect 1 'cast\(|fraction' bad.dl -o left.c
 broken 'train f(x: f32[2]) -> (y: f32[2]) {\n    minimize x with sgd(lr=0.1)\n    return x\n}\n'
 expect 1 'scalar' bad.dl -o left.c
+broken 'train f(x: f32[2, 3], lr: f32[]) -> (loss: f32[]) {\n    loss = mean(linear(x, 3))\n    minimize loss with sgd(momentum=0.9)\n    return loss\n}\n'
+expect 0 'bad.dl:1:23: warning: argument .lr. of f is never used' bad.dl --emit=graph
+broken 'train f(x: f32[2, 3]) {\n    loss = mean(linear(x, 3))\n    if true { return loss }\n}\n'
+expect 1 'bad.dl:3:15: error: f returns a value, but its header declares no result' bad.dl -o left.c
 broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
 expect 1 '//' bad.dl -o left.c
 

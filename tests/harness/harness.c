@@ -91,7 +91,8 @@ static char *driver_text(Arena *arena, const Module *m) {
     for (int e = 0; e < m->entries.len; e++) {
         const Graph *g = m->entries.at[e];
         if (g->kind == ENTRY_INIT) continue;
-        const char *head = arena_printf(arena, "int drive_%s(void *net, const int32_t *size, void **in, void **out)", g->name);
+        const char *head =
+            arena_printf(arena, "int drive_%s(void *net, const int32_t *size, void **in, void **out)", g->name);
         unsigned used = sizes_of(g);
         str_printf(&s, "%s;\n%s {\n    (void)size, (void)in, (void)out;\n    %sm_%s(net", head, head,
                    used ? "return " : "", g->name);
@@ -129,7 +130,9 @@ static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
     const char *top = getenv("TOP") ? getenv("TOP") : ".";
     bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
     const char *command = arena_printf(
-        arena, "%s %s -O%d %s %s -fno-math-errno -Wall -Wextra -Werror -fPIC -shared -I%s/runtime -I%s -o %s/m.so %s/m.c %s/driver.c %s%s%s -lm",
+        arena,
+        "%s %s -O%d %s %s -fno-math-errno -Wall -Wextra -Werror -fPIC -shared -I%s/runtime -I%s -o %s/m.so %s/m.c "
+        "%s/driver.c %s%s%s -lm",
         o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", o->level ? 2 : 1, o->openmp ? "-fopenmp" : "",
         sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "", top, dir, dir, dir, dir,
         o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc.c", "");
@@ -156,9 +159,9 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); // its OpenMP threads outlive it
     free(library);
     if (!c->library) give_up("cannot load the library", dlerror());
-    void *(*new)(void);
-    *(void **)&new = find(c, "m_new");
-    c->net = new();
+    void *(*make)(void);
+    *(void **)&make = find(c, "m_new");
+    c->net = make();
     if (!c->net) give_up("m_new gave NULL", name);
     return c;
 }
@@ -181,17 +184,25 @@ Graph *compiled_entry(const Compiled *c, const char *name) {
 // ---- tensors and C arrays ----------------------------------------------------------------------------------------
 
 static void element_to_c(const Tensor *t, int64_t k, void *to) {
-    if (t->dtype == F32) ((float *)to)[k] = (float)t->f[k];
-    else if (t->dtype == I32) ((int32_t *)to)[k] = (int32_t)t->i[k];
-    else if (t->dtype == I64) ((int64_t *)to)[k] = t->i[k];
-    else ((uint8_t *)to)[k] = (uint8_t)t->i[k];
+    if (t->dtype == F32)
+        ((float *)to)[k] = (float)t->f[k];
+    else if (t->dtype == I32)
+        ((int32_t *)to)[k] = (int32_t)t->i[k];
+    else if (t->dtype == I64)
+        ((int64_t *)to)[k] = t->i[k];
+    else
+        ((uint8_t *)to)[k] = (uint8_t)t->i[k];
 }
 
 static void element_from_c(Tensor *t, int64_t k, const void *from) {
-    if (t->dtype == F32) t->f[k] = ((const float *)from)[k];
-    else if (t->dtype == I32) t->i[k] = ((const int32_t *)from)[k];
-    else if (t->dtype == I64) t->i[k] = ((const int64_t *)from)[k];
-    else t->i[k] = ((const uint8_t *)from)[k];
+    if (t->dtype == F32)
+        t->f[k] = ((const float *)from)[k];
+    else if (t->dtype == I32)
+        t->i[k] = ((const int32_t *)from)[k];
+    else if (t->dtype == I64)
+        t->i[k] = ((const int64_t *)from)[k];
+    else
+        t->i[k] = ((const uint8_t *)from)[k];
 }
 
 // Exactly as large as the tensor, so that the sanitizers see every access outside.

@@ -54,8 +54,9 @@ static void run_entry(Tally *t, Runner *r, const Goldens *goldens, Graph *g) {
         returned[0] = tensor_new(arena, &g->outputs.at[0].value->type, &n);
         if (compiled_call(r->compiled, g, &n, arguments, returned, NULL)) exit(3);
     } else {
-        graph_interpret(g, &(Interpretation){.arena = arena, .sizes = &n, .arguments = arguments,
-                                             .storages = r->storages, .returned = returned});
+        graph_interpret(
+            g, &(Interpretation){
+                   .arena = arena, .sizes = &n, .arguments = arguments, .storages = r->storages, .returned = returned});
     }
     golden_compare(t, goldens, r->who, arena_printf(arena, "%s.y", name), &returned[0]);
     if (g->kind != ENTRY_TRAIN) return;

@@ -17,9 +17,28 @@ typedef struct Net {
 } Net;
 
 static const Net nets[] = {
-    {"mlp", "examples/mlp/mlp.dl", "mlp", 10, 64, 32, 0, 0, 0.05, true,
-     {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}, {784, 784, 256, 256}},
-    {"small", "tests/nets/small.dl", "small", 5, 8, 5, 6, -1, 0.1, false,
+    {"mlp",
+     "examples/mlp/mlp.dl",
+     "mlp",
+     10,
+     64,
+     32,
+     0,
+     0,
+     0.05,
+     true,
+     {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
+     {784, 784, 256, 256}},
+    {"small",
+     "tests/nets/small.dl",
+     "small",
+     5,
+     8,
+     5,
+     6,
+     -1,
+     0.1,
+     false,
      {"in.weight", "in.bias", "mix.weight", "mix.bias", "code.weight", "out.weight", "out.bias"},
      {20, 20, 16, 16, 16, 6, 6}},
 };
@@ -54,8 +73,9 @@ static void run_entry(Runner *r, const char *name, int64_t n, const Tensor *argu
         if (compiled_call(r->compiled, g, &n, arguments, returned, NULL)) exit(3);
         return;
     }
-    graph_interpret(g, &(Interpretation){.arena = r->arena, .sizes = &n, .arguments = arguments,
-                                         .storages = r->storages, .returned = returned});
+    graph_interpret(
+        g, &(Interpretation){
+               .arena = r->arena, .sizes = &n, .arguments = arguments, .storages = r->storages, .returned = returned});
 }
 
 static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens, int steps) {
@@ -71,7 +91,8 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
     for (int k = 0; k < 8 && net->param[k]; k++) {
         Tensor *p = storage_tensor(r, net->param[k]);
         double bound = 1 / sqrt(net->fan_in[k]);
-        *p = tensor_drawn(arena, &module_find_storage(r->module, net->param[k])->type, NULL, (uint32_t)(100 + k), -bound, bound);
+        *p = tensor_drawn(arena, &module_find_storage(r->module, net->param[k])->type, NULL, (uint32_t)(100 + k),
+                          -bound, bound);
         if (r->compiled) compiled_set(r->compiled, net->param[k], p);
     }
     Tensor first = {0}, returned[4];
@@ -90,19 +111,22 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
             first = arguments[0];
             run_entry(r, "forward", n, &first, returned);
             for (int k = 0; k < forward->outputs.len; k++)
-                golden_compare(t, goldens, r->who, arena_printf(arena, "first.%s", forward->outputs.at[k].name), &returned[k]);
+                golden_compare(t, goldens, r->who, arena_printf(arena, "first.%s", forward->outputs.at[k].name),
+                               &returned[k]);
         }
         run_entry(r, "step", n, arguments, returned);
         losses.f[s] = returned[0].f[0];
         if (s == 0)
             for (int k = 0; k < 8 && net->param[k]; k++)
-                golden_compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]), storage_tensor(r, net->param[k]));
+                golden_compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]),
+                               storage_tensor(r, net->param[k]));
     }
     if (steps < 20) return;
     for (int k = 0; k < 8 && net->param[k]; k++) {
-        golden_compare(t, goldens, r->who, arena_printf(arena, "step20.%s", net->param[k]), storage_tensor(r, net->param[k]));
+        golden_compare(t, goldens, r->who, arena_printf(arena, "step20.%s", net->param[k]),
+                       storage_tensor(r, net->param[k]));
         golden_compare(t, goldens, r->who, arena_printf(arena, "momentum20.%s", net->param[k]),
-                storage_tensor(r, arena_printf(arena, "optim.step.0.%s.momentum_buffer", net->param[k])));
+                       storage_tensor(r, arena_printf(arena, "optim.step.0.%s.momentum_buffer", net->param[k])));
     }
     golden_compare(t, goldens, r->who, "losses", &losses);
     run_entry(r, "forward", net->batch, &first, returned);
@@ -118,7 +142,8 @@ int main(int argc, char **argv) {
         Arena arena = {0};
         Goldens goldens = goldens_read(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->golden));
         const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
-        Runner interpreter = {.who = arena_printf(&arena, "%s, interpreter", net->name), .arena = &arena,
+        Runner interpreter = {.who = arena_printf(&arena, "%s, interpreter", net->name),
+                              .arena = &arena,
                               .module = harness_module(&arena, dl)};
         if (!interpreter.module) return 3;
         golden_worst = 0;
@@ -128,7 +153,9 @@ int main(int argc, char **argv) {
         for (int which = 0; which < 8; which++) {
             bool sanitize = getenv("DLC_TEST_SANITIZE");
             if (sanitize && which & 1) continue; // the sanitizers' runtime is gcc's
-            HarnessOptions o = {.target = targets[which >> 1 & 1], .level = which & 4 ? 2 : 0, .cc = compilers[which & 1],
+            HarnessOptions o = {.target = targets[which >> 1 & 1],
+                                .level = which & 4 ? 2 : 0,
+                                .cc = compilers[which & 1],
                                 .openmp = which & 4 && !sanitize};
             char *who = arena_printf(&arena, "%s, %s -O%d %s", net->name, o.target, o.level, o.cc);
             Compiled *c = compiled_new(&arena, dl, arena_printf(&arena, "golden-%s-%d", net->name, which), &o);

@@ -10,8 +10,8 @@
 #include "ops/op.h"
 
 enum { ENTRIES = 20, POOL = 64 };
-// A tensor may differ by this share of its largest value, plus a multiple of what the interpreter's own rounding changes
-// in it: a sum that cancels to almost nothing has no digits left to compare.
+// A tensor may differ by this share of its largest value, plus a multiple of what the interpreter's own rounding
+// changes in it: a sum that cancels to almost nothing has no digits left to compare.
 static const double TOLERANCE = 1e-4, ROUNDING = 64;
 
 typedef struct Generator {
@@ -20,15 +20,17 @@ typedef struct Generator {
     Graph *g;
     uint32_t seed;
     uint64_t draws;
-    Node *pool[POOL];  // f32 values
+    Node *pool[POOL]; // f32 values
     int npool;
-    int inputs;        // pool[0, inputs) are arguments and storages
-    Node *labels;      // i32[N]
+    int inputs;   // pool[0, inputs) are arguments and storages
+    Node *labels; // i32[N]
 } Generator;
 
 static int pick(Generator *r, int n) { return (int)(drawn(r->seed, r->draws++) * n); }
 
-static Node *any_value(Generator *r) { return r->pool[pick(r, 3) ? r->npool - 1 - pick(r, r->npool < 6 ? r->npool : 6) : pick(r, r->npool)]; }
+static Node *any_value(Generator *r) {
+    return r->pool[pick(r, 3) ? r->npool - 1 - pick(r, r->npool < 6 ? r->npool : 6) : pick(r, r->npool)];
+}
 
 static Node *scaled(Graph *g, Node *x, double by) { return build_binary(g, "mul", x, build_full(g, &x->type, by)); }
 
@@ -43,8 +45,12 @@ static Node *unary(Generator *r, Node *x) {
     int k = pick(r, 9);
     if (k < 5) return build_unary(g, names[k], x);
     if (k == 5) return build_unary(g, "exp", build_unary(g, "tanh", x));
-    if (k == 6) return build_unary(g, "log", build_binary(g, "add", build_unary(g, "sigmoid", x), build_full(g, &x->type, 0.5)));
-    if (k == 7) return build_unary(g, "sqrt", build_binary(g, "add", build_binary(g, "mul", x, x), build_full(g, &x->type, 0.5)));
+    if (k == 6)
+        return build_unary(g, "log",
+                           build_binary(g, "add", build_unary(g, "sigmoid", x), build_full(g, &x->type, 0.5)));
+    if (k == 7)
+        return build_unary(g, "sqrt",
+                           build_binary(g, "add", build_binary(g, "mul", x, x), build_full(g, &x->type, 0.5)));
     return build_unary(g, pick(r, 2) ? "expm1" : "log1p", build_unary(g, "sigmoid", x));
 }
 
@@ -70,7 +76,9 @@ static Node *binary(Generator *r, Node *x) {
         Node *a = r->pool[pick(r, r->inputs)];
         return build_binary(g, names[k], a, build_full(g, &a->type, 0.1));
     }
-    if (k == 5) return build_binary(g, "div", x, build_binary(g, "add", build_binary(g, "mul", y, y), build_full(g, &x->type, 1)));
+    if (k == 5)
+        return build_binary(g, "div", x,
+                            build_binary(g, "add", build_binary(g, "mul", y, y), build_full(g, &x->type, 1)));
     Node *a = r->pool[pick(r, r->inputs)];
     if (!shape_equal(&a->type, &x->type)) return build_binary(g, "add", x, y);
     return build_select(g, build_binary(g, pick(r, 2) ? "lt" : "ge", a, build_full(g, &a->type, 0.2)), x, y);
@@ -103,7 +111,8 @@ static Node *reduction(Generator *r, Node *x) {
     if (pick(r, 4) == 0) {
         Node *a = r->pool[pick(r, r->inputs)];
         if (a->type.rank == 0) return unary(r, a);
-        return build_reduce(r->g, pick(r, 2) ? "max" : "min", a, 1u << pick(r, a->type.rank), pick(r, 2) ? "even" : "first");
+        return build_reduce(r->g, pick(r, 2) ? "max" : "min", a, 1u << pick(r, a->type.rank),
+                            pick(r, 2) ? "even" : "first");
     }
     return scaled(r->g, build_reduce(r->g, "sum", x, axes, "even"), 2 / sqrt(count) / 2);
 }
@@ -116,16 +125,20 @@ static Node *rows(Generator *r, Node *x) {
     for (int d = 0, k = 0; d < x->type.rank; d++)
         if (d != axis) keep[k++] = d;
     if (pick(r, 2)) {
-        Node *max = build_broadcast(g, build_reduce(g, "max", build_unary(g, "detach", x), 1u << axis, "even"), &x->type, keep);
+        Node *max =
+            build_broadcast(g, build_reduce(g, "max", build_unary(g, "detach", x), 1u << axis, "even"), &x->type, keep);
         Node *e = build_unary(g, "exp", build_binary(g, "sub", x, max));
-        return build_binary(g, "div", e, build_broadcast(g, build_reduce(g, "sum", e, 1u << axis, "even"), &x->type, keep));
+        return build_binary(g, "div", e,
+                            build_broadcast(g, build_reduce(g, "sum", e, 1u << axis, "even"), &x->type, keep));
     }
     Type scalar = type_scalar(F32);
     Node *n = build_broadcast(g, build_cast(g, build_size(g, x->type.dim[axis]), F32), &x->type, NULL);
     (void)scalar;
-    Node *mean = build_broadcast(g, build_reduce(g, "sum", build_binary(g, "div", x, n), 1u << axis, "even"), &x->type, keep);
+    Node *mean =
+        build_broadcast(g, build_reduce(g, "sum", build_binary(g, "div", x, n), 1u << axis, "even"), &x->type, keep);
     Node *centred = build_binary(g, "sub", x, mean);
-    Node *squares = build_reduce(g, "sum", build_binary(g, "div", build_binary(g, "mul", centred, centred), n), 1u << axis, "even");
+    Node *squares =
+        build_reduce(g, "sum", build_binary(g, "div", build_binary(g, "mul", centred, centred), n), 1u << axis, "even");
     Node *deviation = build_unary(g, "sqrt", build_binary(g, "add", squares, build_full(g, &squares->type, 0.1)));
     return build_binary(g, "div", centred, build_broadcast(g, deviation, &x->type, keep));
 }
@@ -138,13 +151,16 @@ static Node *matmul(Generator *r, Node *x) {
     for (int tries = 0; tries < 12 && !y; tries++) {
         Node *c = any_value(r);
         if (c->type.rank != 2) continue;
-        if (dim_equal(c->type.dim[0], k)) y = c;
-        else if (dim_equal(c->type.dim[1], k)) y = build_transpose(g, c, (int[]){1, 0});
+        if (dim_equal(c->type.dim[0], k))
+            y = c;
+        else if (dim_equal(c->type.dim[1], k))
+            y = build_transpose(g, c, (int[]){1, 0});
     }
     if (!y) {
         if (k.size) return binary(r, x);
         Type type = {F32, 2, {k, any_dim(r)}};
-        y = build_storage(g, module_add_storage(r->m, arena_printf(r->arena, "%s.w%d", g->name, r->m->storages.len), STORAGE_PARAM, type, (Span){0}));
+        y = build_storage(g, module_add_storage(r->m, arena_printf(r->arena, "%s.w%d", g->name, r->m->storages.len),
+                                                STORAGE_PARAM, type, (Span){0}));
     }
     Node *product = build_matmul(g, x, y);
     product = scaled(g, product, 1 / sqrt(k.extent));
@@ -154,20 +170,35 @@ static Node *matmul(Generator *r, Node *x) {
 static void grow(Generator *r) {
     Node *x = any_value(r), *y;
     switch (pick(r, 8)) {
-    case 0: case 1: y = unary(r, x); break;
-    case 2: case 3: y = binary(r, x); break;
-    case 4: y = movement(r, x); break;
-    case 5: y = reduction(r, x); break;
-    case 6: y = rows(r, x); break;
-    default: y = matmul(r, x); break;
+    case 0:
+    case 1:
+        y = unary(r, x);
+        break;
+    case 2:
+    case 3:
+        y = binary(r, x);
+        break;
+    case 4:
+        y = movement(r, x);
+        break;
+    case 5:
+        y = reduction(r, x);
+        break;
+    case 6:
+        y = rows(r, x);
+        break;
+    default:
+        y = matmul(r, x);
+        break;
     }
     if (y && type_count(&y->type) <= 40000 && r->npool < POOL) r->pool[r->npool++] = y;
 }
 
 static void add_input(Generator *r, Type type, bool stored) {
-    Node *x = stored ? build_storage(r->g, module_add_storage(r->m, arena_printf(r->arena, "%s.p%d", r->g->name, r->npool),
-                                                              STORAGE_PARAM, type, (Span){0}))
-                     : build_argument(r->g, arena_printf(r->arena, "x%d", r->npool), type);
+    Node *x = stored
+                  ? build_storage(r->g, module_add_storage(r->m, arena_printf(r->arena, "%s.p%d", r->g->name, r->npool),
+                                                           STORAGE_PARAM, type, (Span){0}))
+                  : build_argument(r->g, arena_printf(r->arena, "x%d", r->npool), type);
     r->pool[r->npool++] = x;
 }
 
@@ -195,7 +226,8 @@ static void make_entry(Generator *r, int number) {
     if (!(other->op->traits & OP_INPUT)) graph_return(r->g, "z", other, (Span){0});
     // A loss, its gradients, and the parameters updated in place.
     Node *smooth = build_unary(r->g, "tanh", last);
-    Node *loss = build_reduce(r->g, "sum", build_binary(r->g, "mul", smooth, smooth), (1u << last->type.rank) - 1u, "even");
+    Node *loss =
+        build_reduce(r->g, "sum", build_binary(r->g, "mul", smooth, smooth), (1u << last->type.rank) - 1u, "even");
     if (last->type.rank == 0) loss = build_binary(r->g, "mul", smooth, smooth);
     Node *wrt[2] = {r->pool[1], r->pool[2]}, *grads[2];
     bool used[2];
@@ -221,7 +253,8 @@ static char *make_module(Arena *arena, uint32_t seed, const char *path) {
     return arena_strdup(arena, path);
 }
 
-static void compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who, const char *name) {
+static void compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who,
+                    const char *name) {
     double worst = 0, largest = 0, rounding = 0;
     for (int64_t k = 0; k < want->count; k++) {
         double off = fabs(got->f[k] - want->f[k]), moved = fabs(want->f[k] - exact->f[k]);
@@ -232,7 +265,8 @@ static void compare(Tally *t, const Tensor *got, const Tensor *want, const Tenso
         rounding = moved > rounding ? moved : rounding;
     }
     double allowed = TOLERANCE * largest + ROUNDING * rounding + 1e-6; // inputs are near 1
-    tally(t, worst <= allowed, "%s: %s differs from the interpreter by %.3g, at most %.3g (largest value %.3g)", who, name, worst, allowed, largest);
+    tally(t, worst <= allowed, "%s: %s differs from the interpreter by %.3g, at most %.3g (largest value %.3g)", who,
+          name, worst, allowed, largest);
 }
 
 static void check_entry(Tally *t, Arena *arena, Compiled *c, Graph *g, int64_t n, const char *who) {
@@ -268,8 +302,10 @@ static void check_entry(Tally *t, Arena *arena, Compiled *c, Graph *g, int64_t n
 int main(int argc, char **argv) {
     uint32_t seed = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
     int modules = argc > 2 ? atoi(argv[2]) : 1;
-    static const HarnessOptions all[] = {{"c11", 0, 0, "gcc", false, false}, {"native", 2, 0, "gcc", true, false},
-                                         {"c11", 2, 3, "clang", false, true}, {"native", 2, 2, "clang", false, true},
+    static const HarnessOptions all[] = {{"c11", 0, 0, "gcc", false, false},
+                                         {"native", 2, 0, "gcc", true, false},
+                                         {"c11", 2, 3, "clang", false, true},
+                                         {"native", 2, 2, "clang", false, true},
                                          {"native", 0, 0, "clang", false, false}};
     Tally t = {0};
     for (int k = 0; k < modules; k++) {
@@ -279,8 +315,10 @@ int main(int argc, char **argv) {
         for (size_t o = 0; o < sizeof all / sizeof *all; o++) {
             HarnessOptions options = all[o];
             if (getenv("DLC_TEST_SANITIZE")) options.cc = "gcc", options.openmp = false;
-            char *who = arena_printf(&arena, "seed %u %s -O%d %s", seed + (unsigned)k, options.target, options.level, options.cc);
-            Compiled *c = compiled_new(&arena, path, arena_printf(&arena, "random-%u/%d", seed + (unsigned)k, (int)o), &options);
+            char *who = arena_printf(&arena, "seed %u %s -O%d %s", seed + (unsigned)k, options.target, options.level,
+                                     options.cc);
+            Compiled *c =
+                compiled_new(&arena, path, arena_printf(&arena, "random-%u/%d", seed + (unsigned)k, (int)o), &options);
             tally(&t, c != NULL, "%s: does not compile", who);
             if (!c) continue;
             for (int e = 0; e < c->module->entries.len; e++) {

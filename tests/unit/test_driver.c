@@ -80,6 +80,7 @@ static const struct {
     {"net.dl --validate", 2, "--validate is not supported yet"},
     {"net.dl --target=natve -o a.c", 2, "did you mean `native`?"},
     {"net.dl --dump-after=fus", 2, "did you mean `fuse`?"},
+    {"net.dl --dump-after=separate", 2, "the pass separate does not run at -O2"},
     {"net.dl --threads=0 -o a.c", 2, "--threads takes 1 to 1024"},
     {"net.dl -O7 -o a.c", 2, "unknown level -O7"},
     {"net.dl -D N", 2, "-D needs NAME=VALUE"},
@@ -153,6 +154,37 @@ Test(driver, a_printed_graph_is_an_input) {
     cr_expect(direct.status == 0 && direct.out[0], "%s", direct.err);
     cr_expect(again.status == 0, "%s", again.err);
     release(&graph), release(&direct), release(&again);
+}
+
+// Cuts the comments off: they say where nodes come from, and which group they are in.
+static void cut_comments(char *text) {
+    char *to = text;
+    for (const char *at = text; *at;) {
+        const char *comment = strncmp(at, "\n  # ", 5) ? strncmp(at, "  # ", 4) ? NULL : at : at + 1;
+        if (comment)
+            at = comment + strcspn(comment, "\n");
+        else
+            *to++ = *at++;
+    }
+    *to = 0;
+}
+
+Test(driver, a_dump_is_an_input) {
+    write_file("net.dl", "dim N <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 2]) { return linear(x, 2) }\n"
+                         "train g(x: f32[N, 3]) {\n minimize mean(linear(x, 2)) with sgd(momentum=0.9)\n}\n");
+    static const char *const passes[] = {"fold", "simplify", "dedupe", "fuse"};
+    for (int k = 0; k < 4; k++) {
+        char line[64];
+        snprintf(line, sizeof line, "net.dl --dump-after=%s", passes[k]);
+        Run dump = run(line);
+        write_file("dump.graph", dump.out);
+        Run again = run("dump.graph --emit=graph");
+        cut_comments(dump.out), cut_comments(again.out);
+        cr_expect(dump.status == 0 && again.status == 0, "%s: %s%s", passes[k], dump.err, again.err);
+        cr_expect(strstr(dump.out, "size N <= 4") && !strcmp(dump.out, again.out), "after %s: %s", passes[k],
+                  again.out);
+        release(&dump), release(&again);
+    }
 }
 
 Test(driver, questions_are_answered) {

@@ -136,6 +136,11 @@ static const struct {
     {"return cross_entropy(x, i, reduction=\"men\")", "4:8", "cross_entropy: reduction is \"mean\""},
     {"a, b = x\n return x", "4:8", "2 names for 1 result"},
     {"return softmax(x, axis=2)", "4:8", "axis 2 is outside a tensor of 2 axes"},
+    {"if N == 8 { x = x + 1 }\n return x", "4:4", "N is given at run time, so `==` cannot be decided"},
+    {"if shape(x) != [4, 8] { x = x + 1 }\n return x", "4:4", "N is given at run time, so `!=` cannot be decided"},
+    {"param p: f32[8] = zeroes()\n return x", "4:19", "no initialiser; did you mean `zeros`?"},
+    {"param p \"optim.f.0.t\": f32[8] = zeros()\n return x", "4:9", "belongs to the optimizers"},
+    {"return linear(i, 8)", "4:8", "linear: x is of a float dtype; cast(x, f32) converts"},
     {"y = full([65536, 65536], 0)\n return x", "4:10", "has 2^31 elements or more"},
 };
 
@@ -168,6 +173,18 @@ Test(elaborate, notes_say_where_an_extent_comes_from) {
                               "    h = x |> flatten\n    return relu(h) @ w\n}\n");
     cr_expect(strstr(r.errors, "note: 15 comes from flatten of f32[N, 3, 5] at t.dl:3:14") != NULL, "%s", r.errors);
     cr_expect(strstr(r.errors, "note: 9 comes from the argument w: f32[9, 2] at t.dl:2:26") != NULL, "%s", r.errors);
+    release(&r);
+    r = elaborate_text("dim N <= 4\nmodel f(x: f32[N, 3], w: f32[4, 3]) -> (y: f32[N, 3]) { return x + w }\n");
+    cr_expect(strstr(r.errors, "note: N comes from the argument x: f32[N, 3] at t.dl:2:9") != NULL, "%s", r.errors);
+    release(&r);
+}
+
+Test(elaborate, a_run_time_size_equals_itself_alone) {
+    Result r =
+        elaborate_text("dim N <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 3]) {\n"
+                       " require(shape(x, 0) == N and shape(x) == [N, 3] and N != none and not (N != N), \"no\")\n"
+                       " require([N, 3] != [N, 3, 1], \"no\")\n return x\n}\n");
+    cr_expect(r.module != NULL, "%s", r.errors);
     release(&r);
 }
 
@@ -239,6 +256,17 @@ Test(elaborate, defines_bind_dims) {
     r = elaborate_with(two_dims, &(ElaborateOptions){.defines = &unknown, .ndefines = 1});
     cr_expect(r.module == NULL && strstr(r.errors, "no dim `AA`; did you mean `A`?"), "%s", r.errors);
     release(&r);
+}
+
+Test(elaborate, a_model_follows_its_callers_axis_though_a_define_fixes_its_size) {
+    Define define = {"N", 5};
+    const char *text = "dim N <= 8, M <= 4\nmodel f(x: f32[N, 3]) -> (y: f32[N, 3]) { return x * 2 }\n"
+                       "model g(x: f32[M, 3]) -> (y: f32[M, 3]) { return f(x) }\n";
+    for (int n = 0; n < 2; n++) {
+        Result r = elaborate_with(text, &(ElaborateOptions){.defines = &define, .ndefines = n});
+        cr_expect(r.module != NULL, "%d: %s", n, r.errors);
+        release(&r);
+    }
 }
 
 Test(elaborate, entries_are_selected) {
@@ -424,8 +452,8 @@ Test(elaborate, prelude_declarations_print) {
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    cr_expect(prelude_print(&arena, out, "softmax"));
-    cr_expect(!prelude_print(&arena, out, "softma"));
+    cr_expect(prelude_print(out, "softmax"));
+    cr_expect(!prelude_print(out, "softma"));
     fclose(out);
     cr_expect(text[0] == '#' && strstr(text, "\nlayer softmax(") && !strcmp(text + strlen(text) - 3, "\n}\n"), "%s",
               text);

@@ -339,8 +339,7 @@ static int occurrences(const char *text, const char *of) {
     return count;
 }
 
-// ---- what the text says
-// ----------------------------------------------------------------------------------------------
+// ---- what the text says -------------------------------------------------------------------------------------------
 
 static void expect_text(const char *text, const char *const *wanted) {
     for (int i = 0; wanted[i]; i++) cr_expect(strstr(text, wanted[i]), "there is no `%s` in:\n%s", wanted[i], text);
@@ -406,14 +405,13 @@ Test(emit, report_counts) {
     world_open(&world, "c11", false);
     Str s = str_new(arena);
     emit_report(&s, &world.in, &world.options);
-    expect_text(str_text(&s), (const char *const[]){"model forward: c11, -O2, 2 threads\n", "f32[n, 3]", "1,234,567",
+    expect_text(str_text(&s), (const char *const[]){"model forward: c11, -O2, 2 chunks for threads\n", "f32[n, 3]", "1,234,567",
                                                     "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
                                                     "k_linear_relu (by hand)", "kernels: 6 for 7 calls\n", NULL});
     arena_release(&world.arena);
 }
 
-// ---- pieces
-// -----------------------------------------------------------------------------------------------------------------
+// ---- pieces -------------------------------------------------------------------------------------------------------
 
 static Printer printer(World *world, Formals *formals, Str *out) {
     return (Printer){.arena = arena,
@@ -537,8 +535,7 @@ Test(emit, names_become_identifiers) {
     arena_release(&world.arena);
 }
 
-// ---- compiled
-// -----------------------------------------------------------------------------------------------------------------
+// ---- compiled -----------------------------------------------------------------------------------------------------
 
 static const char application[] =
     "#include \"tiny.h\"\n#include <math.h>\n#include <stdio.h>\n"

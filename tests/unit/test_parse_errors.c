@@ -174,7 +174,7 @@ static const struct {
      "net.dl:7:11: error: unexpected character `?`\n"
      "    7 |     y = x ? 1 : 2\n"
      "      |           ^\n"
-     "net.dl:8:10: error: unexpected character `.`\n"
+     "net.dl:8:10: error: unexpected `.`: there are no methods and modules; write `x |> f(a)` or f(x, a)\n"
      "    8 |     y = x.shape\n"
      "      |          ^\n"},
     {"numbers that are none",

@@ -73,10 +73,11 @@ static const struct {
 Test(passes, rewrites) {
     for (size_t k = 0; k < sizeof rewrites / sizeof *rewrites; k++) {
         Arena arena = {0};
-        const char *text = arena_printf(&arena,
-                                        "dim N <= 5\nlayer zeros_like_two() { return cast(2, f32) }\n"
-                                        "model f(x: f32[N, 6], w: f32[6, 6], s: f32[]) -> (y: f32[N, 6]) {\n    return %s\n}\n",
-                                        rewrites[k].expression);
+        const char *text =
+            arena_printf(&arena,
+                         "dim N <= 5\nlayer zeros_like_two() { return cast(2, f32) }\n"
+                         "model f(x: f32[N, 6], w: f32[6, 6], s: f32[]) -> (y: f32[N, 6]) {\n    return %s\n}\n",
+                         rewrites[k].expression);
         Module *m = run_passes(&arena, text, 2);
         const Graph *g = m->entries.at[0];
         Str s = str_new(&arena);
@@ -87,6 +88,22 @@ Test(passes, rewrites) {
     }
 }
 
+// A double would round them.
+Test(passes, integers_beyond_2_to_the_53_keep_their_value) {
+    Arena arena = {0};
+    Module *m =
+        run_passes(&arena,
+                   "dim K = 9007199254740993\nmodel f(x: i64[3]) -> (y: i64[2, 3], z: i64[3]) {\n"
+                   "    return broadcast(x, [2, 3]) + K, x * full([3], K, i64) + full([3], K - 3, i64) * 3\n}\n",
+                   2);
+    Str s = str_new(&arena);
+    graph_print(&s, m->entries.at[0]);
+    cr_expect(strstr(str_text(&s), "int=9007199254740993}") && !strstr(str_text(&s), "int=9007199254740992}"), "%s",
+              str_text(&s));
+    cr_expect(strstr(str_text(&s), "int=27021597764222970}"), "%s", str_text(&s));
+    arena_release(&arena);
+}
+
 // How many kernels a program becomes at -O2.
 static const struct {
     const char *what, *text;
@@ -94,13 +111,20 @@ static const struct {
 } fusions[] = {
     {"linear + relu", "model f(x: f32[8, 6]) -> (y: f32[8, 4]) { return relu(linear(x, 4)) }", 1},
     {"two layers", "model f(x: f32[8, 6]) -> (y: f32[8, 4]) { return linear(relu(linear(x, 4)), 4) }", 2},
-    {"residual of two contractions", "model f(x: f32[8, 4]) -> (y: f32[8, 4]) { return linear(x, 4) + linear(x, 4) }", 2},
+    {"residual of two contractions", "model f(x: f32[8, 4]) -> (y: f32[8, 4]) { return linear(x, 4) + linear(x, 4) }",
+     2},
     {"softmax", "model f(x: f32[8, 6]) -> (y: f32[8, 6]) { return softmax(x, axis=1) }", 1},
     {"element-wise chain", "model f(x: f32[8, 6]) -> (y: f32[8, 6]) { return tanh(x * 2 + exp(x)) }", 1},
-    {"chain read twice", "model f(x: f32[8, 6]) -> (y: f32[8, 6], z: f32[8, 6]) {\n    h = tanh(x)\n    return h * h, exp(h)\n}", 1},
-    {"norm of rows", "model f(x: f32[8, 6]) -> (y: f32[8, 6]) {\n    c = x - mean(x, axis=1, keepdim=true)\n    return c / sqrt(mean(c * c, axis=1, keepdim=true) + 0.1)\n}", 1},
+    {"chain read twice",
+     "model f(x: f32[8, 6]) -> (y: f32[8, 6], z: f32[8, 6]) {\n    h = tanh(x)\n    return h * h, exp(h)\n}", 1},
+    {"norm of rows",
+     "model f(x: f32[8, 6]) -> (y: f32[8, 6]) {\n    c = x - mean(x, axis=1, keepdim=true)\n    return c / sqrt(mean(c "
+     "* c, axis=1, keepdim=true) + 0.1)\n}",
+     1},
     {"sum over columns with an update",
-     "train f(x: f32[8, 6]) -> (loss: f32[]) {\n    loss = mean(linear(x, 4))\n    minimize loss with sgd(lr=0.1, momentum=0.9)\n    return loss\n}", 0},
+     "train f(x: f32[8, 6]) -> (loss: f32[]) {\n    loss = mean(linear(x, 4))\n    minimize loss with sgd(lr=0.1, "
+     "momentum=0.9)\n    return loss\n}",
+     0},
 };
 
 Test(passes, fusions) {
@@ -111,22 +135,24 @@ Test(passes, fusions) {
         Str s = str_new(&arena);
         graph_print(&s, g);
         if (fusions[k].kernels)
-            cr_expect_eq(g->groups.len, fusions[k].kernels, "%s: %d kernels, want %d\n%s", fusions[k].what, g->groups.len,
-                         fusions[k].kernels, str_text(&s));
+            cr_expect_eq(g->groups.len, fusions[k].kernels, "%s: %d kernels, want %d\n%s", fusions[k].what,
+                         g->groups.len, fusions[k].kernels, str_text(&s));
         arena_release(&arena);
     }
 }
 
 Test(passes, a_training_step_of_the_perceptron_is_nine_kernels) {
     Arena arena = {0};
-    Module *m = run_passes(&arena,
-                           "dim N <= 8\n"
-                           "model forward(x: f32[N, 12]) -> (y: f32[N, 4]) {\n    return x |> linear(6) |> relu |> linear(4)\n}\n"
-                           "train step(x: f32[N, 12], label: i32[N]) -> (loss: f32[]) {\n    loss = cross_entropy(forward(x), label)\n"
-                           "    minimize loss with sgd(lr=0.1, momentum=0.9)\n    return loss\n}\n", 2);
+    Module *m = run_passes(
+        &arena,
+        "dim N <= 8\n"
+        "model forward(x: f32[N, 12]) -> (y: f32[N, 4]) {\n    return x |> linear(6) |> relu |> linear(4)\n}\n"
+        "train step(x: f32[N, 12], label: i32[N]) -> (loss: f32[]) {\n    loss = cross_entropy(forward(x), label)\n"
+        "    minimize loss with sgd(lr=0.1, momentum=0.9)\n    return loss\n}\n",
+        2);
     const Graph *g = m->entries.at[1];
-    // Two layers forward; cross entropy with its gradient; the mean; per layer the weight's gradient with its update and the
-    // bias's; the gradient of the hidden layer.
+    // Two layers forward; cross entropy with its gradient; the mean; per layer the weight's gradient with its update
+    // and the bias's; the gradient of the hidden layer.
     Str s = str_new(&arena);
     graph_print(&s, g);
     cr_expect_eq(g->groups.len, 9, "%d kernels\n%s", g->groups.len, str_text(&s));
@@ -143,13 +169,16 @@ Test(passes, a_training_step_of_the_perceptron_is_nine_kernels) {
         for (int i = 0; root && i < root->nin; i++)
             if (node_is(root->in[i], "storage") && !strcmp(root->in[i]->attr[0].s, "linear_2.weight")) reader = k;
     }
-    cr_expect(update > reader && reader > 0, "linear_2.weight is read by group %d and updated by group %d", reader, update);
+    cr_expect(update > reader && reader > 0, "linear_2.weight is read by group %d and updated by group %d", reader,
+              update);
     arena_release(&arena);
 }
 
 Test(passes, every_operator_is_a_kernel_without_optimisation) {
     Arena arena = {0};
-    Module *m = run_passes(&arena, "model f(x: f32[8, 6]) -> (y: f32[8, 4]) { return relu(linear(transpose(transpose(x, 0, 1), 0, 1), 4)) }", 0);
+    Module *m = run_passes(
+        &arena,
+        "model f(x: f32[8, 6]) -> (y: f32[8, 4]) { return relu(linear(transpose(transpose(x, 0, 1), 0, 1), 4)) }", 0);
     cr_expect_eq(m->entries.at[0]->groups.len, 3, "contract, add, relu: %d kernels", m->entries.at[0]->groups.len);
     arena_release(&arena);
 }
@@ -157,8 +186,9 @@ Test(passes, every_operator_is_a_kernel_without_optimisation) {
 // Long chains and shared subexpressions must not take exponential time or a deep stack.
 Test(passes, long_chains) {
     Arena arena = {0};
-    Module *m = run_passes(&arena,
-                           "model f(x: f32[8]) -> (y: f32[8]) {\n    for i in 0..3000 { x = tanh(x) + x * 0.5 }\n    return x\n}\n", 2);
+    Module *m = run_passes(
+        &arena,
+        "model f(x: f32[8]) -> (y: f32[8]) {\n    for i in 0..3000 { x = tanh(x) + x * 0.5 }\n    return x\n}\n", 2);
     const Graph *g = m->entries.at[0];
     cr_expect(g->groups.len > 10 && g->groups.len < 3000, "%d kernels", g->groups.len);
     arena_release(&arena);

@@ -114,8 +114,7 @@ Test(runtime, parameters_by_name) {
     dlc_free(net);
 }
 
-// ---- loading
-// ----------------------------------------------------------------------------------------------------------
+// ---- loading ------------------------------------------------------------------------------------------------------
 
 Test(runtime, files_of_the_python_library) {
     static const char *const files[] = {GOLDEN "f32.safetensors", GOLDEN "f16.safetensors", GOLDEN "bf16.safetensors",
@@ -386,8 +385,7 @@ Test(runtime, conversions) {
     }
 }
 
-// ---- saving
-// -----------------------------------------------------------------------------------------------------------
+// ---- saving -------------------------------------------------------------------------------------------------------
 
 // A new directory; DLC_KEEP=DIR uses that one and leaves the files there.
 static const char *directory(char *name) {
@@ -476,8 +474,7 @@ Test(runtime, files_that_cannot_be_read) {
     dlc_free(net), dlc_free(before);
 }
 
-// ---- random numbers: the known answers that come with the paper's code
-// -------------------------------------------------
+// ---- random numbers: the known answers that come with the paper's code --------------------------------------------
 
 Test(runtime, philox) {
     static const uint32_t rows[][10] = {
