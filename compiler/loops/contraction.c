@@ -18,7 +18,7 @@ bool contraction_epilogue_is_vector(Contraction *c) {
     LowerContext *ctx = c->ctx;
     Arena *arena = c->arena;
     Index *at[MAX_RANK];
-    if (c->lanes == 1) return true;
+    if (c->lane_loop) return false;
     int rank = c->root->type.rank;
     bool needs_scalar = false;
     ctx->lanes = c->lanes;

@@ -37,7 +37,8 @@ typedef struct Contraction {
     Arena *arena;
     const Node *root;
     const Iter *iter;
-    int lanes;
+    int lanes;                   // of a vector
+    bool lane_loop;              // a vector is no value but the turns of a loop: the target has none
     Operand row, lane;           // read as scalars; read as vectors
     int m, n, k;                 // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
     bool gathers;                // every element of the result is reached once, its K inside
@@ -90,7 +91,7 @@ Stmt *contraction_open_axis(Contraction *c, Stmt *to, int axis);
 void contraction_row_tiles(Contraction *c, Stmt *to, const Index *lo, const Index *hi, TileBody body, void *context);
 void contraction_lane_tiles(Contraction *c, Stmt *to, const Index *lo, const Index *hi, TileBody body, void *context);
 // Opens a loop over the first `valid` lanes (NULL: all) of the vector at `base` along n: *element is the place on the
-// axis, *lane the number of the lane.
+// axis, *lane the number of the lane. One lane needs no loop.
 Stmt *contraction_open_lanes(Contraction *c, Stmt *to, const Index *base, const Index *valid, Index **element,
                              Index **lane);
 // Cuts an axis into chunks of whole tiles of `unit` elements; opens the loop and gives the chunk's range.
@@ -112,7 +113,7 @@ void contraction_stage(Contraction *c, Stmt *to, Operand *operand, bool is_lane)
 void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is_lane, const Index *lo,
                              const Index *hi);
 // The operand's element where the axes stand, `offset` behind the tile's first one. lanes: 1, or the target's.
-Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, int offset, int lanes);
+Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, const Index *offset, int lanes);
 
 // contraction_tile.c: the register tile with its epilogue.
 // Sums K in [0, length) of c->block and stores the results, or passes the sums on to the next block.

@@ -93,8 +93,7 @@ void contraction_lane_tiles(Contraction *c, Stmt *to, const Index *lo, const Ind
     }
     if (!axis.size && axis.extent % width == 0) return;
     if (axis.size) {
-        // One vector wide then, and a part of it is left (none at lanes 1).
-        if (c->lanes == 1) return;
+        // One vector wide then, and a part of it is left.
         Index *extent = index_size(arena, axis), *first = index_scale(arena, index_div(arena, extent, width), width);
         Stmt *loop = contraction_open(c, to, name, first, hi, width, &at);
         Index *valid = index_mod(arena, extent, width);
@@ -117,6 +116,13 @@ Stmt *contraction_open_lanes(Contraction *c, Stmt *to, const Index *base, const 
     int64_t fixed;
     if (!valid || index_is_const(valid, &fixed)) {
         Index *end = valid ? (Index *)valid : index_const(arena, c->lanes);
+        if (index_is_const(end, &fixed) && fixed == 1) {
+            *lane = index_const(arena, 0);
+            *element = (Index *)base;
+            Stmt *block = stmt_block(arena);
+            stmt_append(arena, to, block);
+            return block;
+        }
         Stmt *loop = contraction_open(c, to, "lane", index_const(arena, 0), end, 1, lane);
         *element = index_add(arena, base, *lane);
         return loop;

@@ -220,12 +220,10 @@ static double tile_cost(const Contraction *c, int rows, int vectors) {
 static void plan_tile(Contraction *c) {
     const Target *target = c->ctx->program->target;
     int row_extent = extent_of(c, c->m), all = ceil_div(extent_of(c, c->n), c->lanes);
-    // Scalar code is left to the C compiler, which may use vectors of its own across a tile of 4 x 4.
-    c->rows = min_int(4, row_extent);
-    c->vectors = min_int(4, all);
+    // A loop of lanes is one vector wide, and so is a run-time axis: its tail is then part of one vector.
+    int widest = c->lane_loop || is_runtime(c, c->n) ? 1 : min_int(8, all);
     double best = -1;
-    for (int vectors = 1; c->lanes > 1 && vectors <= all && vectors <= 8; vectors++) {
-        if (is_runtime(c, c->n) && vectors > 1) break; // its tail is then part of one vector
+    for (int vectors = 1; vectors <= widest; vectors++) {
         for (int rows = 1; rows <= row_extent && rows * vectors + vectors + 1 <= target->registers - 2; rows++) {
             double cost = tile_cost(c, rows, vectors);
             if (best >= 0 && cost >= best) continue;
@@ -234,7 +232,6 @@ static void plan_tile(Contraction *c) {
             c->vectors = vectors;
         }
     }
-    if (is_runtime(c, c->n)) c->vectors = 1;
 }
 
 // ---- staging, blocks, chunks ----------------------------------------------------------------------------------------
@@ -251,8 +248,8 @@ static void plan_staging(Contraction *c) {
     int steps = extent_of(c, c->k), columns = ceil_div(extent_of(c, c->n), c->vectors * c->lanes);
     int tiles = ceil_div(extent_of(c, c->m), c->rows);
     int64_t lane_stride = llabs(axis_stride(&c->lane, c->k)), row_stride = llabs(axis_stride(&c->row, c->k));
-    // Vectors need a unit stride, and must not read past the end of the last ones.
-    bool whole = extent_of(c, c->n) % c->lanes == 0 && !is_runtime(c, c->n);
+    // Vectors need a unit stride, and must not read past the end of the last ones; a loop can be shorter there.
+    bool whole = (c->lane_loop || extent_of(c, c->n) % c->lanes == 0) && !is_runtime(c, c->n);
     c->lane.staged = (!c->lane.buffer && !c->lane.halo) || (c->lanes > 1 && (!whole || !unit_stride(&c->lane, c->n)));
     // Lines that are far apart fall into the same sets of the cache; panels pay when many tiles read them.
     if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 16) c->lane.staged = true;
@@ -339,13 +336,15 @@ static void plan_chunks(Contraction *c) {
 bool contraction_plan(Contraction *c, LowerContext *ctx) {
     const Node *root = ctx->group->root;
     *c = (Contraction){.ctx = ctx, .arena = ctx->arena, .root = root, .iter = node_attr(root, "iter")->iter};
-    c->lanes = target_lanes(ctx->program->target);
+    c->lane_loop = !ctx->program->target->vector_bytes;
+    c->lanes = c->lane_loop ? ctx->program->target->loop_lanes : target_lanes(ctx->program->target);
     c->gathers = contraction_gather(c->arena, root, &c->iter);
     c->result_is_bare = plan_result(c);
     c->gathers |= c->result_is_bare;
     if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
     if (c->iter->nout > MAX_RANK) return false;
     if (!c->gathers || root->type.rank == 0 || !plan_roles(c)) return false;
+    if (c->lane_loop && !is_runtime(c, c->n)) c->lanes = min_int(c->lanes, extent_of(c, c->n));
     if (!plan_halos(c)) return false;
     plan_tile(c);
     plan_staging(c);

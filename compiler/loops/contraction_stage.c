@@ -57,15 +57,15 @@ static Expr *source_value(Contraction *c, const Operand *operand, int lanes) {
     return lower_value(c->ctx, operand->node, at);
 }
 
-Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, int offset, int lanes) {
+Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, const Index *offset, int lanes) {
     const Index *base = tile->base;
     if (operand->staged) {
-        Index *at[MAX_RANK], *place = index_const(c->arena, offset);
-        if (tile->inside) place = index_add_const(c->arena, index_mod(c->arena, base, operand->width), offset);
+        Index *at[MAX_RANK], *place = (Index *)offset;
+        if (tile->inside) place = index_add(c->arena, index_mod(c->arena, base, operand->width), offset);
         panel_at(c, operand, panel_of(c, operand, base), c->k_inside, place, at);
         return expr_load(c->arena, operand->panels, at, lanes);
     }
-    if (operand->tile != NO_AXIS) c->at[operand->tile] = index_add_const(c->arena, base, offset);
+    if (operand->tile != NO_AXIS) c->at[operand->tile] = index_add(c->arena, base, offset);
     return source_value(c, operand, lanes);
 }
 
@@ -155,8 +155,8 @@ static void copy_lane_panel(Contraction *c, Stmt *to, const TileLoop *tile, void
     Operand *operand = copy->operand;
     int whole = tile->valid ? tile->extent - 1 : tile->extent;
     int last = operand->map->rank - 1, dim = operand->buffer ? dim_moved_by(operand, operand->tile) : NO_AXIS;
-    bool unit = c->lanes == 1 || (dim == last && dim != NO_AXIS);
-    bool shuffled = !unit && dim != NO_AXIS && dim_moved_by(operand, c->k) == last;
+    bool unit = !c->lane_loop && dim == last && dim != NO_AXIS;
+    bool shuffled = !c->lane_loop && !unit && dim != NO_AXIS && dim_moved_by(operand, c->k) == last;
     if (unit && whole) {
         // All vectors of a step of K together: they share pages and, at large strides, sets of the cache.
         Index *k;

@@ -4,6 +4,13 @@
 //     for k: b0..b3 = panel[k]; a0 = x[i, k]; acc_0_0 += a0 * b0; ... acc_5_3 += a5 * b3
 //     h[i + r, o + 16 v ..] = relu(acc_r_v + bias[o + 16 v ..])
 //
+// On a target without vectors the sums are arrays, and one loop over lanes stands around all rows: C compilers make
+// vectors of that, but neither of a loop for each row nor of scalars by name.
+//
+//     float acc[6 * 16] = {0}
+//     for k: a0 = x[i, k] ... a5; for lane < 16: b0 = panel[k, lane]; acc[lane] += a0 * b0; ...
+//     for lane < 16: h[i, o + lane] = relu(acc[lane] + bias[o + lane]); ...
+//
 // Every tile, also at the edges, is made here. With K in blocks each block sums from 0 and adds what the earlier ones
 // gave; the last one runs the epilogue. A result lane that is no element of the axis is never stored: the last vector
 // of a padded tile goes through a small array on the stack. So does every vector when the epilogue has no vector form.
@@ -22,24 +29,44 @@ static void declare(Contraction *c, Stmt *to, Buffer *buffer, Expr *value) {
 
 // ---- the product ---------------------------------------------------------------------------------------------------
 
+static Buffer *row_scalar(Contraction *c, Stmt *to, const TileLoop *rows, int r) {
+    Buffer *a = register_new(c, arena_printf(c->arena, "a%d", r), 0, NULL, 1);
+    declare(c, to, a, contraction_load(c, &c->row, rows, index_const(c->arena, r), 1));
+    return a;
+}
+
+static void add_product(Contraction *c, Stmt *to, Buffer *acc, Index *const *at, Buffer *a, Buffer *b) {
+    Expr *arg[] = {expr_load(c->arena, a, NULL, 1), expr_load(c->arena, b, NULL, 1)};
+    Expr *product = expr_apply(c->arena, c->root, op_find("mul"), F32, arg, 2);
+    stmt_append(c->arena, to, stmt_accumulate(c->arena, acc, at, "sum", product));
+}
+
 static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
     Buffer **b = NEW_ARRAY(arena, Buffer *, lanes->extent);
     for (int v = 0; v < lanes->extent; v++) {
         b[v] = register_new(c, arena_printf(arena, "b%d", v), 0, NULL, c->lanes);
-        declare(c, to, b[v], contraction_load(c, &c->lane, lanes, v * c->lanes, c->lanes));
+        declare(c, to, b[v], contraction_load(c, &c->lane, lanes, index_const(arena, v * c->lanes), c->lanes));
     }
-    const Op *mul = op_find("mul");
     for (int r = 0; r < rows->extent; r++) {
-        Buffer *a = register_new(c, arena_printf(arena, "a%d", r), 0, NULL, 1);
-        declare(c, to, a, contraction_load(c, &c->row, rows, r, 1));
-        for (int v = 0; v < lanes->extent; v++) {
-            Expr *arg[] = {expr_load(arena, a, NULL, 1), expr_load(arena, b[v], NULL, c->lanes)};
-            Index *at[] = {index_const(arena, r), index_const(arena, v)};
-            stmt_append(arena, to,
-                        stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, c->root, mul, F32, arg, 2)));
-        }
+        Buffer *a = row_scalar(c, to, rows, r);
+        for (int v = 0; v < lanes->extent; v++)
+            add_product(c, to, acc, (Index *[]){index_const(arena, r), index_const(arena, v)}, a, b[v]);
     }
+}
+
+// The loop runs over all lanes of a run-time axis's last panel, which has zeros there.
+static void multiply_in_loop(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
+    Arena *arena = c->arena;
+    Buffer **a = NEW_ARRAY(arena, Buffer *, rows->extent);
+    for (int r = 0; r < rows->extent; r++) a[r] = row_scalar(c, to, rows, r);
+    int64_t fixed;
+    const Index *count = lanes->valid && index_is_const(lanes->valid, &fixed) ? lanes->valid : NULL;
+    Index *element, *lane;
+    Stmt *loop = contraction_open_lanes(c, to, lanes->base, count, &element, &lane);
+    Buffer *b = register_new(c, "b0", 0, NULL, 1);
+    declare(c, loop, b, contraction_load(c, &c->lane, lanes, lane, 1));
+    for (int r = 0; r < rows->extent; r++) add_product(c, loop, acc, (Index *[]){index_const(arena, r), lane}, a[r], b);
 }
 
 // Loops over what is summed inside the tile.
@@ -57,7 +84,7 @@ static void sum_tile(Contraction *c, Stmt *to, Buffer *acc, const Index *length,
         body = stmt_block(arena);
         stmt_append(arena, to, body);
     }
-    multiply(c, body, acc, rows, lanes);
+    (c->lane_loop ? multiply_in_loop : multiply)(c, body, acc, rows, lanes);
 }
 
 // ---- the epilogue --------------------------------------------------------------------------------------------------
@@ -111,26 +138,28 @@ void contraction_store_outputs(Contraction *c, Stmt *to, Index *const *at, int l
     ctx->lane_var = NULL;
 }
 
-// One vector of the result, or its first `valid` lanes.
+// `lanes` elements of the result at `base` along n.
+static void finish_part(Contraction *c, Stmt *to, Expr *sum, const Index *base, int lanes) {
+    Index *at[MAX_RANK];
+    Stmt *block = stmt_block(c->arena);
+    c->accumulator = sum;
+    c->at[c->n] = (Index *)base;
+    result_at(c, at);
+    contraction_store_outputs(c, contraction_open_result(c, block, at), at, lanes);
+    stmt_append(c->arena, to, block);
+}
+
+// One vector of the result, or its first `valid` lanes through `spill`.
 static void finish_vector(Contraction *c, Stmt *to, Expr *sum, Buffer *spill, const Index *base, const Index *valid) {
     Arena *arena = c->arena;
-    Index *at[MAX_RANK];
     if (!spill) {
-        Stmt *block = stmt_block(arena);
-        c->accumulator = sum;
-        c->at[c->n] = (Index *)base;
-        result_at(c, at);
-        contraction_store_outputs(c, block, at, c->lanes);
-        stmt_append(arena, to, block);
+        finish_part(c, to, sum, base, c->lanes);
         return;
     }
     Index *zero[] = {index_const(arena, 0)}, *lane, *element;
     stmt_append(arena, to, stmt_store(arena, spill, zero, sum));
     Stmt *loop = contraction_open_lanes(c, to, base, valid, &element, &lane);
-    c->accumulator = expr_load(arena, spill, &lane, 1);
-    c->at[c->n] = element;
-    result_at(c, at);
-    contraction_store_outputs(c, contraction_open_result(c, loop, at), at, 1);
+    finish_part(c, loop, expr_load(arena, spill, &lane, 1), element, 1);
 }
 
 typedef struct Finish {
@@ -139,17 +168,37 @@ typedef struct Finish {
     const TileLoop *rows, *lanes;
 } Finish;
 
+static void stand_at_row(const Finish *f, int r) {
+    Contraction *c = f->c;
+    if (c->m != NO_AXIS) c->at[c->m] = index_add_const(c->arena, f->rows->base, r);
+}
+
+static void finish_in_loop(const Finish *f, Stmt *to) {
+    Contraction *c = f->c;
+    Index *lane, *element;
+    Stmt *loop = contraction_open_lanes(c, to, f->lanes->base, f->lanes->valid, &element, &lane);
+    for (int r = 0; r < f->rows->extent; r++) {
+        stand_at_row(f, r);
+        Index *at[] = {index_const(c->arena, r), lane};
+        finish_part(c, loop, expr_load(c->arena, f->acc, at, 1), element, 1);
+    }
+}
+
 static void finish_tile(const Finish *f, Stmt *to) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
-    bool scalar = (c->lanes > 1 && !c->vector_epilogue) || !c->result_is_bare || !c->lanes_are_last;
+    if (c->lane_loop) {
+        finish_in_loop(f, to);
+        return;
+    }
+    bool scalar = !c->vector_epilogue || !c->result_is_bare || !c->lanes_are_last;
     Buffer *spill = NULL;
     if (scalar || f->lanes->valid) {
         spill = buffer_scratch(c->ctx->program, "spill", F32, 1, &(Dim){c->lanes, 0}, SCOPE_STACK);
         declare(c, to, spill, NULL);
     }
     for (int r = 0; r < f->rows->extent; r++) {
-        if (c->m != NO_AXIS) c->at[c->m] = index_add_const(arena, f->rows->base, r);
+        stand_at_row(f, r);
         for (int v = 0; v < f->lanes->extent; v++) {
             const Index *valid = v == f->lanes->extent - 1 ? f->lanes->valid : NULL;
             Index *at[] = {index_const(arena, r), index_const(arena, v)};
@@ -181,26 +230,30 @@ static Stmt *open_if(Contraction *c, Stmt *to, const Index *not_negative) {
     return guard;
 }
 
-// acc += partial, or partial = acc.
+// acc += partial, or partial = acc. Lanes that are no elements have their places in `partial`.
 static void pass_partial(const Finish *f, Stmt *to, bool add) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
+    Index *element, *lane = NULL;
+    if (c->lane_loop) to = contraction_open_lanes(c, to, f->lanes->base, NULL, &element, &lane);
     for (int r = 0; r < f->rows->extent; r++)
         for (int v = 0; v < f->lanes->extent; v++) {
-            Index *at[MAX_RANK], *place[] = {index_const(arena, r), index_const(arena, v)};
-            if (c->m != NO_AXIS) c->at[c->m] = index_add_const(arena, f->rows->base, r);
-            c->at[c->n] = index_add_const(arena, f->lanes->base, v * c->lanes);
+            Index *at[MAX_RANK], *place[] = {index_const(arena, r), lane ? lane : index_const(arena, v)};
+            int lanes = lane ? 1 : c->lanes;
+            stand_at_row(f, r);
+            c->at[c->n] = lane ? element : index_add_const(arena, f->lanes->base, v * c->lanes);
             partial_at(c, at);
             stmt_append(arena, to,
-                        add ? stmt_accumulate(arena, f->acc, place, "sum", expr_load(arena, c->partial, at, c->lanes))
-                            : stmt_store(arena, c->partial, at, expr_load(arena, f->acc, place, c->lanes)));
+                        add ? stmt_accumulate(arena, f->acc, place, "sum", expr_load(arena, c->partial, at, lanes))
+                            : stmt_store(arena, c->partial, at, expr_load(arena, f->acc, place, lanes)));
         }
 }
 
 void contraction_tile(Contraction *c, Stmt *to, const Index *length, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
-    Dim dim[] = {dim_fixed(rows->extent), dim_fixed(lanes->extent)};
-    Buffer *acc = register_new(c, "acc", 2, dim, c->lanes);
+    Dim dim[] = {dim_fixed(rows->extent), dim_fixed(c->lane_loop ? c->lanes : lanes->extent)};
+    Buffer *acc = buffer_scratch(c->ctx->program, "acc", F32, 2, dim, c->lane_loop ? SCOPE_STACK : SCOPE_REGISTER);
+    acc->lanes = c->lane_loop ? 1 : c->lanes;
     Finish finish = {.c = c, .acc = acc, .rows = rows, .lanes = lanes};
     c->lane_var = lanes->base->nterms == 1 ? lanes->base->term[0].atom.var : NULL;
     declare(c, to, acc, expr_const(arena, F32, 0));

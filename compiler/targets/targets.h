@@ -9,6 +9,7 @@ typedef struct Target {
     const char *name;
     const char *doc;
     int vector_bytes; // 0: portable ISO C, no vector types
+    int loop_lanes;   // without them: turns of the loop that stands for a vector, which C compilers make vectors of
     int registers;    // vector registers
     int l1_bytes, l2_bytes;
     const char *macro; // what a compiler that was told of the target defines, or NULL: the C asks for it
