@@ -111,6 +111,7 @@ static const Instance instances[] = {
     {"sigmoid", "f32[2, 3]", NULL, NULL, -3, 3, NULL, {0}},
     {"softplus", "f32[2, 3]", NULL, NULL, -3, 3, NULL, {0}},
     {"relu", "f32[2, 3]", NULL, NULL, -2, 2, NULL, {0}},
+    {"pow", "f32[2, 3]", "f32[2, 3]", NULL, 0.3, 2, NULL, {0}},
     {"select", "bool[2, 3]", "f32[2, 3]", "f32[2, 3]", -2, 2, NULL, {0}},
     {"cast", "f32[2, 3]", NULL, NULL, -2, 2, "f16[2, 3]", {0}},
     {"reshape", "f32[2, 6]", NULL, NULL, -2, 2, "f32[3, 4]", {0}},
