@@ -23,10 +23,11 @@ Test(ops, every_record_is_whole) {
         cr_expect(op->eval || op->traits & OP_INPUT, "%s: no eval", name);
         bool text = op->text || op->c || op->c_int;
         cr_expect(text || !(op->traits & OP_ELEMENTWISE), "%s: element-wise without C text", name);
-        cr_expect(op->move || !(op->traits & OP_MOVEMENT), "%s: a movement without move", name);
+        cr_expect(op->move || op->lower || !(op->traits & OP_MOVEMENT), "%s: a movement without move or lower", name);
+        cr_expect(!op->nest == !(op->traits & OP_ALONE), "%s: a kernel of its own has a nest", name);
         cr_expect(op->lower || !(op->traits & OP_SOURCE), "%s: a source without lower", name);
-        int ways =
-            !!(op->traits & OP_ELEMENTWISE) + !!op->move + !!op->lower + !!(op->traits & (OP_REDUCES | OP_INPUT));
+        int ways = !!(op->traits & OP_ELEMENTWISE) + !!op->move + !!op->lower + !!op->nest +
+                   !!(op->traits & (OP_REDUCES | OP_INPUT));
         cr_expect(ways == 1, "%s: must be lowered in exactly one way, has %d", name, ways);
         cr_expect(op->inputs <= 3, "%s: too many inputs", name);
         for (int k = 0; op->attrs[k].name; k++)
@@ -314,9 +315,8 @@ Test(ops, select_takes_the_chosen_side_and_not_the_other) {
 }
 
 Test(ops, clip_hands_nan_on_and_the_upper_bound_wins) {
-    static const double rows[][4] = {{5, 0, 1, 1},     {-5, 0, 1, 0},   {0.5, 0, 1, 0.5},
-                                     {0.5, 2, 1, 1},   {NAN, 0, 1, NAN}, {0.5, NAN, 1, NAN},
-                                     {INFINITY, 0, 1, 1}};
+    static const double rows[][4] = {{5, 0, 1, 1},     {-5, 0, 1, 0},      {0.5, 0, 1, 0.5},   {0.5, 2, 1, 1},
+                                     {NAN, 0, 1, NAN}, {0.5, NAN, 1, NAN}, {INFINITY, 0, 1, 1}};
     Bench b;
     bench_open(&b);
     Node *in[] = {arg(&b, "x", "f32[1]"), arg(&b, "lo", "f32[1]"), arg(&b, "hi", "f32[1]")};
@@ -328,8 +328,8 @@ Test(ops, clip_hands_nan_on_and_the_upper_bound_wins) {
             args[i].f[0] = rows[k][i];
         }
         double got = evaluate(&b, args, y).f[0];
-        cr_expect(same_number(got, rows[k][3]), "clip(%g, %g, %g): got %g, want %g", rows[k][0], rows[k][1],
-                  rows[k][2], got, rows[k][3]);
+        cr_expect(same_number(got, rows[k][3]), "clip(%g, %g, %g): got %g, want %g", rows[k][0], rows[k][1], rows[k][2],
+                  got, rows[k][3]);
     }
     bench_close(&b);
 }

@@ -1,0 +1,33 @@
+// builtin.h: what builtin.c and builtin_parts.c share: a call of a function of the table.
+#ifndef DLC_BUILTIN_H
+#define DLC_BUILTIN_H
+
+#include "frontend/elaborator.h"
+
+enum { MAX_PARAMS = 4 };
+
+typedef struct Call {
+    const char *name;
+    Value arg[MAX_PARAMS]; // NONE where not given
+    Span at[MAX_PARAMS];
+    Span span;
+} Call;
+
+// NULL: reported.
+Node *tensor_arg(Elab *el, const Call *call, int k);
+// An axis, counted from the end when negative. False: reported.
+bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis);
+// axis=1, axis=[1, 2] or none for all, as a bit mask.
+bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes);
+
+// builtin_parts.c
+Value run_narrow(Elab *el, const Call *call);
+Value run_flip(Elab *el, const Call *call);
+Value run_pad(Elab *el, const Call *call);
+Value run_concat(Elab *el, const Call *call);
+Value run_split(Elab *el, const Call *call);
+Value run_gather(Elab *el, const Call *call);
+Value run_scatter_add(Elab *el, const Call *call);
+Value run_cumsum(Elab *el, const Call *call);
+
+#endif
