@@ -131,13 +131,21 @@ static Expr *compare(LowerContext *ctx, const char *op, const Index *index, int6
     return expr_apply(ctx->arena, NULL, op_find(op), BOOL, arg, 2);
 }
 
+// The values of an index in all lanes of a vector.
+static bool lanes_range(const LowerContext *ctx, const Index *index, int64_t *lo, int64_t *hi) {
+    int64_t coef = 0;
+    if (!index_range(index, lo, hi)) return false;
+    if (ctx->lanes < 2 || !ctx->lane_var || !index_uses(index, ctx->lane_var)) return true;
+    if (!index_linear(index, ctx->lane_var, &coef)) return false;
+    *(coef < 0 ? lo : hi) += coef * (ctx->lanes - 1);
+    return true;
+}
+
 // Adds `index op with` to what must hold, unless the ranges of its variables say so already.
 static void require_that(LowerContext *ctx, Expr **all, const Index *index, const char *op, int64_t with) {
     int64_t lo, hi;
-    if (index_range(index, &lo, &hi) && (op[0] == 'g'   ? lo >= with
-                                         : op[0] == 'l' ? hi <= with
-                                                        : lo == with && hi == with))
-        return;
+    bool known = lanes_range(ctx, index, &lo, &hi);
+    if (known && (op[0] == 'g' ? lo >= with : op[0] == 'l' ? hi <= with : lo == with && hi == with)) return;
     Expr *holds = compare(ctx, op, index, with);
     *all = *all ? expr_apply(ctx->arena, NULL, op_find("and"), BOOL, (Expr *[]){*all, holds}, 2) : holds;
 }
@@ -237,7 +245,7 @@ static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out
     int64_t na = node->in[0]->type.dim[axis].extent, nb = node->in[1]->type.dim[axis].extent, lo, hi;
     Index *in[MAX_RANK] = {0};
     for (int d = 0; d < node->type.rank; d++) in[d] = out[d];
-    bool known = index_range(out[axis], &lo, &hi);
+    bool known = lanes_range(ctx, out[axis], &lo, &hi);
     if (known && hi < na) return lower_value(ctx, node->in[0], in);
     Index *behind = index_add_const(ctx->arena, out[axis], -na);
     if (known && lo >= na) {
