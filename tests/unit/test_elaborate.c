@@ -94,7 +94,7 @@ Test(elaborate, compile_time_values) {
 static const struct {
     const char *body, *place, *message;
 } mistakes[] = {
-    {"return relux(x)", "4:8", "unknown layer `relux`; did you mean `relu`?"},
+    {"return rellu(x)", "4:8", "unknown layer `rellu`; did you mean `relu`?"},
     {"return xx", "4:8", "unknown name `xx`"},
     {"return trainin", "4:8", "did you mean `training`?"},
     {"return x @ w", "4:8", "matmul: inner dimensions differ: f32[N, 8] @ f32[9, 4]"},
