@@ -27,6 +27,21 @@ static inline float dlc_reluf(float x) { return x < 0 ? 0 : x; } // NaN stays
 static inline double dlc_relu(double x) { return x < 0 ? 0 : x; }
 
 //@block
+static inline float dlc_signf(float x) { return x > 0 ? 1 : x < 0 ? -1 : x; } // NaN and both zeros stay
+
+//@block
+static inline int32_t dlc_clip_i32(int32_t x, int32_t lo, int32_t hi) {
+    int32_t above = x > lo ? x : lo;
+    return above < hi ? above : hi;
+}
+
+//@block
+static inline int64_t dlc_clip_i64(int64_t x, int64_t lo, int64_t hi) {
+    int64_t above = x > lo ? x : lo;
+    return above < hi ? above : hi;
+}
+
+//@block
 static inline float dlc_sigmoidf(float x) {
     float e = expf(-fabsf(x)); // never overflows, and small results keep their digits
     return x < 0 ? e / (1 + e) : 1 / (1 + e);

@@ -74,6 +74,31 @@ DLC_VEC dlc_vf dlc_vmin(dlc_vf a, dlc_vf b) { return dlc_vselect((a < b) | (a !=
 DLC_VEC dlc_vf dlc_vrelu(dlc_vf x) { return (dlc_vf)((dlc_vi)x & ~(x < 0)); } // NaN stays
 
 //@block
+DLC_VEC dlc_vf dlc_vsign(dlc_vf x) { // NaN and both zeros stay
+    return dlc_vselect(x > 0, dlc_vsplat(1), dlc_vselect(x < 0, dlc_vsplat(-1), x));
+}
+
+//@block
+// Beside 2^23 the last place of a float is 1: adding it rounds to a whole number, ties to even. -0.3 gives -0.
+DLC_VEC dlc_vf dlc_vround(dlc_vf x) {
+    dlc_vf a = (dlc_vf)((dlc_vi)x & INT32_MAX);
+    dlc_vf y = (dlc_vf)((dlc_vi)((a + 0x1p23f) - 0x1p23f) | ((dlc_vi)x & INT32_MIN));
+    return dlc_vselect(a < 0x1p23f, y, x);
+}
+
+//@block
+DLC_VEC dlc_vf dlc_vfloor(dlc_vf x) {
+    dlc_vf y = dlc_vround(x), down = dlc_vselect(y > x, y - 1, y);
+    return (dlc_vf)((dlc_vi)down | ((dlc_vi)x & INT32_MIN)); // -0 stays
+}
+
+//@block
+DLC_VEC dlc_vf dlc_vceil(dlc_vf x) {
+    dlc_vf y = dlc_vround(x), up = dlc_vselect(y < x, y + 1, y);
+    return (dlc_vf)((dlc_vi)up | ((dlc_vi)x & INT32_MIN)); // -0.3 gives -0
+}
+
+//@block
 //@block
 // One instruction under -fno-math-errno.
 DLC_VEC dlc_vf dlc_vsqrt(dlc_vf x) {

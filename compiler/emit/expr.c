@@ -142,6 +142,8 @@ static const char *atom_text(Printer *p, const Atom *atom) {
         Text a = index_text(p, atom->of), b = index_text(p, atom->other);
         return arena_printf(p->arena, "(%s < %s ? %s : %s)", a.c, b.c, a.c, b.c);
     }
+    case ATOM_CLAMP:
+        return arena_printf(p->arena, "dlc_clip_i32(%s, 0, %lld)", index_text(p, atom->of).c, (long long)atom->by - 1);
     case ATOM_LOADED:
         return arena_printf(p->arena, "(int)%s", in_parentheses(p, expr_text(p, atom->loaded)));
     }

@@ -24,8 +24,7 @@ Node *tensor_arg(Elab *el, const Call *call, int k) {
     return NULL;
 }
 
-// An axis, counted from the end when negative. False: reported.
-static bool normal_axis(Elab *el, const char *name, Value v, int rank, Span span, int *axis) {
+bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis) {
     int64_t i;
     if (!value_to_int(el, v, "an axis", span, &i)) return false;
     if (i < -rank || i >= rank) {
@@ -36,8 +35,7 @@ static bool normal_axis(Elab *el, const char *name, Value v, int rank, Span span
     return true;
 }
 
-// axis=1, axis=[1, 2] or none for all, as a bit mask.
-static bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes) {
+bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes) {
     Value v = call->arg[k];
     *axes = 0;
     int n = v.kind == VALUE_LIST ? v.list->len : 1;
@@ -48,7 +46,7 @@ static bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes
     for (int i = 0; i < n; i++) {
         int axis;
         Value item = v.kind == VALUE_LIST ? v.list->at[i] : v;
-        if (!normal_axis(el, call->name, item, rank, call->at[k], &axis)) return false;
+        if (!axis_value(el, call->name, item, rank, call->at[k], &axis)) return false;
         if (*axes >> axis & 1) {
             refuse(el, call->at[k], "%s: axis %d is given twice", call->name, axis);
             return false;
@@ -87,9 +85,8 @@ static Value run_shape(Elab *el, const Call *call) {
     int axis;
     if (!x) return value_poison();
     if (call->arg[1].kind != VALUE_NONE)
-        return normal_axis(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)
-                   ? value_dim(x->type.dim[axis])
-                   : value_poison();
+        return axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ? value_dim(x->type.dim[axis])
+                                                                                          : value_poison();
     Value list = value_list(el);
     for (int k = 0; k < x->type.rank; k++) list_push(el, &list, value_dim(x->type.dim[k]));
     return list;
@@ -221,8 +218,8 @@ static Value run_reshape(Elab *el, const Call *call) {
 static Value run_transpose(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int a, b, perm[MAX_RANK];
-    if (!x || !normal_axis(el, call->name, call->arg[1], x->type.rank, call->at[1], &a) ||
-        !normal_axis(el, call->name, call->arg[2], x->type.rank, call->at[2], &b))
+    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &a) ||
+        !axis_value(el, call->name, call->arg[2], x->type.rank, call->at[2], &b))
         return value_poison();
     for (int k = 0; k < x->type.rank; k++) perm[k] = k == a ? b : k == b ? a : k;
     return value_tensor(build_transpose(el->g, x, perm));
@@ -239,7 +236,7 @@ static Value run_permute(Elab *el, const Call *call) {
         return refuse(el, call->at[1], "permute needs a list of all %d axes, got %s", x->type.rank,
                       value_text(el, axes));
     for (int k = 0; k < x->type.rank; k++) {
-        if (!normal_axis(el, call->name, axes.list->at[k], x->type.rank, call->at[1], &perm[k])) return value_poison();
+        if (!axis_value(el, call->name, axes.list->at[k], x->type.rank, call->at[1], &perm[k])) return value_poison();
         seen |= 1u << perm[k];
     }
     if (seen != (1u << x->type.rank) - 1)
@@ -297,7 +294,7 @@ static Value run_iota(Elab *el, const Call *call) {
     if (!dtype_arg(el, call, 2, I64, &dtype) || !dims_from_list(el, call->arg[0], dtype, call->at[0], &type))
         return value_poison();
     Value at = call->arg[1].kind == VALUE_NONE ? value_int(0) : call->arg[1];
-    if (!normal_axis(el, call->name, at, type.rank, call->at[1], &axis)) return value_poison();
+    if (!axis_value(el, call->name, at, type.rank, call->at[1], &axis)) return value_poison();
     return value_tensor(build_iota(el->g, &type, axis));
 }
 
@@ -374,6 +371,51 @@ static Value run_select(Elab *el, const Call *call) {
     return is_poison(v[1]) ? v[1] : tensor_elementwise(el, "select", "select", v, 3, call->span);
 }
 
+static Value call_op(Elab *el, const Op *op, const Args *args, Span span);
+
+static Value call_op_by_name(Elab *el, const Call *call, const char *op, int n) {
+    Args args = {0};
+    for (int k = 0; k < n; k++) vec_push(el->arena, &args, (Arg){.span = call->at[k], .value = call->arg[k]});
+    return call_op(el, op_find(op), &args, call->span);
+}
+
+// What bounds nothing from below, or from above.
+static Value no_bound(Value x, bool above) {
+    DType dtype = is_tensor(x) ? x.node->type.dtype : F32;
+    if (dtype_info[dtype].is_float) return value_float(above ? INFINITY : -INFINITY);
+    if (dtype == U8) return value_int(above ? UINT8_MAX : 0);
+    if (dtype == I32) return value_int(above ? INT32_MAX : INT32_MIN);
+    return value_int(above ? INT64_MAX : INT64_MIN);
+}
+
+// clip(x, min, max), as torch.clamp: either bound may be left out.
+static Value run_clip(Elab *el, const Call *call) {
+    Call filled = *call;
+    if (call->arg[1].kind == VALUE_NONE && call->arg[2].kind == VALUE_NONE)
+        return refuse(el, call->span, "%s needs min, max or both", call->name);
+    for (int k = 1; k < 3; k++)
+        if (call->arg[k].kind == VALUE_NONE) filled.arg[k] = no_bound(call->arg[0], k == 2);
+    return call_op_by_name(el, &filled, "clip", 3);
+}
+
+// log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold.
+static Value run_softplus(Elab *el, const Call *call) {
+    Value x = call->arg[0], beta = call->arg[1], threshold = call->arg[2];
+    for (int k = 1; k < 3; k++)
+        if (call->arg[k].kind != VALUE_NONE && !is_number(call->arg[k]))
+            return refuse(el, call->at[k], "softplus: a number is needed, got %s", value_text(el, call->arg[k]));
+    double b = beta.kind == VALUE_NONE ? 1 : number_of(beta),
+           t = threshold.kind == VALUE_NONE ? 20 : number_of(threshold);
+    if (!is_tensor(x) || (b == 1 && t == 20)) return call_op_by_name(el, call, "softplus", 1);
+    Value scaled = tensor_binary(el, "*", x, value_float(b), call->span);
+    if (is_poison(scaled)) return scaled;
+    Value soft = tensor_elementwise(el, "softplus", "softplus", &scaled, 1, call->span);
+    if (is_poison(soft)) return soft;
+    soft = tensor_binary(el, "/", soft, value_float(b), call->span);
+    Value above = tensor_binary(el, ">", scaled, value_float(t), call->span);
+    return tensor_elementwise(el, "select", "softplus", (Value[]){above, x, soft}, 3, call->span);
+}
+
 static Value run_matmul(Elab *el, const Call *call) {
     return tensor_binary(el, "@", call->arg[0], call->arg[1], call->span);
 }
@@ -397,6 +439,7 @@ static const Builtin builtins[] = {
     {"full", {"shape", "value", "dtype"}, 2, run_full},
     {"random", {"distribution", "shape"}, 2, run_random},
     {"select", {"cond", "a", "b"}, 3, run_select},
+    {"where", {"cond", "a", "b"}, 3, run_select},
     {"matmul", {"a", "b"}, 2, run_matmul},
     {"convolve", {"x", "weight", "stride", "padding", "dilation", "groups"}, 2, run_convolve},
     {"convolve_transposed",
@@ -404,6 +447,17 @@ static const Builtin builtins[] = {
      2,
      run_convolve_transposed},
     {"pool", {"x", "kind", "kernel_size", "stride", "padding", "dilation", "ceil_mode"}, 3, run_pool},
+    {"narrow", {"x", "axis", "start", "length"}, 4, run_narrow},
+    {"flip", {"x", "axis"}, 1, run_flip},
+    {"pad", {"x", "pad", "mode", "value"}, 2, run_pad},
+    {"concat", {"tensors", "axis"}, 1, run_concat},
+    {"split", {"x", "sections", "axis"}, 2, run_split},
+    {"gather", {"x", "index", "axis"}, 2, run_gather},
+    {"scatter_add", {"x", "index", "source", "axis"}, 3, run_scatter_add},
+    {"cumsum", {"x", "axis"}, 2, run_cumsum},
+    {"clip", {"x", "min", "max"}, 1, run_clip},
+    {"clamp", {"x", "min", "max"}, 1, run_clip},
+    {"softplus", {"x", "beta", "threshold"}, 1, run_softplus},
 };
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
 

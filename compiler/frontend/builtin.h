@@ -1,4 +1,4 @@
-// builtin.h: what the functions behind the table of builtin.c share.
+// builtin.h: what builtin.c, builtin_parts.c and window.c share: a call of a function of the table.
 #ifndef DLC_BUILTIN_H
 #define DLC_BUILTIN_H
 
@@ -20,5 +20,20 @@ bool flag_arg(Elab *el, const Call *call, int k, bool *flag);
 Value run_convolve(Elab *el, const Call *call);
 Value run_convolve_transposed(Elab *el, const Call *call);
 Value run_pool(Elab *el, const Call *call);
+
+// An axis, counted from the end when negative. False: reported.
+bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis);
+// axis=1, axis=[1, 2] or none for all, as a bit mask.
+bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes);
+
+// builtin_parts.c
+Value run_narrow(Elab *el, const Call *call);
+Value run_flip(Elab *el, const Call *call);
+Value run_pad(Elab *el, const Call *call);
+Value run_concat(Elab *el, const Call *call);
+Value run_split(Elab *el, const Call *call);
+Value run_gather(Elab *el, const Call *call);
+Value run_scatter_add(Elab *el, const Call *call);
+Value run_cumsum(Elab *el, const Call *call);
 
 #endif

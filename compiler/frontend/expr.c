@@ -150,12 +150,12 @@ Value eval_items(Elab *el, const AstExprs *items) {
 static Value eval_index(Elab *el, const AstExpr *expr) {
     Value base = eval(el, expr->left);
     if (is_poison(base)) return base;
-    if (is_tensor(base)) return refuse(el, expr->span, "indexing of tensors is not supported yet");
+    if (is_tensor(base)) return index_tensor(el, base.node, expr);
     if (base.kind != VALUE_LIST)
         return refuse(el, expr->span, "only lists and tensors have items, and this is %s", value_kind_text(base));
     if (expr->items.len != 1) return refuse(el, expr->span, "a list takes one index");
     const AstExpr *item = expr->items.at[0];
-    if (item->kind == AST_SLICE) return refuse(el, item->span, "slices of lists are not supported yet");
+    if (item->kind == AST_SLICE) return slice_list(el, base, item);
     int64_t i;
     int len = base.list->len;
     if (!value_to_int(el, eval(el, item), "an index", item->span, &i)) return value_poison();

@@ -214,19 +214,18 @@ static Value matmul(Elab *el, Value a, Value b, Span span) {
     return value_tensor(build_matmul(el->g, a.node, b.node));
 }
 
-// x ** n by squaring; 0.5 is sqrt. There is no general power: it has no gradient at 0 and no meaning below.
+// x ** n by squaring, 0.5 is sqrt, everything else is pow.
 static Value tensor_power(Elab *el, Value a, Value b, Span span) {
     if (!is_tensor(a) && is_number(a) && number_of(a) > 0) // c ** x = exp(x * log c)
         return tensor_elementwise(
             el, "exp", "**",
             (Value[]){tensor_elementwise(el, "mul", "**", (Value[]){b, value_float(log(number_of(a)))}, 2, span)}, 1,
             span);
-    if (!is_number(b))
-        return refuse(el, span, "`**` over tensors takes a compile-time exponent, or a positive compile-time base");
+    if (!is_number(b)) return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
     double exponent = number_of(b);
     if (exponent == 0.5) return tensor_elementwise(el, "sqrt", "**", &a, 1, span);
     if (exponent != floor(exponent) || fabs(exponent) > 64)
-        return refuse(el, span, "`**` over tensors takes 0.5 or an integer from -64 to 64, got %s", value_text(el, b));
+        return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
     int n = (int)fabs(exponent);
     Value result = value_none(), square = a;
     for (; n && !is_poison(square); n >>= 1) {

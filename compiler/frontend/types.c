@@ -145,10 +145,25 @@ static bool match_plain(const char *name, Value *value) {
     return value->kind == wanted;
 }
 
+// int[...]: a list of any length, or one number.
+static bool match_any_list(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span) {
+    Value list = value_list(el);
+    int n = value->kind == VALUE_LIST ? value->list->len : 1;
+    for (int k = 0; k < n; k++) {
+        Value item = value->kind == VALUE_LIST ? value->list->at[k] : *value;
+        if (!match_plain(param->type->name, &item)) return mismatch(el, callee, param, *value, span);
+        list_push(el, &list, item);
+    }
+    *value = list;
+    return true;
+}
+
 // int[2]: a list of two, or one number that is repeated.
 static bool match_plain_list(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span) {
     const AstType *type = param->type;
     int64_t n;
+    if (type->dims.len == 1 && type->dims.at[0]->kind == AST_SPREAD && !type->dims.at[0]->s)
+        return match_any_list(el, callee, param, value, span);
     if (type->dims.len != 1 || !value_to_int(el, eval(el, type->dims.at[0]), "a list's length", type->span, &n))
         return mismatch(el, callee, param, *value, span);
     if (n < 0 || n > MAX_LIST) return mismatch(el, callee, param, *value, span);

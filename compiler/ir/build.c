@@ -138,6 +138,30 @@ Node *build_transpose(Graph *g, Node *x, const int *perm) {
     return moves ? make(g, "transpose", &x, 1, (Attr[]){{.n = x->type.rank, .ints = wide}}) : x;
 }
 
+Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step) {
+    if (!x) return NULL;
+    bool whole = shape_equal(&x->type, shape);
+    for (int k = 0; whole && k < shape->rank; k++) whole = start[k] == 0 && step[k] == 1;
+    if (whole) return x;
+    return make(g, "slice", &x, 1,
+                (Attr[]){{.n = shape->rank, .dims = shape->dim},
+                         {.n = shape->rank, .ints = start},
+                         {.n = shape->rank, .ints = step}});
+}
+
+Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value) {
+    if (!x || shape_equal(&x->type, shape)) return build_slice(g, x, shape, start, step);
+    return make(g, "pad", &x, 1,
+                (Attr[]){{.n = shape->rank, .dims = shape->dim},
+                         {.n = shape->rank, .ints = start},
+                         {.n = shape->rank, .ints = step},
+                         {.f = value}});
+}
+
+Node *build_concat(Graph *g, Node *a, Node *b, int axis) {
+    return make(g, "concat", (Node *[]){a, b}, 2, (Attr[]){{.i = axis}});
+}
+
 // ---- reductions and contractions -----------------------------------------------------------------------------------
 
 static Affine bare_axis(int axis) {

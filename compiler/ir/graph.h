@@ -218,6 +218,11 @@ Node *build_broadcast(Graph *g, Node *x, const Type *shape,
 Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape); // numpy's rule: aligned at the last axis
 Node *build_reshape(Graph *g, Node *x, const Type *shape);
 Node *build_transpose(Graph *g, Node *x, const int *perm); // result axis i is x's axis perm[i]
+// Along axis d from start[d] on in steps of step[d]; x itself when that is all of it.
+Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step);
+// x at start, start + step, ... of a tensor that holds `value` elsewhere.
+Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value);
+Node *build_concat(Graph *g, Node *a, Node *b, int axis);
 Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes,
                    const char *ties); // "sum" "max" "min"; drops the axes (bitmask)
 Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter);

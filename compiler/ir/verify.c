@@ -146,7 +146,7 @@ static const char *check_reads(GroupCheck *check, const Node *node) {
         return wrong(
             check->g, node,
             arena_printf(check->g->arena, "is read by group %d before group %d stores it", check->group->id, by));
-    bool accumulates = node->op->traits & OP_REDUCES;
+    bool accumulates = node->op->traits & (OP_REDUCES | OP_ALONE);
     if (accumulates && node != check->group->root && !listed(&check->group->reduces, node))
         return wrong(check->g, node,
                      arena_printf(check->g->arena,

@@ -39,8 +39,10 @@ static bool atom_equal(const Atom *a, const Atom *b) {
         return a->by == b->by && index_equal(a->of, b->of);
     case ATOM_MIN:
         return index_equal(a->of, b->of) && index_equal(a->other, b->other);
+    case ATOM_CLAMP:
+        return a->by == b->by && index_equal(a->of, b->of);
     case ATOM_LOADED:
-        return a->loaded == b->loaded;
+        return a->loaded == b->loaded && a->lo == b->lo && a->hi == b->hi;
     }
     return false;
 }
@@ -116,8 +118,14 @@ static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
         if (other_lo < *lo) *lo = other_lo;
         if (other_hi < *hi) *hi = other_hi;
         return true;
+    case ATOM_CLAMP:
+        if (!index_range(atom->of, lo, hi)) *lo = 0, *hi = atom->by - 1;
+        *lo = *lo < 0 ? 0 : *lo < atom->by ? *lo : atom->by - 1;
+        *hi = *hi < 0 ? 0 : *hi < atom->by ? *hi : atom->by - 1;
+        return true;
     case ATOM_LOADED:
-        return false;
+        *lo = atom->lo, *hi = atom->hi;
+        return true;
     }
     return false;
 }
@@ -265,6 +273,17 @@ Index *index_min(Arena *arena, const Index *a, const Index *b) {
     return index_of_atom(arena, (Atom){.kind = ATOM_MIN, .of = a, .other = b});
 }
 
+Index *index_clamp(Arena *arena, const Index *a, int64_t by) {
+    int64_t lo, hi;
+    if (index_range(a, &lo, &hi) && lo >= 0 && hi < by) return index_scale(arena, a, 1);
+    if (index_is_const(a, &lo) || by == 1) return index_const(arena, by == 1 || lo < 0 ? 0 : by - 1);
+    return index_of_atom(arena, (Atom){.kind = ATOM_CLAMP, .of = a, .by = by});
+}
+
+Index *index_loaded(Arena *arena, Expr *value, int64_t lo, int64_t hi) {
+    return index_of_atom(arena, (Atom){.kind = ATOM_LOADED, .loaded = value, .lo = lo, .hi = hi});
+}
+
 // ---- variables in an index ------------------------------------------------------------------------------------------
 
 static bool expr_uses(const Expr *e, const Var *var) {
@@ -312,6 +331,8 @@ static Index *substitute_atom(Arena *arena, const Atom *atom, const Var *var, co
     case ATOM_MIN:
         return index_min(arena, index_substitute(arena, atom->of, var, by),
                          index_substitute(arena, atom->other, var, by));
+    case ATOM_CLAMP:
+        return index_clamp(arena, index_substitute(arena, atom->of, var, by), atom->by);
     case ATOM_LOADED:
         if (expr_uses(atom->loaded, var)) dlc_bug("loops", "%s cannot be replaced inside a load", var->name);
         break;

@@ -24,16 +24,17 @@ struct Var {
     Stmt *loop; // the one loop that it counts in, which gives its range; NULL until that is made
 };
 
-typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_LOADED } AtomKind;
+typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_CLAMP, ATOM_LOADED } AtomKind;
 
 typedef struct Atom {
     AtomKind kind;
     Var *var;        // VAR
     int size;        // SIZE: the module's run-time size with this number (0-based); `by` is its bound
-    const Index *of; // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other)
+    const Index *of; // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other); CLAMP: of, into [0, by)
     const Index *other;
-    int64_t by;   // DIV, MOD; SIZE: the bound
-    Expr *loaded; // LOADED: an integer expression, already clamped to the axis
+    int64_t by;     // DIV, MOD, CLAMP; SIZE: the bound
+    Expr *loaded;   // LOADED: an integer expression, which was clamped into [lo, hi] where it was made
+    int64_t lo, hi; // LOADED; hi at the bound, where it follows a run-time size
 } Atom;
 
 struct Index {

@@ -157,6 +157,10 @@ void lower_naive(LowerContext *ctx) {
     const Node *node = ctx->group->root;
     ctx->kernel->recipe = "naive";
     ctx->kernel->body = stmt_block(ctx->arena);
+    if (node->op->nest) {
+        node->op->nest(ctx, node);
+        return;
+    }
     if (node->op->traits & OP_REDUCES) {
         const Iter *iter = node_attr(node, "iter")->iter;
         const char *kind = node_is(node, "reduce") ? node_attr(node, "kind")->s : "sum";

@@ -46,6 +46,11 @@ static void put_atom(Printer *p, const Atom *atom) {
         str_printf(p->s, "%s %c %lld)", sum ? ")" : "", atom->kind == ATOM_DIV ? '/' : '%', (long long)atom->by);
         return;
     }
+    case ATOM_CLAMP:
+        str_put(p->s, "clamp(");
+        put_index(p, atom->of);
+        str_printf(p->s, ", 0, %lld)", (long long)atom->by - 1);
+        return;
     case ATOM_MIN:
         str_put(p->s, "min(");
         put_index(p, atom->of);

@@ -50,10 +50,11 @@ static void check_index(Verify *v, const Index *index) {
     }
 }
 
-// A loaded integer was clamped to its axis where it was made.
-static bool is_loaded(const Index *index) {
+// A loaded integer was clamped to its axis where it was made: into its range, which proves the rest, or to the actual
+// run-time size, which its range does not say.
+static bool is_loaded(const Index *index, Dim dim) {
     for (int k = 0; k < index->nterms; k++)
-        if (index->term[k].atom.kind == ATOM_LOADED) return true;
+        if (dim.size && index->term[k].atom.kind == ATOM_LOADED) return true;
     return false;
 }
 
@@ -62,7 +63,7 @@ static void check_axis(Verify *v, const Buffer *buffer, int axis, const Index *i
     Arena *arena = v->scratch;
     int64_t c;
     check_index(v, index);
-    if (v->wrong || is_loaded(index)) return;
+    if (v->wrong || is_loaded(index, buffer->dim[axis])) return;
     if (buffer->scope == SCOPE_REGISTER && !index_is_const(index, &c))
         fail(v, "register %s has an index that varies", buffer->name);
     Dim dim = buffer->dim[axis];

@@ -7,7 +7,7 @@
 
 typedef enum Trait {
     OP_ELEMENTWISE = 1 << 0, // out[i] = f(in0[i], in1[i], ...): inputs and output of one shape
-    OP_MOVEMENT = 1 << 1,    // out[i] = in0[map(i)]: only moves; never costs anything where it is inlined
+    OP_MOVEMENT = 1 << 1,    // out[i] = in[map(i)]: only moves; costs next to nothing where it is inlined
     OP_SOURCE = 1 << 2,      // no tensor inputs that are indexed: constant, iota, size; value from the index alone
     OP_REDUCES = 1 << 3,     // contract, reduce: needs an accumulator
     OP_INPUT = 1 << 4,       // argument, storage: in a buffer from the start
@@ -15,6 +15,7 @@ typedef enum Trait {
     OP_EXPENSIVE = 1 << 6, // exp, log, random, ...: do not recompute
     OP_IDENTITY = 1 << 7,  // detach: lowered to its input
     OP_STOPS = 1 << 8,     // detach: no gradient goes through, and nothing behind it counts as depended on
+    OP_ALONE = 1 << 9,     // a kernel of its own, whose loops `nest` makes
 } Trait;
 
 // What a shape rule sees. It fills `type` and returns true, or reports through op_refuse.
@@ -57,8 +58,11 @@ struct Op {
     const char *(*text)(const Node *node, DType result, DType operand, bool vector);
     // Movement: writes in[] = the input's index for an output index, both in graph axes (loops/lower.h).
     void (*move)(struct LowerContext *ctx, const Node *node, struct Index *const *out, struct Index **in);
-    // Sources and others that are neither: the value at an output index.
+    // Sources and others that are neither, and movements that choose (concat) or read an index (gather): the value at
+    // an output index.
     struct Expr *(*lower)(struct LowerContext *ctx, const Node *node, struct Index *const *out);
+    // Kernels of their own: the whole nest, which stores the result.
+    void (*nest)(struct LowerContext *ctx, const Node *node);
     int flops; // per output element; contract and reduce count their iterations
 };
 

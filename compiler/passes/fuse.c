@@ -267,12 +267,16 @@ static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
     return members;
 }
 
+static void stand_alone(Fuse *f, Node *root) {
+    int group = group_new(f, GROUP_NAIVE, root);
+    f->group_of[root->id] = group;
+    vec_push(&f->scratch, &f->members[group], root);
+}
+
 static void grow_rows(Fuse *f, Node *root) {
     unsigned reduced = reduced_axes(root);
     if (!reduced) {
-        int alone = group_new(f, GROUP_NAIVE, root);
-        f->group_of[root->id] = alone;
-        vec_push(&f->scratch, &f->members[alone], root);
+        stand_alone(f, root);
         return;
     }
     int group = group_new(f, GROUP_ROWS, NULL);
@@ -350,7 +354,7 @@ static void weigh_nodes(Fuse *f) {
             costly |= f->costly[node->in[i]->id];
         }
         bool stored = f->stored[id] || f->group_of[id] != NONE, source = is_source(node);
-        bool expensive = node->op->traits & (OP_EXPENSIVE | OP_REDUCES);
+        bool expensive = node->op->traits & (OP_EXPENSIVE | OP_REDUCES | OP_ALONE);
         f->cheap[id] = stored || source || (cheap && (is_movement(node) || (!expensive && node->type.rank == 0)));
         f->costly[id] = !stored && !source && (expensive || costly);
     }
@@ -364,19 +368,27 @@ static int64_t domain_count(const Fuse *f, int group) {
 // Finds which kernels would compute an ungrouped node inside themselves: its grouped users, and those of its inlined
 // users (which have higher ids and so are known): NONE, the only one, or MANY. Counts the places of use.
 static void find_reader(Fuse *f, const Node *node) {
-    int reader = NONE, uses = 0, depth = 0;
+    int reader = NONE, uses = 0, depth = 0, here = 1, moved = 0;
     for (int u = 0; u < f->users[node->id].len; u++) {
         const Node *user = f->users[node->id].at[u];
         int group = f->group_of[user->id];
         bool inlined = group == NONE;
         if (inlined && f->depth[user->id] > depth) depth = f->depth[user->id];
         uses += inlined ? f->uses[user->id] : 1;
+        // Element-wise users share a value at their index; each movement reads it at another one.
+        int copies = inlined ? f->copies[user->id] : 1;
+        if (inlined && is_movement(user))
+            moved += copies;
+        else if (copies > here)
+            here = copies;
         if (inlined) group = f->reader[user->id];
         if (group != NONE) reader = reader == NONE || reader == group ? group : MANY;
     }
     f->reader[node->id] = reader;
     f->uses[node->id] = uses < MAX_DEPTH ? uses : MAX_DEPTH;
     f->depth[node->id] = depth + 1;
+    f->copies[node->id] = moved && here == 1 ? moved : here + moved;
+    if (f->copies[node->id] > MAX_DEPTH) f->copies[node->id] = MAX_DEPTH;
 }
 
 static bool must_store(Fuse *f, const Node *node) {
@@ -386,7 +398,7 @@ static bool must_store(Fuse *f, const Node *node) {
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
     if (f->cheap[node->id] || is_movement(node)) return false;
-    if (reader == MANY) return true;
+    if (reader == MANY || f->copies[node->id] > MAX_COPIES) return true;
     bool repeats = f->uses[node->id] > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
     return repeats && f->costly[node->id];
 }
@@ -471,6 +483,7 @@ static void fuse_begin(Fuse *f, Graph *g) {
     f->reader = NEW_ARRAY(&f->scratch, int, n + 1);
     f->uses = NEW_ARRAY(&f->scratch, int, n + 1);
     f->depth = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->copies = NEW_ARRAY(&f->scratch, int, n + 1);
     for (int k = 0; k < n; k++) {
         Node *node = g->nodes.at[k];
         f->group_of[k] = NONE;
@@ -487,6 +500,8 @@ Graph *pass_fuse(Graph *from) {
     // The last contraction first: a sum of two contractions belongs to the one that is computed later.
     for (int id = f.n - 1; id >= 0; id--)
         if (node_is(g->nodes.at[id], "contract")) grow_contract(&f, g->nodes.at[id]);
+    for (int id = 0; id < f.n; id++)
+        if (g->nodes.at[id]->op->traits & OP_ALONE) stand_alone(&f, g->nodes.at[id]);
     for (int id = 0; id < f.n; id++)
         if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id])) grow_rows(&f, g->nodes.at[id]);
     for (int k = 0; k < f.ngroups; k++) release_cheap(&f, k);

@@ -10,7 +10,8 @@ enum {
     // Lowering recurses through what is inlined, so chains are cut here.
     MAX_EPILOGUE = 64,
     MAX_MEMBERS = 256,
-    MAX_DEPTH = 64
+    MAX_DEPTH = 64,
+    MAX_COPIES = 8 // of an inlined value at different indices, in one expression
 };
 
 // How a node's axes run along a group's domain: axis k of the node is domain axis map[k], or FREE when the value
@@ -37,6 +38,7 @@ typedef struct Fuse {
     Alignment *align;           // by node id, of members
     bool *cheap, *costly;       // by node id: see weigh_nodes
     int *reader, *uses, *depth; // by node id, of inlined nodes: see store_rest
+    int *copies;                // and at how many indices one expression would compute it
 } Fuse;
 
 // order.c: moves the groups to g->groups in an order in which they can run.

@@ -21,6 +21,7 @@ run() {
 mkdir -p "$build/tests/log"
 run "$build/tests/goldens" "$top"
 run "$build/tests/convolutions" "$top"
+run "$build/tests/layers" "$top"
 run "$build/tests/operators"
 run "$build/tests/random_programs" 1 4
 echo "$passed passed, $failed failed"

@@ -19,6 +19,7 @@ static const Heading headings[] = {
      "writes out of\n"
      "range are dropped."},
     {OP_MOVEMENT, "Movement", "The same numbers at other indices. In the C they vanish into index expressions."},
+    {OP_ALONE, "Kernels of their own", "Serial sums, one after another, in loops that nothing else shares."},
     {OP_SOURCE, "Sources", "Values that come from nothing but the index."},
     {OP_INPUT, "Inputs", "What is in memory when an entry is called."},
     {~0u, "Random numbers", "A pure function of seed, counter, site and element: a rerun draws the same."},

@@ -68,6 +68,36 @@ static const Form forms[] = {
     {"broadcast", "x: i32[1, 45]", "broadcast(x, [M, R, 45])", "i32[M, R, 45]"},
     {"broadcast", "x: f32[]", "broadcast(x, [R, 45])", "f32[R, 45]"},
     {"detach", "x: f32[R, 45]", "detach(x)", "f32[R, 45]"},
+    {"slice", "x: f32[R, 45]", "x[:, 3:40]", "f32[R, 37]"},
+    {"slice", "x: f32[M, 9, 45]", "x[:, ::-2, 40:3:-3]", "f32[M, 5, 13]"},
+    {"slice", "x: f32[9, R]", "x[7, :]", "f32[R]"},
+    {"slice", "x: i64[R, 7]", "x[0, 1:]", "i64[6]"},
+    {"slice", "x: bool[R, 7]", "flip(x, 1)", "bool[R, 7]"},
+    {"slice", "x: f32[R, 44]", "split(x, 2, axis=1)[1] * split(x, 2, axis=1)[0]", "f32[R, 22]"},
+    {"pad", "x: f32[R, 45]", "pad(x, [3, 2], value=1.5)", "f32[R, 50]"},
+    {"pad", "x: f32[M, 5, 45]", "pad(x, [0, 0, 2, 1])", "f32[M, 8, 45]"},
+    {"pad", "x: i32[R, 7]", "pad(x, [-2, 3], value=-7)", "i32[R, 8]"},
+    {"pad", "x: bool[R, 7]", "pad(x, [1, 1], value=true)", "bool[R, 9]"},
+    {"concat", "a: f32[R, 9], b: f32[R, 35]", "concat([a, b, a], axis=1)", "f32[R, 53]"},
+    {"concat", "a: f32[3, R, 45], b: f32[2, R, 45]", "relu(concat([a, b])) * 2", "f32[5, R, 45]"},
+    {"concat", "a: u8[7, 2], b: u8[7, 3]", "concat([a, b], axis=-1)", "u8[7, 5]"},
+    {"concat", "x: f32[R, 45]", "pad(x, [3, 4], mode=\"reflect\")", "f32[R, 52]"},
+    {"concat", "x: f32[M, 5, 9]", "pad(x, [1, 2, 3, 4], mode=\"replicate\")", "f32[M, 12, 12]"},
+    {"concat", "x: f32[M, 5, 9]", "pad(x, [1, 2, 3, 4], mode=\"circular\")", "f32[M, 12, 12]"},
+    {"gather", "x: f32[99, 45], i: i32[R]", "gather(x, i)", "f32[R, 45]"},
+    {"gather", "x: f32[R, 45], i: i64[M, 7]", "gather(x, i)", "f32[M, 7, 45]"},
+    {"gather", "x: f32[R, 45], i: i64[M]", "gather(x, i, axis=1)", "f32[R, M]"},
+    {"gather", "x: f32[R, 45], i: i32[]", "gather(x * 2, i, axis=1)", "f32[R]"},
+    {"gather", "x: u8[5, 3], i: i64[R]", "gather(transpose(x, 0, 1), i)", "u8[R, 5]"},
+    {"gather", "x: f32[4, 45], i: i32[R]", "gather(reshape(x, [12, 15]), i)", "f32[R, 15]"},
+    {"scatter_add", "x: f32[99, 45], i: i32[R], v: f32[R, 45]", "scatter_add(x, i, v)", "f32[99, 45]"},
+    {"scatter_add", "x: f32[R, 9], i: i64[M, 7], v: f32[M, 7, 9]", "scatter_add(x, i, v)", "f32[R, 9]"},
+    {"scatter_add", "x: f32[R, 45], i: i64[M], v: f32[R, M]", "scatter_add(x, i, v, axis=1)", "f32[R, 45]"},
+    {"scatter_add", "x: i32[45], i: i32[R], v: i32[R]", "scatter_add(x, i, v)", "i32[45]"},
+    {"cumsum", "x: f32[R, 45]", "cumsum(x, 1)", "f32[R, 45]"},
+    {"cumsum", "x: f32[R, 45]", "cumsum(x, axis=0)", "f32[R, 45]"},
+    {"cumsum", "x: f32[M, R, 5]", "cumsum(x * 2, 1)", "f32[M, R, 5]"},
+    {"cumsum", "x: u8[R]", "cumsum(x, 0)", "u8[R]"},
     {"iota", "", "iota([R, 45], axis=0, dtype=i32)", "i32[R, 45]"},
     {"iota", "", "iota([R, 45], axis=1, dtype=f32)", "f32[R, 45]"},
     {"iota", "", "iota([7, 300], axis=1, dtype=u8)", "u8[7, 300]"},
@@ -150,7 +180,7 @@ static void put_example(Str *s, Arena *arena, const Op *op) {
         str_printf(s, "model example_%s() -> (y: f32[2, 3]) { %s; return w }\n", op->name, op->example);
         return;
     }
-    if (op->lower && op->inputs) { // random: only where parameters are drawn
+    if (!strcmp(op->name, "random")) { //: only where parameters are drawn
         str_printf(s, "layer draw_%s(p: T[...S]) { return %s }\n", op->name, op->example);
         str_printf(s, "model example_%s() -> (y: f32[2, 3]) { param w_%s: f32[2, 3] = draw_%s(); return w_%s }\n",
                    op->name, op->name, op->name, op->name);
@@ -432,7 +462,12 @@ static Bound bound_of(const Graph *g, const Op *op) {
     Bound bound = {.ulp = op->ulp};
     for (int k = 0; k < g->nodes.len; k++) {
         const Node *node = g->nodes.at[k];
-        if (node->op != op || !(op->traits & OP_REDUCES)) continue;
+        if (node->op != op) continue;
+        if (op->traits & OP_ALONE) { // sums of what the inputs hold
+            bound.sums = true;
+            bound.factor = 8 * dtype_info[F32].epsilon * sqrt((double)type_count(&node->in[0]->type));
+        }
+        if (!(op->traits & OP_REDUCES)) continue;
         const Iter *iter = node_attr(node, "iter")->iter;
         double terms = 1;
         bool bare = true; // what is not bare in the out map is summed too

@@ -1,5 +1,5 @@
-// prelude_docs.c: prints docs/prelude.md: every layer, loss, optimiser and initialiser of the prelude, with its header and
-// the comment above it.
+// prelude_docs.c: prints docs/prelude.md: every layer, loss, optimiser and initialiser of the prelude, with its header
+// and the comment above it.
 //     prelude_docs >docs/prelude.md
 #include <string.h>
 
@@ -9,6 +9,8 @@
 static const struct {
     const char *file, *title;
 } chapters[] = {{"layers.dl", "Layers"},
+                {"activations.dl", "Activations"},
+                {"reductions.dl", "Reductions"},
                 {"convolutions.dl", "Convolutions"},
                 {"pooling.dl", "Pools"},
                 {"norms.dl", "Norms and dropout"},
@@ -64,8 +66,10 @@ static bool print_chapter(Arena *arena, const char *name, const char *title) {
 int main(void) {
     Arena arena = {0};
     bool fine = true;
-    printf("# The prelude\n\nThe standard layers, losses, optimisers and initialisers. They are written in [the language](language.md) itself:\n"
-           "`dlc --print-prelude NAME` shows one whole. Every layer call takes `name=`. Capital letters in a header are dtypes and\n"
+    printf("# The prelude\n\nThe standard layers, losses, optimisers and initialisers. They are written in [the "
+           "language](language.md) itself:\n"
+           "`dlc --print-prelude NAME` shows one whole. Every layer call takes `name=`. Capital letters in a header "
+           "are dtypes and\n"
            "dims that bind where they stand. This page is printed from the prelude by `prelude_docs`.\n\n");
     for (size_t k = 0; k < sizeof chapters / sizeof *chapters && fine; k++)
         fine = print_chapter(&arena, chapters[k].file, chapters[k].title);

@@ -101,6 +101,40 @@ static Node *movement(Generator *r, Node *x) {
     return build_reshape(g, x, &merged);
 }
 
+// A slice, pad, concat, gather, scatter_add or cumsum along one axis that is no run-time size; x as it is for others.
+static Node *part(Generator *r, Node *x) {
+    Graph *g = r->g;
+    int axis = x->type.rank ? pick(r, x->type.rank) : 0, kind = pick(r, 6);
+    if (!x->type.rank || x->type.dim[axis].size) return unary(r, x);
+    int64_t n = x->type.dim[axis].extent, start[MAX_RANK] = {0}, step[MAX_RANK];
+    for (int d = 0; d < MAX_RANK; d++) step[d] = 1;
+    Type to = x->type, along = {I32, 1, {dim_fixed(1 + pick(r, 9))}};
+    if (kind == 0) { // from a random element on, forwards or backwards
+        start[axis] = pick(r, (int)n);
+        step[axis] = (1 + pick(r, 2)) * (pick(r, 2) ? 1 : -1);
+        int64_t room = step[axis] > 0 ? n - 1 - start[axis] : start[axis],
+                by = step[axis] > 0 ? step[axis] : -step[axis];
+        to.dim[axis] = dim_fixed((int32_t)(1 + room / by));
+        return build_slice(g, x, &to, start, step);
+    }
+    if (kind == 1) {
+        step[axis] = 1 + pick(r, 2);
+        start[axis] = pick(r, 3);
+        to.dim[axis] = dim_fixed((int32_t)(start[axis] + step[axis] * (n - 1) + 1 + pick(r, 3)));
+        return build_pad(g, x, &to, start, step, pick(r, 2) ? 0 : 0.5);
+    }
+    if (kind == 2) return build_concat(g, x, pick(r, 2) ? build_unary(g, "tanh", x) : x, axis);
+    if (kind == 3) return graph_op(g, op_find("cumsum"), &x, 1, (Attr[]){{.i = axis}, {.i = pick(r, 2)}});
+    // Indices that go round, some of them out of range.
+    Node *index = build_binary(g, "sub", build_binary(g, "mul", build_iota(g, &along, 0), build_full(g, &along, 2)),
+                               build_full(g, &along, 1 + pick(r, 3)));
+    if (kind == 4) return graph_op(g, op_find("gather"), (Node *[]){x, index}, 2, &(Attr){.i = axis});
+    along.dim[0] = x->type.dim[axis];
+    index = build_binary(g, "sub", build_full(g, &along, (double)n - 2), build_iota(g, &along, 0));
+    Attr attrs[] = {{.n = to.rank, .dims = to.dim}, {.i = axis}};
+    return graph_op(g, op_find("scatter_add"), (Node *[]){x, index}, 2, attrs);
+}
+
 static Node *reduction(Generator *r, Node *x) {
     if (x->type.rank == 0) return unary(r, x);
     unsigned axes = 1u + (unsigned)pick(r, (1 << x->type.rank) - 1);
@@ -169,7 +203,7 @@ static Node *matmul(Generator *r, Node *x) {
 
 static void grow(Generator *r) {
     Node *x = any_value(r), *y;
-    switch (pick(r, 8)) {
+    switch (pick(r, 10)) {
     case 0:
     case 1:
         y = unary(r, x);
@@ -186,6 +220,10 @@ static void grow(Generator *r) {
         break;
     case 6:
         y = rows(r, x);
+        break;
+    case 7:
+    case 8:
+        y = part(r, x);
         break;
     default:
         y = matmul(r, x);

@@ -111,6 +111,7 @@ static const Instance instances[] = {
     {"sigmoid", "f32[2, 3]", NULL, NULL, -3, 3, NULL, {0}},
     {"softplus", "f32[2, 3]", NULL, NULL, -3, 3, NULL, {0}},
     {"relu", "f32[2, 3]", NULL, NULL, -2, 2, NULL, {0}},
+    {"pow", "f32[2, 3]", "f32[2, 3]", NULL, 0.3, 2, NULL, {0}},
     {"select", "bool[2, 3]", "f32[2, 3]", "f32[2, 3]", -2, 2, NULL, {0}},
     {"cast", "f32[2, 3]", NULL, NULL, -2, 2, "f16[2, 3]", {0}},
     {"reshape", "f32[2, 6]", NULL, NULL, -2, 2, "f32[3, 4]", {0}},
@@ -118,6 +119,18 @@ static const Instance instances[] = {
     {"transpose", "f32[2, N, 3]", NULL, NULL, -2, 2, NULL, {2, 0, 1}},
     {"broadcast", "f32[3]", NULL, NULL, -2, 2, "f32[N, 3]", {1}},
     {"broadcast", "f32[2, 1, 3]", NULL, NULL, -2, 2, "f32[2, 4, 3, M]", {0, 1, 2}},
+    {"slice", "f32[5, N, 4]", NULL, NULL, -2, 2, "f32[2, N, 2]", {1, 0, 3, 2, 1, -2}},
+    {"slice", "f32[N, 3]", NULL, NULL, -2, 2, "f32[1, 3]", {0, 0, 1, 1}},
+    {"pad", "f32[2, N, 2]", NULL, NULL, -2, 2, "f32[5, N, 4]", {1, 0, 3, 2, 1, -2}},
+    {"pad", "f32[1, 3]", NULL, NULL, -2, 2, "f32[N, 3]", {0, 0, 1, 1}},
+    {"concat", "f32[2, N, 3]", "f32[2, N, 1]", NULL, -2, 2, NULL, {2}},
+    {"concat", "f32[2, 3]", "f32[4, 3]", NULL, -2, 2, NULL, {0}},
+    {"gather", "f32[3, N]", "i32[2, 5]", NULL, -4, 7, NULL, {0}},
+    {"gather", "f32[2, N, 2]", "i64[5]", NULL, -4, 7, NULL, {1}},
+    {"scatter_add", "f32[2, 5, N]", "i32[2, 5]", NULL, -4, 7, "f32[3, N]", {0}},
+    {"scatter_add", "f32[2, 5, 2]", "i64[5]", NULL, -4, 7, "f32[2, N, 2]", {1}},
+    {"cumsum", "f32[2, N, 3]", NULL, NULL, -2, 2, NULL, {1, 0}},
+    {"cumsum", "f32[4]", NULL, NULL, -2, 2, NULL, {0, 1}},
     {"broadcast", "f32[]", NULL, NULL, -2, 2, "f32[N, 3]", {0}},
 };
 
@@ -128,6 +141,17 @@ static Node *instance_node(Bench *b, const Instance *t) {
     if (!strcmp(t->op, "reshape")) return build_reshape(b->g, in[0], &to);
     if (!strcmp(t->op, "transpose")) return build_transpose(b->g, in[0], t->list);
     if (!strcmp(t->op, "broadcast")) return build_broadcast(b->g, in[0], &to, t->list);
+    if (!strcmp(t->op, "slice") || !strcmp(t->op, "pad")) { // starts, then steps
+        int64_t wide[2 * MAX_RANK];
+        for (int d = 0; d < 2 * to.rank; d++) wide[d] = t->list[d];
+        return !strcmp(t->op, "slice") ? build_slice(b->g, in[0], &to, wide, wide + to.rank)
+                                       : build_pad(b->g, in[0], &to, wide, wide + to.rank, 1.5);
+    }
+    if (!strcmp(t->op, "concat")) return build_concat(b->g, in[0], in[1], t->list[0]);
+    Attr axis[] = {{.i = t->list[0]}, {.i = t->list[1]}}, shape[] = {{.n = to.rank, .dims = to.dim}, {.i = t->list[0]}};
+    if (!strcmp(t->op, "gather") || !strcmp(t->op, "cumsum"))
+        return graph_op(b->g, op_find(t->op), in, op_find(t->op)->inputs, axis);
+    if (!strcmp(t->op, "scatter_add")) return graph_op(b->g, op_find(t->op), in, 2, shape);
     return graph_op(b->g, op_find(t->op), in, op_find(t->op)->inputs, NULL);
 }
 

@@ -94,7 +94,7 @@ Test(elaborate, compile_time_values) {
 static const struct {
     const char *body, *place, *message;
 } mistakes[] = {
-    {"return relux(x)", "4:8", "unknown layer `relux`; did you mean `relu`?"},
+    {"return rellu(x)", "4:8", "unknown layer `rellu`; did you mean `relu`?"},
     {"return xx", "4:8", "unknown name `xx`"},
     {"return trainin", "4:8", "did you mean `training`?"},
     {"return x @ w", "4:8", "matmul: inner dimensions differ: f32[N, 8] @ f32[9, 4]"},
@@ -130,7 +130,8 @@ static const struct {
     {"if x == x { x = x }\n return x", "4:4", "must be known at compile time"},
     {"minimize sum(x) with sgd(lr=1)\n return x", "4:1", "`minimize` stands in a train entry"},
     {"return f(x, i, w)", "4:8", "f calls itself"},
-    {"return x[0]", "4:8", "indexing of tensors is not supported yet"},
+    {"return x[1]", "4:10", "axis 0 of f32[N, 8] is a run-time size, which stays whole"},
+    {"return x[:, 8]", "4:13", "index 8 is outside axis 1 of f32[N, 8]"},
     {"return random(\"uniform\", [3])", "4:8", "random in a model is not supported yet"},
     {"return cross_entropy(x, x)", "4:25", "`label` must be L[B], got f32[N, 8]"},
     {"return cross_entropy(x, i, reduction=\"men\")", "4:8", "cross_entropy: reduction is \"mean\""},

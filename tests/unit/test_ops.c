@@ -21,12 +21,13 @@ Test(ops, every_record_is_whole) {
         cr_expect(op->infer, "%s: no shape rule", name);
         cr_expect(!op->grad != !op->no_grad, "%s: needs exactly one of grad and no_grad", name);
         cr_expect(op->eval || op->traits & OP_INPUT, "%s: no eval", name);
-        bool text = op->text || (op->c && op->c_vec) || (op->c_int && op->c_vec_int);
+        bool text = op->text || op->c || op->c_int;
         cr_expect(text || !(op->traits & OP_ELEMENTWISE), "%s: element-wise without C text", name);
-        cr_expect(op->move || !(op->traits & OP_MOVEMENT), "%s: a movement without move", name);
+        cr_expect(op->move || op->lower || !(op->traits & OP_MOVEMENT), "%s: a movement without move or lower", name);
+        cr_expect(!op->nest == !(op->traits & OP_ALONE), "%s: a kernel of its own has a nest", name);
         cr_expect(op->lower || !(op->traits & OP_SOURCE), "%s: a source without lower", name);
-        int ways =
-            !!(op->traits & OP_ELEMENTWISE) + !!op->move + !!op->lower + !!(op->traits & (OP_REDUCES | OP_INPUT));
+        int ways = !!(op->traits & OP_ELEMENTWISE) + !!op->move + !!op->lower + !!op->nest +
+                   !!(op->traits & (OP_REDUCES | OP_INPUT));
         cr_expect(ways == 1, "%s: must be lowered in exactly one way, has %d", name, ways);
         cr_expect(op->inputs <= 3, "%s: too many inputs", name);
         for (int k = 0; op->attrs[k].name; k++)
@@ -184,6 +185,30 @@ static const Value values[] = {
     {"relu", F32, 2, 0, 2},
     {"relu", F32, -2, 0, 0},
     {"relu", F32, NAN, 0, NAN},
+    {"abs", F32, -2, 0, 2},
+    {"abs", F32, NAN, 0, NAN},
+    {"abs", I32, -7, 0, 7},
+    {"abs", I32, LOWEST, 0, LOWEST},
+    {"sign", F32, -3, 0, -1},
+    {"sign", F32, 0, 0, 0},
+    {"sign", F32, NAN, 0, NAN},
+    {"sign", I64, -9, 0, -1},
+    {"floor", F32, -1.5, 0, -2},
+    {"floor", F32, 1.5, 0, 1},
+    {"ceil", F32, -1.5, 0, -1},
+    {"ceil", F32, 1.2, 0, 2},
+    {"round", F32, 2.5, 0, 2},
+    {"round", F32, 3.5, 0, 4},
+    {"round", F32, -2.6, 0, -3},
+    {"erf", F32, 0.5, 0, 0.52049987781304654},
+    {"erf", F32, -INFINITY, 0, -1},
+    {"sin", F32, 1, 0, 0.8414709848078965},
+    {"cos", F32, 0, 0, 1},
+    {"cos", F32, INFINITY, 0, NAN},
+    {"pow", F32, 2, 0.5, 1.4142135623730951},
+    {"pow", F32, -2, 3, -8},
+    {"pow", F32, -2, 0.5, NAN},
+    {"pow", F32, 0, 0, 1},
     {"eq", F32, 1, 1, 1},
     {"eq", F32, NAN, NAN, 0},
     {"ne", F32, NAN, NAN, 1},
@@ -286,6 +311,26 @@ Test(ops, select_takes_the_chosen_side_and_not_the_other) {
     args[1].f[0] = 5, args[1].f[1] = NAN, args[2].f[0] = NAN, args[2].f[1] = 7;
     Tensor out = evaluate(&b, args, s);
     cr_expect(out.f[0] == 5 && out.f[1] == 7, "got %g %g, want 5 7", out.f[0], out.f[1]);
+    bench_close(&b);
+}
+
+Test(ops, clip_hands_nan_on_and_the_upper_bound_wins) {
+    static const double rows[][4] = {{5, 0, 1, 1},     {-5, 0, 1, 0},      {0.5, 0, 1, 0.5},   {0.5, 2, 1, 1},
+                                     {NAN, 0, 1, NAN}, {0.5, NAN, 1, NAN}, {INFINITY, 0, 1, 1}};
+    Bench b;
+    bench_open(&b);
+    Node *in[] = {arg(&b, "x", "f32[1]"), arg(&b, "lo", "f32[1]"), arg(&b, "hi", "f32[1]")};
+    Node *y = graph_op(b.g, op_find("clip"), in, 3, NULL);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        Tensor args[3];
+        for (int i = 0; i < 3; i++) {
+            args[i] = tensor_new(&b.arena, &in[i]->type, NULL);
+            args[i].f[0] = rows[k][i];
+        }
+        double got = evaluate(&b, args, y).f[0];
+        cr_expect(same_number(got, rows[k][3]), "clip(%g, %g, %g): got %g, want %g", rows[k][0], rows[k][1], rows[k][2],
+                  got, rows[k][3]);
+    }
     bench_close(&b);
 }
 

@@ -174,6 +174,20 @@ static void make_every_operator(Bench *b) {
     }
 }
 
+// Parts, with starts and steps of both signs and an infinite value; indices; axes.
+static void make_parts(Bench *b) {
+    Graph *g = b->g;
+    Node *x = arg(b, "x", "f32[N, 6]"), *i = arg(b, "i", "i64[4]");
+    Type part = type_of("f32[N, 3]", NULL), whole = type_of("f32[N, 9]", NULL);
+    Node *s = build_slice(g, x, &part, (int64_t[]){0, 5}, (int64_t[]){1, -2});
+    Node *p = build_pad(g, s, &whole, (int64_t[]){0, 1}, (int64_t[]){1, 3}, -INFINITY);
+    build_concat(g, p, x, 1);
+    Node *y = graph_op(g, op_find("gather"), (Node *[]){x, i}, 2, &(Attr){.i = 0});
+    Attr attrs[] = {{.n = 2, .dims = x->type.dim}, {.i = 0}};
+    graph_op(g, op_find("scatter_add"), (Node *[]){y, i}, 2, attrs);
+    graph_op(g, op_find("cumsum"), &x, 1, (Attr[]){{.i = 1}, {.i = 1}});
+}
+
 typedef struct Form {
     const char *what;
     void (*make)(Bench *b);
@@ -184,6 +198,7 @@ static const Form forms[] = {
     {"integers", make_integers},
     {"maps", make_maps},
     {"movement", make_movement},
+    {"parts", make_parts},
     {"random", make_random},
     {"training", make_training},
     {"operators", make_every_operator},

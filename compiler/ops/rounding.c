@@ -1,0 +1,184 @@
+// rounding.c: abs, sign, floor, ceil, round and clip, element by element.
+//     clip(x: f32[2, 3], lo: f32[2, 3], hi: f32[2, 3])    min(max(x, lo), hi); the gradient is 1 at the bounds
+// All hand NaN on. sign, floor, ceil and round are flat wherever they have a slope: their gradient is 0.
+#include <math.h>
+
+#include "ops/rules.h"
+
+static Node *grad_flat(Graph *g, Node *y, Node *dy, int i) {
+    (void)dy, (void)i;
+    return build_full(g, &y->type, 0);
+}
+
+static void eval_abs(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = fabs(in[0]->f[k]);
+        else
+            out->i[k] = int_wrap(node->type.dtype, in[0]->i[k] < 0 ? 0 - (uint64_t)in[0]->i[k] : (uint64_t)in[0]->i[k]);
+}
+
+static Node *grad_abs(Graph *g, Node *y, Node *dy, int i) {
+    return build_binary(g, "mul", dy, build_unary(g, "sign", y->in[i]));
+}
+
+static const char *text_abs(const Node *node, DType result, DType operand, bool vector) {
+    (void)node, (void)operand;
+    if (dtype_info[result].is_float) return vector ? "(dlc_vf)((dlc_vi)$0 & INT32_MAX)" : "fabsf($0)";
+    if (vector) return NULL;
+    return result == U8 ? "($T)$0" : "($0 < 0 ? ($T)(0 - ($U)$0) : $0)";
+}
+
+DEFINE_OP(abs){
+    .name = "abs",
+    .doc = "x without its sign, element by element; the gradient at 0 is 0; the smallest integer stays",
+    .example = "abs(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_number_infer,
+    .eval = eval_abs,
+    .grad = grad_abs,
+    .text = text_abs,
+    .flops = 1,
+};
+
+static void eval_sign(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = in[0]->f[k] > 0 ? 1 : in[0]->f[k] < 0 ? -1 : in[0]->f[k];
+        else
+            out->i[k] = (in[0]->i[k] > 0) - (in[0]->i[k] < 0);
+}
+
+static const char *text_sign(const Node *node, DType result, DType operand, bool vector) {
+    (void)node, (void)operand;
+    if (dtype_info[result].is_float) return vector ? "dlc_vsign($0)" : "dlc_signf($0)";
+    if (vector) return NULL;
+    return result == U8 ? "($T)($0 != 0)" : "($T)(($0 > 0) - ($0 < 0))";
+}
+
+DEFINE_OP(sign){
+    .name = "sign",
+    .doc = "1 above 0, -1 below, 0 at 0, element by element; NaN stays",
+    .example = "sign(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_number_infer,
+    .eval = eval_sign,
+    .grad = grad_flat,
+    .text = text_sign,
+    .flops = 1,
+};
+
+static void eval_floor(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) out->f[k] = floor(in[0]->f[k]);
+}
+
+DEFINE_OP(floor){
+    .name = "floor",
+    .doc = "the largest whole number that is not above x, element by element",
+    .example = "floor(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_float_infer,
+    .eval = eval_floor,
+    .grad = grad_flat,
+    .c = "floorf($0)",
+    .c_vec = "dlc_vfloor($0)",
+    .flops = 1,
+};
+
+static void eval_ceil(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) out->f[k] = ceil(in[0]->f[k]);
+}
+
+DEFINE_OP(ceil){
+    .name = "ceil",
+    .doc = "the smallest whole number that is not below x, element by element",
+    .example = "ceil(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_float_infer,
+    .eval = eval_ceil,
+    .grad = grad_flat,
+    .c = "ceilf($0)",
+    .c_vec = "dlc_vceil($0)",
+    .flops = 1,
+};
+
+static void eval_round(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) out->f[k] = nearbyint(in[0]->f[k]);
+}
+
+DEFINE_OP(round){
+    .name = "round",
+    .doc = "the nearest whole number, and of two the even one, element by element",
+    .example = "round(x: f32[2, 3])",
+    .inputs = 1,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_float_infer,
+    .eval = eval_round,
+    .grad = grad_flat,
+    .c = "rintf($0)",
+    .c_vec = "dlc_vround($0)",
+    .flops = 1,
+};
+
+// ---- clip ---------------------------------------------------------------------------------------------------------
+
+static double clip(double x, double lo, double hi) {
+    if (isnan(x) || isnan(lo) || isnan(hi)) return NAN;
+    double above = x > lo ? x : lo;
+    return above < hi ? above : hi;
+}
+
+static void eval_clip(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)node, (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) {
+        if (out->f) {
+            out->f[k] = clip(in[0]->f[k], in[1]->f[k], in[2]->f[k]);
+            continue;
+        }
+        int64_t x = in[0]->i[k], lo = in[1]->i[k], hi = in[2]->i[k];
+        int64_t above = x > lo ? x : lo;
+        out->i[k] = above < hi ? above : hi;
+    }
+}
+
+// x takes dy between the bounds and at them; a bound takes it where it is the result.
+static Node *grad_clip(Graph *g, Node *y, Node *dy, int i) {
+    Node *x = y->in[0], *lo = y->in[1], *hi = y->in[2], *takes;
+    if (i == 0)
+        takes = build_binary(g, "and", build_binary(g, "ge", x, lo), build_binary(g, "le", x, hi));
+    else if (i == 1)
+        takes = build_binary(g, "and", build_binary(g, "lt", x, lo), build_binary(g, "le", lo, hi));
+    else
+        takes = build_binary(g, "gt", build_binary(g, "max", x, lo), hi);
+    return build_select(g, takes, dy, build_full(g, &y->type, 0));
+}
+
+static const char *text_clip(const Node *node, DType result, DType operand, bool vector) {
+    (void)node, (void)operand;
+    if (dtype_info[result].is_float)
+        return vector ? "dlc_vmin(dlc_vmax($0, $1), $2)" : "dlc_minf(dlc_maxf($0, $1), $2)";
+    if (vector) return NULL;
+    return result == I64 ? "dlc_clip_i64($0, $1, $2)" : "($T)dlc_clip_i32($0, $1, $2)";
+}
+
+DEFINE_OP(clip){
+    .name = "clip",
+    .doc = "min(max(x, lo), hi), element by element; NaN if any is; the gradient of x is 1 at the bounds too",
+    .example = "clip(x: f32[2, 3], lo: f32[2, 3], hi: f32[2, 3])",
+    .inputs = 3,
+    .traits = OP_ELEMENTWISE,
+    .infer = elementwise_number_infer,
+    .eval = eval_clip,
+    .grad = grad_clip,
+    .text = text_clip,
+    .flops = 2,
+};

@@ -1,0 +1,273 @@
+// slice.c: slice, pad and concat: parts of tensors, taken out and put in.
+//     slice: out[i] = x[start + step * i]                  x[:, 1:9:2], x[::-1] = flip, split
+//     pad:   out[start + step * i] = x[i], elsewhere value     the gradient of slice, and the other way round
+//     concat: a, then b, along one axis
+// In the loops they vanish into indices: pad and concat choose by comparisons of indices, and what is not chosen is
+// read at an index that was clamped into its tensor. A run-time size stays as it is, or is read at 0 alone.
+#include <stdlib.h>
+
+#include "loops/lower.h"
+#include "ops/rules.h"
+
+// ---- places of the elements of `part` in `whole`: along axis d at start[d] + step[d] * i ----------------------------
+
+static bool is_whole_axis(const Type *whole, const Type *part, const Attr *start, const Attr *step, int d) {
+    return dim_equal(whole->dim[d], part->dim[d]) && start->ints[d] == 0 &&
+           (step->ints[d] == 1 || (part->dim[d].extent == 1 && !part->dim[d].size));
+}
+
+static bool check_axis(Infer *infer, const Type *whole, const Type *part, int d) {
+    int64_t start = infer->attr[1].ints[d], step = infer->attr[2].ints[d];
+    Dim outer = whole->dim[d], inner = part->dim[d];
+    if (step == 0) return op_refuse(infer, "the step of axis %d is 0", d);
+    if (outer.size || inner.size) {
+        bool first = start == 0 && inner.extent == 1 && !inner.size;
+        if (first || is_whole_axis(whole, part, &infer->attr[1], &infer->attr[2], d)) return true;
+        return op_refuse(infer, "axis %d of %s is a run-time size; it stays whole, or is read at 0 alone", d,
+                         op_shown(infer, whole));
+    }
+    int64_t last;
+    bool fits = !__builtin_mul_overflow(step, (int64_t)inner.extent - 1, &last) &&
+                !__builtin_add_overflow(last, start, &last) && start >= 0 && start < outer.extent && last >= 0 &&
+                last < outer.extent;
+    if (fits) return true;
+    return op_refuse(infer, "%d elements from %lld on in steps of %lld leave axis %d of %s", inner.extent,
+                     (long long)start, (long long)step, d, op_shown(infer, whole));
+}
+
+static bool check_places(Infer *infer, const Type *whole, const Type *part) {
+    if (whole->rank != part->rank || infer->attr[1].n != part->rank || infer->attr[2].n != part->rank)
+        return op_refuse(infer, "%s and %s need the same number of axes, with a start and a step for each",
+                         op_shown(infer, whole), op_shown(infer, part));
+    for (int d = 0; d < part->rank; d++)
+        if (!check_axis(infer, whole, part, d)) return false;
+    return true;
+}
+
+static bool slice_infer(Infer *infer) {
+    const Type *x = &infer->in[0]->type;
+    return op_shape_of_attr(infer, &infer->attr[0], x->dtype) && check_places(infer, x, &infer->type);
+}
+
+static bool pad_infer(Infer *infer) {
+    const Type *x = &infer->in[0]->type;
+    return op_shape_of_attr(infer, &infer->attr[0], x->dtype) && check_places(infer, &infer->type, x);
+}
+
+// The number in `whole` of element k of `part`.
+static int64_t place_of(const Node *node, const Tensor *whole, const Tensor *part, int64_t k) {
+    int64_t place = 0, stride = 1;
+    for (int d = part->rank - 1; d >= 0; d--) {
+        place += stride * (node->attr[1].ints[d] + node->attr[2].ints[d] * (k % part->shape[d]));
+        k /= part->shape[d];
+        stride *= whole->shape[d];
+    }
+    return place;
+}
+
+static void eval_slice(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++) {
+        int64_t from = place_of(node, in[0], out, k);
+        if (out->f)
+            out->f[k] = in[0]->f[from];
+        else
+            out->i[k] = in[0]->i[from];
+    }
+}
+
+static Node *grad_slice(Graph *g, Node *y, Node *dy, int i) {
+    return build_pad(g, dy, &y->in[i]->type, y->attr[1].ints, y->attr[2].ints, 0);
+}
+
+static void move_slice(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
+    const Type *x = &node->in[0]->type;
+    for (int d = 0; d < x->rank; d++)
+        in[d] = is_whole_axis(x, &node->type, &node->attr[1], &node->attr[2], d)
+                    ? out[d]
+                    : index_add_const(ctx->arena, index_scale(ctx->arena, out[d], node->attr[2].ints[d]),
+                                      node->attr[1].ints[d]);
+}
+
+DEFINE_OP(slice){
+    .name = "slice",
+    .doc = "every step-th element from start on, along each axis; backwards for a negative step",
+    .example = "narrow(x: f32[4, 6], 1, 2, 3)",
+    .inputs = 1,
+    .attrs = {{"shape", ATTR_DIMS, "of the result"},
+              {"start", ATTR_INTS, "the first index, for each axis"},
+              {"step", ATTR_INTS, "from one index to the next, for each axis; not 0"}},
+    .traits = OP_MOVEMENT,
+    .infer = slice_infer,
+    .eval = eval_slice,
+    .grad = grad_slice,
+    .move = move_slice,
+};
+
+// ---- pad ----------------------------------------------------------------------------------------------------------
+
+static void eval_pad(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    for (int64_t k = 0; k < out->count; k++)
+        if (out->f)
+            out->f[k] = node->attr[3].f;
+        else
+            out->i[k] = (int64_t)node->attr[3].f;
+    for (int64_t k = 0; k < in[0]->count; k++) {
+        int64_t to = place_of(node, out, in[0], k);
+        if (out->f)
+            out->f[to] = in[0]->f[k];
+        else
+            out->i[to] = in[0]->i[k];
+    }
+}
+
+static Node *grad_pad(Graph *g, Node *y, Node *dy, int i) {
+    return build_slice(g, dy, &y->in[i]->type, y->attr[1].ints, y->attr[2].ints);
+}
+
+static Expr *compare(LowerContext *ctx, const char *op, const Index *index, int64_t with) {
+    Expr *arg[] = {op_index_value(ctx, I32, index), expr_const(ctx->arena, I32, (double)with)};
+    return expr_apply(ctx->arena, NULL, op_find(op), BOOL, arg, 2);
+}
+
+// The values of an index in all lanes of a vector.
+static bool lanes_range(const LowerContext *ctx, const Index *index, int64_t *lo, int64_t *hi) {
+    int64_t coef = 0;
+    if (!index_range(index, lo, hi)) return false;
+    if (ctx->lanes < 2 || !ctx->lane_var || !index_uses(index, ctx->lane_var)) return true;
+    if (!index_linear(index, ctx->lane_var, &coef)) return false;
+    *(coef < 0 ? lo : hi) += coef * (ctx->lanes - 1);
+    return true;
+}
+
+// Adds `index op with` to what must hold, unless the ranges of its variables say so already.
+static void require_that(LowerContext *ctx, Expr **all, const Index *index, const char *op, int64_t with) {
+    int64_t lo, hi;
+    bool known = lanes_range(ctx, index, &lo, &hi);
+    if (known && (op[0] == 'g' ? lo >= with : op[0] == 'l' ? hi <= with : lo == with && hi == with)) return;
+    Expr *holds = compare(ctx, op, index, with);
+    *all = *all ? expr_apply(ctx->arena, NULL, op_find("and"), BOOL, (Expr *[]){*all, holds}, 2) : holds;
+}
+
+static Expr *choose(LowerContext *ctx, DType dtype, Expr *cond, Expr *a, Expr *b) {
+    return expr_apply(ctx->arena, NULL, op_find("select"), dtype, (Expr *[]){cond, a, b}, 3);
+}
+
+static Expr *lower_pad(LowerContext *ctx, const Node *node, Index *const *out) {
+    Arena *arena = ctx->arena;
+    const Type *x = &node->in[0]->type;
+    Index *in[MAX_RANK] = {0};
+    Expr *inside = NULL;
+    for (int d = 0; d < x->rank; d++) {
+        in[d] = out[d];
+        if (is_whole_axis(&node->type, x, &node->attr[1], &node->attr[2], d)) continue;
+        int64_t start = node->attr[1].ints[d], step = node->attr[2].ints[d], by = llabs(step);
+        int64_t span = by * (x->dim[d].extent - 1);
+        Index *from = index_add_const(arena, index_scale(arena, out[d], step < 0 ? -1 : 1), step < 0 ? start : -start);
+        require_that(ctx, &inside, from, "ge", 0);
+        require_that(ctx, &inside, from, "le", span);
+        in[d] = index_clamp(arena, from, span + 1);
+        if (by == 1) continue;
+        if (span) require_that(ctx, &inside, index_mod(arena, in[d], by), "eq", 0);
+        in[d] = index_div(arena, in[d], by);
+    }
+    Expr *value = lower_value(ctx, node->in[0], in);
+    return inside ? choose(ctx, node->type.dtype, inside, value, expr_const(arena, node->type.dtype, node->attr[3].f))
+                  : value;
+}
+
+DEFINE_OP(pad){
+    .name = "pad",
+    .doc = "x put in at start, start + step, ... along each axis, and one value everywhere else",
+    .example = "pad(x: f32[2, 3], [1, 2])",
+    .inputs = 1,
+    .attrs = {{"shape", ATTR_DIMS, "of the result"},
+              {"start", ATTR_INTS, "where the first element goes, for each axis"},
+              {"step", ATTR_INTS, "from one element to the next, for each axis; not 0"},
+              {"value", ATTR_FLOAT, "elsewhere"}},
+    .traits = OP_MOVEMENT,
+    .infer = pad_infer,
+    .eval = eval_pad,
+    .grad = grad_pad,
+    .lower = lower_pad,
+};
+
+// ---- concat -------------------------------------------------------------------------------------------------------
+
+static bool concat_infer(Infer *infer) {
+    const Type *a = &infer->in[0]->type, *b = &infer->in[1]->type;
+    int64_t axis = infer->attr[0].i;
+    if (a->dtype != b->dtype)
+        return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, a),
+                         op_shown(infer, b), dtype_info[a->dtype].name);
+    if (a->rank != b->rank || axis < 0 || axis >= a->rank)
+        return op_refuse(infer, "%s and %s need the same number of axes, axis %lld among them", op_shown(infer, a),
+                         op_shown(infer, b), (long long)axis);
+    infer->type = *a;
+    for (int d = 0; d < a->rank; d++) {
+        if (d == axis && (a->dim[d].size || b->dim[d].size))
+            return op_refuse(infer, "axis %d of %s and %s is a run-time size; a sum of sizes is none", d,
+                             op_shown(infer, a), op_shown(infer, b));
+        if (d != axis && !dim_equal(a->dim[d], b->dim[d]))
+            return op_refuse(infer, "axis %d differs: %s and %s; only axis %lld may", d, op_shown(infer, a),
+                             op_shown(infer, b), (long long)axis);
+    }
+    int64_t sum = (int64_t)a->dim[axis].extent + b->dim[axis].extent;
+    if (sum > INT32_MAX) return op_refuse(infer, "axis %lld is too long", (long long)axis);
+    infer->type.dim[axis] = dim_fixed((int32_t)sum);
+    return op_check_shape(infer, &infer->type);
+}
+
+static void eval_concat(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    int64_t inner = 1, to = 0;
+    for (int d = (int)node->attr[0].i; d < out->rank; d++) inner *= d == node->attr[0].i ? 1 : out->shape[d];
+    int64_t run[2] = {inner * in[0]->shape[node->attr[0].i], inner * in[1]->shape[node->attr[0].i]};
+    while (to < out->count)
+        for (int k = 0; k < 2; k++)
+            for (int64_t e = 0, from = to / (run[0] + run[1]) * run[k]; e < run[k]; e++, to++)
+                if (out->f)
+                    out->f[to] = in[k]->f[from + e];
+                else
+                    out->i[to] = in[k]->i[from + e];
+}
+
+static Node *grad_concat(Graph *g, Node *y, Node *dy, int i) {
+    int64_t start[MAX_RANK] = {0}, step[MAX_RANK];
+    for (int d = 0; d < y->type.rank; d++) step[d] = 1;
+    if (i == 1) start[y->attr[0].i] = y->in[0]->type.dim[y->attr[0].i].extent;
+    return build_slice(g, dy, &y->in[i]->type, start, step);
+}
+
+static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out) {
+    int axis = (int)node->attr[0].i;
+    int64_t na = node->in[0]->type.dim[axis].extent, nb = node->in[1]->type.dim[axis].extent, lo, hi;
+    Index *in[MAX_RANK] = {0};
+    for (int d = 0; d < node->type.rank; d++) in[d] = out[d];
+    bool known = lanes_range(ctx, out[axis], &lo, &hi);
+    if (known && hi < na) return lower_value(ctx, node->in[0], in);
+    Index *behind = index_add_const(ctx->arena, out[axis], -na);
+    if (known && lo >= na) {
+        in[axis] = behind;
+        return lower_value(ctx, node->in[1], in);
+    }
+    in[axis] = index_clamp(ctx->arena, out[axis], na);
+    Expr *a = lower_value(ctx, node->in[0], in);
+    in[axis] = index_clamp(ctx->arena, behind, nb);
+    Expr *b = lower_value(ctx, node->in[1], in);
+    return choose(ctx, node->type.dtype, compare(ctx, "lt", out[axis], na), a, b);
+}
+
+DEFINE_OP(concat){
+    .name = "concat",
+    .doc = "a, then b behind it along one axis",
+    .example = "concat([a: f32[2, 3], b: f32[2, 5]], axis=1)",
+    .inputs = 2,
+    .attrs = {{"axis", ATTR_INT, "along which they follow each other"}},
+    .traits = OP_MOVEMENT,
+    .infer = concat_infer,
+    .eval = eval_concat,
+    .grad = grad_concat,
+    .lower = lower_concat,
+};
