@@ -194,14 +194,10 @@ typedef struct Form {
 } Form;
 
 static const Form forms[] = {
-    {"floats", make_floats},
-    {"integers", make_integers},
-    {"maps", make_maps},
-    {"movement", make_movement},
-    {"parts", make_parts},
-    {"random", make_random},
-    {"training", make_training},
-    {"operators", make_every_operator},
+    {"floats", make_floats},     {"integers", make_integers},
+    {"maps", make_maps},         {"movement", make_movement},
+    {"parts", make_parts},       {"random", make_random},
+    {"training", make_training}, {"operators", make_every_operator},
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
