@@ -64,12 +64,12 @@ struct dlc_net {
 // Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
 // NULL without memory.
 DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes);
-DLC_API void dlc_free(struct dlc_net *net);                 // NULL is fine
-DLC_API const char *dlc_error(const struct dlc_net *net);   // of the last call that failed; "" if none did
-DLC_API void dlc_init(struct dlc_net *net, int64_t seed);   // all parameters drawn anew; optimiser and state zeroed
+DLC_API void dlc_free(struct dlc_net *net);               // NULL is fine
+DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
+DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state zeroed
 // The stream of dropout and other random operators begins anew; nothing happens to a model without them.
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed);
-DLC_API int dlc_param_count(const struct dlc_model *model); // every slot
+DLC_API int dlc_param_count(const struct dlc_model *model);                               // every slot
 DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index); // NULL when out of range
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);

@@ -405,9 +405,10 @@ Test(emit, report_counts) {
     world_open(&world, "c11", false);
     Str s = str_new(arena);
     emit_report(&s, &world.in, &world.options);
-    expect_text(str_text(&s), (const char *const[]){"model forward: c11, -O2, 2 chunks for threads\n", "f32[n, 3]", "1,234,567",
-                                                    "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
-                                                    "k_linear_relu (by hand)", "kernels: 6 for 7 calls\n", NULL});
+    expect_text(str_text(&s),
+                (const char *const[]){"model forward: c11, -O2, 2 chunks for threads\n", "f32[n, 3]", "1,234,567",
+                                      "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
+                                      "k_linear_relu (by hand)", "kernels: 6 for 7 calls\n", NULL});
     arena_release(&world.arena);
 }
 
