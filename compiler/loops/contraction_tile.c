@@ -234,7 +234,7 @@ static Stmt *open_if(Contraction *c, Stmt *to, const Index *not_negative) {
 static void pass_partial(const Finish *f, Stmt *to, bool add) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
-    Index *element, *lane = NULL;
+    Index *element = NULL, *lane = NULL;
     if (c->lane_loop) to = contraction_open_lanes(c, to, f->lanes->base, NULL, &element, &lane);
     for (int r = 0; r < f->rows->extent; r++)
         for (int v = 0; v < f->lanes->extent; v++) {
