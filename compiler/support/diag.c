@@ -180,7 +180,7 @@ static void print_report(Diag *diag, Span span, const char *kind, const char *fm
 void diag_error(Diag *diag, Span span, const char *fmt, ...) {
     const char *place = span.source ? span.source->text + span.start : NULL;
     diag->muted = true;
-    if (place && place == diag->at) return;
+    if (span.source && place == diag->at) return;
     diag->at = place;
     int limit = diag->limit ? diag->limit : LIMIT;
     diag->errors++;
