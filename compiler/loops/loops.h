@@ -135,6 +135,8 @@ struct Buffer {
     // In elements, run-time axes at their bound. An ARGUMENT is dense at the actual sizes instead: the stride of its
     // axis is the product of the actual extents behind it, which the printer forms from `dim` (48 * N).
     int64_t stride[MAX_RANK];
+    // A halo: elements that lie before and behind each axis in memory, and hold 0. Indices may lead there to read.
+    int before[MAX_RANK], after[MAX_RANK];
     int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
     const Node *value;      // the graph node it holds, or NULL for scratch

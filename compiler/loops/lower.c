@@ -147,6 +147,16 @@ static void make_call(Lowering *l, Kernel *kernel, const Group *group, Buffer *s
     vec_push(l->arena, &l->program->calls, (Call){kernel, group, skip_if_null, section});
 }
 
+// Before anything else in the kernel.
+static void fill_halos(LowerContext *ctx) {
+    Stmt *body = ctx->kernel->body, *before = stmt_block(ctx->arena);
+    for (int k = 0; k < ctx->group->outputs.len; k++)
+        halo_fill(ctx, before, ctx->program->of_node[ctx->group->outputs.at[k]->id]);
+    if (!before->body.len) return;
+    stmt_append(ctx->arena, before, body);
+    ctx->kernel->body = before;
+}
+
 static void make_kernel(Lowering *l, const Group *group) {
     Kernel *kernel = kernel_new(l, NULL, NULL);
     kernel_describe(l->program, kernel, l->stored, group);
@@ -157,6 +167,7 @@ static void make_kernel(Lowering *l, const Group *group) {
         lower_rows(&ctx);
     else
         lower_naive(&ctx);
+    fill_halos(&ctx);
     const Node *last = group->outputs.at[group->outputs.len - 1];
     Buffer *buffer = l->program->of_node[last->id];
     make_call(l, kernel, group, buffer->scope == SCOPE_ARGUMENT ? buffer : NULL, last->section);
@@ -237,6 +248,7 @@ Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     }
     make_inputs(&l);
     make_values(&l);
+    if (level) halos_choose(program);
     copy_old_values(&l);
     for (int k = 0; k < g->groups.len; k++) make_kernel(&l, &g->groups.at[k]);
     copy_outputs(&l);

@@ -67,6 +67,13 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope);
 
+// halo.c: gives the values that contractions read through windows a halo wide enough for all of them (before kernels
+// are made), and appends the stores that fill a buffer's halo with zeros.
+void halos_choose(Program *program);
+void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer);
+// Room for a halo, where a buffer has none yet or a smaller one.
+void buffer_widen(Buffer *buffer, const int *before, const int *after);
+
 // ---- recipes --------------------------------------------------------------------------------------------------------
 
 void lower_naive(LowerContext *ctx);       // -O0: one nest, accumulation in double

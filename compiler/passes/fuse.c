@@ -7,7 +7,8 @@
 //     %8 = reduce sum %7
 //     %9 = %7 / %8
 // Needs DEDUPED and SIMPLE, gives GROUPED. Three steps:
-//   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue.
+//   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue, and a pool of
+//      windows that do not overlap.
 //   2. Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise nodes over the
 //      domain or over what is left of it. Reductions of windows stand alone.
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
@@ -16,6 +17,7 @@
 // Groups are ordered so that what updates a storage in place runs after the other readers of its old value.
 #include <string.h>
 
+#include "ir/windows.h"
 #include "ops/op.h"
 #include "passes/fuse.h"
 
@@ -90,9 +92,31 @@ static State worst_input(const Fuse *f, const Node *node) {
     return state;
 }
 
-static void grow_contract(Fuse *f, Node *root) {
-    int group = group_new(f, GROUP_CONTRACT, root);
+// Whether a member that the pool follows is read or returned elsewhere.
+static bool read_outside(const Fuse *f, const NodeVec *members, const Node *node) {
+    bool outside = f->output[node->id];
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        bool own = false;
+        for (int k = 0; k < members->len; k++) own |= members->at[k] == f->users[node->id].at[u];
+        outside |= !own;
+    }
+    return outside;
+}
+
+// The members before a pool that leaves elements over (45 columns in windows of 2) are made for its windows alone.
+static bool pool_may_stay(const Fuse *f, const NodeVec *members, const Node *pool, bool covers) {
+    for (int k = 0; k < members->len && !covers; k++) {
+        const Node *node = members->at[k];
+        if (shape_equal(&node->type, &pool->in[0]->type) && read_outside(f, members, node)) return false;
+    }
+    return true;
+}
+
+// An epilogue: element-wise nodes of the root's shape, at most one pool of separate windows, and element-wise nodes of
+// its shape.
+static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) {
     NodeVec members = {0};
+    const Node *pool = NULL;
     memset(f->state, 0, sizeof *f->state * (size_t)f->n);
     f->state[root->id] = MEMBER;
     vec_push(&f->scratch, &members, root);
@@ -100,12 +124,25 @@ static void grow_contract(Fuse *f, Node *root) {
         Node *node = f->g->nodes.at[id];
         State state = worst_input(f, node);
         if (state == UNRELATED) continue;
-        bool fits = state == MEMBER && is_elementwise(node) && shape_equal(&node->type, &root->type) &&
-                    is_unassigned(f, node) && members.len < MAX_EPILOGUE;
+        bool pools = with_pool && !pool && node_is(node, "reduce") && windows_join(root, node, covers);
+        bool in_shape = shape_equal(&node->type, &root->type) || (pool && shape_equal(&node->type, &pool->type));
+        bool fits = state == MEMBER && (pools || (is_elementwise(node) && in_shape)) && is_unassigned(f, node) &&
+                    members.len < MAX_EPILOGUE;
+        if (fits && pools) pool = node;
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
     }
+    return pool && !pool_may_stay(f, &members, pool, *covers) ? grow_epilogue(f, root, false, covers) : members;
+}
+
+static void grow_contract(Fuse *f, Node *root) {
+    int group = group_new(f, GROUP_CONTRACT, root);
+    bool covers;
+    NodeVec members = grow_epilogue(f, root, true, &covers);
     group_assign(f, group, &members, 1);
+    for (int k = 0; k < f->members[group].len; k++)
+        if (node_is(f->members[group].at[k], "reduce"))
+            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
 // ---- 2: rows -----------------------------------------------------------------------------------------------------
