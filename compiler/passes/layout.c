@@ -95,6 +95,75 @@ static Order contract_order(const Node *old, const Order *from) {
     return channels < FEW_CHANNELS ? plain : order;
 }
 
+// ---- a flattened operand --------------------------------------------------------------------------------------------
+
+// Dim d of an operand is one summed axis, from end to end.
+static int summed_axis(const Iter *iter, const Affine *affine, Dim dim) {
+    for (int axis = iter->nout; axis < iter->naxes; axis++)
+        if (is_bare(affine, axis) && dim_equal(iter->axis[axis], dim)) return axis;
+    return -1;
+}
+
+// One summed axis becomes one for each of x's dims [from, to), outermost first, in all maps.
+static void split_axis(Iter *iter, int axis, const Type *x, int from, int to, int *parts) {
+    int64_t inner = 1;
+    for (int d = to - 1; d >= from; d--) {
+        int part = d == from ? axis : iter->naxes++;
+        parts[d] = part;
+        for (int m = 0; m < 3; m++)
+            for (int k = 0; k < iter->map[m].rank; k++)
+                iter->map[m].dim[k].coef[part] = (int32_t)(iter->map[m].dim[k].coef[axis] * inner);
+        iter->axis[part] = x->dim[d];
+        inner *= x->dim[d].extent;
+    }
+}
+
+// A sum over channels and pixels in a row, by an operand that a convolution left channels last:
+//     out[n, j] += a[n, k] * b[j, k], a = reshape(x: [N, 128, 12, 12])
+// becomes out[n, j] += x[n, c, y, x] * b[j, 144*c + 12*y + x]: x is read as it lies. In models only: there the other
+// operand, a parameter, is packed once. NULL: it is no such sum.
+static Node *split_flattened(const Layout *layout, const Node *old, int which, Iter *iter) {
+    const Node *flat = old->in[which], *x = flat->nin ? flat->in[0] : NULL;
+    ShapeRun runs[MAX_RANK];
+    Map split = {.rank = 0};
+    int parts[MAX_RANK];
+    if (!node_is(flat, "reshape") || order_is_plain(&layout->order[x->id])) return NULL;
+    int n = shape_runs(&x->type, &flat->type, runs);
+    *iter = *node_attr(old, "iter")->iter;
+    const Map from = iter->map[1 + which];
+    split.rank = x->type.rank;
+    for (int k = 0; k < n; k++) {
+        int a0 = runs[k].a0, a1 = runs[k].a1, b = runs[k].b0;
+        if (runs[k].b1 != b + 1) return NULL;
+        if (a1 == a0 + 1) {
+            split.dim[a0] = from.dim[b];
+            continue;
+        }
+        int axis = summed_axis(iter, &from.dim[b], flat->type.dim[b]);
+        if (axis < 0 || iter->naxes + a1 - a0 - 1 > MAX_AXES) return NULL;
+        split_axis(iter, axis, &x->type, a0, a1, parts);
+        for (int d = a0; d < a1; d++) {
+            split.dim[d] = (Affine){0};
+            split.dim[d].coef[parts[d]] = 1;
+        }
+    }
+    iter->map[1 + which] = split;
+    return x->map;
+}
+
+static Node *read_unflattened(Graph *to, const Layout *layout, const Node *old, Node *const *in, const Order *from) {
+    for (int which = 0; which < 2; which++) {
+        Iter iter;
+        Node *operands[2] = {in[0], in[1]};
+        operands[which] = split_flattened(layout, old, which, &iter);
+        if (!operands[which]) continue;
+        iter.map[1 + which] = order_map(&iter.map[1 + which], &layout->order[old->in[which]->in[0]->id]);
+        iter.map[2 - which] = order_map(&iter.map[2 - which], &from[1 - which]);
+        return build_contract(to, operands[0], operands[1], &old->type, &iter);
+    }
+    return NULL;
+}
+
 // ---- the pass -----------------------------------------------------------------------------------------------------
 
 static bool made_of_free(const Layout *layout, const Node *node) {
@@ -169,7 +238,9 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
         *order = common;
         return graph_copy_node(to, old, moved);
     }
-    Node *made = NULL;
+    Node *made =
+        to->kind == ENTRY_MODEL && node_is(old, "contract") ? read_unflattened(to, layout, old, in, from) : NULL;
+    if (made) return made;
     if (old->op->reorder && (!plain || (old->op->traits & OP_REDUCES && old->nin == 2))) {
         *order = liked_order(old, layout, from);
         made = old->op->reorder(to, old, moved, from, order);
