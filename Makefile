@@ -18,7 +18,8 @@ $(BUILD)/libdlc.a: $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/libdlcrt.a: $(BUILD)/obj/runtime/dlc.o
+RUNTIME_SRC = runtime/dlc.c runtime/dlc_file.c runtime/dlc_load.c runtime/dlc_save.c
+$(BUILD)/libdlcrt.a: $(RUNTIME_SRC:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -58,7 +59,7 @@ $(BUILD)/gen/prelude.c: $(wildcard compiler/prelude/*.dl) Makefile
 	@$(call embed,frontend/elaborate.h,PreludeFile prelude_files,$(sort $(wildcard compiler/prelude/*.dl)))
 
 # The runtime's text, for --standalone.
-RUNTIME_TEXT = runtime/dlc.h runtime/dlc.c runtime/dlc_math.h runtime/dlc_vec.h
+RUNTIME_TEXT = runtime/dlc.h runtime/dlc_parts.h $(RUNTIME_SRC) runtime/dlc_math.h runtime/dlc_vec.h
 $(BUILD)/gen/runtime_text.c: $(RUNTIME_TEXT) Makefile
 	@mkdir -p $(@D)
 	@$(call embed,emit/emit.h,RuntimeFile runtime_files,$(RUNTIME_TEXT))

@@ -25,7 +25,7 @@ build_app() {
     shift 3
     mkdir -p "$name"
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o "$name/mlp.c" "$@" || return 1
-    runtime=$top/runtime/dlc.c
+    runtime=$(echo "$top"/runtime/dlc*.c)
     include=-I$top/runtime
     case " $* " in *" --standalone "*) runtime= include= ;; esac
     # shellcheck disable=SC2086
@@ -75,7 +75,7 @@ for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; d
     # shellcheck disable=SC2086
     if "$build/dlc" "$top/tests/nets/dropout.dl" -o dropout.c $flags &&
         gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o dropout "$top/tests/app/dropout.c" dropout.c \
-            $(case $flags in *standalone*) ;; *) echo "$top/runtime/dlc.c" ;; esac) -lm; then
+            $(case $flags in *standalone*) ;; *) echo "$top"/runtime/dlc*.c ;; esac) -lm; then
         line=$(./dropout dropout.safetensors | tee dropout.txt | tail -1)
         grep FAILED dropout.txt
         passed=$((passed + ${line%% passed*}))
@@ -102,7 +102,7 @@ for options in "--target=c11 -O0" "--target=c11" "--target=native"; do
     case $options in *c11*) std="-std=c11 -Wpedantic" ;; *) std="-std=gnu11 -march=native" ;; esac
     # shellcheck disable=SC2086
     "$build/dlc" "$top/tests/nets/bools.dl" -o bools.c $options &&
-        gcc $std $strict -O2 $sanitize -I. -I"$top/runtime" -o bools "$top/tests/app/bools.c" bools.c "$top/runtime/dlc.c" -lm &&
+        gcc $std $strict -O2 $sanitize -I. -I"$top/runtime" -o bools "$top/tests/app/bools.c" bools.c "$top"/runtime/dlc*.c -lm &&
         ./bools && ok || bad "bools: $options"
 done
 

@@ -135,7 +135,7 @@ static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
         "%s/driver.c %s%s%s -lm",
         o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", o->level ? 2 : 1, o->openmp ? "-fopenmp" : "",
         sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "", top, dir, dir, dir, dir,
-        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc.c", "");
+        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc*.c", "");
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;
