@@ -69,13 +69,18 @@ static bool dlc_align(size_t *n, size_t align) {
     return true;
 }
 
-// One allocation: the object, then the regions. Offsets count from an aligned address, which malloc's need not be.
-DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes) {
+// Twins share them.
+static bool dlc_is_shared(int region) { return region == DLC_REGION_PARAM || region == DLC_REGION_OPTIM; }
+
+// One allocation, all zero: the object, then its regions, of which a twin of `shared` has its own only. Offsets count
+// from an aligned address, which malloc's need not be.
+static struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object_bytes, const struct dlc_net *shared) {
     size_t align = model->align ? model->align : 1, total = object_bytes, offset[DLC_REGIONS];
     for (int r = 0; r < DLC_REGIONS; r++) {
-        if (!dlc_align(&total, align) || total > SIZE_MAX - model->bytes[r]) return NULL;
+        size_t bytes = shared && dlc_is_shared(r) ? 0 : model->bytes[r];
+        if (!dlc_align(&total, align) || total > SIZE_MAX - bytes) return NULL;
         offset[r] = total;
-        total += model->bytes[r];
+        total += bytes;
     }
     if (total > SIZE_MAX - align) return NULL;
     unsigned char *memory = calloc(1, total + align);
@@ -85,7 +90,33 @@ DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes) {
     net->model = model;
     net->owned = memory;
     // The object keeps malloc's alignment; only the regions move.
-    for (int r = 0; r < DLC_REGIONS; r++) net->region[r] = memory + shift + offset[r];
+    for (int r = 0; r < DLC_REGIONS; r++)
+        net->region[r] = shared && dlc_is_shared(r) ? shared->region[r] : memory + shift + offset[r];
+    return net;
+}
+
+DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes) {
+    struct dlc_net *net = dlc_allocate(model, object_bytes, NULL);
+    if (net) dlc_init(net, 1);
+    return net;
+}
+
+DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
+    return dlc_allocate(net->model, object_bytes, net);
+}
+
+DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]) {
+    for (int r = 0; r < DLC_REGIONS; r++) {
+        size_t need = model->bytes[r] + (r == DLC_REGION_STATE ? DLC_NET_BYTES : 0);
+        if (!need) continue;
+        if (!at[r] || (uintptr_t)at[r] % model->align || (bytes[r] && bytes[r] < need)) return NULL;
+    }
+    struct dlc_net *net = at[DLC_REGION_STATE];
+    memset(net, 0, DLC_NET_BYTES);
+    net->model = model;
+    unsigned char *state = (unsigned char *)at[DLC_REGION_STATE] + DLC_NET_BYTES;
+    for (int r = 0; r < DLC_REGIONS; r++) // an empty region may be anywhere, but not NULL: memset takes none
+        net->region[r] = r == DLC_REGION_STATE || !model->bytes[r] ? state : at[r];
     dlc_init(net, 1);
     return net;
 }
@@ -96,9 +127,13 @@ DLC_API void dlc_free(struct dlc_net *net) {
 
 DLC_API const char *dlc_error(const struct dlc_net *net) { return net->error; }
 
+DLC_API void dlc_reset(struct dlc_net *net) {
+    memset(net->region[DLC_REGION_STATE], 0, net->model->bytes[DLC_REGION_STATE]);
+}
+
 DLC_API void dlc_start_over(struct dlc_net *net) {
     memset(net->region[DLC_REGION_OPTIM], 0, net->model->bytes[DLC_REGION_OPTIM]);
-    memset(net->region[DLC_REGION_STATE], 0, net->model->bytes[DLC_REGION_STATE]);
+    dlc_reset(net);
 }
 
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {

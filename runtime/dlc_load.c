@@ -133,8 +133,8 @@ static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, c
     }
 }
 
-static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const struct dlc_file *file) {
-    const struct dlc_file_tensor *tensor = dlc_file_find(file, slot->info.name);
+static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const struct dlc_file *file,
+                        const struct dlc_file_tensor *tensor) {
     if (!tensor || !tensor->count) return;
     bool is_f32 = !strcmp(slot->info.dtype, "f32");
     unsigned char *to = dlc_slot_data(net, slot);
@@ -144,38 +144,119 @@ static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const 
         dlc_read_element(to + i * step, from + i * (size_t)tensor->dtype->bytes, tensor->dtype, is_f32);
 }
 
-static int dlc_load_bytes(struct dlc_net *net, const char *what, const unsigned char *bytes, size_t size) {
-    const struct dlc_model *model = net->model;
-    struct dlc_file file = {.what = what};
-    bool rest;
-    int status = dlc_file_open(&file, net, bytes, size);
-    if (status) {
-        dlc_file_close(&file);
-        return status;
-    }
-    char list[DLC_ERROR_BYTES] = "";
+// ---- the whole of a file, or a part -------------------------------------------------------------------------------
+
+// Begins a list of differences in `list`, of DLC_ERROR_BYTES.
+static struct dlc_text dlc_list_start(char *list, const struct dlc_net *net, const struct dlc_file *file) {
     struct dlc_text t = {.at = list};
-    dlc_put(&t, what);
+    *list = 0;
+    dlc_put(&t, file->what);
     dlc_put(&t, " does not fit ");
-    dlc_put(&t, model->name);
+    dlc_put(&t, net->model->name);
     dlc_put(&t, ":");
+    return t;
+}
+
+static int dlc_refuse_list(struct dlc_net *net, struct dlc_text *t) {
+    dlc_end_list(t);
+    memcpy(net->error, t->at, DLC_ERROR_BYTES);
+    return DLC_EMISMATCH;
+}
+
+static int dlc_take_all(struct dlc_net *net, const struct dlc_file *file) {
+    const struct dlc_model *model = net->model;
+    char list[DLC_ERROR_BYTES];
+    struct dlc_text t = dlc_list_start(list, net, file);
     size_t start = t.len;
-    dlc_check_model(&t, model, &file, &rest);
-    if (t.len == start && !t.dropped) {
-        if (!rest) dlc_start_over(net);
-        for (int i = 0; i < model->nslots; i++)
-            if (dlc_is_weight(&model->slots[i]) || rest) dlc_copy_in(net, &model->slots[i], &file);
-    } else {
-        dlc_end_list(&t);
-        memcpy(net->error, list, sizeof list);
-        status = DLC_EMISMATCH;
+    bool rest;
+    dlc_check_model(&t, model, file, &rest);
+    if (t.len != start || t.dropped) return dlc_refuse_list(net, &t);
+    if (!rest) dlc_start_over(net);
+    for (int i = 0; i < model->nslots; i++) {
+        const struct dlc_slot *slot = &model->slots[i];
+        if (dlc_is_weight(slot) || rest) dlc_copy_in(net, slot, file, dlc_file_find(file, slot->info.name));
     }
+    return DLC_OK;
+}
+
+struct dlc_part {
+    const char *only, *strip; // paths, or NULL
+};
+
+// Is the path `name` the path `above` or below it? *cut is what that takes of it, with the dot.
+static bool dlc_is_under(const char *name, size_t name_len, const char *above, size_t *cut) {
+    size_t len = above ? strlen(above) : 0;
+    if (len && above[len - 1] == '.') len--;
+    *cut = len ? len + 1 : 0;
+    return !len || (name_len >= len && !memcmp(name, above, len) && (name_len == len || name[len] == '.'));
+}
+
+// The param or buffer that a tensor of the file is for, or NULL.
+static const struct dlc_slot *dlc_part_slot(const struct dlc_model *model, const struct dlc_file_tensor *tensor,
+                                            const struct dlc_part *part) {
+    size_t unused, cut;
+    if (!dlc_is_under(tensor->name, tensor->name_len, part->only, &unused)) return NULL;
+    if (!dlc_is_under(tensor->name, tensor->name_len, part->strip, &cut) || cut > tensor->name_len) return NULL;
+    for (int i = 0; i < model->nslots; i++) {
+        const struct dlc_slot *slot = &model->slots[i];
+        if (dlc_is_weight(slot) && dlc_is(tensor->name + cut, tensor->name_len - cut, slot->info.name)) return slot;
+    }
+    return NULL;
+}
+
+static int dlc_refuse_part(struct dlc_net *net, const struct dlc_file *file, const struct dlc_part *part) {
+    struct dlc_text t = dlc_text_start(net);
+    dlc_put(&t, file->what);
+    dlc_put(&t, " has no parameter of ");
+    dlc_put(&t, net->model->name);
+    dlc_put(&t, " under \"");
+    dlc_put(&t, part->only ? part->only : "");
+    dlc_put(&t, "\", less \"");
+    dlc_put(&t, part->strip ? part->strip : "");
+    dlc_put(&t, "\"");
+    return DLC_EMISMATCH;
+}
+
+// The number of tensors, or minus a status.
+static int dlc_take_part(struct dlc_net *net, const struct dlc_file *file, const struct dlc_part *part) {
+    const struct dlc_model *model = net->model;
+    char list[DLC_ERROR_BYTES];
+    struct dlc_text t = dlc_list_start(list, net, file);
+    size_t start = t.len;
+    int count = 0;
+    for (size_t i = 0; i < file->header.count; i++) {
+        const struct dlc_slot *slot = dlc_part_slot(model, &file->header.tensor[i], part);
+        if (!slot) continue;
+        dlc_check_slot(&t, slot, &file->header.tensor[i]);
+        count++;
+    }
+    if (t.len != start || t.dropped) return -dlc_refuse_list(net, &t);
+    if (!count) return -dlc_refuse_part(net, file, part);
+    for (size_t i = 0; i < file->header.count; i++) {
+        const struct dlc_slot *slot = dlc_part_slot(model, &file->header.tensor[i], part);
+        if (slot) dlc_copy_in(net, slot, file, &file->header.tensor[i]);
+    }
+    return count;
+}
+
+// Without a part all of it.
+static int dlc_load_bytes(struct dlc_net *net, const char *what, const unsigned char *bytes, size_t size,
+                          const struct dlc_part *part) {
+    struct dlc_file file = {.what = what};
+    int status = dlc_file_open(&file, net, bytes, size);
+    if (status && part) status = -status;
+    if (!status) status = part ? dlc_take_part(net, &file, part) : dlc_take_all(net, &file);
     dlc_file_close(&file);
     return status;
 }
 
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size) {
-    return dlc_load_bytes(net, "the data", data, size);
+    return dlc_load_bytes(net, "the data", data, size, NULL);
+}
+
+DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
+                                 const char *strip) {
+    return dlc_load_bytes(net, "the data", data, size, &(struct dlc_part){only, strip});
 }
 
 #ifndef DLC_NO_STDIO
@@ -212,15 +293,22 @@ static unsigned char *dlc_read_all(FILE *f, size_t *size) {
     return bytes;
 }
 
-DLC_API int dlc_load(struct dlc_net *net, const char *path) {
+static int dlc_load_path(struct dlc_net *net, const char *path, const struct dlc_part *part) {
+    int sign = part ? -1 : 1;
     size_t size;
     errno = 0;
     FILE *f = fopen(path, "rb");
-    if (!f) return dlc_fail_file(net, "cannot open ", path);
+    if (!f) return sign * dlc_fail_file(net, "cannot open ", path);
     unsigned char *bytes = dlc_read_all(f, &size);
-    int status = bytes ? dlc_load_bytes(net, path, bytes, size) : dlc_fail_file(net, "cannot read ", path);
+    int status = bytes ? dlc_load_bytes(net, path, bytes, size, part) : sign * dlc_fail_file(net, "cannot read ", path);
     fclose(f);
     free(bytes);
     return status;
+}
+
+DLC_API int dlc_load(struct dlc_net *net, const char *path) { return dlc_load_path(net, path, NULL); }
+
+DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip) {
+    return dlc_load_path(net, path, &(struct dlc_part){only, strip});
 }
 #endif
