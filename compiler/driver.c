@@ -98,6 +98,11 @@ static int compile(Job *job) {
                                       .time = o->time_passes,
                                       .verify_meaning = o->verify,
                                       .out = job->out});
+    if (o->emit == EMIT_DOT) {
+        module_print_dot(&text, module);
+        print_text(job, &text);
+        return EXIT_OK;
+    }
     if (!o->output && !o->report && !o->emit) return EXIT_OK;
 
     Program **programs = NEW_ARRAY(&job->arena, Program *, module->entries.len + 1);

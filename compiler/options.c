@@ -135,12 +135,11 @@ static bool take_level(Reader *r, const char *value) {
 }
 
 static bool take_emit(Reader *r, const char *value) {
-    static const char *const names[] = {"graph", "loops", "c"};
-    if (!strcmp(value, "dot")) return usage(r, "--emit=dot is not supported yet");
-    for (int k = 0; k < 3; k++)
+    static const char *const names[] = {"graph", "loops", "c", "dot"};
+    for (int k = 0; k < 4; k++)
         if (!strcmp(value, names[k])) r->options->emit = (EmitKind)(EMIT_GRAPH + k);
     if (r->options->emit != EMIT_NONE) return true;
-    return usage(r, "--emit takes graph, loops or c, got `%s`%s", value, suggest(r, value, names, 3));
+    return usage(r, "--emit takes graph, loops, c or dot, got `%s`%s", value, suggest(r, value, names, 4));
 }
 
 static bool take_dump_after(Reader *r, const char *value) {
@@ -187,7 +186,7 @@ static const OptionRow rows[] = {
     {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
     {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
-    {"--emit", "graph|loops|c", take_emit, "stop there and print"},
+    {"--emit", "graph|loops|c|dot", take_emit, "stop there and print; dot is the graph after the passes, for Graphviz"},
     {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
     {"--time-passes", NULL, take_time_passes, "print how long each pass took"},
     {"--verify", NULL, take_verify, "interpret the graph before and after each pass and compare"},
@@ -215,7 +214,7 @@ void options_help(FILE *out) {
                  : joined       ? ""
                                 : " ",
                  rows[k].value ? rows[k].value : "");
-        fprintf(out, "  %-22s %s\n", left, rows[k].doc);
+        fprintf(out, "  %-24s %s\n", left, rows[k].doc);
     }
 }
 
@@ -297,7 +296,7 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     if (o->help || o->version || o->target_help || o->print_prelude) return true;
     if (!o->input) return usage(r, "no input file");
     bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
-    if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c", o->input);
+    if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c|dot", o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
     if (o->dump_after && !pass_runs(o->dump_after, o->level))
         return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);

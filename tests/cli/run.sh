@@ -142,6 +142,32 @@ expect 1 '//' bad.dl -o left.c
     "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cmp -s one.c first.c && cmp -s one.h first.h && ok || bad "two runs differ"
 grep -nE "$work|/home|/root|/tmp" first.c first.h && bad "a path of the machine is in the output" || ok
 
+# ---- --emit=dot: quotes and braces in pairs, every edge between nodes that are there once; Graphviz, where it is, takes it
+"$dlc" good.dl --emit=graph | sed 's/linear\.weight/a\\"b\\\\N<\&lt;\\x0ac/' >'quo"tes\.graph'
+check_dot() { # NAME
+    awk '
+        { line = $0; gsub(/\\./, "", line) }                       # escapes
+        gsub(/"/, "\"", line) % 2 { print "a quote is open: " $0; bad = 1 }
+        { gsub(/"[^"]*"/, "", line) }
+        line ~ /\{/ { depth++ }
+        line ~ /\}/ { depth-- }
+        line ~ /^ *subgraph/ { if (seen[$2]++) { print "twice: " $0; bad = 1 } }
+        line ~ /^ *[no][0-9_]+ \[/ { if (node[$1]++) { print "twice: " $0; bad = 1 } }
+        line ~ /->/ { edges++; if (!node[$1] || !node[$3]) { print "no such node: " $0; bad = 1 } }
+        END { if (depth || !edges) { print "depth " depth ", edges " edges; bad = 1 } exit bad }' "$1" &&
+        if command -v dot >/dev/null 2>&1; then dot -Tcanon "$1" 2>dot.err >canon.txt && [ ! -s dot.err ]; fi
+}
+for file in 'quo"tes\.graph' "$top/examples/mlp/mlp.dl" "$top/tests/nets/small.dl"; do
+    for level in 0 2; do
+        "$dlc" "$file" --emit=dot -O$level >net.dot 2>dlc.err && check_dot net.dot >out.txt 2>&1 && ok || bad "--emit=dot $file -O$level: $(head -5 out.txt dlc.err)"
+    done
+done
+"$dlc" "$top/examples/mlp/mlp.dl" --emit=dot >net.dot
+awk '/subgraph cluster_0_k0/ { inside = 1 } inside && /relu\\nh\\nf32\[N, 256\]/ { found = 1 } /^        }/ { inside = 0 } END { exit !found }' net.dot && ok ||
+    bad "--emit=dot: relu is not in the first kernel's box: $(head -20 net.dot)"
+"$dlc" 'quo"tes\.graph' --emit=dot >net.dot
+grep -qF '[label="a\"b\\N<&amp;lt;?c\nf32[4, 3]"' net.dot && grep -qF 'digraph "quo\"tes\\.graph" {' net.dot && ok || bad "--emit=dot: names: $(grep -E 'digraph|f32.4, 3' net.dot)"
+
 # ---- what dlc prints as a graph it reads: the same C
 "$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph && sed -i "s/  #.*//" mlp.graph again.graph &&
     cmp -s mlp.graph again.graph && ok || bad "--emit=graph does not read back"

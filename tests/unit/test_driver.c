@@ -74,7 +74,6 @@ static const struct {
     {"net.dl bad.dl --report", 2, "one input file at a time"},
     {"net.dl --emti=graph", 2, "unknown option `--emti`; did you mean `--emit`?"},
     {"net.dl --emit=grahp", 2, "did you mean `graph`?"},
-    {"net.dl --emit=dot", 2, "--emit=dot is not supported yet"},
     {"net.dl --weights w.safetensors", 2, "--weights is not supported yet"},
     {"net.dl --arena-max=3K", 2, "--arena-max is not supported yet"},
     {"net.dl --validate", 2, "--validate is not supported yet"},
