@@ -9,6 +9,7 @@
 #include "emit/emit.h"
 #include "files.h"
 #include "frontend/elaborate.h"
+#include "loops/budget.h"
 #include "options.h"
 #include "passes/passes.h"
 
@@ -107,6 +108,8 @@ static int compile(Job *job) {
 
     Program **programs = NEW_ARRAY(&job->arena, Program *, module->entries.len + 1);
     for (int k = 0; k < module->entries.len; k++) programs[k] = lower_entry(job, module->entries.at[k]);
+    for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)
+        program_check_budget(&job->diag, programs[k], o->arena_max);
     if (o->emit == EMIT_LOOPS) {
         for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
         print_text(job, &text);
@@ -124,6 +127,7 @@ static int compile(Job *job) {
         emit_report(&text, &in, &emit);
         print_text(job, &text);
     }
+    if (job->diag.errors) return EXIT_USER; // the budget's; the report says where the memory goes
     return o->output || o->emit == EMIT_C ? write_outputs(job, &in, &emit) : EXIT_OK;
 }
 

@@ -127,6 +127,20 @@ static bool take_threads(Reader *r, const char *value) {
     return true;
 }
 
+// "256K" -> 262144
+static bool take_arena_max(Reader *r, const char *value) {
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    long long size = isdigit((unsigned char)*value) ? strtoll(value, &end, 10) : -1;
+    const char *unit = size >= 0 && *end ? strchr(units, *end) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if (size < 0 || errno || (*end && (!unit || end[1])) || size > INT64_MAX >> shift)
+        return usage(r, "--arena-max takes bytes, like 65536, 256K, 16M or 1G, got `%s`", value);
+    r->options->arena_max = (int64_t)size << shift;
+    return true;
+}
+
 static bool take_level(Reader *r, const char *value) {
     if (strlen(value) != 1 || *value < '0' || *value > '3')
         return usage(r, "unknown level -O%s; there are -O0 and -O2", value);
@@ -185,6 +199,7 @@ static const OptionRow rows[] = {
     {"--target", "NAME", take_target, "c11 (default, portable), native, ...; --target=help lists them"},
     {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
     {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
+    {"--arena-max", "SIZE", take_arena_max, "an error when an entry's workspace is larger: 65536, 256K, 16M"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
     {"--emit", "graph|loops|c|dot", take_emit, "stop there and print; dot is the graph after the passes, for Graphviz"},
     {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
@@ -195,7 +210,6 @@ static const OptionRow rows[] = {
     {"--help", NULL, take_help, "print this"},
     {"--version", NULL, take_version, "print the version"},
     {"--weights", "FILE", NULL, NULL},
-    {"--arena-max", "SIZE", NULL, NULL},
     {"--validate", NULL, NULL, NULL},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -282,7 +296,7 @@ static const char *options_text(Arena *arena, const Options *o) {
 bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     Reader reader = {arena, err, o};
     Reader *r = &reader;
-    *o = (Options){.target = target_find("c11"), .threads = 8, .level = 2};
+    *o = (Options){.target = target_find("c11"), .threads = 8, .level = 2, .arena_max = -1};
     char **next = argv + (argc > 0);
     while (*next) {
         const char *arg = *next++;

@@ -17,6 +17,7 @@ typedef struct Options {
     int threads;
     int level; // 0 or 2
     bool standalone;
+    int64_t arena_max; // -1: any
     EmitKind emit;
     const char *dump_after;
     bool time_passes, verify, report;

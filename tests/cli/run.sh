@@ -137,6 +137,19 @@ expect 1 'bad.dl:3:15: error: f returns a value, but its header declares no resu
 broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
 expect 1 '//' bad.dl -o left.c
 
+# ---- --arena-max: within it all goes well; beyond it, what lives at the peak, as arena_max.err has it
+bytes=$("$dlc" "$top/tests/cli/arena_max.dl" -O0 --report | sed -n 's/.*peak \([0-9,]*\) bytes.*/\1/p' | tr -d , | sort -n | tail -1)
+for size in "$bytes" 1G; do
+    "$dlc" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max="$size" >out.txt 2>&1 && ok || bad "--arena-max=$size: $(cat out.txt)"
+done
+rm -f left.c left.h
+expect 1 "step needs an arena of .*, and --arena-max allows" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max=$((bytes - 1))
+expect 1 'arena: peak' "$top/tests/cli/arena_max.dl" --report --arena-max=1
+cp "$top/tests/cli/arena_max.dl" .
+"$dlc" arena_max.dl -O0 -o left.c --arena-max=2K 2>arena.err && bad "--arena-max=2K went well"
+diff -u "$top/tests/cli/arena_max.err" arena.err && ok || bad "--arena-max does not print arena_max.err"
+ls left.c left.h 2>/dev/null && bad "--arena-max left files" || ok
+
 # ---- the same input gives the same bytes
 "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cp one.c first.c && cp one.h first.h &&
     "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cmp -s one.c first.c && cmp -s one.h first.h && ok || bad "two runs differ"
