@@ -12,12 +12,14 @@
 #include "loops/budget.h"
 #include "options.h"
 #include "passes/passes.h"
+#include "validation.h"
 
 typedef struct Job {
     Arena arena;
     Options options;
     Diag diag;
     FILE *out, *err;
+    const char *self; // argv[0]
 } Job;
 
 enum { EXIT_OK = 0, EXIT_USER = 1, EXIT_USAGE = 2 };
@@ -79,7 +81,9 @@ static int write_outputs(Job *job, const EmitInput *in, EmitOptions *emit) {
         return EXIT_OK;
     }
     emit_header(&header_text, in, emit);
-    return files_write(&job->arena, job->err, o->output, &source_text, header, &header_text) ? EXIT_OK : EXIT_USER;
+    bool good = files_write(&job->arena, job->err, o->output, &source_text, header, &header_text);
+    if (good && o->validate) good = validation_run(&job->arena, job->err, job->self, o->output, o->target);
+    return good ? EXIT_OK : EXIT_USER;
 }
 
 // ---- the stages ---------------------------------------------------------------------------------------------------
@@ -153,7 +157,7 @@ static int run(Job *job) {
 }
 
 int dlc_main(int argc, char **argv, FILE *out, FILE *err) {
-    Job job = {.out = out, .err = err, .diag = {.out = err}};
+    Job job = {.out = out, .err = err, .diag = {.out = err}, .self = argc > 0 ? argv[0] : NULL};
     int status = options_read(&job.arena, argc, argv, err, &job.options) ? run(&job) : EXIT_USAGE;
     if (fflush(out) || ferror(out)) {
         fprintf(err, "dlc: error: cannot write the standard output: %s\n", strerror(errno));

@@ -185,6 +185,7 @@ FLAG(take_standalone, standalone)
 FLAG(take_time_passes, time_passes)
 FLAG(take_verify, verify)
 FLAG(take_report, report)
+FLAG(take_validate, validate)
 FLAG(take_help, help)
 FLAG(take_version, version)
 #undef FLAG
@@ -206,11 +207,11 @@ static const OptionRow rows[] = {
     {"--time-passes", NULL, take_time_passes, "print how long each pass took"},
     {"--verify", NULL, take_verify, "interpret the graph before and after each pass and compare"},
     {"--report", NULL, take_report, "print parameters, FLOPs, bytes, kernels and memory"},
+    {"--validate", NULL, take_validate, "have dlc-validate parse the emitted C; any diagnostic is an error"},
     {"--print-prelude", "NAME", take_print_prelude, "print a standard layer, loss, optimizer or initialiser"},
     {"--help", NULL, take_help, "print this"},
     {"--version", NULL, take_version, "print the version"},
     {"--weights", "FILE", NULL, NULL},
-    {"--validate", NULL, NULL, NULL},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -312,6 +313,7 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
     if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c|dot", o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
+    if (o->validate && !o->output) return usage(r, "--validate reads the C that was written: it needs -o FILE.c");
     if (o->dump_after && !pass_runs(o->dump_after, o->level))
         return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);
     if (ends_with(o->input, ".graph") && (o->defines.len || o->entries.len))

@@ -20,7 +20,7 @@ typedef struct Options {
     int64_t arena_max; // -1: any
     EmitKind emit;
     const char *dump_after;
-    bool time_passes, verify, report;
+    bool time_passes, verify, report, validate;
     const char *print_prelude;
     bool help, version, target_help;
     const char *text; // the options that decide the bytes, for the header's comment

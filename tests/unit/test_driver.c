@@ -82,7 +82,7 @@ static const struct {
     {"net.dl --arena-max=3KK -o a.c", 2, "got `3KK`"},
     {"net.dl --arena-max=9223372036854775808 -o a.c", 2, "got `9223372036854775808`"},
     {"net.dl --arena-max=9007199254740992K -o a.c", 2, "got `9007199254740992K`"},
-    {"net.dl --validate", 2, "--validate is not supported yet"},
+    {"net.dl --validate --report", 2, "--validate reads the C that was written: it needs -o"},
     {"net.dl --target=natve -o a.c", 2, "did you mean `native`?"},
     {"net.dl --dump-after=fus", 2, "did you mean `fuse`?"},
     {"net.dl --dump-after=separate", 2, "the pass separate does not run at -O2"},
