@@ -48,7 +48,9 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
                p, p, p);
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) str_printf(s, "//     %s\n", usage_call(arena, &signatures[i]));
-    str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n//     %s_free(net);\n//\n", p, p, p);
+    str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n", p, p);
+    str_printf(s, "//     struct %s *twin = %s_share(net); // for another thread, over the same parameters\n", p, p);
+    str_printf(s, "//     %s_free(twin), %s_free(net);\n//\n", p, p);
     const char *stem = arena_strndup(arena, options->header, strlen(options->header) - 2); // without ".h"
     put_comment_line(s, arena_printf(arena, "Compile: cc %s -c %s.c%s", options->target->flags, stem,
                                      options->threads > 1 ? " (add -fopenmp for threads)" : ""));
@@ -71,11 +73,14 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const EmitOpti
     for (int k = 0; k < module->nsizes; k++)
         str_printf(s, "#define %s %d\n", size_macro(arena, module, k, options), module->sizes[k].bound);
     Layout layout = layout_make(arena, in);
-    str_put(
-        s,
-        "\n// Memory of one net, in bytes, and its alignment. STACK is what the locals of the largest kernel take.\n");
+    str_printf(s,
+               "\n// Memory of one net, in bytes, and its alignment. STATE has room for struct %s too. STACK is what "
+               "the locals\n"
+               "// of the largest kernel take.\n",
+               options->prefix);
     for (int r = 0; r < REGIONS; r++)
-        str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r), (long long)layout.bytes[r]);
+        str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r),
+                   (long long)(layout.bytes[r] + (r == REGION_STATE ? NET_BYTES : 0)));
     str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)layout.stack, upper,
                (long long)layout.align);
     str_put(s, "// What functions that can fail return.\n");

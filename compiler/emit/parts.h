@@ -125,6 +125,9 @@ void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput 
 
 enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
 
+// What a net itself takes at the head of its state, when the application places it: the runtime's DLC_NET_BYTES.
+enum { NET_BYTES = 2304 };
+
 // Where storages live, in module->storages order, and how large each region is.
 typedef struct Layout {
     int *region;

@@ -16,18 +16,6 @@ typedef struct Row {
 } Row;
 typedef VEC(Row) Rows;
 
-// 1234567 -> "1,234,567"
-static const char *grouped(Arena *arena, int64_t n) {
-    char digits[32];
-    int len = snprintf(digits, sizeof digits, "%lld", (long long)n);
-    Str s = str_new(arena);
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-') str_put(&s, ",");
-        str_putn(&s, &digits[i], 1);
-    }
-    return str_text(&s);
-}
-
 static void put_rows(Str *s, const Rows *rows) {
     static const bool right[COLUMNS] = {[3] = true, [4] = true, [5] = true};
     int width[COLUMNS] = {0};
@@ -120,8 +108,8 @@ static Row call_row(Arena *arena, const Program *program, int c, const CallText 
     const char *recipe = call->kernel->recipe ? call->kernel->recipe : "naive";
     return (Row){{call_place(arena, program->graph->module, call), call_layer(arena, call),
                   out ? type_text(arena, &type, program->graph->module->sizes) : "",
-                  parameters ? grouped(arena, parameters) : "", grouped(arena, (int64_t)call->kernel->flops),
-                  grouped(arena, bytes), out ? buffer_place(arena, out) : "",
+                  parameters ? text_grouped(arena, parameters) : "", text_grouped(arena, (int64_t)call->kernel->flops),
+                  text_grouped(arena, bytes), out ? buffer_place(arena, out) : "",
                   arena_printf(arena, "%s (%s)", text->text->name, recipe)}};
 }
 
@@ -136,15 +124,15 @@ static void put_entry(Str *s, const Program *program, const CallText *calls, con
     for (int c = 0; c < program->calls.len; c++)
         if (calls[c].text) vec_push(arena, &rows, call_row(arena, program, c, &calls[c], counted, &totals));
     vec_push(arena, &rows,
-             (Row){{"total", "", "", grouped(arena, totals.parameters), grouped(arena, (int64_t)totals.flops),
-                    grouped(arena, totals.bytes), "", ""}});
+             (Row){{"total", "", "", text_grouped(arena, totals.parameters), text_grouped(arena, (int64_t)totals.flops),
+                    text_grouped(arena, totals.bytes), "", ""}});
     static const char *const kinds[] = {"model ", "train ", ""};
     str_printf(s, "%s%s: %s, -O%d, %d chunk%s for threads\n", kinds[program->graph->kind], program->graph->name,
                options->target->name, options->level, options->threads, options->threads == 1 ? "" : "s");
     put_rows(s, &rows);
     double ratio = program->arena_bound ? (double)program->arena_bytes / (double)program->arena_bound : 1;
-    str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", grouped(arena, program->arena_bytes),
-               grouped(arena, program->arena_bound), ratio);
+    str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", text_grouped(arena, program->arena_bytes),
+               text_grouped(arena, program->arena_bound), ratio);
 }
 
 static int64_t count_kind(const Module *module, StorageKind kind, int64_t *bytes) {
@@ -165,10 +153,10 @@ static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
     str_printf(s, "memory of one net\n");
     for (int kind = 0; kind < 4; kind++) {
         int64_t bytes, elements = count_kind(in->module, (StorageKind)kind, &bytes);
-        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], grouped(s->arena, bytes),
-                   grouped(s->arena, elements));
+        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], text_grouped(s->arena, bytes),
+                   text_grouped(s->arena, elements));
     }
-    str_printf(s, "  %-11s %14s bytes\n", "arena", grouped(s->arena, layout.bytes[REGION_ARENA]));
+    str_printf(s, "  %-11s %14s bytes\n", "arena", text_grouped(s->arena, layout.bytes[REGION_ARENA]));
     int calls = 0;
     for (int i = 0; i < table->functions.len; i++) calls += table->functions.at[i]->calls;
     str_printf(s, "kernels: %d for %d calls\n", table->functions.len, calls);

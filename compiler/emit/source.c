@@ -225,7 +225,9 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     str_put(s, "static const struct dlc_model dlc_this_model = {\n    ");
     put_string(s, options->prefix);
     str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "dlc_this_slots" : "NULL", module->storages.len);
-    for (int r = 0; r < REGIONS; r++) str_printf(s, "%s%s_%s_BYTES", r ? ", " : "", upper, region_name(r));
+    for (int r = 0; r < REGIONS; r++)
+        str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
+                   r == REGION_STATE ? " - DLC_NET_BYTES" : "");
     str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "dlc_this_draw" : "NULL");
 }
 
@@ -263,7 +265,10 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
         str_put(s, "#ifdef _OPENMP\n#define DLC_PARALLEL_FOR _Pragma(\"omp parallel for schedule(static)\")\n"
                    "#else\n#define DLC_PARALLEL_FOR\n#endif\n\n");
     put_helpers(s, body, options->target);
-    str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n\n", options->prefix);
+    str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n", options->prefix);
+    str_printf(s,
+               "_Static_assert(sizeof(struct %s) <= %d && DLC_NET_BYTES == %d, \"dlc.h is of another version\");\n\n",
+               options->prefix, NET_BYTES, NET_BYTES);
 }
 
 void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {

@@ -258,6 +258,8 @@ Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
 
 void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there are any, as comments
 void module_print(Str *s, const Module *m); // everything: what `--emit=graph` prints
+// dot.c: the same as a picture, with the groups, when there are any, as boxes: what `--emit=dot` prints.
+void module_print_dot(Str *s, const Module *m);
 // Reads what module_print printed. Errors (with places in `source`) go to diag; NULL then.
 Module *module_read(Arena *arena, Diag *diag, const Source *source);
 void iter_print(Str *s, const Iter *iter, const Size *sizes);
