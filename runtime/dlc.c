@@ -102,7 +102,9 @@ DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes) {
 }
 
 DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
-    return dlc_allocate(net->model, object_bytes, net);
+    struct dlc_net *twin = dlc_allocate(net->model, object_bytes, net);
+    if (twin) dlc_refresh(twin);
+    return twin;
 }
 
 DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]) {
@@ -140,6 +142,24 @@ DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {
     memset(net->region[DLC_REGION_PARAM], 0, net->model->bytes[DLC_REGION_PARAM]);
     dlc_start_over(net);
     if (net->model->init) net->model->init(net->region, seed);
+    dlc_stale(net);
+}
+
+// ---- what models make from the parameters -------------------------------------------------------------------------
+
+static int32_t *dlc_fresh(const struct dlc_net *net) {
+    return (int32_t *)(void *)(net->region[DLC_REGION_PARAM] + net->model->prepared);
+}
+
+DLC_API void dlc_stale(struct dlc_net *net) {
+    if (net->model->prepare) *dlc_fresh(net) = 0;
+}
+
+// Nets that share parameters may come here at once: when it is fresh, nothing is written.
+DLC_API void dlc_refresh(struct dlc_net *net) {
+    if (!net->model->prepare || *dlc_fresh(net)) return;
+    net->model->prepare(net->region);
+    *dlc_fresh(net) = 1;
 }
 
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot) { return slot->region == DLC_REGION_PARAM; }
@@ -187,6 +207,7 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
     int status = DLC_OK;
     const struct dlc_slot *slot = dlc_find(net, name, bytes, &status);
     if (slot) memcpy(dlc_slot_data(net, slot), from, bytes);
+    if (slot) dlc_stale(net);
     return status;
 }
 

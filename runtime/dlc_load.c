@@ -247,6 +247,10 @@ static int dlc_load_bytes(struct dlc_net *net, const char *what, const unsigned 
     if (status && part) status = -status;
     if (!status) status = part ? dlc_take_part(net, &file, part) : dlc_take_all(net, &file);
     dlc_file_close(&file);
+    if (part ? status > 0 : !status) {
+        dlc_stale(net);
+        dlc_refresh(net);
+    }
     return status;
 }
 

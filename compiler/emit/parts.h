@@ -134,10 +134,16 @@ typedef struct Layout {
     int64_t *offset;
     int64_t bytes[REGIONS];
     int64_t align;
-    int64_t stack; // locals of the hungriest kernel
+    int64_t stack;                    // locals of the hungriest kernel
+    int64_t prepared, prepared_bytes; // what models compute once after load, in the region of the parameters
 } Layout;
-Layout layout_make(Arena *arena, const EmitInput *in);
+Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table);
 const char *region_name(int region); // "PARAM"
+
+// prepared.c: merges equal prepared buffers, gives each its offset in the block; returns the length of that, or 0.
+int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align);
+// Whether the entry writes a storage that some prepare part reads.
+bool prepared_made_stale(const EmitInput *in, const Graph *g);
 
 // One parameter of an entry's C function.
 typedef struct Parameter {

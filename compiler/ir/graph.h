@@ -254,6 +254,9 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context);
 // Copies one node into `to` over the given inputs.
 Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
 
+// By node id: the value depends on parameters and buffers alone (prepared.c). All false but in a model.
+bool *graph_find_prepared(Arena *arena, const Graph *g);
+
 // ---- text -------------------------------------------------------------------------------------------------------
 
 void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there are any, as comments

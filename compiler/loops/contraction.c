@@ -124,6 +124,28 @@ static void lower_nest(Contraction *c, Stmt *to) {
                            column_of_tiles, &nest);
 }
 
+static void prepared_buffer(Contraction *c, Buffer *buffer, const char *of, const char *what) {
+    if (!buffer) return;
+    buffer->scope = SCOPE_PREPARED;
+    buffer->name = arena_printf(c->arena, "%s_%s", of, what);
+}
+
+// Copies an operand into its halo and panels: in front of the product or, where parameters alone decide them, in a
+// kernel of the prepare part.
+static void stage_operand(Contraction *c, Operand *operand, bool is_lane) {
+    LowerContext *ctx = c->ctx;
+    if (contraction_is_prepared(c, operand) && (operand->halo || operand->staged)) {
+        const char *of = operand->node->name ? operand->node->name : operand->node->op->name;
+        c->ctx = lower_prepare(ctx, arena_printf(c->arena, "pack_%s", of),
+                               arena_printf(c->arena, "%s as the tiles of %s read it", of, ctx->kernel->name));
+        prepared_buffer(c, operand->halo ? operand->buffer : NULL, of, "halo");
+        prepared_buffer(c, operand->panels, of, "panels");
+    }
+    contraction_halo_copy(c, c->ctx->kernel->body, operand);
+    contraction_stage(c, c->ctx->kernel->body, operand, is_lane);
+    c->ctx = ctx;
+}
+
 static Node **sorted_outputs(LowerContext *ctx) {
     int n = ctx->group->outputs.len;
     Node **sorted = NEW_ARRAY(ctx->arena, Node *, n + 1);
@@ -154,10 +176,8 @@ void lower_contraction(LowerContext *ctx) {
                                   c->row.halo || c->lane.halo ? ", windows" : "", c->row.staged ? ", rows packed" : "",
                                   c->lane.staged ? ", lanes packed" : "");
     c->vector_epilogue = contraction_epilogue_is_vector(c);
-    contraction_halo_copy(c, kernel->body, &c->row);
-    contraction_halo_copy(c, kernel->body, &c->lane);
-    contraction_stage(c, kernel->body, &c->row, false);
-    contraction_stage(c, kernel->body, &c->lane, true);
+    stage_operand(c, &c->row, false);
+    stage_operand(c, &c->lane, true);
     if (c->sum_outside && c->chunk != CHUNK_SUMS) {
         c->part = index_const(ctx->arena, 0);
         contraction_zero_partial(c, kernel->body);

@@ -83,6 +83,8 @@ typedef struct Contraction {
 int64_t contraction_axis_stride(const Operand *operand, int axis);
 // contraction_plan.c: fills `c` from the maps and the target; false when the maps do not fit a register tile.
 bool contraction_plan(Contraction *c, LowerContext *ctx);
+// Whether the operand's panels and halo are made once after load, in the prepare part.
+bool contraction_is_prepared(const Contraction *c, const Operand *operand);
 int64_t contraction_flops(const Iter *iter);
 // The smallest and the largest value of an index over the iteration space.
 void contraction_reach(const Iter *iter, const Affine *affine, int64_t *lo, int64_t *hi);

@@ -287,6 +287,10 @@ static bool plan_halos(Contraction *c) {
 
 // ---- staging, blocks, chunks ----------------------------------------------------------------------------------------
 
+bool contraction_is_prepared(const Contraction *c, const Operand *operand) {
+    return c->ctx->prepared && c->ctx->prepared[operand->node->id];
+}
+
 static bool unit_stride(const Operand *operand, int axis) {
     int last = operand->map->rank - 1;
     for (int d = 0; d < last; d++)
@@ -380,7 +384,7 @@ static void plan_chunks(Contraction *c) {
         c->chunk_axis = axis;
         c->chunks = chunks;
     }
-    c->lane.in_chunk = c->lane.staged && c->chunk == CHUNK_PANELS;
+    c->lane.in_chunk = c->lane.staged && c->chunk == CHUNK_PANELS && !contraction_is_prepared(c, &c->lane);
 }
 
 bool contraction_plan(Contraction *c, LowerContext *ctx) {

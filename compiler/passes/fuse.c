@@ -13,6 +13,8 @@
 //      domain or over what is left of it. Reductions of windows stand alone.
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
 //      more than one kernel: that is stored by an element-wise group.
+// In a model, what depends on parameters alone is never in one group with what each call computes, so that it can be
+// computed once after load; where the two meet, it is stored.
 // A group never reads, even through others, what depends on itself: groups form an acyclic graph (checked per group).
 // Groups are ordered so that what updates a storage in place runs after the other readers of its old value.
 #include <string.h>
@@ -127,7 +129,7 @@ static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) 
         bool pools = with_pool && !pool && node_is(node, "reduce") && windows_join(root, node, covers);
         bool in_shape = shape_equal(&node->type, &root->type) || (pool && shape_equal(&node->type, &pool->type));
         bool fits = state == MEMBER && (pools || (is_elementwise(node) && in_shape)) && is_unassigned(f, node) &&
-                    members.len < MAX_EPILOGUE;
+                    members.len < MAX_EPILOGUE && f->prepared[id] == f->prepared[root->id];
         if (fits && pools) pool = node;
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
@@ -277,7 +279,7 @@ static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *membe
             if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
             seen[in->id] = true;
             bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
-                        reduced_axes(in) == group->reduced;
+                        reduced_axes(in) == group->reduced && f->prepared[in->id] == f->prepared[members->at[0]->id];
             if (fits) return in;
             if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
         }
@@ -297,7 +299,8 @@ static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
         // A reduction over the same values shares the loop though it does not depend on the root.
         is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
         if (state == UNRELATED && !is_root) continue;
-        bool fits = state != TAINTED && members.len < MAX_MEMBERS && joins_rows(f, group, node, &f->align[id]);
+        bool fits = state != TAINTED && members.len < MAX_MEMBERS && f->prepared[id] == f->prepared[roots->at[0]->id] &&
+                    joins_rows(f, group, node, &f->align[id]);
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
     }
@@ -348,6 +351,7 @@ static void grow_rows(Fuse *f, Node *root) {
 // result, in the backward pass), is left to its reader.
 static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     if (f->output[node->id] || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
+    if (f->prepared[node->id]) return false;
     int reader = NONE;
     for (int u = 0; u < f->users[node->id].len; u++) {
         int by = f->group_of[f->users[node->id].at[u]->id];
@@ -428,12 +432,31 @@ static void find_reader(Fuse *f, const Node *node) {
     if (f->copies[node->id] > MAX_DEPTH) f->copies[node->id] = MAX_DEPTH;
 }
 
+// Whether a model keeps the node's value beside the parameters instead of computing it again in each call. Not when it
+// would be much larger than what it is made of.
+static bool is_kept(const Fuse *f, const Node *node) {
+    return f->met[node->id] && is_elementwise(node) && type_count(&node->type) <= 2 * f->reads[node->id];
+}
+
+// A contraction's operand that is computed where its panels are made, once after load.
+static bool is_packed_from(const Fuse *f, const Node *node) {
+    bool packed = f->prepared[node->id] && is_elementwise(node) && !f->output[node->id] &&
+                  !(node->op->traits & OP_EXPENSIVE) && node->type.dtype == F32;
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *user = f->users[node->id].at[u];
+        packed &= node_is(user, "contract") && !f->prepared[user->id];
+    }
+    return packed;
+}
+
 static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
     int reader = f->reader[node->id];
+    if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
     if (needs_buffer(f, node)) return true;
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
+    if (is_kept(f, node)) return true;
     if (f->cheap[node->id] || is_movement(node)) return false;
     if (reader == MANY || f->copies[node->id] > MAX_COPIES) return true;
     bool repeats = f->uses[node->id] > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
@@ -442,7 +465,7 @@ static bool must_store(Fuse *f, const Node *node) {
 
 static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
     if (!is_elementwise(node) || !is_unassigned(f, node) || !shape_equal(&node->type, &root->type) ||
-        f->members[group].len >= MAX_EPILOGUE)
+        f->members[group].len >= MAX_EPILOGUE || f->prepared[node->id] != f->prepared[root->id])
         return;
     f->group_of[node->id] = group;
     vec_push(&f->scratch, &f->members[group], node);
@@ -504,6 +527,23 @@ static void find_outputs(Fuse *f) {
 // ---- the passes
 // ------------------------------------------------------------------------------------------------------
 
+static void find_prepared(Fuse *f) {
+    f->prepared = graph_find_prepared(&f->scratch, f->g);
+    f->met = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    f->reads = NEW_ARRAY(&f->scratch, int64_t, f->n + 1);
+    for (int id = 0; id < f->n; id++) {
+        const Node *node = f->g->nodes.at[id];
+        if (is_input(node) && f->prepared[id]) f->reads[id] = type_count(&node->type);
+        for (int i = 0; i < node->nin; i++)
+            if (f->reads[node->in[i]->id] > f->reads[id]) f->reads[id] = f->reads[node->in[i]->id];
+    }
+    for (int id = f->n - 1; id >= 0; id--)
+        for (int u = 0; u < f->users[id].len && f->prepared[id]; u++) {
+            const Node *user = f->users[id].at[u];
+            f->met[id] |= !f->prepared[user->id] || (is_movement(user) && f->met[user->id]);
+        }
+}
+
 static void fuse_begin(Fuse *f, Graph *g) {
     int n = g->nodes.len;
     *f = (Fuse){.g = g, .n = n};
@@ -528,6 +568,7 @@ static void fuse_begin(Fuse *f, Graph *g) {
         for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->users[node->in[i]->id], node);
     }
     for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
+    find_prepared(f);
 }
 
 Graph *pass_fuse(Graph *from) {

@@ -68,22 +68,28 @@ if [ -z "$sanitize" ]; then
     try clang-iso clang "-std=c11 -Wpedantic -O2" --target=c11
 fi
 
-# The stream of dropout, in checkpoints too.
-for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
-    std="-std=c11 -Wpedantic"
-    case $flags in *native*) std="-std=gnu11 -march=native" ;; esac
+# counted FLAGS NET: dlc and cc on tests/nets/NET.dl and tests/app/NET.c, which prints `N passed, N failed`.
+counted() {
+    net=$2 std="-std=c11 -Wpedantic"
+    case $1 in *native*) std="-std=gnu11 -march=native" ;; esac
     # shellcheck disable=SC2086
-    if "$build/dlc" "$top/tests/nets/dropout.dl" -o dropout.c $flags &&
-        gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o dropout "$top/tests/app/dropout.c" dropout.c \
-            $(case $flags in *standalone*) ;; *) echo "$top"/runtime/dlc*.c ;; esac) -lm; then
-        line=$(./dropout dropout.safetensors | tee dropout.txt | tail -1)
-        grep FAILED dropout.txt
+    if "$build/dlc" "$top/tests/nets/$net.dl" -o "$net.c" $1 &&
+        gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o "$net" "$top/tests/app/$net.c" "$net.c" \
+            $(case $1 in *standalone*) ;; *) echo "$top"/runtime/dlc*.c ;; esac) -lm; then
+        line=$(./"$net" "$net.safetensors" | tee "$net.txt" | tail -1)
+        grep FAILED "$net.txt"
         passed=$((passed + ${line%% passed*}))
         f=${line##*, }
         failed=$((failed + ${f%% failed}))
     else
-        bad "dropout, $flags: does not build"
+        bad "$net, $1: does not build"
     fi
+}
+
+# The stream of dropout, in checkpoints too; what models keep beside the parameters.
+for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
+    counted "$flags" dropout
+    counted "$flags" prepared
 done
 
 # Twins, nets without malloc, parts of files; also from C++, and twins under ThreadSanitizer.

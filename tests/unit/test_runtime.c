@@ -38,8 +38,8 @@ static const struct dlc_slot slots[] = {
     {{"kinds.pixel", "u8", "state", 1, {3}, 3}, DLC_REGION_STATE, 64},
     {{"kinds.mask", "bool", "state", 1, {3}, 3}, DLC_REGION_STATE, 128},
 };
-static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, draw};
-static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL};
+static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, draw, NULL, 0};
+static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL, NULL, 0};
 
 static struct dlc_net *net_new(void) {
     struct dlc_net *net = dlc_new(&model, sizeof(struct net));
