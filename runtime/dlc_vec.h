@@ -3,7 +3,8 @@
 // The includer defines DLC_LANES as 4, 8 or 16: the target's own width, because compilers take wider vectors apart. No
 // intrinsics. A comparison gives a dlc_vi of 0 and -1, combined with & | ~. NaN and infinity come out as from libm, and
 // results are right in the denormal range. The largest errors, over all floats, in units in the last place (ulp):
-//     exp 1   log 1   log1p 1.5   expm1 1.5   tanh 1.5   sigmoid 2.5   softplus 2   (tests/unit/test_vec.c measures)
+//     exp 1   log 1   log1p 1.5   expm1 1.5   tanh 1.5   sigmoid 2.5   softplus 2   erf 1.5   sin 1.5   cos 1.5
+// (tests/unit/test_vec.c measures). pow and sqrt are libm's.
 // The polynomials are minimax fits by weighted least squares, coefficients rounded to float one after the other.
 // The lines //@block cut this file for the compiler, which pastes only the blocks that a model needs: every block
 // defines one function (or what several share) and may use what stands above it.
@@ -98,7 +99,6 @@ DLC_VEC dlc_vf dlc_vceil(dlc_vf x) {
     return (dlc_vf)((dlc_vi)up | ((dlc_vi)x & INT32_MIN)); // -0.3 gives -0
 }
 
-//@block
 //@block
 // One instruction under -fno-math-errno.
 DLC_VEC dlc_vf dlc_vsqrt(dlc_vf x) {
@@ -272,6 +272,74 @@ DLC_VEC dlc_vf dlc_vsigmoid(dlc_vf x) {
 //@block
 // log(1 + exp(x)) without overflow
 DLC_VEC dlc_vf dlc_vsoftplus(dlc_vf x) { return dlc_vrelu(x) + dlc_vlog1p(dlc_vexp((dlc_vf)((dlc_vi)x | INT32_MIN))); }
+
+//@block
+// Near 0 an odd polynomial, elsewhere 1 - exp(r(|x|)), which is 1 from 4 on. Both from N. Juffa: Vectorizable
+// implementation of the error function erff(), https://stackoverflow.com/questions/35148198 (2016), fits of his own.
+DLC_VEC dlc_vf dlc_verf(dlc_vf x) {
+    dlc_vf s = x * x;
+    dlc_vf p = s * -0x1.38e000p-11f + 0x1.471a58p-8f;
+    p = p * s - 0x1.b691b2p-6f;
+    p = p * s + 0x1.ce1c44p-4f;
+    p = p * s - 0x1.812700p-2f;
+    p = p * s + 0x1.06eba8p-3f;
+    dlc_vf near = p * x + x;
+    dlc_vf a = (dlc_vf)((dlc_vi)x & INT32_MAX);
+    dlc_vf t = dlc_vselect(a > 4, dlc_vsplat(4), a);
+    dlc_vf q = t * -0x1.220000p-16f + 0x1.91cfb2p-12f;
+    q = q * t - 0x1.fd1438p-9f;
+    q = q * t + 0x1.8d6342p-6f;
+    q = q * t - 0x1.b55cb8p-4f;
+    q = q * t - 0x1.450aa0p-1f;
+    q = q * t - 0x1.079d0cp-3f;
+    dlc_vf r;
+    dlc_vu n = dlc_vexp_reduce(q * t - t, &r);
+    dlc_vf far = 1 - (dlc_vexp_rest(r) + r + 1) * dlc_vpow2(n);
+    far = (dlc_vf)((dlc_vi)far | ((dlc_vi)x & INT32_MIN));
+    return dlc_vselect(a > 0.927734375f, far, near);
+}
+
+//@block
+// sin(x + turn pi/2). Up to 8192 x minus a multiple of pi/2, in four parts of which three are so short that their
+// multiples are exact (W. Cody, W. Waite: Software Manual for the Elementary Functions, 1980); then both series.
+DLC_VEC dlc_vf dlc_vturned_sin(dlc_vf x, uint32_t turn) {
+    dlc_vf shifted = x * 0x1.45f306p-1f + 0x1.8p23f, n = shifted - 0x1.8p23f;
+    dlc_vu quarter = (dlc_vu)shifted + turn;
+    dlc_vf from = (x - n * 0x1.92p+0f) - n * 0x1.fbp-12f, r = from - n * 0x1.51p-22f;
+    dlc_vf lost = (from - r) - n * 0x1.51p-22f - n * 0x1.0b4612p-34f; // what rounding took from r
+    dlc_vf s = r * r, flat = 1 - s * 0.5f;
+    dlc_vf odd = (s * -0x1.9953p-13f + 0x1.110776p-7f) * s - 0x1.555546p-3f;
+    odd = (odd * s * r + lost * flat) + r;
+    dlc_vf even = (s * 0x1.99e904p-16f - 0x1.6c0c2ap-10f) * s + 0x1.55554ap-5f;
+    even = (((1 - flat) - s * 0.5f) + (even * s * s - lost * r)) + flat;
+    dlc_vf y = dlc_vselect((quarter & 1) != 0, even, odd);
+    return (dlc_vf)((dlc_vu)y ^ ((quarter & 2) << 30));
+}
+
+//@block
+DLC_VEC dlc_vf dlc_vsin(dlc_vf x) {
+    dlc_vf a = (dlc_vf)((dlc_vi)x & INT32_MAX), y = dlc_vturned_sin(x, 0);
+    y = dlc_vselect(x == 0, x, y); // -0
+    if (!(dlc_vhmax(a) <= 8192))   // some lane is larger, or no number
+        for (int i = 0; i < DLC_LANES; i++) y[i] = a[i] <= 8192 ? y[i] : sinf(x[i]);
+    return y;
+}
+
+//@block
+DLC_VEC dlc_vf dlc_vcos(dlc_vf x) {
+    dlc_vf a = (dlc_vf)((dlc_vi)x & INT32_MAX), y = dlc_vturned_sin(a, 1);
+    if (!(dlc_vhmax(a) <= 8192))
+        for (int i = 0; i < DLC_LANES; i++) y[i] = a[i] <= 8192 ? y[i] : cosf(x[i]);
+    return y;
+}
+
+//@block
+// Lane by lane: what stands around it in a loop keeps its vectors.
+DLC_VEC dlc_vf dlc_vpow(dlc_vf a, dlc_vf b) {
+    dlc_vf y = a;
+    for (int i = 0; i < DLC_LANES; i++) y[i] = powf(a[i], b[i]);
+    return y;
+}
 
 //@block
 // One lane of a and b after the other: within each four lanes (A B: single lanes, C D: pairs), and (more than four

@@ -101,12 +101,13 @@ static void terms_add(Printer *p, Terms *terms, int64_t coef, const char *factor
 static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
     Str s = str_new(p->arena);
     int parts = 0;
-    bool product = false;
+    bool product = false, constant = terms->c == 0;
     for (int pass = 0; pass < 3; pass++) {
         if (pass == 1 && (terms->c > 0 || (terms->c < 0 && parts))) {
             int64_t c = terms->c;
             str_printf(&s, "%s%lld", !parts ? "" : c < 0 ? " - " : " + ", (long long)(c < 0 ? -c : c));
             parts++;
+            constant = true;
         }
         for (int i = 0; pass != 1 && i < terms->at.len; i++) {
             int64_t coef = terms->at.at[i].coef;
@@ -123,7 +124,7 @@ static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
         str_printf(&s, "%lld", (long long)terms->c);
         return (Text){.c = str_text(&s), .primary = terms->c >= 0};
     }
-    if (terms->c < 0 && !terms->at.len) product = true;
+    if (!constant) str_printf(&s, " - %lld", -(long long)terms->c), parts++; // behind nothing but what is subtracted
     return (Text){.c = str_text(&s), .primary = parts == 1 && !product};
 }
 

@@ -264,13 +264,25 @@ static bool plan_roles(Contraction *c) {
     return true;
 }
 
-// Whether windows slide over the lane operand, or its lanes skip elements: panels would hold each element many times.
-static bool slides(const Contraction *c) {
-    const Operand *lane = &c->lane;
-    for (int d = 0; d < lane->map->rank; d++) {
+// Whether windows slide along the lanes, or those skip elements.
+static bool lanes_slide(const Contraction *c) {
+    const Map *map = c->lane.map;
+    for (int d = 0; d < map->rank; d++) {
         int axes = 0;
-        for (int k = 0; k < c->iter->naxes; k++) axes += lane->map->dim[d].coef[k] != 0;
-        if (axes > 1 || lane->map->dim[d].coef[c->n] > 1 || lane->map->dim[d].coef[c->n] < 0) return true;
+        for (int k = 0; k < c->iter->naxes; k++) axes += map->dim[d].coef[k] != 0;
+        if (map->dim[d].coef[c->n] && (axes > 1 || map->dim[d].coef[c->n] != 1)) return true;
+    }
+    return false;
+}
+
+// Whether windows that overlap are read: panels would hold elements many times.
+static bool windows_overlap(const Contraction *c, const Operand *operand) {
+    for (int d = 0; d < operand->map->rank; d++) {
+        int64_t lo, hi, points = 1;
+        for (int k = 0; k < c->iter->naxes; k++)
+            if (operand->map->dim[d].coef[k]) points *= extent_of(c, k);
+        contraction_reach(c->iter, &operand->map->dim[d], &lo, &hi);
+        if (points > hi - lo + 1) return true;
     }
     return false;
 }
@@ -279,7 +291,7 @@ static bool plan_halos(Contraction *c) {
     for (int side = 0; side < 2; side++) {
         Operand *operand = side ? &c->lane : &c->row;
         bool leaves = !in_range(c->iter, operand);
-        if (!leaves && !(side && c->lanes > 1 && slides(c))) continue;
+        if (!leaves && !(side && c->lanes > 1 && lanes_slide(c))) continue;
         if (!contraction_halo(c, operand) && leaves) return false;
     }
     return true;
@@ -302,7 +314,7 @@ static void plan_staging(Contraction *c) {
     const Target *target = c->ctx->program->target;
     int steps = extent_of(c, c->k), columns = ceil_div(extent_of(c, c->n), c->vectors * c->lanes);
     int tiles = ceil_div(extent_of(c, c->m), c->rows);
-    bool windows = slides(c); // neighbouring steps share lines
+    bool windows = windows_overlap(c, &c->lane);
     int64_t lane_stride = llabs(contraction_axis_stride(&c->lane, c->k)),
             row_stride = llabs(contraction_axis_stride(&c->row, c->k));
     // Vectors need a unit stride, and must not read past the end of the last ones; a loop can be shorter there.

@@ -49,10 +49,11 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
         if (first != (coef > 0)) return first; // a bound from above needs either one, from below both
         return prove(facts, scaled_sum(arena, rest, 1, coef, atom->other), depth);
     }
-    if (atom->kind == ATOM_DIV) // (of - by + 1) <= by * (of / by) <= of
-        return prove(facts,
-                     scaled_sum(arena, rest, by, coef, coef < 0 ? atom->of : index_add_const(arena, atom->of, 1 - by)),
-                     depth);
+    if (atom->kind ==
+        ATOM_DIV) { // (of - by + 1) <= by * (of / by) <= of; beside a whole number, one more of `of` counts
+        int64_t slack = coef == 1 ? 0 : coef == -1 ? by - 1 : coef > 0 ? coef * (1 - by) : 0;
+        return prove(facts, index_add_const(arena, scaled_sum(arena, rest, by, coef, atom->of), slack), depth);
+    }
     if (atom->kind == ATOM_MOD && coef > 0) return prove(facts, rest, depth);
     if (atom->kind == ATOM_MOD)
         return prove(facts, index_add_const(arena, rest, coef * (by - 1)), depth) ||

@@ -1,6 +1,5 @@
 // special.c: erf, sin, cos and pow, element by element, on floats.
 //     pow(a: f32[2, 3], b: f32[2, 3])    as C's pow: of a negative number to a fraction NaN
-// They have no vector form yet: a loop around them is scalar.
 #include <math.h>
 
 #include "ops/rules.h"
@@ -34,6 +33,7 @@ DEFINE_OP(erf){
     .ulp = 2,
     .grad = grad_erf,
     .c = "erff($0)",
+    .c_vec = "dlc_verf($0)",
     .flops = 10,
 };
 
@@ -57,6 +57,7 @@ DEFINE_OP(sin){
     .ulp = 2,
     .grad = grad_sin,
     .c = "sinf($0)",
+    .c_vec = "dlc_vsin($0)",
     .flops = 10,
 };
 
@@ -80,6 +81,7 @@ DEFINE_OP(cos){
     .ulp = 2,
     .grad = grad_cos,
     .c = "cosf($0)",
+    .c_vec = "dlc_vcos($0)",
     .flops = 10,
 };
 
@@ -112,5 +114,6 @@ DEFINE_OP(pow){
     .ulp = 2,
     .grad = grad_pow,
     .c = "powf($0, $1)",
+    .c_vec = "dlc_vpow($0, $1)",
     .flops = 20,
 };

@@ -141,13 +141,14 @@ static bool run_validate(Arena *arena, const char *dir, const HarnessOptions *o)
 static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
     const char *top = getenv("TOP") ? getenv("TOP") : ".";
     bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
+    const char *effort = o->cc_level ? o->cc_level : o->level ? "-O2" : "-O1";
     const char *command = arena_printf(
         arena,
-        "%s %s -O%d %s %s -fno-math-errno -Wall -Wextra -Werror -fPIC -shared -I%s/runtime -I%s -o %s/m.so %s/m.c "
-        "%s/driver.c %s%s%s -lm",
-        o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", o->level ? 2 : 1, o->openmp ? "-fopenmp" : "",
+        "%s %s %s %s %s -fno-math-errno -Wall -Wextra -Werror -fPIC -shared -I%s/runtime -I%s -o %s/m.so %s/m.c "
+        "%s/driver.c %s%s -lm",
+        o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", effort, o->openmp ? "-fopenmp" : "",
         sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "", top, dir, dir, dir, dir,
-        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc*.c", "");
+        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc*.c");
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;

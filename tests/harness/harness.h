@@ -12,6 +12,7 @@ typedef struct HarnessOptions {
     const char *cc;     // "gcc", "clang"
     bool openmp;
     bool standalone;
+    const char *cc_level; // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
 } HarnessOptions;
 
 typedef struct Compiled {

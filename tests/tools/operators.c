@@ -78,6 +78,9 @@ static const Form forms[] = {
     {"pad", "x: f32[M, 5, 45]", "pad(x, [0, 0, 2, 1])", "f32[M, 8, 45]"},
     {"pad", "x: i32[R, 7]", "pad(x, [-2, 3], value=-7)", "i32[R, 8]"},
     {"pad", "x: bool[R, 7]", "pad(x, [1, 1], value=true)", "bool[R, 9]"},
+    {"pad", "x: f32[R, 3]", "pad(x, [1, 1])[:, 0::-2]", "f32[R, 1]"},
+    {"reduce", "x: f32[M, 3, 6]", "max_pool1d(interpolate(x, scale_factor=2), 3, stride=1, padding=1)",
+     "f32[M, 3, 12]"},
     {"concat", "a: f32[R, 9], b: f32[R, 35]", "concat([a, b, a], axis=1)", "f32[R, 53]"},
     {"concat", "a: f32[3, R, 45], b: f32[2, R, 45]", "relu(concat([a, b])) * 2", "f32[5, R, 45]"},
     {"concat", "a: u8[7, 2], b: u8[7, 3]", "concat([a, b], axis=-1)", "u8[7, 5]"},
@@ -455,6 +458,7 @@ typedef struct Bound {
     bool sums; // within `factor` times the same on absolute values
     double factor;
     double ulp;
+    bool extremes; // of zeros of both signs either may be the largest
 } Bound;
 
 // K terms: 8 eps sqrt(K), from the extents of the reduced axes at their bounds.
@@ -478,6 +482,7 @@ static Bound bound_of(const Graph *g, const Op *op) {
         }
         for (int a = bare ? iter->nout : 0; a < iter->naxes; a++) terms *= iter->axis[a].extent;
         bound.sums = node_is(node, "contract") || !strcmp(node_attr(node, "kind")->s, "sum");
+        bound.extremes = !bound.sums;
         bound.factor = 8 * dtype_info[F32].epsilon * sqrt(terms);
     }
     return bound;
@@ -522,6 +527,7 @@ static const char *compare(const Call *call, const Bound *bound) {
             return arena_printf(arena, "element %d%s: got %lld, want %lld", (int)e, inputs_at(call, e),
                                 (long long)call->got->i[e], (long long)call->want->i[e]);
         }
+        if (bound->extremes && got == 0 && want == 0) continue;
         if (!bound->sums) {
             double off = ulps(got, want);
             if (off <= bound->ulp) continue;

@@ -479,6 +479,7 @@ Test(emit, offsets_and_conditions) {
     const Index *window = at_sum(-1, 2, terms), *vy = at_var(y);
     cr_expect_str_eq(index_text(&p, window).c, "y * 2 + q - 1");
     cr_expect_str_eq(index_text(&p, at_sum(7, 1, &(struct Term){-1, {.kind = ATOM_VAR, .var = y}})).c, "7 - y");
+    cr_expect_str_eq(index_text(&p, at_sum(-1, 1, &(struct Term){-2, {.kind = ATOM_VAR, .var = y}})).c, "-y * 2 - 1");
     Atom half = {.kind = ATOM_DIV, .of = window, .by = 3};
     cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){5, half})).c, "((y * 2 + q - 1) / 3) * 5");
     Atom least = {.kind = ATOM_MIN, .of = window, .other = at_size(0)};

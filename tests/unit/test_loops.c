@@ -193,6 +193,13 @@ Test(loops, proofs_use_loops_and_guards) {
     cr_expect(!prove_not_negative(&facts, difference));
     facts.guard[facts.nguards++] = minus(&b, i, r);
     cr_expect(prove_not_negative(&facts, difference), "a guard says i >= r");
+    // i - r may be odd: with it in [0, 7] its half is in [0, 3].
+    Index *half = index_div(a, minus(&b, i, r), 2), *room = index_add_const(a, index_scale(a, half, -1), 3);
+    cr_expect(prove_not_negative(&facts, half), "(i - r) / 2 >= 0");
+    cr_expect(!prove_not_negative(&facts, room));
+    facts.guard[facts.nguards++] = index_add_const(a, minus(&b, r, i), 7);
+    cr_expect(prove_not_negative(&facts, room), "(i - r) / 2 < 4 where i - r < 8");
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, room, -1)), "(i - r) / 2 < 3");
     arena_release(a);
 }
 

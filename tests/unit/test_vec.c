@@ -32,6 +32,9 @@ static const struct {
     [VEC_TANH] = {"tanh", tanh, 1.5},
     [VEC_SIGMOID] = {"sigmoid", sigmoid, 2.5},
     [VEC_SOFTPLUS] = {"softplus", softplus, 2},
+    [VEC_ERF] = {"erf", erf, 1.5},
+    [VEC_SIN] = {"sin", sin, 1.5},
+    [VEC_COS] = {"cos", cos, 1.5},
     [VEC_SQRT] = {"sqrt", sqrt, 0.5},
     [VEC_RELU] = {"relu", relu, 0},
 };
@@ -117,6 +120,13 @@ Test(vec, special_values) {
                                0x1.fffffep-1f,
                                0x1.000002p0f,
                                0.34657359f,
+                               0.785398185f, // pi/4
+                               0.92773437f,
+                               0.927734435f,
+                               1.57079637f, // pi/2
+                               3.14159274f,
+                               3.9,
+                               4,
                                9,
                                10,
                                17,
@@ -131,6 +141,9 @@ Test(vec, special_values) {
                                104,
                                110,
                                111,
+                               8191.99951f,
+                               8192,
+                               8192.00098f,
                                16777216,
                                0x1p127f,
                                0x1.fffffep127f,

@@ -5,7 +5,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VEC_EXP, VEC_LOG, VEC_LOG1P, VEC_EXPM1, VEC_TANH, VEC_SIGMOID, VEC_SOFTPLUS, VEC_SQRT, VEC_RELU, VEC_MAPS };
+enum {
+    VEC_EXP,
+    VEC_LOG,
+    VEC_LOG1P,
+    VEC_EXPM1,
+    VEC_TANH,
+    VEC_SIGMOID,
+    VEC_SOFTPLUS,
+    VEC_ERF,
+    VEC_SIN,
+    VEC_COS,
+    VEC_SQRT,
+    VEC_RELU,
+    VEC_MAPS
+};
 
 typedef struct VecCases {
     int lanes;

@@ -15,6 +15,9 @@ MAP(expm1)
 MAP(tanh)
 MAP(sigmoid)
 MAP(softplus)
+MAP(erf)
+MAP(sin)
+MAP(cos)
 MAP(sqrt)
 MAP(relu)
 
@@ -36,8 +39,8 @@ static void transpose(float *dst, size_t dst_stride, const float *src, size_t sr
 
 const VecCases VEC_CASES = {
     .lanes = DLC_LANES,
-    .map = {exp_array, log_array, log1p_array, expm1_array, tanh_array, sigmoid_array, softplus_array, sqrt_array,
-            relu_array},
+    .map = {exp_array, log_array, log1p_array, expm1_array, tanh_array, sigmoid_array, softplus_array, erf_array,
+            sin_array, cos_array, sqrt_array, relu_array},
     .max = max_array,
     .min = min_array,
     .select = select_array,

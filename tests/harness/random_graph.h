@@ -1,0 +1,44 @@
+// random_graph.h: seeded random entries with gradients, for tests/tools/random_programs.c.
+#ifndef DLC_RANDOM_GRAPH_H
+#define DLC_RANDOM_GRAPH_H
+
+#include "harness.h"
+
+enum { RANDOM_ENTRIES = 20, RANDOM_POOL = 64, RANDOM_WRT = 16 };
+
+// A value that is a multiple of 2^-frac and below 2^mag: sums of such numbers come out the same in every order, so that
+// their maxima and signs may be asked for. frac -1: not known.
+typedef struct Exact {
+    int frac, mag;
+} Exact;
+static const Exact inexact = {-1, 0};
+
+typedef struct Generator {
+    Arena *arena;
+    Module *m;
+    Graph *g;
+    uint32_t seed;
+    uint64_t draws;
+    Node *pool[RANDOM_POOL]; // f32 values
+    Exact exact[RANDOM_POOL];
+    int npool;
+    int inputs; // pool[0, inputs) are arguments and storages
+    bool image; // of batch, channels and one or two axes for windows
+} Generator;
+
+// A module of RANDOM_ENTRIES entries under one run-time size N.
+Module *random_module(Arena *arena, Diag *diag, uint32_t seed);
+// Arguments and storages of these names hold multiples of 1/16 between -1 and 1; all others any number there.
+bool random_is_exact(const char *name);
+
+// ---- shared by random_graph.c and random_images.c -------------------------------------------------------------------
+
+int random_pick(Generator *r, int n); // 0 .. n - 1
+Node *random_scaled(Graph *g, Node *x, double by);
+void random_put(Generator *r, Node *y, Exact exact); // NULL and what is too large are left out
+Node *random_param(Generator *r, Type type, bool exact);
+// Adds a value made from an image of the pool, or nothing.
+void random_grow_image(Generator *r);
+void random_add_image(Generator *r, Dim batch);
+
+#endif
