@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "emit/emit.h"
 #include "passes/passes.h"
 
 typedef struct Reader {
@@ -57,22 +58,14 @@ static bool take_output(Reader *r, const char *value) {
     return true;
 }
 
-// Every C name begins with the prefix, and it is a struct's name itself.
+// Every C name begins with the prefix, and it is a struct's name itself, in C and in C++.
 static bool check_prefix(Reader *r, const char *prefix) {
-    static const char *const taken[] = {
-        "auto",     "break",    "case",     "char",     "const",  "continue", "default", "do",       "double",
-        "else",     "enum",     "extern",   "float",    "for",    "goto",     "if",      "inline",   "int",
-        "long",     "register", "restrict", "return",   "short",  "signed",   "sizeof",  "static",   "struct",
-        "switch",   "typedef",  "union",    "unsigned", "void",   "volatile", "while",   "class",    "delete",
-        "new",      "this",     "template", "private",  "public", "operator", "virtual", "friend",   "namespace",
-        "try",      "throw",    "catch",    "using",    "bool",   "true",     "false",   "typename", "protected",
-        "explicit", "export",   "mutable",  "asm",      "dlc",    "main",
-    };
     if (!is_identifier(prefix))
         return usage(r, "`%s` cannot begin a C name; --prefix=NAME takes letters, digits and `_`", prefix);
-    for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
-        if (!strcmp(taken[k], prefix))
-            return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
+    if (!strncmp(prefix, "dlc_", 4) || !strncmp(prefix, "DLC_", 4))
+        return usage(r, "`%s` begins as dlc's own names do; give another --prefix=NAME", prefix);
+    if (names_reserved(prefix) || !strcmp(prefix, "dlc") || !strcmp(prefix, "std"))
+        return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
     return true;
 }
 

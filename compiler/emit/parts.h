@@ -22,7 +22,6 @@ typedef struct Names {
 const char *names_identifier(Arena *arena, const char *text);
 // The identifier for `wanted`; when that is taken, wanted_2 and so on.
 const char *names_take(Names *names, const char *wanted);
-bool names_reserved(const char *name);
 const char *names_upper(Arena *arena, const char *name);
 const char *names_macros(Arena *arena, const char *prefix); // "MYNET_"
 // Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.

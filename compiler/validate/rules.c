@@ -154,7 +154,7 @@ static void check_calls(Rules *r, Function *f) {
     f->state = DONE;
 }
 
-// mynet_load calls dlc_load.
+// mynet_load calls dlc_load, mynet_prepare dlc_refresh.
 static bool hands_on(const Function *f) {
     bool found = false;
     for (int k = 0; k < f->ncallees && !found; k++) {
@@ -164,6 +164,7 @@ static bool hands_on(const Function *f) {
         if (suffix > 4 && !strncmp(target, "dlc_", 4)) {
             target += 3, suffix -= 3; // "_load"
             found = mine > suffix && !strcmp(f->name + mine - suffix, target);
+            found |= !strcmp(target, "_refresh") && mine > 8 && !strcmp(f->name + mine - 8, "_prepare");
         }
         clang_disposeString(text);
     }

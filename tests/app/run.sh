@@ -167,6 +167,19 @@ g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only names.cc && ok || 
     printf '#include "mlp.h"\n#include "small.h"\nint main(void) {\n    struct mlp *a = mlp_new();\n    struct small *b = small_new();\n    int ok = a && b;\n    mlp_free(a);\n    small_free(b);\n    return !ok;\n}\n' >two.c &&
     gcc -std=c11 -Wpedantic $strict $sanitize -o two two.c mlp.c small.c -lm && ./two && ok || bad "two models in one program"
 
+# One model under two prefixes in one program, one of them linked with the library; "k" begins the names of kernels too.
+cat >k.dl <<'END'
+layer load(x: T[...S]) -> T[...S] { return x * 2 + 1 }
+layer share(x: T[...S]) -> T[...S] { return relu(x) - 1 }
+model tanh(x: f32[2, 3]) -> (y: f32[2, 3], z: f32[2, 3]) { return load(x), share(x) }
+model load_forward(x: f32[2, 3]) -> (y: f32[2, 3]) { return x |> load |> linear(3, name="fc1") |> share }
+END
+printf '#include "k.h"\n#include "k_load.h"\n#include <string.h>\nint main(void) {\n    struct k *a = k_new();\n    struct k_load *b = k_load_new();\n    float x[6] = {1, -2, 3, -4, 5, -6}, y[6], z[6];\n    k_load_forward(a, x, y);\n    k_load_load_forward(b, x, z);\n    int same = !memcmp(y, z, sizeof y) && K_PARAM_BYTES == K_LOAD_PARAM_BYTES;\n    k_free(a);\n    k_load_free(b);\n    return !same;\n}\n' >k_main.c
+for level in 0 2; do
+    "$build/dlc" k.dl -o k.c -O$level --standalone && "$build/dlc" k.dl -o k_load.c -O$level --prefix=k_load &&
+        gcc -std=c11 -Wpedantic $strict $sanitize -I"$top/runtime" -o k k_main.c k.c k_load.c "$top"/runtime/dlc*.c -lm && ./k && ok || bad "prefixes that begin like kernels, -O$level"
+done
+
 # What `make install` puts under DESTDIR builds an application through pkg-config, and nothing else is needed.
 mkdir -p "away from here"
 printf '#include "mlp.h"\nint main(void) {\n    struct mlp *net = mlp_new();\n    int ok = net && !mlp_save(net, "installed.safetensors");\n    mlp_free(net);\n    return !ok;\n}\n' >"away from here/app.c"
