@@ -14,11 +14,8 @@ static bool same_input(const Buffer *a, const Buffer *b) {
     return kept(a) == kept(b);
 }
 
-// What is written must be kept in both, or be scratch of the call alone.
-static bool same_output(const Buffer *a, const Buffer *b) {
-    if (a->scope == SCOPE_PREPARED) return b->scope == SCOPE_PREPARED;
-    return a->first_call == a->last_call && b->first_call == b->last_call;
-}
+// What is written is kept in both, or in neither.
+static bool same_output(const Buffer *a, const Buffer *b) { return a->scope == b->scope; }
 
 static bool same_call(const CallText *a, const CallText *b) {
     bool same = a->text && a->text == b->text;
@@ -29,30 +26,46 @@ static bool same_call(const CallText *a, const CallText *b) {
     return same;
 }
 
-static void share_call(Call *call, const CallText *text, const CallText *with) {
-    call->shared = true;
-    for (int i = 0; i < text->formals.buffers.len; i++) {
-        Buffer *buffer = text->formals.buffers.at[i].buffer;
-        Buffer *other = with->formals.buffers.at[i].buffer;
-        if (buffer->scope == SCOPE_PREPARED && text->formals.buffers.at[i].written)
-            buffer->same = other->same ? other->same : other;
-    }
-}
-
-static void share_with_earlier(const EmitInput *in, const KernelTable *table, int program, int c) {
+// Finds an earlier call that makes the same: then what it writes stands for what this one does.
+static bool equals_earlier(const EmitInput *in, const KernelTable *table, int program, int c) {
     const CallText *call = &table->calls[program][c];
     for (int p = 0; p <= program; p++)
-        for (int k = 0; k < (p < program ? in->programs[p]->nprepare : c); k++)
-            if (!in->programs[p]->calls.at[k].shared && same_call(&table->calls[p][k], call)) {
-                share_call(&in->programs[program]->calls.at[c], call, &table->calls[p][k]);
-                return;
-            }
+        for (int k = 0; k < (p < program ? in->programs[p]->nprepare : c); k++) {
+            const CallText *other = &table->calls[p][k];
+            if (!same_call(other, call)) continue;
+            for (int i = 0; i < call->formals.buffers.len; i++)
+                if (call->formals.buffers.at[i].written)
+                    call->formals.buffers.at[i].buffer->same = (Buffer *)kept(other->formals.buffers.at[i].buffer);
+            return true;
+        }
+    return false;
+}
+
+static bool reads(const CallText *call, const Buffer *buffer) {
+    for (int i = 0; i < call->formals.buffers.len; i++)
+        if (call->formals.buffers.at[i].buffer == buffer && call->formals.buffers.at[i].read) return true;
+    return false;
+}
+
+// Leaves out the calls that equal others. What lies in the arena is gone by then, so a call stays when one that stays
+// reads that.
+static void share_calls(const EmitInput *in, const KernelTable *table, int program) {
+    Program *of = in->programs[program];
+    const CallText *calls = table->calls[program];
+    for (int c = 0; c < of->nprepare; c++) of->calls.at[c].shared = equals_earlier(in, table, program, c);
+    for (int c = of->nprepare - 1; c >= 0; c--)
+        for (int i = 0; of->calls.at[c].shared && i < calls[c].formals.buffers.len; i++) {
+            const Formal *formal = &calls[c].formals.buffers.at[i];
+            if (!formal->written || formal->buffer->scope != SCOPE_ARENA) continue;
+            for (int k = c + 1; k < of->nprepare; k++)
+                if (!of->calls.at[k].shared && reads(&calls[k], formal->buffer)) of->calls.at[c].shared = false;
+        }
 }
 
 int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align) {
     int64_t bytes = 0;
     for (int p = 0; p < in->nprograms; p++) {
-        for (int c = 0; c < in->programs[p]->nprepare; c++) share_with_earlier(in, table, p, c);
+        share_calls(in, table, p);
         for (int k = 0; k < in->programs[p]->buffers.len; k++) {
             Buffer *buffer = in->programs[p]->buffers.at[k];
             if (buffer->scope != SCOPE_PREPARED) continue;

@@ -127,6 +127,8 @@ static void check_foreign(Rules *r, const Function *f, const Callee *callee, con
     if (slash) header = slash + 1;
     bool fine = !*header || !strncmp(name, "__builtin_", 10) || !strncmp(header, "math", 4) ||
                 !strcmp(header, "string.h"); // glibc declares in mathcalls.h
+    // The runtime's part in an entry: the flag of the prepare part, which is the model's own.
+    fine |= !strcmp(name, "dlc_refresh") || !strcmp(name, "dlc_stale");
     if (!fine)
         break_rule(r, callee->at, "%s calls a function that is of neither math.h nor string.h: %s", f->name, name);
     clang_disposeString(path);
@@ -138,6 +140,7 @@ static void check_calls(Rules *r, Function *f) {
     for (int k = 0; k < f->ncallees; k++) {
         const Callee *callee = &f->callee[k];
         if (clang_Cursor_isNull(callee->target)) {
+            if (!strcmp(f->name, "dlc_refresh")) continue; // through the model's table
             break_rule(r, callee->at, "%s calls through a pointer%s", f->name, "");
             continue;
         }

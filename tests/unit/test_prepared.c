@@ -136,6 +136,73 @@ Test(prepared, two_models_share) {
     arena_release(&w.arena);
 }
 
+// ---- factors go into weights ----------------------------------------------------------------------------------------
+
+// The first entry at -O2: additions, and other arithmetic, that are left for each call.
+static const struct {
+    const char *what, *text;
+    int adds, others;
+} folds[] = {
+    {"convolution, bias, batch norm",
+     "model f(x: f32[N, 3, 9, 9]) -> (y: f32[N, 8, 9, 9]) {\n    return x |> conv2d(8, 3, padding=1) |> batch_norm2d "
+     "|> "
+     "relu\n}",
+     1, 0},
+    {"convolution without bias, batch norm without affine",
+     "model f(x: f32[N, 3, 9, 9]) -> (y: f32[N, 8, 9, 9]) {\n    return x |> conv2d(8, 3, padding=1, bias=false) |> "
+     "batch_norm2d(affine=false)\n}",
+     1, 0},
+    {"depthwise",
+     "model f(x: f32[N, 8, 9, 9]) -> (y: f32[N, 8, 9, 9]) {\n    return x |> conv2d(8, 3, padding=1, groups=8) |> "
+     "batch_norm2d |> relu6\n}",
+     1, 0},
+    {"transposed",
+     "model f(x: f32[N, 8, 9, 9]) -> (y: f32[N, 6, 18, 18]) {\n    return x |> conv_transpose2d(6, 2, stride=2) "
+     "|> batch_norm2d\n}",
+     1, 0},
+    {"linear, batch norm", "model f(x: f32[N, 40]) -> (y: f32[N, 30]) { return x |> linear(30) |> batch_norm1d }", 1,
+     0},
+    {"a factor and a term that are numbers",
+     "model f(x: f32[N, 40]) -> (y: f32[N, 30]) { return linear(x, 30, bias=false) * 3 - 1 }", 1, 0},
+    {"a residual stays",
+     "model f(x: f32[N, 8, 9, 9]) -> (y: f32[N, 8, 9, 9]) {\n    return x + (x |> conv2d(8, 3, padding=1) |> "
+     "batch_norm2d)\n}",
+     2, 0},
+    {"what is read twice stays as it is",
+     "model f(x: f32[N, 40]) -> (y: f32[N, 30], z: f32[N, 30]) {\n    h = linear(x, 30, bias=false)\n    return h * 3, "
+     "tanh(h)\n}",
+     0, 1},
+    {"a factor along the columns of an image stays",
+     "model f(x: f32[N, 3, 9, 9]) -> (y: f32[N, 8, 9, 9]) {\n    param w: f32[9] = ones()\n    return conv2d(x, 8, 3, "
+     "padding=1) * w\n}",
+     1, 1},
+    {"a factor of the call stays",
+     "model f(x: f32[N, 40], s: f32[]) -> (y: f32[N, 30]) { return linear(x, 30, bias=false) * s }", 0, 1},
+    {"two arguments have no weights", "model f(x: f32[N, 40], w: f32[40, 30]) -> (y: f32[N, 30]) { return x @ w * 3 }",
+     0, 1},
+};
+
+Test(prepared, factors_go_into_weights) {
+    for (size_t k = 0; k < sizeof folds / sizeof *folds; k++) {
+        World w;
+        world_open(&w, arena_printf(&w.arena, "dim N <= 4\n%s\n", folds[k].text), 2);
+        const Graph *g = w.module->entries.at[0];
+        const bool *prepared = graph_find_prepared(&w.arena, g);
+        int adds = 0, others = 0;
+        for (int id = 0; id < g->nodes.len; id++) {
+            const Node *node = g->nodes.at[id];
+            adds += !prepared[id] && node_is(node, "add");
+            others += !prepared[id] && (node_is(node, "sub") || node_is(node, "mul") || node_is(node, "div"));
+        }
+        Str s = str_new(&w.arena);
+        graph_print(&s, g);
+        cr_expect(adds == folds[k].adds && others == folds[k].others,
+                  "%s: %d additions and %d others, want %d and %d\n%s", folds[k].what, adds, others, folds[k].adds,
+                  folds[k].others, str_text(&s));
+        arena_release(&w.arena);
+    }
+}
+
 // ---- the checker ----------------------------------------------------------------------------------------------------
 
 static Buffer *find_prepared(const Program *program) {
