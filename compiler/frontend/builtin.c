@@ -416,6 +416,13 @@ static Value run_softplus(Elab *el, const Call *call) {
     return tensor_elementwise(el, "select", "softplus", (Value[]){above, x, soft}, 3, call->span);
 }
 
+// A power that is known at compile time is as cheap as x ** 2.
+static Value run_pow(Elab *el, const Call *call) {
+    if (is_tensor(call->arg[0]) && is_number(call->arg[1]))
+        return tensor_binary(el, "**", call->arg[0], call->arg[1], call->span);
+    return call_op_by_name(el, call, "pow", 2);
+}
+
 static Value run_matmul(Elab *el, const Call *call) {
     return tensor_binary(el, "@", call->arg[0], call->arg[1], call->span);
 }
@@ -441,6 +448,7 @@ static const Builtin builtins[] = {
     {"select", {"cond", "a", "b"}, 3, run_select},
     {"where", {"cond", "a", "b"}, 3, run_select},
     {"matmul", {"a", "b"}, 2, run_matmul},
+    {"pow", {"a", "b"}, 2, run_pow},
     {"convolve", {"x", "weight", "stride", "padding", "dilation", "groups"}, 2, run_convolve},
     {"convolve_transposed",
      {"x", "weight", "stride", "padding", "output_padding", "groups", "dilation"},

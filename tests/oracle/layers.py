@@ -130,10 +130,10 @@ def activations():
     case("a ** 1.7 + a ** -0.5", lambda a: a**1.7 + a**-0.5, {"a": two["a"]})
     case("pow(a, b)", torch.pow, {"a": torch.tensor([0.0, 0.0, 2.0, -2.0, 0.0]),
                                   "b": torch.tensor([2.0, 0.0, 0.0, 3.0, 1.0])})
-    for k, n in enumerate(["1", "2", "3", "-1", "-2", "0.5", "0", "7", "2.5"]):
+    for k, n in enumerate(["1", "2", "3", "-1", "-2", "0.5", "-0.5", "0", "7", "2.5"]):
         exact = {"a": torch.cat([uniform(27 + k, (20,), 0.2, 2), -uniform(27 + k, (20,), 0.2, 2)])}
-        kept = {"a": exact["a"].abs()} if n in ("0.5", "2.5") else exact
-        case(f"pow(a, {n})", lambda a: a.pow(float(n)), kept)
+        kept = {"a": exact["a"].abs()} if n in ("0.5", "-0.5", "2.5") else exact
+        case(f"pow(a, {n})", lambda a: a.pow(float(n)), kept, grad=n != "0")
         case(f"a ** {n}", lambda a: a ** float(n), kept, grad=n != "0")
     case("pow(2, b)", lambda b: torch.pow(2.0, b), {"b": two["b"]})
     case("pow(a, 1 + b)", lambda a, b: torch.pow(a, 1 + b), two)
