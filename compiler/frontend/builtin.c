@@ -28,7 +28,14 @@ bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *a
     int64_t i;
     if (!value_to_int(el, v, "an axis", span, &i)) return false;
     if (i < -rank || i >= rank) {
-        refuse(el, span, "%s: axis %" PRId64 " is outside a tensor of %d ax%cs", name, i, rank, rank == 1 ? 'i' : 'e');
+        // The standard layers' own calls are not what the user wrote.
+        const char *who = span.source && span.source->prelude ? "" : arena_printf(el->arena, "%s: ", name);
+        if (!rank)
+            refuse(el, span, "%saxis %" PRId64 " of a scalar, which has no axes", who, i);
+        else
+            refuse(el, span,
+                   "%saxis %" PRId64 " is outside a tensor of %d ax%cs: they are 0 to %d, or -%d to -1 from the end",
+                   who, i, rank, rank == 1 ? 'i' : 'e', rank - 1, rank);
         return false;
     }
     *axis = (int)(i < 0 ? i + rank : i);
@@ -42,6 +49,10 @@ bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes) {
     if (v.kind == VALUE_NONE) {
         *axes = (1u << rank) - 1;
         return true;
+    }
+    if (!n) {
+        refuse(el, call->at[k], "%s: the list of axes is empty; without axis= all are meant", call->name);
+        return false;
     }
     for (int i = 0; i < n; i++) {
         int axis;
@@ -416,6 +427,13 @@ static Value run_softplus(Elab *el, const Call *call) {
     return tensor_elementwise(el, "select", "softplus", (Value[]){above, x, soft}, 3, call->span);
 }
 
+// A power that is known at compile time is as cheap as x ** 2.
+static Value run_pow(Elab *el, const Call *call) {
+    if (is_tensor(call->arg[0]) && is_number(call->arg[1]))
+        return tensor_binary(el, "**", call->arg[0], call->arg[1], call->span);
+    return call_op_by_name(el, call, "pow", 2);
+}
+
 static Value run_matmul(Elab *el, const Call *call) {
     return tensor_binary(el, "@", call->arg[0], call->arg[1], call->span);
 }
@@ -441,6 +459,7 @@ static const Builtin builtins[] = {
     {"select", {"cond", "a", "b"}, 3, run_select},
     {"where", {"cond", "a", "b"}, 3, run_select},
     {"matmul", {"a", "b"}, 2, run_matmul},
+    {"pow", {"a", "b"}, 2, run_pow},
     {"convolve", {"x", "weight", "stride", "padding", "dilation", "groups"}, 2, run_convolve},
     {"convolve_transposed",
      {"x", "weight", "stride", "padding", "output_padding", "groups", "dilation"},

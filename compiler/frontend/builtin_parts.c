@@ -344,8 +344,12 @@ static Node *pad_borders(Elab *el, const Call *call, Node *x, int axis, const ch
     int64_t n = x->type.dim[axis].extent, most = before > behind ? before : behind;
     bool reflect = !strcmp(mode, "reflect"), circular = !strcmp(mode, "circular");
     if (before < 0 || behind < 0 || (reflect && most >= n) || (circular && most > n)) {
-        refuse(el, call->at[1], "pad: mode \"%s\" cannot put %" PRId64 " and %" PRId64 " elements around axis %d of %s",
-               mode, before, behind, axis, type_name(el, &x->type));
+        const char *room = "not negative";
+        if (reflect || circular) room = arena_printf(el->arena, "0 to %" PRId64, reflect ? n - 1 : n);
+        refuse(el, call->at[1],
+               "pad: mode \"%s\" cannot put %" PRId64 " and %" PRId64
+               " elements around axis %d of %s; each number is %s",
+               mode, before, behind, axis, type_name(el, &x->type), room);
         return NULL;
     }
     Node *parts[3];

@@ -214,7 +214,7 @@ static Value matmul(Elab *el, Value a, Value b, Span span) {
     return value_tensor(build_matmul(el->g, a.node, b.node));
 }
 
-// x ** n by squaring, 0.5 is sqrt, everything else is pow.
+// x ** n by squaring, 0.5 and -0.5 by sqrt, everything else is pow.
 static Value tensor_power(Elab *el, Value a, Value b, Span span) {
     if (!is_tensor(a) && is_number(a) && number_of(a) > 0) // c ** x = exp(x * log c)
         return tensor_elementwise(
@@ -223,7 +223,10 @@ static Value tensor_power(Elab *el, Value a, Value b, Span span) {
             span);
     if (!is_number(b)) return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
     double exponent = number_of(b);
-    if (exponent == 0.5) return tensor_elementwise(el, "sqrt", "**", &a, 1, span);
+    if (fabs(exponent) == 0.5) {
+        Value root = tensor_elementwise(el, "sqrt", "**", &a, 1, span);
+        return exponent > 0 || is_poison(root) ? root : tensor_binary(el, "/", value_int(1), root, span);
+    }
     if (exponent != floor(exponent) || fabs(exponent) > 64)
         return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
     int n = (int)fabs(exponent);

@@ -135,7 +135,7 @@ Value run_convolve(Elab *el, const Call *call) {
         if (span_of(w, k) > padded)
             return refuse(el, call->span,
                           "the kernel spans %" PRId64 " elements of axis %d, which with its padding has %" PRId64
-                          ": %s with kernel %d, padding %d, dilation %d",
+                          ": %s with kernel %d, padding %d, dilation %d; a smaller kernel fits, or more padding",
                           span_of(w, k), 2 + k, padded, type_name(el, &c.x->type), w->kernel[k], w->before[k],
                           w->dilation[k]);
         w->out[k] = (int)((padded - span_of(w, k)) / w->stride[k] + 1);
@@ -230,7 +230,7 @@ Value run_pool(Elab *el, const Call *call) {
         if (span_of(&w, k) > extent + 2 * (int64_t)w.before[k])
             return refuse(el, call->span,
                           "the kernel spans %" PRId64 " elements of axis %d, which with its padding has %" PRId64
-                          ": %s with kernel %d, padding %d, dilation %d",
+                          ": %s with kernel %d, padding %d, dilation %d; a smaller kernel fits, or more padding",
                           span_of(&w, k), axis, extent + 2 * (int64_t)w.before[k], type_name(el, &x->type), w.kernel[k],
                           w.before[k], w.dilation[k]);
         w.out[k] = pool_extent(&w, k, extent, ceil_mode);

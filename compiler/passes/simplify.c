@@ -2,6 +2,7 @@
 //     x - 0, x * 1, x / 1, -(-x), detach(x)                  x
 //     x * -1                                                 neg(x)
 //     x / c, c a power of two                                x * (1 / c)
+//     pow(x, c), c 1, 2 or -1                                x, x * x, 1 / x
 //     reshape(reshape(x)), transpose(transpose(x)), ...      one movement, or x when it moves nothing
 //     f(broadcast(x), broadcast(y))                          broadcast(f(x, y)); so for reshape
 //     broadcast(reshape(x)), axes of 1 come or go            broadcast(x)
@@ -45,6 +46,11 @@ static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
         bool power = dtype_info[old->type.dtype].is_float && fabs(by) > 1e-30 && fabs(by) < 1e30 &&
                      fabs(frexp(by, &exponent)) == 0.5;
         return power ? build_binary(to, "mul", in[0], build_full(to, &old->type, 1 / by)) : NULL;
+    }
+    if (node_is(old, "pow")) { // gradients make them; 0.5 stays, as sqrt differs at -0 and -inf
+        if (is_constant(in[1], 1)) return in[0];
+        if (is_constant(in[1], 2)) return build_binary(to, "mul", in[0], in[0]);
+        return is_constant(in[1], -1) ? build_binary(to, "div", build_full(to, &old->type, 1), in[0]) : NULL;
     }
     if (node_is(old, "neg")) return node_is(in[0], "neg") ? in[0]->in[0] : NULL;
     if (node_is(old, "select")) return in[1] == in[2] ? in[1] : NULL;

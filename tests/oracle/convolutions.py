@@ -8,6 +8,7 @@ layer's input over a batch of run-time size. Cases with a state that training ch
 first. Inputs are hashed from their names (goldens.py: drawn), so only results are committed.
 """
 import os
+from collections import OrderedDict
 
 import numpy as np
 import torch
@@ -152,6 +153,59 @@ called((3, 5, 4), "upsample", F.interpolate, size=(9, 11), mode="bilinear", alig
 called((3, 7), "interpolate", F.interpolate, scale_factor=2, mode="linear")
 called((3, 5, 4), "interpolate", F.interpolate, size=(1, 4), mode="bilinear", align_corners=True)
 
+# Larger, odd and round; what came later.
+conv((13, 45, 45), 5, 3, padding=1)
+conv((5, 61, 57), 10, 3, stride=2, padding=1, groups=5)
+conv((13, 45, 45), 13, 3, padding=1, groups=13)
+conv((3, 61, 57), 4, (1, 7), padding=(0, 3))
+conv((5, 45, 45), 5, 3, padding=2, dilation=2, groups=5)
+conv((5, 45, 45), 5, 7, stride=4, padding=3)
+conv((3, 48, 48), 32, 3, padding=1)
+conv((32, 16, 16), 32, 3, padding=1)
+conv((32, 16, 16), 64, 1)
+conv((16, 32, 32), 16, 3, stride=2, padding=1, groups=16)
+conv((8, 17, 19), 6, (2, 4), padding="same")
+conv((6, 21, 13), 12, 4, padding="same", dilation=(3, 2), groups=3)
+conv((4, 9, 8), 6, 3, padding=(2, 1), padding_mode="reflect")
+conv((4, 9, 8), 6, 3, padding="same", dilation=2, padding_mode="circular")
+conv((4, 9, 8), 6, (4, 3), padding="same", padding_mode="replicate")
+conv((4, 19), 6, 5, dims=1, padding=3, stride=2, padding_mode="replicate")
+conv((13, 61), 10, 7, dims=1, padding=3)
+conv((16, 64), 32, 3, dims=1, padding=4, dilation=4)
+transposed((13, 11, 13), 4, 4, stride=2, padding=1)
+transposed((10, 11, 9), 15, 3, stride=3, padding=2, dilation=2, output_padding=2, groups=5)
+transposed((16, 8, 8), 16, 2, stride=2)
+transposed((13, 31), 5, 5, dims=1, stride=3, padding=2, output_padding=1)
+called((13, 45, 45), "max_pool2d", F.max_pool2d, kernel_size=3, stride=2, padding=1)
+called((3, 61, 57), "max_pool2d", F.max_pool2d, kernel_size=2, ceil_mode=True)
+called((16, 32, 32), "max_pool2d", F.max_pool2d, kernel_size=2)
+called((3, 31), "max_pool1d", F.max_pool1d, kernel_size=4, stride=3, padding=2, dilation=2, ceil_mode=True)
+called((13, 45, 45), "avg_pool2d", F.avg_pool2d, kernel_size=(3, 5), stride=(2, 3), padding=(1, 2), count_include_pad=False)
+called((3, 61, 57), "avg_pool2d", F.avg_pool2d, kernel_size=4, stride=3, padding=2, ceil_mode=True)
+called((5, 9, 10), "avg_pool2d", F.avg_pool2d, kernel_size=3, stride=2, padding=1, ceil_mode=True, divisor_override=-2)
+called((13, 45, 45), "adaptive_avg_pool2d", F.adaptive_avg_pool2d, output_size=(7, 6))
+called((5, 11), "adaptive_max_pool1d", F.adaptive_max_pool1d, output_size=4)
+called((5, 12), "adaptive_max_pool1d", F.adaptive_max_pool1d, output_size=4)
+called((5, 11, 7), "adaptive_max_pool2d", F.adaptive_max_pool2d, output_size=(4, 5))
+called((5, 8, 6), "adaptive_max_pool2d", F.adaptive_max_pool2d, output_size=2)
+case((6, 7, 5), "conv2d(8, 3, padding=1, $) |> relu |> max_pool2d(3, stride=2, padding=1)",
+     nn.Sequential(OrderedDict(weights=nn.Conv2d(6, 8, 3, padding=1), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1))))
+case((13, 45, 45), "batch_norm2d(momentum=0.2, $)", nn.BatchNorm2d(13, momentum=0.2), True)
+case((6, 7, 5), "instance_norm(affine=true, track_running_stats=true, $)",
+     nn.InstanceNorm2d(6, affine=True, track_running_stats=True), True)
+case((6, 17), "instance_norm(0.01, 0.3, track_running_stats=true, $)",
+     nn.InstanceNorm1d(6, eps=0.01, momentum=0.3, track_running_stats=True), True)
+case((13, 45, 45), "group_norm(13, $)", nn.GroupNorm(13, 13))
+case((3, 61, 57), "layer_norm(3, $)", nn.LayerNorm((3, 61, 57)))
+called((3, 15, 13), "interpolate", F.interpolate, size=(45, 57))
+called((3, 15, 13), "interpolate", F.interpolate, scale_factor=3)
+called((3, 5, 4), "interpolate", F.interpolate, size=(7, 9), mode="nearest-exact")
+called((3, 5, 4), "interpolate", F.interpolate, scale_factor=(1.7, 0.6), mode="nearest-exact")
+called((3, 9, 8), "interpolate", F.interpolate, size=(4, 3), mode="area")
+called((3, 15, 13), "interpolate", F.interpolate, scale_factor=(2.6, 3.1), mode="bilinear")
+called((3, 15, 13), "interpolate", F.interpolate, size=(61, 57), mode="bilinear", align_corners=True)
+called((3, 15), "interpolate", F.interpolate, size=4, mode="linear", align_corners=True)
+
 HEADER = """# Written by tests/oracle/convolutions.py, which says what is tested; run by tests/tools/convolutions.c.
 dim N <= 3
 
@@ -166,6 +220,11 @@ layer scaled(x: T[N, ...S]) -> T[N, ...S] {
 """
 
 
+def path(key):
+    """A name= in a chain stands for its one layer with parameters, `weights` in a Sequential."""
+    return key.removeprefix("weights.")
+
+
 def run(number, shape, dl, layer, both, text, writer):
     name = f"c{number}"
     image = filled(name + ".image", (BATCH,) + shape)
@@ -173,7 +232,7 @@ def run(number, shape, dl, layer, both, text, writer):
     state = {}
     if isinstance(layer, nn.Module):
         for key, value in layer.state_dict().items():
-            state[key] = filled(f"{name}.{key}", value.shape) if value.dtype == torch.float32 else torch.tensor(0)
+            state[key] = filled(f"{name}.{path(key)}", value.shape) if value.dtype == torch.float32 else torch.tensor(0)
         layer.load_state_dict(state)
         layer.eval()
     with torch.no_grad():
@@ -194,9 +253,9 @@ def run(number, shape, dl, layer, both, text, writer):
     writer.tensor(name + ".scale", scale.grad)
     if isinstance(layer, nn.Module):
         for key, value in layer.named_parameters():
-            writer.tensor(f"{name}.{key}", value.grad)
+            writer.tensor(f"{name}.{path(key)}", value.grad)
         for key, value in layer.named_buffers():
-            writer.tensor(f"{name}.{key}", value.float().reshape(-1))
+            writer.tensor(f"{name}.{path(key)}", value.float().reshape(-1))
 
 
 if __name__ == "__main__":

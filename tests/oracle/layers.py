@@ -4,7 +4,7 @@ and gradient, with several option sets.
     python tests/oracle/layers.py        writes tests/nets/layers.dl and tests/golden/data/layers.txt
 
 Float inputs are parameters of the entry, so that the optimizer `take`, which puts the gradient in the parameter's
-place, shows d sum(y * w) / d input. A line is `case NAME`, or `param|arg|out|grad NAME COUNT values...`.
+place, shows d sum(y * w) / d input. A line is `case NAME`, or `param|arg|out|grad NAME COUNT values...`, or `... COUNT drawn SEED LOW HIGH`.
 """
 import math
 import os
@@ -12,7 +12,7 @@ import os
 import torch
 import torch.nn.functional as F
 
-from goldens import uniform
+import goldens
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DTYPES = {torch.float32: "f32", torch.int64: "i64", torch.int32: "i32", torch.bool: "bool"}
@@ -20,7 +20,19 @@ DTYPES = {torch.float32: "f32", torch.int64: "i64", torch.int32: "i32", torch.bo
 dl, out, count = [], [], 0
 
 
-def write(kind, name, value):
+drawn_from = {}  # (seed, low, high) by a tensor's id; the tool draws the same numbers
+
+
+def uniform(seed, shape, low, high):
+    t = goldens.uniform(seed, shape, low, high)
+    drawn_from[id(t)] = t, f"drawn {seed} {low:.9g} {high:.9g}"
+    return t
+
+
+def write(kind, name, value, origin=None):
+    if origin is not None:
+        out.append(f"{kind} {name} {value.numel()} {origin}")
+        return
     flat = value.detach().reshape(-1)
     numbers = flat.tolist() if flat.dtype.is_floating_point else [int(v) for v in flat]
     digits = 9 if kind in ("param", "arg") else 7
@@ -36,6 +48,7 @@ def case(text, torch_fn, inputs, params=None, grad=True):
     global count
     name = f"c{count}"
     count += 1
+    origins = {k: drawn_from.get(id(v), (None, None))[1] for k, v in inputs.items()}
     inputs = {k: v.clone() for k, v in inputs.items()}
     leaves = {k: v.requires_grad_() for k, v in inputs.items() if v.is_floating_point()} if grad else {}
     named = {f"{name}.{k}": v.clone().requires_grad_() for k, v in (params or {}).items()}
@@ -43,7 +56,7 @@ def case(text, torch_fn, inputs, params=None, grad=True):
     args = ", ".join(f"{k}: {type_of(v)}" for k, v in inputs.items() if k not in leaves)
     out.append(f"case {name} {text}")
     for k, v in inputs.items():
-        write("param" if k in leaves else "arg", f"{name}_{k}" if k in leaves else k, v)
+        write("param" if k in leaves else "arg", f"{name}_{k}" if k in leaves else k, v, origins[k])
     for k, v in named.items():
         write("param", k, v)
     write("out", "y", y)
@@ -51,7 +64,7 @@ def case(text, torch_fn, inputs, params=None, grad=True):
     body = text.replace("NAME", name)
     if grad:
         w = uniform(7000 + count, tuple(y.shape), -1, 1)
-        write("arg", "w", w)
+        write("arg", "w", w, drawn_from[id(w)][1])
         (y * w).sum().backward()
         for k, v in leaves.items():
             write("grad", f"{name}_{k}", v.grad if v.grad is not None else torch.zeros_like(v))
@@ -96,8 +109,18 @@ def activations():
     case("hardtanh(x)", F.hardtanh, edges)
     case("hardtanh(x, -0.5, 3)", lambda x: F.hardtanh(x, -0.5, 3), edges)
     case("relu6(x)", F.relu6, edges)
-    case("softshrink(x)", F.softshrink, edges)
-    case("softshrink(x, lambd=1)", lambda x: F.softshrink(x, 1), edges)
+    case("hardshrink(x)", F.hardshrink, edges)
+    case("hardshrink(x, lambd=1)", lambda x: F.hardshrink(x, 1), edges)
+    case("tanhshrink(x)", F.tanhshrink, x)
+    case("celu(x)", F.celu, x)
+    case("celu(x, alpha=0.3)", lambda x: F.celu(x, 0.3), x)
+    case("threshold(x, 0.5, -20)", lambda x: F.threshold(x, 0.5, -20.0), edges)
+    case('prelu(x, name="NAME")', F.prelu, x, params={"weight": torch.tensor([0.3])})
+    channels = {"x": uniform(23, (2, 3, 7), -2, 2)}
+    case('prelu(x, 3, name="NAME")', F.prelu, channels, params={"weight": torch.tensor([0.3, -0.2, 1.5])})
+    case("glu(x)", F.glu, {"x": uniform(24, (3, 34), -2, 2)})
+    case("glu(x, axis=1)", lambda x: F.glu(x, 1), {"x": uniform(25, (3, 4, 5), -2, 2)})
+    case("softmin(x, axis=1)", lambda x: F.softmin(x, 1), {"x": uniform(26, (3, 33), -2, 2)})
     # Not at the bounds: there the gradient of clip is 1, and PyTorch's was 1 for years and is 0 in 2.15.
     case("clip(x, -1.25, 3.25)", lambda x: torch.clamp(x, -1.25, 3.25), edges)
     case("clamp(x, min=0.625)", lambda x: torch.clamp(x, min=0.625), edges)
@@ -107,13 +130,39 @@ def activations():
     case("a ** 1.7 + a ** -0.5", lambda a: a**1.7 + a**-0.5, {"a": two["a"]})
     case("pow(a, b)", torch.pow, {"a": torch.tensor([0.0, 0.0, 2.0, -2.0, 0.0]),
                                   "b": torch.tensor([2.0, 0.0, 0.0, 3.0, 1.0])})
+    for k, n in enumerate(["1", "2", "3", "-1", "-2", "0.5", "-0.5", "0", "7", "2.5"]):
+        exact = {"a": torch.cat([uniform(27 + k, (20,), 0.2, 2), -uniform(27 + k, (20,), 0.2, 2)])}
+        kept = {"a": exact["a"].abs()} if n in ("0.5", "-0.5", "2.5") else exact
+        case(f"pow(a, {n})", lambda a: a.pow(float(n)), kept, grad=n != "0")
+        case(f"a ** {n}", lambda a: a ** float(n), kept, grad=n != "0")
+    case("pow(2, b)", lambda b: torch.pow(2.0, b), {"b": two["b"]})
+    case("pow(a, 1 + b)", lambda a, b: torch.pow(a, 1 + b), two)
     case("where(a > b, a, b * 2)", lambda a, b: torch.where(a > b, a, b * 2), two)
-    bad = {"x": torch.tensor([math.nan, math.inf, -math.inf])}
-    for f, t in [("abs", torch.abs), ("relu6", F.relu6), ("hardtanh", F.hardtanh), ("elu", F.elu), ("selu", F.selu),
-                 ("silu", F.silu), ("softsign", F.softsign), ("hardsigmoid", F.hardsigmoid),
-                 ("leaky_relu", F.leaky_relu), ("mish", F.mish), ("floor", torch.floor), ("erf", torch.erf)]:
-        case(f"{f}(x)", t, bad, grad=False)
+    # What is no number, what is none, both zeros and what overflows; repeated, so that vectors and their rests see it.
+    bad = {"x": torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 3e38, -3e38, 1e-40, -1e-40, 100.0, -100.0] * 4)}
+    # One at a time: PyTorch's vectors make NaN of gelu(inf).
+    def alone(f):
+        return lambda x: torch.cat([f(v.reshape(1)) for v in x])
+
+    for f, t in [("abs", torch.abs), ("relu", F.relu), ("relu6", F.relu6), ("hardtanh", F.hardtanh), ("elu", F.elu),
+                 ("selu", F.selu), ("celu", F.celu), ("gelu", F.gelu), ("silu", F.silu), ("softsign", F.softsign),
+                 ("hardsigmoid", F.hardsigmoid), ("hardswish", F.hardswish), ("leaky_relu", F.leaky_relu),
+                 ("mish", F.mish), ("logsigmoid", F.logsigmoid), ("softplus", F.softplus), ("tanhshrink", F.tanhshrink),
+                 ("hardshrink", F.hardshrink), ("floor", torch.floor), ("ceil", torch.ceil), ("round", torch.round),
+                 ("erf", torch.erf), ("exp", torch.exp), ("expm1", torch.expm1), ("tanh", torch.tanh),
+                 ("sigmoid", torch.sigmoid), ("log", torch.log), ("log1p", torch.log1p), ("sqrt", torch.sqrt)]:
+        # PyTorch's x * 6 / 6 overflows where x * (6 / 6) does not
+        case(f"{f}(x)", alone(t), {"x": bad["x"][:5]} if f == "hardswish" else bad, grad=False)
+    case('gelu(x, approximate="tanh")', lambda x: F.gelu(x, approximate="tanh"), bad, grad=False)
     case("clip(x, -1, 1)", lambda x: torch.clamp(x, -1, 1), bad, grad=False)
+    case("clamp(x, min=0.5)", lambda x: torch.clamp(x, min=0.5), bad, grad=False)
+    case("threshold(x, 0.5, -20)", lambda x: F.threshold(x, 0.5, -20.0), bad, grad=False)
+    for n in ["2", "-1", "3"]:
+        case(f"pow(x, {n})", lambda x: x.pow(float(n)), bad, grad=False)
+    two = {"x": bad["x"], "z": bad["x"].flip(0)}
+    for f, t in [("max", torch.maximum), ("min", torch.minimum), ("pow", torch.pow)]:
+        case(f"{f}(x, z)", t, two, grad=False)
+    case("where(x > z, x, z)", lambda x, z: torch.where(x > z, x, z), two, grad=False)
 
 
 def parts():
@@ -177,10 +226,52 @@ def reductions():
         case(f"{f}(x)", t, x, grad=False)
 
 
+def not_finite():
+    """Rows of 21 (a vector of 16 and a rest): each with one special number at another place, or with huge ones."""
+    rows = uniform(51, (12, 21), -1, 1).clone()
+    for k, v in enumerate([math.nan, math.inf, -math.inf, math.nan, math.inf, -math.inf, math.nan, 3e38, -3e38]):
+        rows[k, (k * 7 + 2) % 21] = v
+    rows[6, 20] = math.inf
+    rows[9, :] = -math.inf
+    rows[10, :] = math.nan
+    x = {"x": rows}
+    for text, t in [("sum(x, axis=1)", lambda x: x.sum(1)), ("sum(x, axis=0)", lambda x: x.sum(0)),
+                    ("mean(x, axis=1)", lambda x: x.mean(1)), ("max(x, axis=1)", lambda x: x.amax(1)),
+                    ("max(x, axis=0)", lambda x: x.amax(0)), ("min(x, axis=1)", lambda x: x.amin(1)),
+                    ("max(x)", torch.amax), ("prod(x, axis=1)", lambda x: x.prod(1)),
+                    ("var(x[:7], axis=1)", lambda x: x[:7].var(1)), ("std(x[:7], axis=1)", lambda x: x[:7].std(1)),
+                    ("cumsum(x, 1)", lambda x: x.cumsum(1)), ("argmax(x, axis=1)", lambda x: x.argmax(1)),
+                    ("argmin(x, axis=1)", lambda x: x.argmin(1)), ("softmax(x, axis=1)", lambda x: x.softmax(1)),
+                    ("logsumexp(x, axis=1)", lambda x: x.logsumexp(1)),
+                    ("log_softmax(x)", lambda x: x.log_softmax(1)),
+                    ("max_pool1d(reshape(x, [3, 4, 21]), 3, stride=2, padding=1)",
+                     lambda x: F.max_pool1d(x.reshape(3, 4, 21), 3, 2, 1)),
+                    ("max_pool2d(reshape(x, [3, 1, 4, 21]), 2, stride=1)",
+                     lambda x: F.max_pool2d(x.reshape(3, 1, 4, 21), 2, 1)),
+                    ("avg_pool1d(reshape(x, [3, 4, 21]), 3, stride=2, padding=1)",
+                     lambda x: F.avg_pool1d(x.reshape(3, 4, 21), 3, 2, 1)),
+                    ("adaptive_max_pool1d(reshape(x, [3, 4, 21]), 4)",
+                     lambda x: F.adaptive_max_pool1d(x.reshape(3, 4, 21), 4)),
+                    ("global_max_pool(reshape(x, [3, 4, 21]))", lambda x: x.reshape(3, 4, 21).amax(2)),
+                    ('pad(x, [1, 2], mode="replicate")', lambda x: F.pad(x[None], [1, 2], mode="replicate")[0])]:
+        case(text, t, x, grad=False)
+
+
+def huge():
+    """Sums that stay in range although their terms are large; means and variances of large numbers."""
+    x = {"x": uniform(52, (3, 33), 1e3, 1.01e3)}
+    case("var(x, axis=1, correction=0)", lambda x: x.double().var(1, correction=0).float(), x)
+    case("mean(x, axis=1)", lambda x: x.mean(1), {"x": uniform(53, (3, 33), 1e36, 1e37)})
+    case("softmax(x, axis=1)", lambda x: x.softmax(1), {"x": uniform(54, (3, 33), -1e30, 1e30)})
+    case("log_softmax(x)", lambda x: x.log_softmax(1), {"x": uniform(55, (3, 33), -1e4, 1e4)})
+
+
 if __name__ == "__main__":
     activations()
     parts()
     reductions()
+    not_finite()
+    huge()
     header = ("# Printed by tests/oracle/layers.py: one entry for each case of tests/golden/data/layers.txt.\n"
               "optimizer take(p: T[...S], g: T[...S], t: i64[]) { return g }\n\n")
     with open(os.path.join(HERE, "..", "nets", "layers.dl"), "w") as f:

@@ -41,8 +41,14 @@ static void read_cases(Arena *arena, const char *path, Cases *cases) {
         memcpy(n.kind, kind, sizeof kind);
         if (!cases->len || fscanf(file, "%59s %d", n.name, &n.count) != 2) exit(3);
         n.value = NEW_ARRAY(arena, double, n.count + 1);
-        for (int k = 0; k < n.count; k++)
-            if (fscanf(file, "%lf", &n.value[k]) != 1) exit(3);
+        unsigned seed;
+        double low, high;
+        if (fscanf(file, " drawn %u %lf %lf", &seed, &low, &high) == 3) {
+            Type type = {F32, 1, {dim_fixed(n.count)}};
+            n.value = tensor_drawn(arena, &type, NULL, seed, low, high).f;
+        } else
+            for (int k = 0; k < n.count; k++)
+                if (fscanf(file, "%lf", &n.value[k]) != 1) exit(3);
         vec_push(arena, &cases->at[cases->len - 1].numbers, n);
     }
     fclose(file);

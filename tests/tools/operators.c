@@ -81,6 +81,11 @@ static const Form forms[] = {
     {"pad", "x: f32[R, 3]", "pad(x, [1, 1])[:, 0::-2]", "f32[R, 1]"},
     {"reduce", "x: f32[M, 3, 6]", "max_pool1d(interpolate(x, scale_factor=2), 3, stride=1, padding=1)",
      "f32[M, 3, 12]"},
+    {"reduce", "x: f32[M, 3, 9, 45]", "max_pool2d(x, 3, stride=2, padding=1)", "f32[M, 3, 5, 23]"},
+    {"reduce", "x: f32[M, 3, 8, 32]", "max_pool2d(x, 2)", "f32[M, 3, 4, 16]"},
+    {"reduce", "x: f32[M, 3, 8, 45]", "max_pool2d(relu(x), [1, 2], stride=1, ceil_mode=true)", "f32[M, 3, 8, 44]"},
+    {"reduce", "x: f32[M, 3, 45]", "pool(x, \"sum\", [3], 2, 1, 1, false)", "f32[M, 3, 23]"},
+    {"reduce", "x: f32[M, 13, 7, 5]", "global_max_pool(x)", "f32[M, 13]"},
     {"concat", "a: f32[R, 9], b: f32[R, 35]", "concat([a, b, a], axis=1)", "f32[R, 53]"},
     {"concat", "a: f32[3, R, 45], b: f32[2, R, 45]", "relu(concat([a, b])) * 2", "f32[5, R, 45]"},
     {"concat", "a: u8[7, 2], b: u8[7, 3]", "concat([a, b], axis=-1)", "u8[7, 5]"},
@@ -431,6 +436,18 @@ static Tensor argument_of(Arena *arena, const Type *type, const int64_t *sizes, 
     return t;
 }
 
+// Numbers near 1, and here and there a special one: where every row held NaN, nothing else would be seen.
+static Tensor sprinkled(Arena *arena, const Type *type, const int64_t *sizes, int place, int round) {
+    Tensor t = argument_of(arena, type, sizes, place, 0), specials = argument_of(arena, type, sizes, place, round);
+    for (int64_t e = 5 * round % 37, k = round; e < t.count; e += 37, k++) {
+        if (t.f)
+            t.f[e] = specials.f[k % t.count];
+        else
+            t.i[e] = specials.i[k % t.count];
+    }
+    return t;
+}
+
 static Tensor absolute(Arena *arena, const Tensor *t) {
     Tensor a = *t;
     if (!t->f) return a;
@@ -551,8 +568,10 @@ static const char *check_round(Call *call, const Bound *bound, int round, Tensor
     call->arguments = NEW_ARRAY(arena, Tensor, n + 1);
     // Large numbers would make every bound of a sum infinite: they come alone, among numbers near 1.
     for (int k = 0; k < n; k++) {
-        call->arguments[k] =
-            argument_of(arena, &call->g->arguments.at[k]->type, call->sizes, k, bound->sums && round > 1 ? 0 : round);
+        const Type *type = &call->g->arguments.at[k]->type;
+        call->arguments[k] = bound->extremes && round >= DRAWS
+                                 ? sprinkled(arena, type, call->sizes, k, round)
+                                 : argument_of(arena, type, call->sizes, k, bound->sums && round > 1 ? 0 : round);
         // Edges are zeros that are multiplied: what is not finite may show there (docs/language.md, Numbers).
         bool edges = !strcmp(call->g->name, "contract_input_gradient") ||
                      (k == 1 && !strcmp(call->g->name, "contract_convolution"));
@@ -588,7 +607,9 @@ static void check_case(Walk *w, Compiled *c, const Case *k, Tensor *storages, co
     static const int64_t sizes[2][MAX_SIZES] = {{4, 45, 2}, {6, 61, 3}};
     Call call = {.walk = w, .c = c, .g = compiled_entry(c, k->entry)};
     Bound bound = bound_of(call.g, k->op);
-    int pairs = k->op->traits & OP_ELEMENTWISE && k->op->inputs > 1 ? SPECIALS * SPECIALS / 45 + 1 : 2;
+    int pairs = k->op->traits & OP_ELEMENTWISE && k->op->inputs > 1 ? SPECIALS * SPECIALS / 45 + 1
+                : bound.extremes                                    ? 12
+                                                                    : 2;
     const char *wrong = NULL;
     for (int round = 0; !wrong && round < DRAWS + pairs; round++) {
         call.sizes = sizes[round & 1];

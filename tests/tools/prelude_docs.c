@@ -40,6 +40,20 @@ static void print_header(const AstDecl *decl) {
     printf("\n```\n\n");
 }
 
+// Indented lines are examples (prelude_examples.c).
+static void print_comment(const char *text) {
+    bool example = false;
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        bool indented = !strncmp(text, "    ", 4);
+        if (indented != example) printf("\n");
+        printf("%.*s\n", (int)len, text);
+        example = indented;
+        text += len + (text[len] == '\n');
+    }
+    printf("\n");
+}
+
 static bool print_chapter(Arena *arena, const char *name, const char *title) {
     const struct PreludeFile *file = find_file(name);
     if (!file) {
@@ -57,7 +71,8 @@ static bool print_chapter(Arena *arena, const char *name, const char *title) {
             fprintf(stderr, "prelude_docs: %s: %s has no comment above it\n", name, decl->name);
             return false;
         }
-        printf("### %s\n\n%s\n\n", decl->name, decl->doc);
+        printf("### %s\n\n", decl->name);
+        print_comment(decl->doc);
         print_header(decl);
     }
     return true;

@@ -66,6 +66,11 @@ static const struct {
     {"exp(x) + exp(x)", "exp", 1},
     {"detach(x)", "detach", 0},
     {"x * exp(zeros_like_two() * 3)", "exp", 0},
+    {"pow(x, cast(2, f32) + zeros_like_two() * 0)", "pow", 0},
+    {"pow(x, zeros_like_two() - 3)", "pow", 0},
+    {"pow(x, zeros_like_two() - 1)", "pow", 0},
+    {"pow(x, zeros_like_two() + 1)", "pow", 1},
+    {"pow(x, -0.5)", "pow", 0},
     {"x @ transpose(w, 0, 1) @ w", "transpose", 0},
     {"x + tanh(s) * s", "broadcast", 1},
 };
