@@ -40,6 +40,7 @@ typedef struct Contraction {
     int lanes;                   // of a vector
     bool lane_loop;              // a vector is no value but the turns of a loop: the target has none
     Operand row, lane;           // read as scalars; read as vectors
+    bool both_lanes;             // depthwise: the axis of the lanes is in both operands, so rows are vectors too
     int m, n, k;                 // axes of the tile's rows, of its lanes, and the innermost summed one; or NO_AXIS
     bool gathers;                // every element of the result is reached once, its K inside
     bool lanes_are_last;         // n stands in the last dim of the result
@@ -123,6 +124,11 @@ bool contraction_gather(Arena *arena, const Node *root, const Iter **iter);
 void contraction_split_windows(Contraction *c);
 // Where the axes stand in the pool's result.
 void contraction_pool_at(const Contraction *c, Index **at);
+
+// The axis along which vectors of the operand are read, or NO_AXIS.
+static inline int contraction_lanes_of(const Contraction *c, const Operand *operand) {
+    return operand == &c->lane || c->both_lanes ? c->n : NO_AXIS;
+}
 
 // contraction_halo.c: plans a copy of an operand that has every window inside, with zero edges; false: there is none.
 bool contraction_halo(Contraction *c, Operand *operand);

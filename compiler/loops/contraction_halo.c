@@ -47,7 +47,7 @@ static bool push_axis(Contraction *c, Halo *h, int d, int axis, Dim dim) {
 static bool push_dim(Contraction *c, Halo *h, const Operand *operand, int d) {
     const Affine *affine = &operand->map->dim[d];
     Dim dim = operand->node->type.dim[d];
-    int n = operand->tile, lane = operand == &c->lane && affine->coef[n] ? affine->coef[n] : 0;
+    int n = contraction_lanes_of(c, operand), lane = n == NO_AXIS ? 0 : affine->coef[n];
     int64_t lo, hi;
     contraction_reach(c->iter, affine, &lo, &hi);
     if (dim.size) return push(h, (HaloDim){d, NO_AXIS, 0}, dim, *affine);
@@ -65,7 +65,8 @@ static bool push_dim(Contraction *c, Halo *h, const Operand *operand, int d) {
 // 0: an outer dim; 1: of K; 2: of the lanes, which are last.
 static int place_of(const Contraction *c, const Operand *operand, int d) {
     const Affine *affine = &operand->map->dim[d];
-    if (operand == &c->lane && affine->coef[operand->tile]) return 2;
+    int n = contraction_lanes_of(c, operand);
+    if (n != NO_AXIS && affine->coef[n]) return 2;
     return c->k != NO_AXIS && affine->coef[c->k] ? 1 : 0;
 }
 
@@ -78,10 +79,10 @@ bool contraction_halo(Contraction *c, Operand *operand) {
             if (place_of(c, operand, d) != place) continue;
             lane_dims += place == 2;
             // A run-time number of lanes has tails of its own: left to panels.
-            if (place == 2 && c->iter->axis[operand->tile].size) return false;
+            if (place == 2 && c->iter->axis[c->n].size) return false;
             if (!push_dim(c, h, operand, d)) return false;
         }
-    if (operand == &c->lane && lane_dims != 1) return false;
+    if (contraction_lanes_of(c, operand) != NO_AXIS && lane_dims != 1) return false;
     Type shape = {.dtype = F32, .rank = h->map->rank};
     for (int d = 0; d < shape.rank; d++) shape.dim[d] = h->dim[d];
     int64_t count;
@@ -162,7 +163,7 @@ void contraction_halo_copy(Contraction *c, Stmt *to, Operand *operand) {
             continue;
         }
         source[s] = index_of_affine(arena, &operand->source_map->dim[s], axis_at, c->iter->naxes);
-        if (from->axis != operand->tile) continue;
+        if (from->axis != contraction_lanes_of(c, operand)) continue;
         vec_push(arena, &guard->cond, source[s]);
         vec_push(arena, &guard->cond,
                  index_add_const(arena, index_scale(arena, source[s], -1), operand->node->type.dim[s].extent - 1));

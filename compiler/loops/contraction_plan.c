@@ -81,8 +81,8 @@ static int min_int(int a, int b) { return a < b ? a : b; }
 // ---- the tile -----------------------------------------------------------------------------------------------------
 
 // Time of one step of K in FMAs (contraction.md, rule 5).
-static double step_cost(int rows, int vectors) {
-    double loads = vectors + 0.6 * rows, fma = rows * vectors;
+static double step_cost(const Contraction *c, int rows, int vectors) {
+    double fma = rows * vectors, loads = vectors + (c->both_lanes ? fma : 0.6 * rows);
     double bound = loads > fma ? loads : fma;
     // What a step costs beside: fitted to 4 x 4 (77 % of the peak), 6 x 2 (56 %), 6 x 4 and 24 x 1 (95 to 98 %).
     double besides = 4.5 * pow(16 / fma, 2.5);
@@ -94,7 +94,7 @@ static double step_cost(int rows, int vectors) {
 static double column_cost(const Contraction *c, const int *height, int nheights, int rows, int vectors) {
     double cost = 0;
     for (int k = 0; k < nheights; k++) {
-        cost += rows / height[k] * step_cost(height[k] * c->members, vectors);
+        cost += rows / height[k] * step_cost(c, height[k] * c->members, vectors);
         rows %= height[k];
     }
     return cost;
@@ -170,6 +170,13 @@ static double lanes_filled(const Contraction *c, int axis) {
     return (double)extent / (ceil_div(extent, c->lanes) * c->lanes);
 }
 
+// The axis alone indexes the last dim of both operands.
+static bool ends_both(const Iter *iter, int axis) {
+    for (int m = 1; m < 3; m++)
+        if (!iter->map[m].rank || bare_axis(iter, &iter->map[m], iter->map[m].rank - 1) != axis) return false;
+    return true;
+}
+
 // The axis of the lanes: the longest in the result's last dim, whose vectors are stored as they are. When that is too
 // short (the taps of a weight's gradient, small images) and the sums are long, an axis that fills the lanes instead.
 static int lane_axis(const Contraction *c) {
@@ -185,8 +192,8 @@ static int lane_axis(const Contraction *c) {
     int last = best;
     for (int axis = 0; axis < iter->nout; axis++) {
         bool in_one = map_uses(&iter->map[1], axis) != map_uses(&iter->map[2], axis);
-        if (in_one && !is_runtime(c, axis) && lanes_filled(c, axis) > 1.6 * lanes_filled(c, last) &&
-            lanes_filled(c, axis) > lanes_filled(c, best))
+        if ((in_one || ends_both(iter, axis)) && !is_runtime(c, axis) &&
+            lanes_filled(c, axis) > 1.6 * lanes_filled(c, last) && lanes_filled(c, axis) > lanes_filled(c, best))
             best = axis;
     }
     return best;
@@ -235,15 +242,25 @@ static int row_axis(Contraction *c) {
     return best;
 }
 
+// How many results differ in what operand m alone is indexed by.
+static int64_t own_results(const Iter *iter, int m) {
+    int64_t results = 1;
+    for (int axis = 0; axis < iter->nout; axis++)
+        if (map_uses(&iter->map[m], axis) && !map_uses(&iter->map[3 - m], axis)) results *= iter->axis[axis].extent;
+    return results;
+}
+
 static bool plan_roles(Contraction *c) {
     const Iter *iter = c->iter;
     c->n = lane_axis(c);
     if (c->n == NO_AXIS) return false;
     c->lanes_are_last = iter->map[0].dim[iter->map[0].rank - 1].coef[c->n] != 0;
     bool in_a = map_uses(&iter->map[1], c->n), in_b = map_uses(&iter->map[2], c->n);
-    if (in_a == in_b) return false;
-    operand_from(c, &c->row, in_a ? 1 : 0);
-    operand_from(c, &c->lane, in_a ? 0 : 1);
+    if (!in_a && !in_b) return false;
+    c->both_lanes = in_a && in_b;
+    int lane = c->both_lanes ? (own_results(iter, 1) > own_results(iter, 2)) : in_b;
+    operand_from(c, &c->row, 1 - lane);
+    operand_from(c, &c->lane, lane);
     c->lane.tile = c->n;
     c->k = sum_axis(c);
     c->m = row_axis(c);
@@ -287,12 +304,25 @@ static bool windows_overlap(const Contraction *c, const Operand *operand) {
     return false;
 }
 
+static bool unit_stride(const Operand *operand, int axis) {
+    int last = operand->map->rank - 1;
+    for (int d = 0; d < last; d++)
+        if (operand->map->dim[d].coef[axis]) return false;
+    return last >= 0 && operand->map->dim[last].coef[axis] == 1;
+}
+
+// Whether vectors along n can be read as the operand lies, the last ones too.
+static bool vectors_fit(const Contraction *c, const Operand *operand) {
+    if (c->lane_loop) return operand->buffer;
+    return operand->buffer && !is_runtime(c, c->n) && extent_of(c, c->n) % c->lanes == 0 && unit_stride(operand, c->n);
+}
+
 static bool plan_halos(Contraction *c) {
     for (int side = 0; side < 2; side++) {
         Operand *operand = side ? &c->lane : &c->row;
-        bool leaves = !in_range(c->iter, operand);
-        if (!leaves && !(side && c->lanes > 1 && lanes_slide(c))) continue;
-        if (!contraction_halo(c, operand) && leaves) return false;
+        bool leaves = !in_range(c->iter, operand), as_vectors = !side && c->both_lanes && !vectors_fit(c, operand);
+        if (!leaves && !as_vectors && !(side && c->lanes > 1 && lanes_slide(c))) continue;
+        if (!contraction_halo(c, operand) && (leaves || as_vectors)) return false;
     }
     return true;
 }
@@ -301,13 +331,6 @@ static bool plan_halos(Contraction *c) {
 
 bool contraction_is_prepared(const Contraction *c, const Operand *operand) {
     return c->ctx->prepared && c->ctx->prepared[operand->node->id];
-}
-
-static bool unit_stride(const Operand *operand, int axis) {
-    int last = operand->map->rank - 1;
-    for (int d = 0; d < last; d++)
-        if (operand->map->dim[d].coef[axis]) return false;
-    return last >= 0 && operand->map->dim[last].coef[axis] == 1;
 }
 
 static void plan_staging(Contraction *c) {
@@ -325,10 +348,12 @@ static void plan_staging(Contraction *c) {
     // A scalar operand is read in place while the cache lines of a column stay in the first level.
     bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
     c->row.staged = (!c->row.buffer && !c->row.halo) || (!lines_fit && columns >= 3);
+    if (c->both_lanes) c->row.staged = false;
     if (c->lane.halo) {
         c->lane.staged = false; // it has room for whole vectors
         // Taps of a kernel lie between the steps of K: in panels they are one run.
-        if (c->nsum && type_count(&c->row.shape) * 64 < contraction_flops(c->iter)) c->row.staged = true;
+        if (c->nsum && !c->both_lanes && type_count(&c->row.shape) * 64 < contraction_flops(c->iter))
+            c->row.staged = true;
     }
     c->lane.width = c->vectors * c->lanes;
     c->row.width = c->rows;

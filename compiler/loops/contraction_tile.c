@@ -47,11 +47,18 @@ static void stand_at_row(Contraction *c, const TileLoop *rows, int r) {
 
 // ---- the product ---------------------------------------------------------------------------------------------------
 
-static Buffer *row_scalar(Contraction *c, Stmt *to, const TileLoop *rows, int r) {
-    Buffer *a = register_new(c, arena_printf(c->arena, "a%d", r), 0, NULL, 1);
+// A scalar of the row operand or, where the lanes run along it too, its vector at `lane`.
+static Buffer *row_value(Contraction *c, Stmt *to, const TileLoop *rows, int r, const char *name, const Index *lane,
+                         int lanes) {
+    Buffer *a = register_new(c, name, 0, NULL, lanes);
     stand_at_row(c, rows, r);
-    declare(c, to, a, contraction_load(c, &c->row, rows, index_const(c->arena, r / c->members), 1));
+    if (c->both_lanes) c->at[c->n] = (Index *)lane;
+    declare(c, to, a, contraction_load(c, &c->row, rows, index_const(c->arena, r / c->members), lanes));
     return a;
+}
+
+static Buffer *row_scalar(Contraction *c, Stmt *to, const TileLoop *rows, int r) {
+    return row_value(c, to, rows, r, arena_printf(c->arena, "a%d", r), NULL, 1);
 }
 
 static void add_product(Contraction *c, Stmt *to, Buffer *acc, Index *const *at, Buffer *a, Buffer *b) {
@@ -68,9 +75,13 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
         declare(c, to, b[v], contraction_load(c, &c->lane, lanes, index_const(arena, v * c->lanes), c->lanes));
     }
     for (int r = 0; r < row_count(c, rows); r++) {
-        Buffer *a = row_scalar(c, to, rows, r);
-        for (int v = 0; v < lanes->extent; v++)
+        Buffer *a = c->both_lanes ? NULL : row_scalar(c, to, rows, r);
+        for (int v = 0; v < lanes->extent; v++) {
+            if (c->both_lanes)
+                a = row_value(c, to, rows, r, arena_printf(arena, "a%d_%d", r, v),
+                              index_add_const(arena, lanes->base, v * c->lanes), c->lanes);
             add_product(c, to, acc, (Index *[]){index_const(arena, r), index_const(arena, v)}, a, b[v]);
+        }
     }
 }
 
@@ -79,14 +90,17 @@ static void multiply_in_loop(Contraction *c, Stmt *to, Buffer *acc, const TileLo
     Arena *arena = c->arena;
     int n = row_count(c, rows);
     Buffer **a = NEW_ARRAY(arena, Buffer *, n);
-    for (int r = 0; r < n; r++) a[r] = row_scalar(c, to, rows, r);
+    for (int r = 0; r < n && !c->both_lanes; r++) a[r] = row_scalar(c, to, rows, r);
     int64_t fixed;
     const Index *count = lanes->valid && index_is_const(lanes->valid, &fixed) ? lanes->valid : NULL;
     Index *element, *lane;
     Stmt *loop = contraction_open_lanes(c, to, lanes->base, count, &element, &lane);
     Buffer *b = register_new(c, "b0", 0, NULL, 1);
     declare(c, loop, b, contraction_load(c, &c->lane, lanes, lane, 1));
-    for (int r = 0; r < n; r++) add_product(c, loop, acc, (Index *[]){index_const(arena, r), lane}, a[r], b);
+    for (int r = 0; r < n; r++) {
+        if (c->both_lanes) a[r] = row_value(c, loop, rows, r, arena_printf(arena, "a%d", r), element, 1);
+        add_product(c, loop, acc, (Index *[]){index_const(arena, r), lane}, a[r], b);
+    }
 }
 
 // Loops over what is summed inside the tile.
