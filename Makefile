@@ -143,7 +143,7 @@ lint: all
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --suppressions-list=.cppcheck \
 	  -Icompiler -Igrammar -Iruntime compiler runtime grammar
 	git ls-files 'compiler/*.c' 'grammar/*.c' 'runtime/*.c' | xargs -P 4 -n 8 sh -c \
-	  'clang-tidy --quiet "$$@" -- -std=gnu11 -Icompiler -Igrammar -Iruntime -I$(BUILD)/gen 2>/dev/null' tidy
+	  'clang-tidy --quiet "$$@" -- -std=gnu11 -Icompiler -Igrammar -Iruntime -I$(BUILD)/gen $(if $(LIBCLANG),-isystem $(LIBCLANG)/include) 2>/dev/null' tidy
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

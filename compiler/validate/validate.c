@@ -43,7 +43,7 @@ static struct CXUnsavedFile runtime_header(const char *file) {
     char *path = malloc(folder + sizeof "dlc.h");
     if (!path) abort();
     memcpy(path, file, folder);
-    strcpy(path + folder, "dlc.h");
+    memcpy(path + folder, "dlc.h", sizeof "dlc.h");
     return (struct CXUnsavedFile){path, (const char *)header->text, (unsigned long)header->len};
 }
 

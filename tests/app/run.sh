@@ -117,7 +117,10 @@ memory memory "gcc -std=c11 -Wpedantic" "-O1 $sanitize" "--target=c11 -O0"
 memory memory-standalone "gcc -std=c11 -Wpedantic" "-O1 $sanitize" "--target=c11 --standalone"
 if [ -z "$sanitize" ]; then
     memory memory-cxx "g++ -std=c++11 -Wpedantic -x c++" "-O1" "--target=c11"
-    memory memory-threads "gcc -std=c11" "-O1 -g -fsanitize=thread" "--target=c11"
+    # Some kernels lay out memory as this ThreadSanitizer does not know it: then not even an empty program runs.
+    printf 'int main(void) { return 0; }\n' >empty.c
+    gcc -fsanitize=thread -o empty empty.c 2>empty.txt && ./empty 2>empty.txt &&
+        memory memory-threads "gcc -std=c11" "-O1 -g -fsanitize=thread" "--target=c11"
 fi
 
 # What a model does not need may be left out: no optimiser, no malloc, no stdio.
