@@ -56,6 +56,7 @@ typedef struct Nest {
     Index *length;        // steps of K in this block
     Index *lo, *hi;       // rows
     const TileLoop *lane; // the column
+    Index *chunk_lo, *chunk_hi;
 } Nest;
 
 static void row_tile(Contraction *c, Stmt *to, const TileLoop *tile, void *context) {
@@ -63,9 +64,18 @@ static void row_tile(Contraction *c, Stmt *to, const TileLoop *tile, void *conte
     contraction_tile(c, to, nest->length, tile, nest->lane);
 }
 
+static Stmt *open_axis_in(Contraction *c, Stmt *to, int axis, const Index *lo, const Index *hi) {
+    const char *name = arena_printf(c->arena, "%c", c->iter->name[axis]);
+    if (c->chunk_axis == axis && (c->chunk == CHUNK_OUTER || c->chunk == CHUNK_SUMS))
+        return contraction_open(c, to, name, lo, hi, 1, &c->at[axis]);
+    return contraction_open_axis(c, to, axis);
+}
+
 static void column_of_tiles(Contraction *c, Stmt *to, const TileLoop *tile, void *context) {
     Nest *nest = context;
     nest->lane = tile;
+    for (int k = c->first_inside; k < c->nouter; k++)
+        to = open_axis_in(c, to, c->outer[k], nest->chunk_lo, nest->chunk_hi);
     if (c->m != NO_AXIS) {
         contraction_row_tiles(c, to, nest->lo, nest->hi, row_tile, nest);
         return;
@@ -73,13 +83,6 @@ static void column_of_tiles(Contraction *c, Stmt *to, const TileLoop *tile, void
     Stmt *block = stmt_block(c->arena);
     stmt_append(c->arena, to, block);
     row_tile(c, block, &(TileLoop){.base = index_const(c->arena, 0), .extent = 1}, nest);
-}
-
-static Stmt *open_axis_in(Contraction *c, Stmt *to, int axis, const Index *lo, const Index *hi) {
-    const char *name = arena_printf(c->arena, "%c", c->iter->name[axis]);
-    if (c->chunk_axis == axis && (c->chunk == CHUNK_OUTER || c->chunk == CHUNK_SUMS))
-        return contraction_open(c, to, name, lo, hi, 1, &c->at[axis]);
-    return contraction_open_axis(c, to, axis);
 }
 
 // Loops over what is summed outside the tiles.
@@ -105,8 +108,8 @@ static void lower_nest(Contraction *c, Stmt *to) {
     }
     if (c->chunk == CHUNK_SUMS && c->sum_outside) contraction_zero_partial(c, to);
     to = open_sums(c, to, lo, hi);
-    for (int k = 0; k < c->nouter; k++) to = open_axis_in(c, to, c->outer[k], lo, hi);
-    Nest nest = {0};
+    for (int k = 0; k < c->first_inside; k++) to = open_axis_in(c, to, c->outer[k], lo, hi);
+    Nest nest = {.chunk_lo = lo, .chunk_hi = hi};
     to = contraction_open_blocks(c, to, &nest.length);
     nest.lo = c->chunk == CHUNK_ROWS ? lo : index_const(arena, 0);
     nest.hi = c->chunk == CHUNK_ROWS ? hi : contraction_extent(c, c->m);

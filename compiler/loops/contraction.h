@@ -46,6 +46,9 @@ typedef struct Contraction {
     bool lanes_are_last;         // n stands in the last dim of the result
     bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
     int nouter, outer[MAX_AXES]; // axes of the result's map other than m, n and those of the pool
+    // outer[first_inside...] stand inside the loop over columns: the lane operand does not have them and is too large to
+    // be read anew for each of their elements.
+    int first_inside;
     // A reduction over separate windows of what the epilogue makes: the tile holds whole windows, `members` sums for
     // each of its rows.
     const Node *pool;

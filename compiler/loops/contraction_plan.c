@@ -400,6 +400,22 @@ static double chunk_balance(int units, int chunks) {
     return units < 2 ? 0 : (double)units / (ceil_div(units, chunks) * (double)chunks);
 }
 
+// Which outer axes stand inside the loop over columns.
+static void plan_order(Contraction *c) {
+    double lane_bytes = 4;
+    int order[MAX_AXES], n = 0;
+    for (int axis = 0; axis < c->iter->naxes; axis++)
+        if (map_uses(c->lane.map, axis)) lane_bytes *= extent_of(c, axis);
+    c->first_inside = c->nouter;
+    if (lane_bytes <= c->ctx->program->target->l2_bytes / 2.0) return;
+    for (int inside = 0; inside < 2; inside++) {
+        if (inside) c->first_inside = n;
+        for (int k = 0; k < c->nouter; k++)
+            if (map_uses(c->lane.map, c->outer[k]) != inside) order[n++] = c->outer[k];
+    }
+    for (int k = 0; k < n; k++) c->outer[k] = order[k];
+}
+
 static void plan_chunks(Contraction *c) {
     int threads = c->ctx->program->threads;
     if (threads < 2 || (double)contraction_flops(c->iter) < 100e3 * c->lanes) return;
@@ -411,8 +427,9 @@ static void plan_chunks(Contraction *c) {
         int unit = option == rows ? c->rows : option == panels ? c->lane.width : 1;
         int units = ceil_div(extent_of(c, axis), unit), chunks = min_int(units, threads);
         if (option == panels && is_runtime(c, axis)) continue;
-        // A run-time axis may turn out short. Few chunks leave threads idle.
+        // A run-time axis may turn out short. Few chunks leave threads idle. Each would read a large lane operand anew.
         double balance = chunk_balance(units, chunks);
+        if (option <= rows && option >= c->first_inside && c->first_inside < c->nouter) balance *= 0.5;
         if (is_runtime(c, axis)) balance *= 0.5;
         if (chunks < 4) balance *= 0.8;
         if (balance <= best + 0.02) continue;
@@ -447,6 +464,7 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     if (!panels_fit(&c->row) || !panels_fit(&c->lane)) return false;
     contraction_halo_buffer(c, &c->row);
     contraction_halo_buffer(c, &c->lane);
+    plan_order(c);
     plan_chunks(c);
     contraction_plan_sums(c);
     plan_blocks(c);
