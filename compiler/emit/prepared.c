@@ -68,7 +68,7 @@ int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t al
         share_calls(in, table, p);
         for (int k = 0; k < in->programs[p]->buffers.len; k++) {
             Buffer *buffer = in->programs[p]->buffers.at[k];
-            if (buffer->scope != SCOPE_PREPARED) continue;
+            if (buffer->scope != SCOPE_PREPARED || buffer->data) continue;
             if (!bytes) bytes = align; // the flag
             buffer->offset = buffer->same ? buffer->same->offset : bytes;
             if (!buffer->same) bytes += (buffer->bytes + align - 1) / align * align;

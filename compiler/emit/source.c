@@ -41,6 +41,7 @@ typedef struct Entry {
     const CallText *calls;
     Signature signature;
     const Layout *layout;
+    const Weights *weights;
     const char *region[REGIONS]; // names of the base pointers, NULL when not used
     VEC(Binding) bindings;       // pointers into regions, in order of first use
     bool *used;                  // of signature.parameters
@@ -87,7 +88,7 @@ static void bind(Entry *e, const Buffer *buffer) {
     if (is_bound(e, buffer)) return;
     static const char *const names[REGIONS] = {"param", "optim", "state", "arena"};
     int region = buffer_region(e, buffer);
-    if (!e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
+    if (!buffer->data && !e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
     const char *name = names_take(&e->signature.names, buffer->name ? buffer->name : "buffer");
     vec_push(e->arena, &e->bindings, (Binding){buffer, name});
 }
@@ -129,6 +130,10 @@ static void put_bindings(Str *s, const Entry *e) {
         Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
         memcpy(type.dim, buffer->dim, sizeof type.dim);
         const char *c = dtype_info[buffer->dtype].c;
+        if (buffer->data) {
+            str_printf(s, "    const %s *%s = %s;\n", c, e->bindings.at[i].name, weights_name(e->weights, buffer));
+            continue;
+        }
         str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c,
                    e->region[buffer_region(e, buffer)], (long long)buffer_offset(e, buffer));
         put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
@@ -223,7 +228,7 @@ static void put_entry(Str *s, Entry *e) {
 
 // Both parts of every program, and a function that runs the prepare part of each. Returns whether there is one.
 static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
-                        const Layout *layout) {
+                        const Layout *layout, const Weights *weights) {
     Str prepare = str_new(s->arena);
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];
@@ -232,7 +237,8 @@ static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options,
                        .options = options,
                        .program = program,
                        .calls = table->calls[i],
-                       .layout = layout};
+                       .layout = layout,
+                       .weights = weights};
         entry.signature = signature_make(s->arena, program, table, i, options);
         entry.part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
         entry.first = program->nprepare;
@@ -273,15 +279,18 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
                       bool prepares) {
     const Module *module = in->module;
     const char *upper = names_upper(s->arena, options->prefix);
-    if (module->storages.len) {
+    int nslots = 0;
+    for (int i = 0; i < module->storages.len; i++) nslots += layout->offset[i] >= 0;
+    if (nslots) {
         str_put(s, "// Parameters, buffers and the optimiser's state: what they are and where they live.\n");
         str_put(s, "static const struct dlc_slot dlc_this_slots[] = {\n");
-        for (int i = 0; i < module->storages.len; i++) put_slot(s, module->storages.at[i], layout);
+        for (int i = 0; i < module->storages.len; i++)
+            if (layout->offset[i] >= 0) put_slot(s, module->storages.at[i], layout);
         str_put(s, "};\n\n");
     }
     str_put(s, "static const struct dlc_model dlc_this_model = {\n    ");
     put_string(s, options->prefix);
-    str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "dlc_this_slots" : "NULL", module->storages.len);
+    str_printf(s, ",\n    %s,\n    %d,\n    {", nslots ? "dlc_this_slots" : "NULL", nslots);
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
                    r == REGION_STATE ? " - DLC_NET_BYTES" : "");
@@ -341,9 +350,12 @@ void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
         str_put(&body, "\n");
     }
     for (int i = 0; i < in->nprograms; i++) draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
-    bool prepares = put_entries(&body, in, options, &table, &layout);
+    Weights weights;
+    weights_collect(&weights, arena, in, &table);
+    bool prepares = put_entries(&body, in, options, &table, &layout, &weights);
     put_model(&body, in, options, &layout, draws, prepares);
     put_api(&body, options->prefix);
     put_preamble(s, in, options, str_text(&body));
+    put_weights(s, &weights, in, options);
     str_putn(s, str_text(&body), body.len);
 }
