@@ -214,51 +214,66 @@ static void put_entry(Str *s, Entry *e) {
         signature_print(s, e->arena, &e->signature, e->options);
         str_put(s, "\n{\n");
         put_size_checks(s, e);
-        if (e->program->nprepare) str_put(s, "    dlc_refresh(&net->base);\n");
+        if (e->program->nprepare) str_put(s, "    dlc_this_prepare(net->base.region);\n");
     }
     put_bindings(s, e);
     if (init && !e->signature.parameters.len) str_put(s, "    (void)seed;\n");
     put_calls(s, e);
     if (e->part == PART_CALLS && prepared_made_stale(e->in, e->program->graph))
-        str_put(s, "    dlc_stale(&net->base);\n");
+        str_put(s, "    *dlc_this_fresh(net->base.region) = 0;\n");
     if (e->part == PART_CALLS && e->signature.sized)
         str_printf(s, "    return %s_OK;\n", names_upper(e->arena, e->options->prefix));
     str_put(s, "}\n\n");
 }
 
-// Both parts of every program, and a function that runs the prepare part of each. Returns whether there is one.
+static Entry entry_of(Arena *arena, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
+                      const Layout *layout, const Weights *weights, int number, bool prepare) {
+    const Program *program = in->programs[number];
+    Part part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
+    return (Entry){.arena = arena,
+                   .in = in,
+                   .options = options,
+                   .program = program,
+                   .calls = table->calls[number],
+                   .layout = layout,
+                   .weights = weights,
+                   .signature = signature_make(arena, program, table, number, options),
+                   .part = prepare ? PART_PREPARE : part,
+                   .first = prepare ? 0 : program->nprepare,
+                   .end = prepare ? program->nprepare : program->calls.len};
+}
+
+// What models and the runtime call for it. The flag stands at the head of the prepared block, which twins share.
+static void put_refresh(Str *s, const EmitOptions *options, const char *calls) {
+    const char *upper = names_upper(s->arena, options->prefix);
+    str_printf(s,
+               "// Is what models keep beside the parameters fresh?\n"
+               "static int32_t *dlc_this_fresh(unsigned char *const region[DLC_REGIONS])\n{\n"
+               "    return (int32_t *)(region[DLC_REGION_PARAM] + (%s_PARAM_BYTES - %s_PREPARED_BYTES));\n}\n\n",
+               upper, upper);
+    str_printf(s,
+               "static void dlc_this_prepare(unsigned char *const region[DLC_REGIONS])\n{\n"
+               "    if (*dlc_this_fresh(region)) return;\n%s    *dlc_this_fresh(region) = 1;\n}\n\n",
+               calls);
+}
+
+// Both parts of every program. Returns whether there is a prepare part, which dlc_this_prepare runs when it is stale.
 static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
                         const Layout *layout, const Weights *weights) {
     Str prepare = str_new(s->arena);
     for (int i = 0; i < in->nprograms; i++) {
-        const Program *program = in->programs[i];
-        Entry entry = {.arena = s->arena,
-                       .in = in,
-                       .options = options,
-                       .program = program,
-                       .calls = table->calls[i],
-                       .layout = layout,
-                       .weights = weights};
-        entry.signature = signature_make(s->arena, program, table, i, options);
-        entry.part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
-        entry.first = program->nprepare;
-        entry.end = program->calls.len;
-        if (program->nprepare) {
-            Entry once = entry;
-            once.part = PART_PREPARE;
-            once.first = 0;
-            once.end = program->nprepare;
-            put_entry(s, &once);
-            str_printf(&prepare, "    dlc_this_prepare_%s(region);\n",
-                       names_identifier(s->arena, program->graph->name));
-            entry.signature = signature_make(s->arena, program, table, i, options);
-        }
+        if (!in->programs[i]->nprepare) continue;
+        Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, true);
+        put_entry(s, &entry);
+        const char *name = names_identifier(s->arena, in->programs[i]->graph->name);
+        str_printf(&prepare, "    dlc_this_prepare_%s(region);\n", name);
+    }
+    if (prepare.len) put_refresh(s, options, str_text(&prepare));
+    for (int i = 0; i < in->nprograms; i++) {
+        Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, false);
         put_entry(s, &entry);
     }
-    if (!prepare.len) return false;
-    str_printf(s, "static void dlc_this_prepare(unsigned char *const region[DLC_REGIONS])\n{\n%s}\n\n",
-               str_text(&prepare));
-    return true;
+    return prepare.len > 0;
 }
 
 // ---- the table of parameters --------------------------------------------------------------------------------------
