@@ -17,7 +17,7 @@ all: $(BUILD)/dlc $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a $(if $(LIBCLANG),$(BU
 no-validate:
 	@echo 'make: no dlc-validate, which needs libclang (Debian: libclang-dev); dlc --validate will ask for it'
 
-$(BUILD)/dlc: $(BUILD)/obj/compiler/main.o $(BUILD)/libdlc.a
+$(BUILD)/dlc: $(BUILD)/obj/compiler/main.o $(BUILD)/libdlc.a $(BUILD)/libdlcrt.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
 
 # --validate: a program of its own, so that dlc does not load libclang.

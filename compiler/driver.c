@@ -13,6 +13,7 @@
 #include "options.h"
 #include "passes/passes.h"
 #include "validation.h"
+#include "weights.h"
 
 typedef struct Job {
     Arena arena;
@@ -49,10 +50,19 @@ static Program *lower_entry(Job *job, Graph *g) {
     Program *program = program_lower(g, o->target, o->level, o->threads);
     const char *wrong = program_verify(program);
     if (wrong) dlc_bug("lower", "entry %s: %s", g->name, wrong);
-    program_plan(program);
-    wrong = program_check_plan(program);
-    if (wrong) dlc_bug("plan", "entry %s: %s", g->name, wrong);
     return program;
+}
+
+static void plan_entry(Program *program) {
+    program_plan(program);
+    const char *wrong = program_check_plan(program);
+    if (wrong) dlc_bug("plan", "entry %s: %s", program->graph->name, wrong);
+}
+
+// Weights that are embedded are not drawn.
+static void drop_init(Module *module) {
+    int last = module->entries.len - 1;
+    if (last >= 0 && module->entries.at[last]->kind == ENTRY_INIT) module->entries.len--;
 }
 
 // ---- outputs ------------------------------------------------------------------------------------------------------
@@ -109,9 +119,14 @@ static int compile(Job *job) {
         return EXIT_OK;
     }
     if (!o->output && !o->report && !o->emit) return EXIT_OK;
+    if (o->weights && !weights_fit(job->err, module)) return EXIT_USER;
+    if (o->weights) drop_init(module);
 
     Program **programs = NEW_ARRAY(&job->arena, Program *, module->entries.len + 1);
     for (int k = 0; k < module->entries.len; k++) programs[k] = lower_entry(job, module->entries.at[k]);
+    if (o->weights && !weights_embed(&job->arena, job->err, o->weights, module, programs, module->entries.len))
+        return EXIT_USER;
+    for (int k = 0; k < module->entries.len; k++) plan_entry(programs[k]);
     for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)
         program_check_budget(&job->diag, programs[k], o->arena_max);
     if (o->emit == EMIT_LOOPS) {
@@ -120,7 +135,8 @@ static int compile(Job *job) {
         return EXIT_OK;
     }
 
-    EmitInput in = {.module = module, .programs = programs, .nprograms = module->entries.len};
+    EmitInput in = {
+        .module = module, .programs = programs, .nprograms = module->entries.len, .embedded = o->weights != NULL};
     EmitOptions emit = {.prefix = o->prefix,
                         .target = o->target,
                         .level = o->level,

@@ -163,6 +163,13 @@ static bool take_dump_after(Reader *r, const char *value) {
     return usage(r, "no pass is called `%s`; they are %s", value, str_text(&list));
 }
 
+static bool take_weights(Reader *r, const char *value) {
+    if (r->options->weights) return usage(r, "--weights is given twice");
+    if (!value[0]) return usage(r, "--weights needs a file name");
+    r->options->weights = value;
+    return true;
+}
+
 static bool take_print_prelude(Reader *r, const char *value) {
     r->options->print_prelude = value;
     return true;
@@ -194,6 +201,7 @@ static const OptionRow rows[] = {
     {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
     {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
     {"--arena-max", "SIZE", take_arena_max, "an error when an entry's workspace is larger: 65536, 256K, 16M"},
+    {"--weights", "FILE", take_weights, "embed these weights (.safetensors) as constants, packed"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
     {"--emit", "graph|loops|c|dot", take_emit, "stop there and print; dot is the graph after the passes, for Graphviz"},
     {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
@@ -204,7 +212,6 @@ static const OptionRow rows[] = {
     {"--print-prelude", "NAME", take_print_prelude, "print a standard layer, loss, optimizer or initialiser"},
     {"--help", NULL, take_help, "print this"},
     {"--version", NULL, take_version, "print the version"},
-    {"--weights", "FILE", NULL, NULL},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -284,6 +291,10 @@ static const char *options_text(Arena *arena, const Options *o) {
         str_printf(&s, " -D %s=%lld", o->defines.at[k].name, o->defines.at[k].value);
     for (int k = 0; k < o->entries.len; k++) str_printf(&s, "%s%s", k ? "," : " --entry=", o->entries.at[k]);
     if (o->standalone) str_put(&s, " --standalone");
+    if (o->weights) {
+        const char *slash = strrchr(o->weights, '/');
+        str_printf(&s, " --weights %s", slash ? slash + 1 : o->weights);
+    }
     return str_text(&s);
 }
 

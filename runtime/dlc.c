@@ -103,7 +103,7 @@ DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes) {
 
 DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
     struct dlc_net *twin = dlc_allocate(net->model, object_bytes, net);
-    if (twin) dlc_refresh(twin);
+    if (twin) dlc_prepare(twin);
     return twin;
 }
 
@@ -147,19 +147,12 @@ DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {
 
 // ---- what models make from the parameters -------------------------------------------------------------------------
 
-static int32_t *dlc_fresh(const struct dlc_net *net) {
-    return (int32_t *)(void *)(net->region[DLC_REGION_PARAM] + net->model->prepared);
-}
-
 DLC_API void dlc_stale(struct dlc_net *net) {
-    if (net->model->prepare) *dlc_fresh(net) = 0;
+    if (net->model->prepare) memset(net->region[DLC_REGION_PARAM] + net->model->prepared, 0, sizeof(int32_t));
 }
 
-// Nets that share parameters may come here at once: when it is fresh, nothing is written.
-DLC_API void dlc_refresh(struct dlc_net *net) {
-    if (!net->model->prepare || *dlc_fresh(net)) return;
-    net->model->prepare(net->region);
-    *dlc_fresh(net) = 1;
+DLC_API void dlc_prepare(struct dlc_net *net) {
+    if (net->model->prepare) net->model->prepare(net->region);
 }
 
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot) { return slot->region == DLC_REGION_PARAM; }

@@ -50,8 +50,9 @@ struct dlc_model {
     size_t bytes[DLC_REGIONS];
     size_t align;
     void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed); // draws the parameters; NULL: all zero
-    // Makes what models compute from parameters alone; NULL: nothing. It lies in the region PARAM from `prepared` on,
-    // behind a flag (int32_t, 1: fresh) with room of `align`, so that nets with the same parameters share it.
+    // Makes what models compute from parameters alone, if it is stale; NULL: there is nothing. It lies in the region
+    // PARAM from `prepared` on, behind a flag (int32_t, 1: fresh), so that nets with the same parameters share it: when
+    // it is fresh nothing is written, and they may all come here at once.
     void (*prepare)(unsigned char *const region[DLC_REGIONS]);
     size_t prepared;
 };
@@ -85,9 +86,9 @@ DLC_API void dlc_reset(struct dlc_net *net);              // state zeroed
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed);
 DLC_API int dlc_param_count(const struct dlc_model *model);                               // every slot
 DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index); // NULL when out of range
-// What models compute from parameters alone is made anew by dlc_refresh when dlc_stale was called since. Loading does
+// What models compute from parameters alone is made anew by dlc_prepare when dlc_stale was called since. Loading does
 // both; init and set mark it, as does a training step, and the next call of a model makes it.
-DLC_API void dlc_refresh(struct dlc_net *net);
+DLC_API void dlc_prepare(struct dlc_net *net);
 DLC_API void dlc_stale(struct dlc_net *net);
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);

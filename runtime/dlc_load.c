@@ -249,7 +249,7 @@ static int dlc_load_bytes(struct dlc_net *net, const char *what, const unsigned 
     dlc_file_close(&file);
     if (part ? status > 0 : !status) {
         dlc_stale(net);
-        dlc_refresh(net);
+        dlc_prepare(net);
     }
     return status;
 }

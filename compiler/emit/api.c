@@ -80,7 +80,7 @@ static const char definitions[] =
     "const char *$p_error(const struct $p *net) { return dlc_error(&net->base); }\n"
     "void $p_init(struct $p *net, int64_t seed) { dlc_init(&net->base, seed); }\n"
     "void $p_reset(struct $p *net) { dlc_reset(&net->base); }\n"
-    "void $p_prepare(struct $p *net) { dlc_refresh(&net->base); }\n"
+    "void $p_prepare(struct $p *net) { dlc_prepare(&net->base); }\n"
     "void $p_seed(struct $p *net, int64_t seed) { dlc_seed(&net->base, seed); }\n"
     "int $p_param_count(void) { return dlc_param_count(&dlc_this_model); }\n"
     "const struct dlc_param *$p_param_info(int index) { return dlc_param_info(&dlc_this_model, index); }\n"

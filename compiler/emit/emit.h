@@ -17,6 +17,7 @@ typedef struct EmitInput {
     Module *module;
     Program *const *programs; // one per module->entries
     int nprograms;
+    bool embedded; // --weights: parameters and buffers are constant arrays, from the data of their buffers
 } EmitInput;
 
 // The runtime's files, embedded by the build, for --standalone.

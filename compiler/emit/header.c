@@ -44,11 +44,13 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
                       const EmitOptions *options) {
     const char *p = options->prefix;
     str_printf(s, "//\n//     struct %s *net = %s_new();\n", p, p);
-    str_printf(s, "//     int rc = %s_load(net, \"%s.safetensors\"); // 0, or a code below; %s_error(net) says why\n",
-               p, p, p);
+    if (!in->embedded)
+        str_printf(s,
+                   "//     int rc = %s_load(net, \"%s.safetensors\"); // 0, or a code below; %s_error(net) says why\n",
+                   p, p, p);
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) str_printf(s, "//     %s\n", usage_call(arena, &signatures[i]));
-    str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n", p, p);
+    if (!in->embedded) str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n", p, p);
     str_printf(s, "//     struct %s *twin = %s_share(net); // for another thread, over the same parameters\n", p, p);
     str_printf(s, "//     %s_free(twin), %s_free(net);\n//\n", p, p);
     const char *stem = arena_strndup(arena, options->header, strlen(options->header) - 2); // without ".h"
@@ -82,6 +84,12 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r),
                    (long long)(layout.bytes[r] + (r == REGION_STATE ? NET_BYTES : 0)));
+    if (in->embedded) {
+        Weights weights;
+        weights_collect(&weights, arena, in, table);
+        str_put(s, "// Weights are constants of the C: no parameters of the net.\n");
+        str_printf(s, "#define %s_WEIGHTS_BYTES %lld\n", upper, (long long)weights.bytes);
+    }
     str_printf(s, "#define %s_PREPARED_BYTES %lld\n", upper, (long long)layout.prepared_bytes);
     str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)layout.stack, upper,
                (long long)layout.align);

@@ -41,6 +41,8 @@ Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) 
         const Storage *storage = module->storages.at[i];
         int region = region_of(storage->kind);
         layout.region[i] = region;
+        layout.offset[i] = -1;
+        if (in->embedded && region == REGION_PARAM) continue;
         layout.offset[i] = layout.bytes[region];
         int64_t bytes = type_count(&storage->type) * dtype_info[storage->type.dtype].bytes;
         layout.bytes[region] = round_up(layout.bytes[region] + bytes, layout.align);
@@ -150,8 +152,9 @@ void signature_print(Str *s, Arena *arena, const Signature *signature, const Emi
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options) {
     // Names of the header's own macros stay its own.
     static const char *const taken[] = {
-        "PREPARED_BYTES", "PARAM_BYTES", "OPTIM_BYTES", "STATE_BYTES", "ARENA_BYTES", "STACK_BYTES", "ALIGN", "H",
-        "NO_STDIO",       "OK",          "ERANGE",      "EIO",         "EFORMAT",     "EMISMATCH",   "ENAME", "ESIZE"};
+        "PREPARED_BYTES", "WEIGHTS_BYTES", "WEIGHTS_ATTR", "PARAM_BYTES", "OPTIM_BYTES", "STATE_BYTES",
+        "ARENA_BYTES",    "STACK_BYTES",   "ALIGN",        "H",           "NO_STDIO",    "OK",
+        "ERANGE",         "EIO",           "EFORMAT",      "EMISMATCH",   "ENAME",       "ESIZE"};
     const char *name = module->sizes[size].name, *suffix = "";
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (!strcmp(name, taken[i])) suffix = "_SIZE";

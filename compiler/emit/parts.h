@@ -130,7 +130,7 @@ enum { NET_BYTES = 2304 };
 // Where storages live, in module->storages order, and how large each region is.
 typedef struct Layout {
     int *region;
-    int64_t *offset;
+    int64_t *offset; // -1: embedded
     int64_t bytes[REGIONS];
     int64_t align;
     int64_t stack;                    // locals of the hungriest kernel
@@ -143,6 +143,19 @@ const char *region_name(int region); // "PARAM"
 int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align);
 // Whether the entry writes a storage that some prepare part reads.
 bool prepared_made_stale(const EmitInput *in, const Graph *g);
+
+// weights.c: constant arrays for --weights, in the order of first use.
+typedef struct Weight {
+    const Buffer *buffer;
+    const char *name; // in C, of the whole file
+} Weight;
+typedef struct Weights {
+    VEC(Weight) at;
+    int64_t bytes;
+} Weights;
+void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table);
+const char *weights_name(const Weights *weights, const Buffer *buffer);
+void put_weights(Str *s, const Weights *weights, const EmitInput *in, const EmitOptions *options);
 
 // One parameter of an entry's C function.
 typedef struct Parameter {

@@ -3,7 +3,7 @@
 //     forward:  prepare 0: fc1_weight_panels = fc1.weight        param + 37748736: fc1_weight_panels
 //     features: prepare 0: fc1_weight_panels = fc1.weight        the same: the call is left out
 //
-// A block behind the parameters begins with a flag that says whether it is fresh (dlc_refresh in the runtime); then
+// A block behind the parameters begins with a flag that says whether it is fresh (dlc_prepare in the runtime); then
 // come the buffers. Two calls are equal when they call one function on equal inputs.
 #include "emit/parts.h"
 
@@ -68,7 +68,7 @@ int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t al
         share_calls(in, table, p);
         for (int k = 0; k < in->programs[p]->buffers.len; k++) {
             Buffer *buffer = in->programs[p]->buffers.at[k];
-            if (buffer->scope != SCOPE_PREPARED) continue;
+            if (buffer->scope != SCOPE_PREPARED || buffer->data) continue;
             if (!bytes) bytes = align; // the flag
             buffer->offset = buffer->same ? buffer->same->offset : bytes;
             if (!buffer->same) bytes += (buffer->bytes + align - 1) / align * align;

@@ -162,6 +162,11 @@ static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
         str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], text_grouped(s->arena, bytes),
                    text_grouped(s->arena, elements));
     }
+    Weights weights;
+    weights_collect(&weights, s->arena, in, table);
+    if (in->embedded)
+        str_printf(s, "  %-11s %14s bytes  of constants, in place of the parameters and buffers\n", "embedded",
+                   text_grouped(s->arena, weights.bytes));
     str_printf(s, "  %-11s %14s bytes  made from the parameters once after load\n", "prepared",
                text_grouped(s->arena, layout.prepared_bytes));
     str_printf(s, "  %-11s %14s bytes\n", "arena", text_grouped(s->arena, layout.bytes[REGION_ARENA]));

@@ -41,6 +41,7 @@ typedef struct Entry {
     const CallText *calls;
     Signature signature;
     const Layout *layout;
+    const Weights *weights;
     const char *region[REGIONS]; // names of the base pointers, NULL when not used
     VEC(Binding) bindings;       // pointers into regions, in order of first use
     bool *used;                  // of signature.parameters
@@ -87,7 +88,7 @@ static void bind(Entry *e, const Buffer *buffer) {
     if (is_bound(e, buffer)) return;
     static const char *const names[REGIONS] = {"param", "optim", "state", "arena"};
     int region = buffer_region(e, buffer);
-    if (!e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
+    if (!buffer->data && !e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
     const char *name = names_take(&e->signature.names, buffer->name ? buffer->name : "buffer");
     vec_push(e->arena, &e->bindings, (Binding){buffer, name});
 }
@@ -129,6 +130,10 @@ static void put_bindings(Str *s, const Entry *e) {
         Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
         memcpy(type.dim, buffer->dim, sizeof type.dim);
         const char *c = dtype_info[buffer->dtype].c;
+        if (buffer->data) {
+            str_printf(s, "    const %s *%s = %s;\n", c, e->bindings.at[i].name, weights_name(e->weights, buffer));
+            continue;
+        }
         str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c,
                    e->region[buffer_region(e, buffer)], (long long)buffer_offset(e, buffer));
         put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
@@ -209,50 +214,66 @@ static void put_entry(Str *s, Entry *e) {
         signature_print(s, e->arena, &e->signature, e->options);
         str_put(s, "\n{\n");
         put_size_checks(s, e);
-        if (e->program->nprepare) str_put(s, "    dlc_refresh(&net->base);\n");
+        if (e->program->nprepare) str_put(s, "    dlc_this_prepare(net->base.region);\n");
     }
     put_bindings(s, e);
     if (init && !e->signature.parameters.len) str_put(s, "    (void)seed;\n");
     put_calls(s, e);
     if (e->part == PART_CALLS && prepared_made_stale(e->in, e->program->graph))
-        str_put(s, "    dlc_stale(&net->base);\n");
+        str_put(s, "    *dlc_this_fresh(net->base.region) = 0;\n");
     if (e->part == PART_CALLS && e->signature.sized)
         str_printf(s, "    return %s_OK;\n", names_upper(e->arena, e->options->prefix));
     str_put(s, "}\n\n");
 }
 
-// Both parts of every program, and a function that runs the prepare part of each. Returns whether there is one.
+static Entry entry_of(Arena *arena, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
+                      const Layout *layout, const Weights *weights, int number, bool prepare) {
+    const Program *program = in->programs[number];
+    Part part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
+    return (Entry){.arena = arena,
+                   .in = in,
+                   .options = options,
+                   .program = program,
+                   .calls = table->calls[number],
+                   .layout = layout,
+                   .weights = weights,
+                   .signature = signature_make(arena, program, table, number, options),
+                   .part = prepare ? PART_PREPARE : part,
+                   .first = prepare ? 0 : program->nprepare,
+                   .end = prepare ? program->nprepare : program->calls.len};
+}
+
+// What models and the runtime call for it. The flag stands at the head of the prepared block, which twins share.
+static void put_refresh(Str *s, const EmitOptions *options, const char *calls) {
+    const char *upper = names_upper(s->arena, options->prefix);
+    str_printf(s,
+               "// Is what models keep beside the parameters fresh?\n"
+               "static int32_t *dlc_this_fresh(unsigned char *const region[DLC_REGIONS])\n{\n"
+               "    return (int32_t *)(region[DLC_REGION_PARAM] + (%s_PARAM_BYTES - %s_PREPARED_BYTES));\n}\n\n",
+               upper, upper);
+    str_printf(s,
+               "static void dlc_this_prepare(unsigned char *const region[DLC_REGIONS])\n{\n"
+               "    if (*dlc_this_fresh(region)) return;\n%s    *dlc_this_fresh(region) = 1;\n}\n\n",
+               calls);
+}
+
+// Both parts of every program. Returns whether there is a prepare part, which dlc_this_prepare runs when it is stale.
 static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
-                        const Layout *layout) {
+                        const Layout *layout, const Weights *weights) {
     Str prepare = str_new(s->arena);
     for (int i = 0; i < in->nprograms; i++) {
-        const Program *program = in->programs[i];
-        Entry entry = {.arena = s->arena,
-                       .in = in,
-                       .options = options,
-                       .program = program,
-                       .calls = table->calls[i],
-                       .layout = layout};
-        entry.signature = signature_make(s->arena, program, table, i, options);
-        entry.part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
-        entry.first = program->nprepare;
-        entry.end = program->calls.len;
-        if (program->nprepare) {
-            Entry once = entry;
-            once.part = PART_PREPARE;
-            once.first = 0;
-            once.end = program->nprepare;
-            put_entry(s, &once);
-            str_printf(&prepare, "    dlc_this_prepare_%s(region);\n",
-                       names_identifier(s->arena, program->graph->name));
-            entry.signature = signature_make(s->arena, program, table, i, options);
-        }
+        if (!in->programs[i]->nprepare) continue;
+        Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, true);
+        put_entry(s, &entry);
+        const char *name = names_identifier(s->arena, in->programs[i]->graph->name);
+        str_printf(&prepare, "    dlc_this_prepare_%s(region);\n", name);
+    }
+    if (prepare.len) put_refresh(s, options, str_text(&prepare));
+    for (int i = 0; i < in->nprograms; i++) {
+        Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, false);
         put_entry(s, &entry);
     }
-    if (!prepare.len) return false;
-    str_printf(s, "static void dlc_this_prepare(unsigned char *const region[DLC_REGIONS])\n{\n%s}\n\n",
-               str_text(&prepare));
-    return true;
+    return prepare.len > 0;
 }
 
 // ---- the table of parameters --------------------------------------------------------------------------------------
@@ -273,15 +294,18 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
                       bool prepares) {
     const Module *module = in->module;
     const char *upper = names_upper(s->arena, options->prefix);
-    if (module->storages.len) {
+    int nslots = 0;
+    for (int i = 0; i < module->storages.len; i++) nslots += layout->offset[i] >= 0;
+    if (nslots) {
         str_put(s, "// Parameters, buffers and the optimiser's state: what they are and where they live.\n");
         str_put(s, "static const struct dlc_slot dlc_this_slots[] = {\n");
-        for (int i = 0; i < module->storages.len; i++) put_slot(s, module->storages.at[i], layout);
+        for (int i = 0; i < module->storages.len; i++)
+            if (layout->offset[i] >= 0) put_slot(s, module->storages.at[i], layout);
         str_put(s, "};\n\n");
     }
     str_put(s, "static const struct dlc_model dlc_this_model = {\n    ");
     put_string(s, options->prefix);
-    str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "dlc_this_slots" : "NULL", module->storages.len);
+    str_printf(s, ",\n    %s,\n    %d,\n    {", nslots ? "dlc_this_slots" : "NULL", nslots);
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
                    r == REGION_STATE ? " - DLC_NET_BYTES" : "");
@@ -341,9 +365,12 @@ void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
         str_put(&body, "\n");
     }
     for (int i = 0; i < in->nprograms; i++) draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
-    bool prepares = put_entries(&body, in, options, &table, &layout);
+    Weights weights;
+    weights_collect(&weights, arena, in, &table);
+    bool prepares = put_entries(&body, in, options, &table, &layout, &weights);
     put_model(&body, in, options, &layout, draws, prepares);
     put_api(&body, options->prefix);
     put_preamble(s, in, options, str_text(&body));
+    put_weights(s, &weights, in, options);
     str_putn(s, str_text(&body), body.len);
 }

@@ -43,7 +43,7 @@ static void see_buffer(void *context, Buffer *buffer, bool write) {
     Seen *seen = context;
     const char *wrong = wrong_part(seen, buffer, write);
     if (wrong) seen->wrong = arena_printf(seen->program->arena, "call %d: %s %s", seen->call, wrong, buffer->name);
-    if (buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) return;
+    if ((buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) || buffer->data) return;
     int k = buffer_number(seen, buffer);
     if (k < 0) {
         seen->wrong = arena_printf(seen->program->arena, "call %d uses buffer %s, which the program does not list",

@@ -149,6 +149,7 @@ struct Buffer {
     // Lifetime and place, filled by the planner: in the arena for SCOPE_ARENA, among the prepared for SCOPE_PREPARED.
     int first_call, last_call;
     int64_t bytes, offset;
+    void *data;          // elements that dlc has itself, while it runs a program or embeds weights; or NULL
     struct Buffer *same; // PREPARED: the equal one of another model, which stands for both; or NULL
 };
 
@@ -188,6 +189,8 @@ typedef struct Program {
 
 // Lowers a graph that was fused: one kernel per group by its recipe, copies for outputs. Buffers get lifetimes.
 Program *program_lower(Graph *g, const Target *target, int level, int threads);
+// Takes the prepare part out, when its buffers have their data.
+void program_drop_prepare(Program *program);
 // Gives every arena and every prepared buffer its offset; align is that of the target's vectors, at least 64.
 void program_plan(Program *program);
 // The independent checker: no two buffers that live at once overlap, every buffer within the arena, aligned; recomputes

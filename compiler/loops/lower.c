@@ -272,6 +272,16 @@ static void find_lifetimes(Program *program) {
     }
 }
 
+void program_drop_prepare(Program *program) {
+    for (int c = program->nprepare; c < program->calls.len; c++)
+        program->calls.at[c - program->nprepare] = program->calls.at[c];
+    program->calls.len -= program->nprepare;
+    program->nprepare = 0;
+    for (int k = 0; k < program->buffers.len; k++)
+        program->buffers.at[k]->first_call = program->buffers.at[k]->last_call = -1;
+    find_lifetimes(program);
+}
+
 Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     Program *program = NEW(g->arena, Program);
     int n = g->nodes.len;

@@ -90,7 +90,7 @@ static void place_prepared(Program *program) {
     program->prepared_bytes = 0;
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k];
-        if (buffer->scope != SCOPE_PREPARED) continue;
+        if (buffer->scope != SCOPE_PREPARED || buffer->data) continue;
         buffer->offset = program->prepared_bytes;
         program->prepared_bytes += aligned(buffer->bytes);
     }

@@ -127,8 +127,6 @@ static void check_foreign(Rules *r, const Function *f, const Callee *callee, con
     if (slash) header = slash + 1;
     bool fine = !*header || !strncmp(name, "__builtin_", 10) || !strncmp(header, "math", 4) ||
                 !strcmp(header, "string.h"); // glibc declares in mathcalls.h
-    // The runtime's part in an entry: the flag of the prepare part, which is the model's own.
-    fine |= !strcmp(name, "dlc_refresh") || !strcmp(name, "dlc_stale");
     if (!fine)
         break_rule(r, callee->at, "%s calls a function that is of neither math.h nor string.h: %s", f->name, name);
     clang_disposeString(path);
@@ -140,7 +138,6 @@ static void check_calls(Rules *r, Function *f) {
     for (int k = 0; k < f->ncallees; k++) {
         const Callee *callee = &f->callee[k];
         if (clang_Cursor_isNull(callee->target)) {
-            if (!strcmp(f->name, "dlc_refresh")) continue; // through the model's table
             break_rule(r, callee->at, "%s calls through a pointer%s", f->name, "");
             continue;
         }
@@ -157,7 +154,7 @@ static void check_calls(Rules *r, Function *f) {
     f->state = DONE;
 }
 
-// mynet_load calls dlc_load, mynet_prepare dlc_refresh.
+// mynet_load calls dlc_load.
 static bool hands_on(const Function *f) {
     bool found = false;
     for (int k = 0; k < f->ncallees && !found; k++) {
@@ -167,7 +164,6 @@ static bool hands_on(const Function *f) {
         if (suffix > 4 && !strncmp(target, "dlc_", 4)) {
             target += 3, suffix -= 3; // "_load"
             found = mine > suffix && !strcmp(f->name + mine - suffix, target);
-            found |= !strcmp(target, "_refresh") && mine > 8 && !strcmp(f->name + mine - 8, "_prepare");
         }
         clang_disposeString(text);
     }

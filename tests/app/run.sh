@@ -133,6 +133,30 @@ for file in "$top"/runtime/dlc*.c; do
     gcc -std=c11 -Wpedantic $strict -DDLC_NO_STDIO -c "$file" -o part.o && ! nm part.o | grep -E ' U (f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_STDIO"
 done
 
+# Weights inside the C give what loading them gives: to the bit where no multiplication is fused with an addition.
+embed() {
+    std=$1 tolerance=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/prepared.dl" -o prepared.c "$@" && gcc -std=c11 -fsyntax-only -I. -I"$top/runtime" prepared.h &&
+        gcc $std -O1 -DWRITE_ONLY $sanitize -fno-math-errno -I. -I"$top/runtime" -o embedded "$top/tests/app/embedded.c" prepared.c "$top"/runtime/dlc*.c -lm &&
+        ./embedded write weights.safetensors &&
+        "$build/dlc" "$top/tests/nets/prepared.dl" --prefix=packed --entry=forward,features -o packed.c --weights weights.safetensors "$@" &&
+        gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o embedded "$top/tests/app/embedded.c" prepared.c packed.c "$top"/runtime/dlc*.c -lm || {
+        bad "weights inside, $*: does not build"
+        return
+    }
+    line=$(./embedded "$tolerance" weights.safetensors | tee embedded.txt | tail -1)
+    [ -n "$line" ] || line="0 passed, 1 failed"
+    grep -E 'FAILED|off' embedded.txt | sed "s/^/$*: /"
+    passed=$((passed + ${line%% passed*}))
+    f=${line##*, }
+    failed=$((failed + ${f%% failed}))
+}
+embed "-std=c11 -Wpedantic -ffp-contract=off" 0 --target=c11
+embed "-std=c11 -Wpedantic -ffp-contract=off" 0 --target=c11 -O0
+embed "-std=gnu11 -march=native -ffp-contract=off" 1e-6 --target=native
+embed "-std=gnu11 -march=native" 1e-6 --target=native --threads=1
 # The same bits with 1, 2 and 5 threads, and without OpenMP.
 want=$(grep hash native/bits.txt)
 for threads in 1 2 5; do

@@ -181,6 +181,11 @@ awk '/subgraph cluster_0_k0/ { inside = 1 } inside && /relu\\nh\\nf32\[N, 256\]/
 "$dlc" 'quo"tes\.graph' --emit=dot >net.dot
 grep -qF '[label="a\"b\\N<&amp;lt;?c\nf32[4, 3]"' net.dot && grep -qF 'digraph "quo\"tes\\.graph" {' net.dot && ok || bad "--emit=dot: names: $(grep -E 'digraph|f32.4, 3' net.dot)"
 
+# ---- --weights: files of another model, entries that train
+expect 1 'f32.safetensors does not fit the model:' "$top/examples/mlp/mlp.dl" --entry=forward --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
+expect 1 'fc1.weight is missing|fc1.weight is F32' "$top/examples/mlp/mlp.dl" --entry=forward --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
+expect 1 'step writes fc1.weight, but embedded weights are constant' "$top/examples/mlp/mlp.dl" --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
+
 # ---- what dlc prints as a graph it reads: the same C
 "$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph && sed -i "s/  #.*//" mlp.graph again.graph &&
     cmp -s mlp.graph again.graph && ok || bad "--emit=graph does not read back"

@@ -1,0 +1,121 @@
+// weights.c: --weights: what calls read of the parameters, and what was prepared from them, as constant arrays.
+//
+//     static _Alignas(64) const float dlc_weights_fc1_bias[512] MYNET_WEIGHTS_ATTR = {
+//         0.0123456782f, -0.5f, ...
+//
+// Nine digits name a float exactly. Arrays stand in the order in which entries first read them.
+#include <math.h>
+#include <string.h>
+
+#include "emit/parts.h"
+
+static const void *key_of(const Buffer *buffer) {
+    if (buffer->storage) return buffer->storage;
+    return buffer->same ? buffer->same : buffer;
+}
+
+static const Weight *find_weight(const Weights *weights, const Buffer *buffer) {
+    for (int k = 0; k < weights->at.len; k++)
+        if (key_of(weights->at.at[k].buffer) == key_of(buffer)) return &weights->at.at[k];
+    return NULL;
+}
+
+const char *weights_name(const Weights *weights, const Buffer *buffer) {
+    const Weight *weight = find_weight(weights, buffer);
+    if (!weight) dlc_bug("emit", "the weights %s were not collected", buffer->name);
+    return weight->name;
+}
+
+static int64_t count_of(const Buffer *buffer) {
+    int64_t count = 1;
+    for (int d = 0; d < buffer->rank; d++) count *= buffer->dim[d].extent;
+    return count;
+}
+
+void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table) {
+    Names names = {.arena = arena};
+    *weights = (Weights){0};
+    for (int p = 0; p < in->nprograms; p++)
+        for (int c = 0; c < in->programs[p]->calls.len; c++) {
+            const Formals *formals = &table->calls[p][c].formals;
+            for (int i = 0; i < formals->buffers.len; i++) {
+                const Buffer *buffer = formals->buffers.at[i].buffer;
+                if (!buffer->data || find_weight(weights, buffer)) continue;
+                const char *name = arena_printf(arena, "dlc_weights_%s", names_take(&names, buffer->name));
+                vec_push(arena, &weights->at, (Weight){buffer, name});
+                weights->bytes += (count_of(buffer) * dtype_info[buffer->dtype].bytes + 63) / 64 * 64;
+            }
+        }
+}
+
+// ---- the text -------------------------------------------------------------------------------------------------------
+
+static int float_text(char *text, size_t room, float x) {
+    if (isnan(x)) return snprintf(text, room, "NAN");
+    if (isinf(x)) return snprintf(text, room, x < 0 ? "-INFINITY" : "INFINITY");
+    int len = snprintf(text, room, "%.9g", (double)x);
+    if (!strpbrk(text, ".e")) len += snprintf(text + len, room - (size_t)len, ".0");
+    text[len++] = 'f';
+    text[len] = 0;
+    return len;
+}
+
+static int literal_text(char *text, size_t room, const Buffer *buffer, int64_t k) {
+    switch (buffer->dtype) {
+    case F32:
+        return float_text(text, room, ((const float *)buffer->data)[k]);
+    case I32: // the least has no literal of its own
+        return snprintf(text, room, "(int32_t)%lldLL", (long long)((const int32_t *)buffer->data)[k]);
+    case I64: {
+        int64_t value = ((const int64_t *)buffer->data)[k];
+        if (value == INT64_MIN) return snprintf(text, room, "INT64_MIN");
+        return snprintf(text, room, "%lldLL", (long long)value);
+    }
+    case I8:
+        return snprintf(text, room, "%d", ((const int8_t *)buffer->data)[k]);
+    default:
+        return snprintf(text, room, "%u", ((const uint8_t *)buffer->data)[k]);
+    }
+}
+
+static void put_elements(Str *s, const Buffer *buffer) {
+    int64_t count = count_of(buffer);
+    int column = 0;
+    char text[48];
+    for (int64_t k = 0; k < count; k++) {
+        int len = literal_text(text, sizeof text, buffer, k);
+        if (!column || column + len + 2 > 116) {
+            str_put(s, column ? "\n    " : "    ");
+            column = 4;
+        } else {
+            str_put(s, " ");
+            column++;
+        }
+        text[len++] = ',';
+        str_putn(s, text, (size_t)len);
+        column += len;
+    }
+    str_put(s, "\n");
+}
+
+void put_weights(Str *s, const Weights *weights, const EmitInput *in, const EmitOptions *options) {
+    const char *upper = names_upper(s->arena, options->prefix);
+    if (!weights->at.len) return;
+    str_printf(
+        s,
+        "// The weights, for example in a section of their own: -D'%s_WEIGHTS_ATTR=__attribute__((section(\".w\")))'\n"
+        "#ifndef %s_WEIGHTS_ATTR\n#define %s_WEIGHTS_ATTR\n#endif\n\n",
+        upper, upper, upper);
+    for (int k = 0; k < weights->at.len; k++) {
+        const Buffer *buffer = weights->at.at[k].buffer;
+        Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
+        memcpy(type.dim, buffer->dim, sizeof type.dim);
+        str_put(s, "// ");
+        put_comment_text(s,
+                         arena_printf(s->arena, "%s: %s", buffer->name, type_text(s->arena, &type, in->module->sizes)));
+        str_printf(s, "\nstatic _Alignas(64) const %s %s[%lld] %s_WEIGHTS_ATTR = {\n", dtype_info[buffer->dtype].c,
+                   weights->at.at[k].name, (long long)count_of(buffer), upper);
+        put_elements(s, buffer);
+        str_put(s, "};\n\n");
+    }
+}
