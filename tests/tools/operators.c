@@ -4,8 +4,8 @@
 // One module holds them all: every record's example; element-wise records over every dtype that they take, as a line of
 // run-time length and as rows of 45 (a vector body and a tail), alone and through masks; operator_forms.h for the
 // others. Bounds: element-wise within the record's .ulp around the value in double, 0 meaning the same bits; sums and
-// contractions within 8 eps sqrt(K) of the same on absolute values; everything else exactly, but for the sign of a zero that
-// is the largest or smallest among zeros.
+// contractions within 8 eps sqrt(K) of the same on absolute values; everything else exactly, but for the sign of a zero
+// that is the largest or smallest among zeros.
 #include <ctype.h>
 #include <float.h>
 #include <math.h>
