@@ -5,20 +5,31 @@ CC ?= gcc
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Wpedantic -Werror
 DLC_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -Icompiler -Igrammar -I$(BUILD)/gen
-COMPILER_SRC = $(filter-out compiler/main.c,$(wildcard compiler/*.c compiler/*/*.c)) $(wildcard grammar/*.c)
+COMPILER_SRC = $(filter-out compiler/main.c compiler/validate/%,$(wildcard compiler/*.c compiler/*/*.c)) $(wildcard grammar/*.c)
 GENERATED = $(BUILD)/gen/ops_table.c $(BUILD)/gen/prelude.c $(BUILD)/gen/runtime_text.c $(BUILD)/gen/scanner.c $(BUILD)/gen/parser.c
 OBJ = $(COMPILER_SRC:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
 
-all: $(BUILD)/dlc $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
+# Where libclang is (Debian: libclang-dev), or nothing: then there is no dlc-validate, and all else goes without.
+LIBCLANG ?= $(patsubst %/include/clang-c/Index.h,%,$(lastword $(sort $(wildcard /usr/include/clang-c/Index.h /usr/lib/llvm-*/include/clang-c/Index.h))))
+
+all: $(BUILD)/dlc $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a $(if $(LIBCLANG),$(BUILD)/dlc-validate,no-validate)
+
+no-validate:
+	@echo 'make: no dlc-validate, which needs libclang (Debian: libclang-dev); dlc --validate will ask for it'
 
 $(BUILD)/dlc: $(BUILD)/obj/compiler/main.o $(BUILD)/libdlc.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
+
+# --validate: a program of its own, so that dlc does not load libclang.
+$(BUILD)/dlc-validate: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard compiler/validate/*.c)) $(BUILD)/obj/gen/runtime_text.o
+	$(CC) $(CFLAGS) -o $@ $^ -L$(LIBCLANG)/lib -lclang
 
 $(BUILD)/libdlc.a: $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/libdlcrt.a: $(BUILD)/obj/runtime/dlc.o
+RUNTIME_SRC = runtime/dlc.c runtime/dlc_file.c runtime/dlc_load.c runtime/dlc_save.c
+$(BUILD)/libdlcrt.a: $(RUNTIME_SRC:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -30,6 +41,7 @@ $(BUILD)/obj/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(WARN) $(CFLAGS) -Iruntime -MMD -MP -c -o $@ $<
 
+$(BUILD)/obj/compiler/validate/%.o: DLC_CFLAGS += -isystem $(LIBCLANG)/include
 $(BUILD)/obj/%.o: %.c $(BUILD)/gen/parser.h
 	@mkdir -p $(@D)
 	$(CC) $(DLC_CFLAGS) -MMD -MP -c -o $@ $<
@@ -58,7 +70,7 @@ $(BUILD)/gen/prelude.c: $(wildcard compiler/prelude/*.dl) Makefile
 	@$(call embed,frontend/elaborate.h,PreludeFile prelude_files,$(sort $(wildcard compiler/prelude/*.dl)))
 
 # The runtime's text, for --standalone.
-RUNTIME_TEXT = runtime/dlc.h runtime/dlc.c runtime/dlc_math.h runtime/dlc_vec.h
+RUNTIME_TEXT = runtime/dlc.h runtime/dlc_parts.h $(RUNTIME_SRC) runtime/dlc_math.h runtime/dlc_vec.h
 $(BUILD)/gen/runtime_text.c: $(RUNTIME_TEXT) Makefile
 	@mkdir -p $(@D)
 	@$(call embed,emit/emit.h,RuntimeFile runtime_files,$(RUNTIME_TEXT))
@@ -135,7 +147,7 @@ lint: all
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install $(BUILD)/dlc $(DESTDIR)$(PREFIX)/bin/dlc
+	install $(BUILD)/dlc $(if $(LIBCLANG),$(BUILD)/dlc-validate) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 runtime/dlc.h runtime/dlc_math.h runtime/dlc_vec.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a $(DESTDIR)$(PREFIX)/lib
 	install -d $(DESTDIR)$(PREFIX)/include/kit
@@ -157,4 +169,4 @@ help:
 	@echo 'make clean'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all demo demo-run test test-run tests-build sanitize bench lint install clean help
+.PHONY: all no-validate demo demo-run test test-run tests-build sanitize bench lint install clean help

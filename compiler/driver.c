@@ -9,14 +9,17 @@
 #include "emit/emit.h"
 #include "files.h"
 #include "frontend/elaborate.h"
+#include "loops/budget.h"
 #include "options.h"
 #include "passes/passes.h"
+#include "validation.h"
 
 typedef struct Job {
     Arena arena;
     Options options;
     Diag diag;
     FILE *out, *err;
+    const char *self; // argv[0]
 } Job;
 
 enum { EXIT_OK = 0, EXIT_USER = 1, EXIT_USAGE = 2 };
@@ -78,7 +81,9 @@ static int write_outputs(Job *job, const EmitInput *in, EmitOptions *emit) {
         return EXIT_OK;
     }
     emit_header(&header_text, in, emit);
-    return files_write(&job->arena, job->err, o->output, &source_text, header, &header_text) ? EXIT_OK : EXIT_USER;
+    bool good = files_write(&job->arena, job->err, o->output, &source_text, header, &header_text);
+    if (good && o->validate) good = validation_run(&job->arena, job->err, job->self, o->output, o->target);
+    return good ? EXIT_OK : EXIT_USER;
 }
 
 // ---- the stages ---------------------------------------------------------------------------------------------------
@@ -98,10 +103,17 @@ static int compile(Job *job) {
                                       .time = o->time_passes,
                                       .verify_meaning = o->verify,
                                       .out = job->out});
+    if (o->emit == EMIT_DOT) {
+        module_print_dot(&text, module);
+        print_text(job, &text);
+        return EXIT_OK;
+    }
     if (!o->output && !o->report && !o->emit) return EXIT_OK;
 
     Program **programs = NEW_ARRAY(&job->arena, Program *, module->entries.len + 1);
     for (int k = 0; k < module->entries.len; k++) programs[k] = lower_entry(job, module->entries.at[k]);
+    for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)
+        program_check_budget(&job->diag, programs[k], o->arena_max);
     if (o->emit == EMIT_LOOPS) {
         for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
         print_text(job, &text);
@@ -119,6 +131,7 @@ static int compile(Job *job) {
         emit_report(&text, &in, &emit);
         print_text(job, &text);
     }
+    if (job->diag.errors) return EXIT_USER; // the budget's; the report says where the memory goes
     return o->output || o->emit == EMIT_C ? write_outputs(job, &in, &emit) : EXIT_OK;
 }
 
@@ -144,7 +157,7 @@ static int run(Job *job) {
 }
 
 int dlc_main(int argc, char **argv, FILE *out, FILE *err) {
-    Job job = {.out = out, .err = err, .diag = {.out = err}};
+    Job job = {.out = out, .err = err, .diag = {.out = err}, .self = argc > 0 ? argv[0] : NULL};
     int status = options_read(&job.arena, argc, argv, err, &job.options) ? run(&job) : EXIT_USAGE;
     if (fflush(out) || ferror(out)) {
         fprintf(err, "dlc: error: cannot write the standard output: %s\n", strerror(errno));

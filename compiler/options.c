@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "emit/emit.h"
 #include "passes/passes.h"
 
 typedef struct Reader {
@@ -57,22 +58,14 @@ static bool take_output(Reader *r, const char *value) {
     return true;
 }
 
-// Every C name begins with the prefix, and it is a struct's name itself.
+// Every C name begins with the prefix, and it is a struct's name itself, in C and in C++.
 static bool check_prefix(Reader *r, const char *prefix) {
-    static const char *const taken[] = {
-        "auto",     "break",    "case",     "char",     "const",  "continue", "default", "do",       "double",
-        "else",     "enum",     "extern",   "float",    "for",    "goto",     "if",      "inline",   "int",
-        "long",     "register", "restrict", "return",   "short",  "signed",   "sizeof",  "static",   "struct",
-        "switch",   "typedef",  "union",    "unsigned", "void",   "volatile", "while",   "class",    "delete",
-        "new",      "this",     "template", "private",  "public", "operator", "virtual", "friend",   "namespace",
-        "try",      "throw",    "catch",    "using",    "bool",   "true",     "false",   "typename", "protected",
-        "explicit", "export",   "mutable",  "asm",      "dlc",    "main",
-    };
     if (!is_identifier(prefix))
         return usage(r, "`%s` cannot begin a C name; --prefix=NAME takes letters, digits and `_`", prefix);
-    for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
-        if (!strcmp(taken[k], prefix))
-            return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
+    if (!strncmp(prefix, "dlc_", 4) || !strncmp(prefix, "DLC_", 4))
+        return usage(r, "`%s` begins as dlc's own names do; give another --prefix=NAME", prefix);
+    if (names_reserved(prefix) || !strcmp(prefix, "dlc") || !strcmp(prefix, "std"))
+        return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
     return true;
 }
 
@@ -127,6 +120,20 @@ static bool take_threads(Reader *r, const char *value) {
     return true;
 }
 
+// "256K" -> 262144
+static bool take_arena_max(Reader *r, const char *value) {
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    long long size = isdigit((unsigned char)*value) ? strtoll(value, &end, 10) : -1;
+    const char *unit = size >= 0 && *end ? strchr(units, *end) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if (size < 0 || errno || (*end && (!unit || end[1])) || size > INT64_MAX >> shift)
+        return usage(r, "--arena-max takes bytes, like 65536, 256K, 16M or 1G, got `%s`", value);
+    r->options->arena_max = (int64_t)size << shift;
+    return true;
+}
+
 static bool take_level(Reader *r, const char *value) {
     if (strlen(value) != 1 || *value < '0' || *value > '3')
         return usage(r, "unknown level -O%s; there are -O0 and -O2", value);
@@ -135,12 +142,11 @@ static bool take_level(Reader *r, const char *value) {
 }
 
 static bool take_emit(Reader *r, const char *value) {
-    static const char *const names[] = {"graph", "loops", "c"};
-    if (!strcmp(value, "dot")) return usage(r, "--emit=dot is not supported yet");
-    for (int k = 0; k < 3; k++)
+    static const char *const names[] = {"graph", "loops", "c", "dot"};
+    for (int k = 0; k < 4; k++)
         if (!strcmp(value, names[k])) r->options->emit = (EmitKind)(EMIT_GRAPH + k);
     if (r->options->emit != EMIT_NONE) return true;
-    return usage(r, "--emit takes graph, loops or c, got `%s`%s", value, suggest(r, value, names, 3));
+    return usage(r, "--emit takes graph, loops, c or dot, got `%s`%s", value, suggest(r, value, names, 4));
 }
 
 static bool take_dump_after(Reader *r, const char *value) {
@@ -172,6 +178,7 @@ FLAG(take_standalone, standalone)
 FLAG(take_time_passes, time_passes)
 FLAG(take_verify, verify)
 FLAG(take_report, report)
+FLAG(take_validate, validate)
 FLAG(take_help, help)
 FLAG(take_version, version)
 #undef FLAG
@@ -186,18 +193,18 @@ static const OptionRow rows[] = {
     {"--target", "NAME", take_target, "c11 (default, portable), native, ...; --target=help lists them"},
     {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
     {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
+    {"--arena-max", "SIZE", take_arena_max, "an error when an entry's workspace is larger: 65536, 256K, 16M"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
-    {"--emit", "graph|loops|c", take_emit, "stop there and print"},
+    {"--emit", "graph|loops|c|dot", take_emit, "stop there and print; dot is the graph after the passes, for Graphviz"},
     {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
     {"--time-passes", NULL, take_time_passes, "print how long each pass took"},
     {"--verify", NULL, take_verify, "interpret the graph before and after each pass and compare"},
     {"--report", NULL, take_report, "print parameters, FLOPs, bytes, kernels and memory"},
+    {"--validate", NULL, take_validate, "have dlc-validate parse the emitted C; any diagnostic is an error"},
     {"--print-prelude", "NAME", take_print_prelude, "print a standard layer, loss, optimizer or initialiser"},
     {"--help", NULL, take_help, "print this"},
     {"--version", NULL, take_version, "print the version"},
     {"--weights", "FILE", NULL, NULL},
-    {"--arena-max", "SIZE", NULL, NULL},
-    {"--validate", NULL, NULL, NULL},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -215,7 +222,7 @@ void options_help(FILE *out) {
                  : joined       ? ""
                                 : " ",
                  rows[k].value ? rows[k].value : "");
-        fprintf(out, "  %-22s %s\n", left, rows[k].doc);
+        fprintf(out, "  %-24s %s\n", left, rows[k].doc);
     }
 }
 
@@ -283,7 +290,7 @@ static const char *options_text(Arena *arena, const Options *o) {
 bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     Reader reader = {arena, err, o};
     Reader *r = &reader;
-    *o = (Options){.target = target_find("c11"), .threads = 8, .level = 2};
+    *o = (Options){.target = target_find("c11"), .threads = 8, .level = 2, .arena_max = -1};
     char **next = argv + (argc > 0);
     while (*next) {
         const char *arg = *next++;
@@ -297,8 +304,9 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     if (o->help || o->version || o->target_help || o->print_prelude) return true;
     if (!o->input) return usage(r, "no input file");
     bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
-    if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c", o->input);
+    if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c|dot", o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
+    if (o->validate && !o->output) return usage(r, "--validate reads the C that was written: it needs -o FILE.c");
     if (o->dump_after && !pass_runs(o->dump_after, o->level))
         return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);
     if (ends_with(o->input, ".graph") && (o->defines.len || o->entries.len))

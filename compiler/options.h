@@ -5,7 +5,7 @@
 #include "frontend/elaborate.h"
 #include "targets/targets.h"
 
-typedef enum EmitKind { EMIT_NONE, EMIT_GRAPH, EMIT_LOOPS, EMIT_C } EmitKind;
+typedef enum EmitKind { EMIT_NONE, EMIT_GRAPH, EMIT_LOOPS, EMIT_C, EMIT_DOT } EmitKind;
 
 typedef struct Options {
     const char *input;
@@ -17,9 +17,10 @@ typedef struct Options {
     int threads;
     int level; // 0 or 2
     bool standalone;
+    int64_t arena_max; // -1: any
     EmitKind emit;
     const char *dump_after;
-    bool time_passes, verify, report;
+    bool time_passes, verify, report, validate;
     const char *print_prelude;
     bool help, version, target_help;
     const char *text; // the options that decide the bytes, for the header's comment

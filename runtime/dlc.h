@@ -50,27 +50,45 @@ struct dlc_model {
     size_t bytes[DLC_REGIONS];
     size_t align;
     void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed); // draws the parameters; NULL: all zero
+    // Makes what models compute from parameters alone; NULL: nothing. It lies in the region PARAM from `prepared` on,
+    // behind a flag (int32_t, 1: fresh) with room of `align`, so that nets with the same parameters share it.
+    void (*prepare)(unsigned char *const region[DLC_REGIONS]);
+    size_t prepared;
 };
 
-enum { DLC_ERROR_BYTES = 2048 };
+enum {
+    DLC_ERROR_BYTES = 2048,
+    DLC_NET_BYTES = 2304, // what a placed net takes of its state memory for itself; a multiple of every model's align
+};
 
 struct dlc_net {
     const struct dlc_model *model;
     unsigned char *region[DLC_REGIONS]; // aligned to model->align
-    void *owned;                        // what dlc_free gives back
+    void *owned;                        // what dlc_free gives back; NULL when the application chose the memory
     char error[DLC_ERROR_BYTES];
 };
 
 // Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
 // NULL without memory.
 DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes);
-DLC_API void dlc_free(struct dlc_net *net);               // NULL is fine
+// A twin: state and arena of its own, over the parameters and the optimiser's state of `net`, which outlives it.
+DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes);
+// A net without malloc, in regions that the application chose, initialised from seed 1: the object stands at the head
+// of the state. `bytes` are their sizes, 0 for "as large as asked". A region that the model does not need may be NULL.
+// NULL when one is missing, misaligned or too small.
+DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]);
+DLC_API void dlc_free(struct dlc_net *net);               // NULL is fine, and nothing happens to a placed net
 DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state zeroed
+DLC_API void dlc_reset(struct dlc_net *net);              // state zeroed
 // The stream of dropout and other random operators begins anew; nothing happens to a model without them.
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed);
 DLC_API int dlc_param_count(const struct dlc_model *model);                               // every slot
 DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index); // NULL when out of range
+// What models compute from parameters alone is made anew by dlc_refresh when dlc_stale was called since. Loading does
+// both; init and set mark it, as does a training step, and the next call of a model makes it.
+DLC_API void dlc_refresh(struct dlc_net *net);
+DLC_API void dlc_stale(struct dlc_net *net);
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);
@@ -79,8 +97,14 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
 // has all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not
 // know (`*.num_batches_tracked`) are ignored, and so is `optim.*` by a net that has no optimiser.
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
+// The params and buffers of a part: what the file has under the path `only`, less the path `strip`, as far as the model
+// has it; the rest of both is left alone. Paths are whole components, "" or NULL for all. Gives the number of tensors,
+// or minus a status when there is none, or when one does not fit: then nothing changes.
+DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
+                                 const char *strip);
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
+DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);
 // Writes beside the file, syncs, renames: the old file stays whole until the new one is.
 DLC_API int dlc_save(struct dlc_net *net, const char *path);         // everything: training resumes to the bit
 DLC_API int dlc_save_weights(struct dlc_net *net, const char *path); // params and buffers: what torch loads

@@ -26,6 +26,9 @@ extern const struct RuntimeFile {
     int len;
 } runtime_files[]; // name NULL at the end
 
+// Is it a word of C or C++, or a macro that their headers define as a plain word?
+bool names_reserved(const char *name);
+
 void emit_source(Str *s, const EmitInput *in, const EmitOptions *options);
 void emit_header(Str *s, const EmitInput *in, const EmitOptions *options);
 // --report: per-layer table, totals, memory.

@@ -196,7 +196,8 @@ static Text offset_text(Printer *p, const Buffer *buffer, const Index *const *at
         const char *sizes;
         int64_t stride = axis_stride(p, buffer, d, &sizes);
         terms_add_index(p, &terms, at[d], stride, sizes);
-        elements *= buffer->dim[d].extent;
+        terms.c += buffer->before[d] * stride;
+        elements *= buffer->before[d] + buffer->dim[d].extent + buffer->after[d];
     }
     return terms_text(p, &terms, elements >= INT_OFFSETS);
 }

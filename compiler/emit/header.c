@@ -48,7 +48,9 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
                p, p, p);
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) str_printf(s, "//     %s\n", usage_call(arena, &signatures[i]));
-    str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n//     %s_free(net);\n//\n", p, p, p);
+    str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n", p, p);
+    str_printf(s, "//     struct %s *twin = %s_share(net); // for another thread, over the same parameters\n", p, p);
+    str_printf(s, "//     %s_free(twin), %s_free(net);\n//\n", p, p);
     const char *stem = arena_strndup(arena, options->header, strlen(options->header) - 2); // without ".h"
     put_comment_line(s, arena_printf(arena, "Compile: cc %s -c %s.c%s", options->target->flags, stem,
                                      options->threads > 1 ? " (add -fopenmp for threads)" : ""));
@@ -56,7 +58,8 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
     str_put(s, "// One net may be used by one thread at a time; several nets are independent.\n");
 }
 
-static void put_macros(Str *s, Arena *arena, const EmitInput *in, const EmitOptions *options) {
+static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTable *table,
+                       const EmitOptions *options) {
     static const char *const codes[] = {"OK", "ERANGE", "EIO", "EFORMAT", "EMISMATCH", "ENAME", "ESIZE"};
     static const char *const meaning[] = {"",
                                           "a size is outside 1 to its bound; nothing was written",
@@ -70,12 +73,16 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const EmitOpti
     if (module->nsizes) str_put(s, "// The largest value of each run-time size.\n");
     for (int k = 0; k < module->nsizes; k++)
         str_printf(s, "#define %s %d\n", size_macro(arena, module, k, options), module->sizes[k].bound);
-    Layout layout = layout_make(arena, in);
-    str_put(
+    Layout layout = layout_make(arena, in, table);
+    str_printf(
         s,
-        "\n// Memory of one net, in bytes, and its alignment. STACK is what the locals of the largest kernel take.\n");
+        "\n// Memory of one net, in bytes, and its alignment. PREPARED is the part of PARAM that models make from the\n"
+        "// parameters; STATE has room for struct %s too; STACK is what the locals of the largest kernel take.\n",
+        options->prefix);
     for (int r = 0; r < REGIONS; r++)
-        str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r), (long long)layout.bytes[r]);
+        str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r),
+                   (long long)(layout.bytes[r] + (r == REGION_STATE ? NET_BYTES : 0)));
+    str_printf(s, "#define %s_PREPARED_BYTES %lld\n", upper, (long long)layout.prepared_bytes);
     str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)layout.stack, upper,
                (long long)layout.align);
     str_put(s, "// What functions that can fail return.\n");
@@ -161,7 +168,7 @@ void emit_header(Str *s, const EmitInput *in, const EmitOptions *options) {
     put_usage(s, arena, in, signatures, options);
     str_printf(s, "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n", upper, upper);
     str_put(s, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    put_macros(s, arena, in, options);
+    put_macros(s, arena, in, &table, options);
     str_printf(s, "\n%s\nstruct %s;\n\n", param_struct, options->prefix);
     put_api_prototypes(s, options->prefix);
     for (int i = 0; i < in->nprograms; i++)

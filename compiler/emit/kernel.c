@@ -404,8 +404,14 @@ static bool names_repeat(const Formals *formals) {
     return false;
 }
 
-static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, const Kernel *kernel, const char *key,
-                               const Formals *formals) {
+// "k_linear", or "kernel_linear" where names of the API could be alike: k_load, with the prefix "k".
+static const char *kernel_wanted_name(Arena *arena, const Kernel *kernel, const char *prefix) {
+    bool alike = !strcmp(prefix, "k") || !strncmp(prefix, "k_", 2);
+    return arena_printf(arena, "%s_%s", alike ? "kernel" : "k", kernel->name ? kernel->name : "kernel");
+}
+
+static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, const Kernel *kernel, const char *wanted,
+                               const char *key, const Formals *formals) {
     for (int i = 0; i < table->functions.len; i++) {
         KernelText *text = table->functions.at[i];
         if (strcmp(text->key, key)) continue;
@@ -414,7 +420,7 @@ static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, c
         return text;
     }
     KernelText *text = NEW(arena, KernelText);
-    const char *name = names_take(names, arena_printf(arena, "k_%s", kernel->name ? kernel->name : "kernel"));
+    const char *name = names_take(names, wanted);
     *text = (KernelText){.key = key, .name = name, .kernel = kernel, .formals = *formals, .calls = 1};
     text->neutral = names_repeat(formals);
     vec_push(arena, &table->functions, text);
@@ -424,9 +430,6 @@ static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, c
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
     *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};
     Names names = {.arena = arena};
-    // With the prefix "k" an entry could be called like a kernel.
-    for (int i = 0; i < in->nprograms; i++)
-        names_take(&names, arena_printf(arena, "%s_%s", options->prefix, in->programs[i]->graph->name));
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];
         table->calls[i] = NEW_ARRAY(arena, CallText, program->calls.len + 1);
@@ -434,7 +437,9 @@ void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, c
             const Kernel *kernel = program->calls.at[c].kernel;
             CallText *call = &table->calls[i][c];
             const char *key = canonical_text(arena, kernel, &call->formals, in, options);
-            if (call->formals.buffers.len) call->text = find_or_add(table, arena, &names, kernel, key, &call->formals);
+            const char *wanted = kernel_wanted_name(arena, kernel, options->prefix);
+            if (call->formals.buffers.len)
+                call->text = find_or_add(table, arena, &names, kernel, wanted, key, &call->formals);
         }
     }
 }

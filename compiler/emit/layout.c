@@ -32,7 +32,7 @@ static int64_t local_bytes(const Stmt *stmt) {
     return bytes + each;
 }
 
-Layout layout_make(Arena *arena, const EmitInput *in) {
+Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) {
     const Module *module = in->module;
     Layout layout = {.region = NEW_ARRAY(arena, int, module->storages.len + 1),
                      .offset = NEW_ARRAY(arena, int64_t, module->storages.len + 1),
@@ -45,6 +45,9 @@ Layout layout_make(Arena *arena, const EmitInput *in) {
         int64_t bytes = type_count(&storage->type) * dtype_info[storage->type.dtype].bytes;
         layout.bytes[region] = round_up(layout.bytes[region] + bytes, layout.align);
     }
+    layout.prepared = layout.bytes[REGION_PARAM];
+    layout.prepared_bytes = prepared_place(in, table, layout.align);
+    layout.bytes[REGION_PARAM] += layout.prepared_bytes;
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];
         int64_t bytes = round_up(program->arena_bytes, layout.align);
@@ -146,9 +149,9 @@ void signature_print(Str *s, Arena *arena, const Signature *signature, const Emi
 
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options) {
     // Names of the header's own macros stay its own.
-    static const char *const taken[] = {"PARAM_BYTES", "OPTIM_BYTES", "STATE_BYTES", "ARENA_BYTES", "STACK_BYTES",
-                                        "ALIGN",       "H",           "NO_STDIO",    "OK",          "ERANGE",
-                                        "EIO",         "EFORMAT",     "EMISMATCH",   "ENAME",       "ESIZE"};
+    static const char *const taken[] = {
+        "PREPARED_BYTES", "PARAM_BYTES", "OPTIM_BYTES", "STATE_BYTES", "ARENA_BYTES", "STACK_BYTES", "ALIGN", "H",
+        "NO_STDIO",       "OK",          "ERANGE",      "EIO",         "EFORMAT",     "EMISMATCH",   "ENAME", "ESIZE"};
     const char *name = module->sizes[size].name, *suffix = "";
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (!strcmp(name, taken[i])) suffix = "_SIZE";

@@ -22,7 +22,6 @@ typedef struct Names {
 const char *names_identifier(Arena *arena, const char *text);
 // The identifier for `wanted`; when that is taken, wanted_2 and so on.
 const char *names_take(Names *names, const char *wanted);
-bool names_reserved(const char *name);
 const char *names_upper(Arena *arena, const char *name);
 const char *names_macros(Arena *arena, const char *prefix); // "MYNET_"
 // Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.
@@ -125,16 +124,25 @@ void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput 
 
 enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
 
+// What a net itself takes at the head of its state, when the application places it: the runtime's DLC_NET_BYTES.
+enum { NET_BYTES = 2304 };
+
 // Where storages live, in module->storages order, and how large each region is.
 typedef struct Layout {
     int *region;
     int64_t *offset;
     int64_t bytes[REGIONS];
     int64_t align;
-    int64_t stack; // locals of the hungriest kernel
+    int64_t stack;                    // locals of the hungriest kernel
+    int64_t prepared, prepared_bytes; // what models compute once after load, in the region of the parameters
 } Layout;
-Layout layout_make(Arena *arena, const EmitInput *in);
+Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table);
 const char *region_name(int region); // "PARAM"
+
+// prepared.c: merges equal prepared buffers, gives each its offset in the block; returns the length of that, or 0.
+int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align);
+// Whether the entry writes a storage that some prepare part reads.
+bool prepared_made_stale(const EmitInput *in, const Graph *g);
 
 // One parameter of an entry's C function.
 typedef struct Parameter {

@@ -4,7 +4,8 @@
 //       place      layer        output        parameters       FLOPs    bytes  buffer      kernel
 //       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (contraction
 //       6x4)
-// Numbers are at the bounds of the run-time sizes. A parameter counts where the entry reads it first.
+// Numbers are at the bounds of the run-time sizes. A parameter counts where the entry reads it first. What is computed
+// once after load has a row, but is no part of the totals of a call.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -15,18 +16,6 @@ typedef struct Row {
     const char *cell[COLUMNS];
 } Row;
 typedef VEC(Row) Rows;
-
-// 1234567 -> "1,234,567"
-static const char *grouped(Arena *arena, int64_t n) {
-    char digits[32];
-    int len = snprintf(digits, sizeof digits, "%lld", (long long)n);
-    Str s = str_new(arena);
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-') str_put(&s, ",");
-        str_putn(&s, &digits[i], 1);
-    }
-    return str_text(&s);
-}
 
 static void put_rows(Str *s, const Rows *rows) {
     static const bool right[COLUMNS] = {[3] = true, [4] = true, [5] = true};
@@ -55,6 +44,8 @@ static const char *buffer_place(Arena *arena, const Buffer *buffer) {
         return "argument";
     case SCOPE_STORAGE:
         return "in place";
+    case SCOPE_PREPARED:
+        return "prepared";
     case SCOPE_ARENA:
         return arena_printf(arena, "arena+%lld", (long long)buffer->offset);
     default:
@@ -114,14 +105,17 @@ static Row call_row(Arena *arena, const Program *program, int c, const CallText 
     Type type = {.dtype = out ? out->dtype : F32, .rank = out ? out->rank : 0};
     if (out) memcpy(type.dim, out->dim, sizeof type.dim);
     int64_t parameters = count_parameters(text, counted), bytes = written_bytes(text);
+    bool once = c < program->nprepare;
+    const char *layer = call_layer(arena, call);
     totals->parameters += parameters;
-    totals->bytes += bytes;
-    totals->flops += call->kernel->flops;
+    totals->bytes += once ? 0 : bytes;
+    totals->flops += once ? 0 : call->kernel->flops;
     const char *recipe = call->kernel->recipe ? call->kernel->recipe : "naive";
-    return (Row){{call_place(arena, program->graph->module, call), call_layer(arena, call),
+    return (Row){{call_place(arena, program->graph->module, call),
+                  once ? arena_printf(arena, "%s, once", layer) : layer,
                   out ? type_text(arena, &type, program->graph->module->sizes) : "",
-                  parameters ? grouped(arena, parameters) : "", grouped(arena, (int64_t)call->kernel->flops),
-                  grouped(arena, bytes), out ? buffer_place(arena, out) : "",
+                  parameters ? text_grouped(arena, parameters) : "", text_grouped(arena, (int64_t)call->kernel->flops),
+                  text_grouped(arena, bytes), out ? buffer_place(arena, out) : "",
                   arena_printf(arena, "%s (%s)", text->text->name, recipe)}};
 }
 
@@ -136,15 +130,15 @@ static void put_entry(Str *s, const Program *program, const CallText *calls, con
     for (int c = 0; c < program->calls.len; c++)
         if (calls[c].text) vec_push(arena, &rows, call_row(arena, program, c, &calls[c], counted, &totals));
     vec_push(arena, &rows,
-             (Row){{"total", "", "", grouped(arena, totals.parameters), grouped(arena, (int64_t)totals.flops),
-                    grouped(arena, totals.bytes), "", ""}});
+             (Row){{"total", "", "", text_grouped(arena, totals.parameters), text_grouped(arena, (int64_t)totals.flops),
+                    text_grouped(arena, totals.bytes), "", ""}});
     static const char *const kinds[] = {"model ", "train ", ""};
     str_printf(s, "%s%s: %s, -O%d, %d chunk%s for threads\n", kinds[program->graph->kind], program->graph->name,
                options->target->name, options->level, options->threads, options->threads == 1 ? "" : "s");
     put_rows(s, &rows);
     double ratio = program->arena_bound ? (double)program->arena_bytes / (double)program->arena_bound : 1;
-    str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", grouped(arena, program->arena_bytes),
-               grouped(arena, program->arena_bound), ratio);
+    str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", text_grouped(arena, program->arena_bytes),
+               text_grouped(arena, program->arena_bound), ratio);
 }
 
 static int64_t count_kind(const Module *module, StorageKind kind, int64_t *bytes) {
@@ -161,14 +155,16 @@ static int64_t count_kind(const Module *module, StorageKind kind, int64_t *bytes
 
 static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
     static const char *const kinds[] = {"parameters", "buffers", "optimiser", "state"};
-    Layout layout = layout_make(s->arena, in);
+    Layout layout = layout_make(s->arena, in, table);
     str_printf(s, "memory of one net\n");
     for (int kind = 0; kind < 4; kind++) {
         int64_t bytes, elements = count_kind(in->module, (StorageKind)kind, &bytes);
-        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], grouped(s->arena, bytes),
-                   grouped(s->arena, elements));
+        str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], text_grouped(s->arena, bytes),
+                   text_grouped(s->arena, elements));
     }
-    str_printf(s, "  %-11s %14s bytes\n", "arena", grouped(s->arena, layout.bytes[REGION_ARENA]));
+    str_printf(s, "  %-11s %14s bytes  made from the parameters once after load\n", "prepared",
+               text_grouped(s->arena, layout.prepared_bytes));
+    str_printf(s, "  %-11s %14s bytes\n", "arena", text_grouped(s->arena, layout.bytes[REGION_ARENA]));
     int calls = 0;
     for (int i = 0; i < table->functions.len; i++) calls += table->functions.at[i]->calls;
     str_printf(s, "kernels: %d for %d calls\n", table->functions.len, calls);

@@ -28,8 +28,13 @@ typedef struct Binding {
     const char *name;
 } Binding;
 
+// Which of a program's calls the function makes.
+typedef enum Part { PART_CALLS, PART_PREPARE, PART_INIT } Part;
+
 typedef struct Entry {
     Arena *arena;
+    Part part;
+    int first, end; // calls
     const EmitInput *in;
     const EmitOptions *options;
     const Program *program;
@@ -42,7 +47,13 @@ typedef struct Entry {
 } Entry;
 
 static int buffer_region(const Entry *e, const Buffer *buffer) {
-    return buffer->scope == SCOPE_STORAGE ? e->layout->region[buffer->storage->index] : REGION_ARENA;
+    if (buffer->scope == SCOPE_STORAGE) return e->layout->region[buffer->storage->index];
+    return buffer->scope == SCOPE_PREPARED ? REGION_PARAM : REGION_ARENA;
+}
+
+static int64_t buffer_offset(const Entry *e, const Buffer *buffer) {
+    if (buffer->scope == SCOPE_STORAGE) return e->layout->offset[buffer->storage->index];
+    return buffer->offset + (buffer->scope == SCOPE_PREPARED ? e->layout->prepared : 0);
 }
 
 static const Parameter *find_parameter(const Entry *e, const Buffer *buffer) {
@@ -83,8 +94,9 @@ static void bind(Entry *e, const Buffer *buffer) {
 
 static void bind_all(Entry *e) {
     e->used = NEW_ARRAY(e->arena, bool, e->signature.parameters.len + 1);
-    for (int c = 0; c < e->program->calls.len; c++) {
+    for (int c = e->first; c < e->end; c++) {
         const CallText *call = &e->calls[c];
+        if (e->program->calls.at[c].shared) continue;
         for (int i = 0; i < call->formals.buffers.len; i++) bind(e, call->formals.buffers.at[i].buffer);
         const Buffer *skip = e->program->calls.at[c].skip_if_null;
         if (skip && call->text) bind(e, skip);
@@ -101,26 +113,26 @@ static void put_size_checks(Str *s, const Entry *e) {
     }
 }
 
-static void put_bindings(Str *s, const Entry *e, const char *regions) {
+static void put_bindings(Str *s, const Entry *e) {
+    const char *regions = e->part == PART_CALLS ? "net->base.region" : "region";
     bool any = false;
     for (int r = 0; r < REGIONS; r++) {
         if (!e->region[r]) continue;
         str_printf(s, "    unsigned char *%s = %s[DLC_REGION_%s];\n", e->region[r], regions, region_name(r));
         any = true;
     }
-    if (!any && !strcmp(regions, "net->base.region")) str_put(s, "    (void)net;\n");
-    if (!any && strcmp(regions, "net->base.region")) str_put(s, "    (void)region;\n");
-    for (int i = 0; i < e->signature.parameters.len; i++)
+    if (!any) str_put(s, e->part == PART_CALLS ? "    (void)net;\n" : "    (void)region;\n");
+    for (int i = 0; i < e->signature.parameters.len && e->part != PART_PREPARE; i++)
         if (!e->used[i]) str_printf(s, "    (void)%s;\n", e->signature.parameters.at[i].name);
     for (int i = 0; i < e->bindings.len; i++) {
         const Buffer *buffer = e->bindings.at[i].buffer;
         Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
         memcpy(type.dim, buffer->dim, sizeof type.dim);
         const char *c = dtype_info[buffer->dtype].c;
-        int64_t offset = buffer->storage ? e->layout->offset[buffer->storage->index] : buffer->offset;
         str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c,
-                   e->region[buffer_region(e, buffer)], (long long)offset);
+                   e->region[buffer_region(e, buffer)], (long long)buffer_offset(e, buffer));
         put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
+        if (buffer->scope == SCOPE_PREPARED) str_put(s, " prepared");
         if (buffer->storage) {
             str_put(s, " ");
             put_comment_text(s, buffer->storage->name);
@@ -172,7 +184,8 @@ static void put_calls(Str *s, const Entry *e) {
     enum { COPIES = SECTION_UPDATE + 1 };
     static const char *const names[] = {"forward", "loss", "backward", "update", "results"};
     int section = -1;
-    for (int c = 0; c < e->program->calls.len; c++) {
+    for (int c = e->first; c < e->end; c++) {
+        if (e->program->calls.at[c].shared) continue;
         int now = e->program->calls.at[c].group ? (int)e->program->calls.at[c].section : COPIES;
         if (e->program->graph->kind == ENTRY_TRAIN && now != section && e->calls[c].text)
             str_printf(s, "\n    // ---- %s ----\n", names[section = now]);
@@ -181,9 +194,14 @@ static void put_calls(Str *s, const Entry *e) {
 }
 
 static void put_entry(Str *s, Entry *e) {
-    bool init = e->program->graph->kind == ENTRY_INIT;
+    bool init = e->part == PART_INIT;
     bind_all(e);
-    if (init) {
+    if (e->part == PART_PREPARE) {
+        str_printf(s, "// What %s need not compute in every call: it depends on the parameters alone.\n",
+                   e->signature.function);
+        str_printf(s, "static void dlc_this_prepare_%s(unsigned char *const region[DLC_REGIONS])\n{\n",
+                   names_identifier(e->arena, e->program->graph->name));
+    } else if (init) {
         const char *seed = e->signature.parameters.len ? e->signature.parameters.at[0].name : "seed";
         str_put(s, "// Draws the parameters; their memory is zero before.\n");
         str_printf(s, "static void dlc_this_draw(unsigned char *const region[DLC_REGIONS], int64_t %s)\n{\n", seed);
@@ -191,12 +209,50 @@ static void put_entry(Str *s, Entry *e) {
         signature_print(s, e->arena, &e->signature, e->options);
         str_put(s, "\n{\n");
         put_size_checks(s, e);
+        if (e->program->nprepare) str_put(s, "    dlc_refresh(&net->base);\n");
     }
-    put_bindings(s, e, init ? "region" : "net->base.region");
+    put_bindings(s, e);
     if (init && !e->signature.parameters.len) str_put(s, "    (void)seed;\n");
     put_calls(s, e);
-    if (!init && e->signature.sized) str_printf(s, "    return %s_OK;\n", names_upper(e->arena, e->options->prefix));
+    if (e->part == PART_CALLS && prepared_made_stale(e->in, e->program->graph))
+        str_put(s, "    dlc_stale(&net->base);\n");
+    if (e->part == PART_CALLS && e->signature.sized)
+        str_printf(s, "    return %s_OK;\n", names_upper(e->arena, e->options->prefix));
     str_put(s, "}\n\n");
+}
+
+// Both parts of every program, and a function that runs the prepare part of each. Returns whether there is one.
+static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
+                        const Layout *layout) {
+    Str prepare = str_new(s->arena);
+    for (int i = 0; i < in->nprograms; i++) {
+        const Program *program = in->programs[i];
+        Entry entry = {.arena = s->arena,
+                       .in = in,
+                       .options = options,
+                       .program = program,
+                       .calls = table->calls[i],
+                       .layout = layout};
+        entry.signature = signature_make(s->arena, program, table, i, options);
+        entry.part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
+        entry.first = program->nprepare;
+        entry.end = program->calls.len;
+        if (program->nprepare) {
+            Entry once = entry;
+            once.part = PART_PREPARE;
+            once.first = 0;
+            once.end = program->nprepare;
+            put_entry(s, &once);
+            str_printf(&prepare, "    dlc_this_prepare_%s(region);\n",
+                       names_identifier(s->arena, program->graph->name));
+            entry.signature = signature_make(s->arena, program, table, i, options);
+        }
+        put_entry(s, &entry);
+    }
+    if (!prepare.len) return false;
+    str_printf(s, "static void dlc_this_prepare(unsigned char *const region[DLC_REGIONS])\n{\n%s}\n\n",
+               str_text(&prepare));
+    return true;
 }
 
 // ---- the table of parameters --------------------------------------------------------------------------------------
@@ -213,7 +269,8 @@ static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
                region_name(layout->region[storage->index]), (long long)layout->offset[storage->index]);
 }
 
-static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool draws) {
+static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool draws,
+                      bool prepares) {
     const Module *module = in->module;
     const char *upper = names_upper(s->arena, options->prefix);
     if (module->storages.len) {
@@ -225,8 +282,11 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     str_put(s, "static const struct dlc_model dlc_this_model = {\n    ");
     put_string(s, options->prefix);
     str_printf(s, ",\n    %s,\n    %d,\n    {", module->storages.len ? "dlc_this_slots" : "NULL", module->storages.len);
-    for (int r = 0; r < REGIONS; r++) str_printf(s, "%s%s_%s_BYTES", r ? ", " : "", upper, region_name(r));
-    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n};\n\n", upper, draws ? "dlc_this_draw" : "NULL");
+    for (int r = 0; r < REGIONS; r++)
+        str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
+                   r == REGION_STATE ? " - DLC_NET_BYTES" : "");
+    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n    %s,\n    %s_PARAM_BYTES - %s_PREPARED_BYTES,\n};\n\n", upper,
+               draws ? "dlc_this_draw" : "NULL", prepares ? "dlc_this_prepare" : "NULL", upper, upper);
 }
 
 // ---- the file -----------------------------------------------------------------------------------------------------
@@ -263,32 +323,26 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
         str_put(s, "#ifdef _OPENMP\n#define DLC_PARALLEL_FOR _Pragma(\"omp parallel for schedule(static)\")\n"
                    "#else\n#define DLC_PARALLEL_FOR\n#endif\n\n");
     put_helpers(s, body, options->target);
-    str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n\n", options->prefix);
+    str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n", options->prefix);
+    str_printf(s,
+               "_Static_assert(sizeof(struct %s) <= %d && DLC_NET_BYTES == %d, \"dlc.h is of another version\");\n\n",
+               options->prefix, NET_BYTES, NET_BYTES);
 }
 
 void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
     Arena *arena = s->arena;
     KernelTable table;
     kernel_table_build(&table, arena, in, options);
-    Layout layout = layout_make(arena, in);
+    Layout layout = layout_make(arena, in, &table);
     Str body = str_new(arena);
     bool draws = false;
     for (int i = 0; i < table.functions.len; i++) {
         kernel_print(&body, arena, table.functions.at[i], in, options);
         str_put(&body, "\n");
     }
-    for (int i = 0; i < in->nprograms; i++) {
-        Entry entry = {.arena = arena,
-                       .in = in,
-                       .options = options,
-                       .program = in->programs[i],
-                       .calls = table.calls[i],
-                       .layout = &layout,
-                       .signature = signature_make(arena, in->programs[i], &table, i, options)};
-        draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
-        put_entry(&body, &entry);
-    }
-    put_model(&body, in, options, &layout, draws);
+    for (int i = 0; i < in->nprograms; i++) draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
+    bool prepares = put_entries(&body, in, options, &table, &layout);
+    put_model(&body, in, options, &layout, draws, prepares);
     put_api(&body, options->prefix);
     put_preamble(s, in, options, str_text(&body));
     str_putn(s, str_text(&body), body.len);

@@ -135,8 +135,10 @@ static void put_file(Str *s, const char *name) {
 
 void put_runtime(Str *s) {
     str_put(s, "\n// ---- the runtime ----\n\n#define DLC_API static\n");
-    put_file(s, "dlc.h");
-    str_put(s, "\n");
-    put_file(s, "dlc.c");
-    str_put(s, "\n// ---- the model ----\n");
+    static const char *const files[] = {"dlc.h", "dlc_parts.h", "dlc.c", "dlc_file.c", "dlc_load.c", "dlc_save.c"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        put_file(s, files[i]);
+        str_put(s, "\n");
+    }
+    str_put(s, "// ---- the model ----\n");
 }

@@ -207,9 +207,11 @@ static void check_selection(Elab *el) {
 
 // An entry `x` is the C function PREFIX_x, and these are taken.
 static bool is_reserved(const char *name) {
-    static const char *const taken[] = {"new",          "free",  "load",  "load_memory", "load_some",   "save",
-                                        "save_weights", "error", "init",  "seed",        "get",         "set",
-                                        "reset",        "share", "place", "memory",      "param_count", "param_info"};
+    static const char *const taken[] = {
+        "new",        "free",         "load",  "load_memory", "load_some", "load_some_memory",
+        "save",       "save_weights", "error", "init",        "seed",      "get",
+        "set",        "reset",        "share", "place",       "memory",    "param_count",
+        "param_info", "prepare"};
     for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
         if (!strcmp(taken[k], name)) return true;
     return false;

@@ -132,7 +132,8 @@ typedef struct Output {
 // other node is inlined through its op's rule (element-wise, movement, constant). So everything that is not stored is
 // recomputed where it is used, and only cheap things may be left so.
 typedef enum GroupKind {
-    GROUP_CONTRACT, // root is a contract; outputs have the root's shape and follow from it index by index (epilogue)
+    GROUP_CONTRACT, // root is a contract; outputs have the root's shape and follow from it index by index (epilogue), or
+                    // have the shape of the one reduce, a pool of separate windows, and follow from that
     GROUP_ROWS,     // a nest over the domain; reduced axes (if any) are inner loops. Element-wise groups reduce nothing
     GROUP_NAIVE,    // -O0: one node, outputs = {node}
 } GroupKind;
@@ -253,10 +254,15 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context);
 // Copies one node into `to` over the given inputs.
 Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
 
+// By node id: the value depends on parameters and buffers alone (prepared.c). All false but in a model.
+bool *graph_find_prepared(Arena *arena, const Graph *g);
+
 // ---- text -------------------------------------------------------------------------------------------------------
 
 void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there are any, as comments
 void module_print(Str *s, const Module *m); // everything: what `--emit=graph` prints
+// dot.c: the same as a picture, with the groups, when there are any, as boxes: what `--emit=dot` prints.
+void module_print_dot(Str *s, const Module *m);
 // Reads what module_print printed. Errors (with places in `source`) go to diag; NULL then.
 Module *module_read(Arena *arena, Diag *diag, const Source *source);
 void iter_print(Str *s, const Iter *iter, const Size *sizes);

@@ -86,3 +86,29 @@ char *type_text(Arena *arena, const Type *type, const Size *sizes) {
     type_print(&s, type, sizes);
     return arena_strdup(arena, str_text(&s));
 }
+
+// ---- runs -------------------------------------------------------------------------------------------------------
+
+static bool is_one(Dim dim) { return dim.extent == 1 && dim.size == 0; }
+
+int shape_runs(const Type *a, const Type *b, ShapeRun *runs) {
+    int i = 0, j = 0, n = 0;
+    for (;;) {
+        while (i < a->rank && is_one(a->dim[i])) i++;
+        while (j < b->rank && is_one(b->dim[j])) j++;
+        if (i == a->rank || j == b->rank) return i == a->rank && j == b->rank ? n : -1;
+        ShapeRun run = {i, i + 1, j, j + 1};
+        int64_t left = a->dim[i++].extent, right = b->dim[j++].extent;
+        bool tagged = a->dim[run.a0].size || b->dim[run.b0].size;
+        if (tagged && !dim_equal(a->dim[run.a0], b->dim[run.b0])) return -1;
+        while (left != right) {
+            const Type *shorter = left < right ? a : b;
+            int *at = left < right ? &i : &j;
+            if (*at == shorter->rank || shorter->dim[*at].size) return -1;
+            int64_t *product = left < right ? &left : &right;
+            *product *= shorter->dim[(*at)++].extent;
+        }
+        run.a1 = i, run.b1 = j;
+        runs[n++] = run;
+    }
+}

@@ -61,6 +61,14 @@ int64_t type_count(const Type *type);
 bool type_count_checked(const Type *type, int64_t *count);
 bool type_has_size(const Type *type); // any run-time axis
 
+// Two shapes cut into the shortest runs of axes with equal products: [4, 6, N] and [2, 2, 6, N] are {4 | 2, 2} {6 | 6}
+// {N | N}. Axes of one element belong to no run. A run-time axis is a run with itself.
+typedef struct ShapeRun {
+    int a0, a1, b0, b1; // axes [a0, a1) of a and [b0, b1) of b
+} ShapeRun;
+// Returns the number of runs, or -1 when the shapes do not fit.
+int shape_runs(const Type *a, const Type *b, ShapeRun *runs);
+
 // Prints "f32[N, 784]"; sizes gives the names (NULL prints "?k<=bound").
 void type_print(Str *s, const Type *type, const Size *sizes);
 char *type_text(Arena *arena, const Type *type, const Size *sizes);

@@ -133,3 +133,50 @@ Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *w) {
     Attr attrs[] = {{.s = kind}, {.s = "first"}, {.n = s.type[OUT].rank, .dims = s.type[OUT].dim}, {.iter = &s.iter}};
     return graph_op(g, op_find("reduce"), &x, 1, attrs);
 }
+
+// ---- pools that follow a contraction ----------------------------------------------------------------------------
+
+// The one axis that indexes the dim as it is; -1: there is none.
+static int bare_axis_of(const Iter *iter, const Affine *affine) {
+    int axis = -1;
+    for (int k = 0; k < iter->naxes; k++) {
+        if (!affine->coef[k]) continue;
+        if (axis >= 0 || affine->coef[k] != 1) return -1;
+        axis = k;
+    }
+    return affine->c ? -1 : axis;
+}
+
+// stride * y + p with p < stride.
+static bool is_separate_window(const Iter *iter, const Affine *affine, Dim dim, bool *covers) {
+    int at = -1, tap = -1;
+    for (int k = 0; k < iter->naxes; k++) {
+        if (!affine->coef[k]) continue;
+        int *which = k < iter->nout ? &at : &tap;
+        if (*which >= 0) return false;
+        *which = k;
+    }
+    if (affine->c || at < 0 || tap < 0 || affine->coef[tap] != 1 || dim.size) return false;
+    int64_t covered = (int64_t)iter->axis[at].extent * affine->coef[at];
+    *covers &= covered == dim.extent;
+    return affine->coef[at] == iter->axis[tap].extent && covered <= dim.extent;
+}
+
+bool windows_join(const Node *contract, const Node *reduce, bool *covers) {
+    const Iter *iter = node_attr(contract, "iter")->iter, *pool = node_attr(reduce, "iter")->iter;
+    unsigned seen = 0;
+    int windows = 0;
+    *covers = true;
+    if (contract->type.dtype != F32 || !shape_equal(&reduce->in[0]->type, &contract->type)) return false;
+    for (int d = 0; d < contract->type.rank; d++) {
+        Dim dim = contract->type.dim[d];
+        int axis = bare_axis_of(iter, &iter->map[0].dim[d]);
+        if (axis < 0 || seen >> axis & 1 || !dim_equal(iter->axis[axis], dim)) return false;
+        seen |= 1u << axis;
+        int kept = bare_axis_of(pool, &pool->map[1].dim[d]);
+        if (kept >= 0 && kept < pool->nout && dim_equal(pool->axis[kept], dim)) continue;
+        if (!is_separate_window(pool, &pool->map[1].dim[d], dim, covers)) return false;
+        windows++;
+    }
+    return windows > 0 && iter->naxes + windows <= MAX_AXES && iter->nout + windows < MAX_RANK;
+}

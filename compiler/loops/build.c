@@ -125,6 +125,23 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt) { vec_push(arena, &to->body
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
 
+static void buffer_lay_out(Buffer *buffer) {
+    int64_t elements = 1;
+    for (int d = buffer->rank - 1; d >= 0; d--) {
+        buffer->stride[d] = elements;
+        elements *= buffer->before[d] + buffer->dim[d].extent + buffer->after[d];
+    }
+    buffer->bytes = elements * dtype_info[buffer->dtype].bytes;
+}
+
+void buffer_widen(Buffer *buffer, const int *before, const int *after) {
+    for (int d = 0; d < buffer->rank; d++) {
+        if (before[d] > buffer->before[d]) buffer->before[d] = before[d];
+        if (after[d] > buffer->after[d]) buffer->after[d] = after[d];
+    }
+    buffer_lay_out(buffer);
+}
+
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope) {
     Buffer *buffer = NEW(program->arena, Buffer);
     *buffer = (Buffer){.name = arena_strdup(program->arena, name),
@@ -136,13 +153,8 @@ Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank
                        .output = -1,
                        .first_call = -1,
                        .last_call = -1};
-    int64_t elements = 1;
-    for (int d = rank - 1; d >= 0; d--) {
-        buffer->dim[d] = dims[d];
-        buffer->stride[d] = elements;
-        elements *= dims[d].extent;
-    }
-    buffer->bytes = elements * dtype_info[dtype].bytes;
+    for (int d = 0; d < rank; d++) buffer->dim[d] = dims[d];
+    buffer_lay_out(buffer);
     if (scope != SCOPE_STACK && scope != SCOPE_REGISTER) vec_push(program->arena, &program->buffers, buffer);
     return buffer;
 }

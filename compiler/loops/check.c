@@ -1,6 +1,7 @@
 // check.c: the independent proof of the memory plan. It shares nothing with plan.c: lifetimes are found again from what
 // the kernels of each call read and write, byte by byte overlaps are looked for pair by pair, and the lower bound is
-// summed anew.
+// summed anew. The prepare part and the calls of a model run at different times: only prepared buffers pass from the
+// one to the other.
 #include <stdlib.h>
 
 #include "loops/loops.h"
@@ -29,22 +30,36 @@ static int buffer_number(const Seen *seen, const Buffer *buffer) {
     return found ? found->number : -1;
 }
 
+// What crosses between the two parts of a model.
+static const char *wrong_part(const Seen *seen, const Buffer *buffer, bool write) {
+    bool prepares = seen->call < seen->program->nprepare;
+    if (buffer->scope == SCOPE_ARGUMENT && prepares) return "the prepare part uses the argument";
+    if (buffer->scope == SCOPE_STORAGE && prepares && write) return "the prepare part writes the storage";
+    if (buffer->scope == SCOPE_PREPARED && !prepares && write) return "a call writes the prepared buffer";
+    return NULL;
+}
+
 static void see_buffer(void *context, Buffer *buffer, bool write) {
     Seen *seen = context;
-    if (buffer->scope != SCOPE_ARENA) return;
+    const char *wrong = wrong_part(seen, buffer, write);
+    if (wrong) seen->wrong = arena_printf(seen->program->arena, "call %d: %s %s", seen->call, wrong, buffer->name);
+    if (buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) return;
     int k = buffer_number(seen, buffer);
     if (k < 0) {
-        seen->wrong =
-            arena_printf(seen->program->arena, "call %d uses arena buffer %s, which the program does not list",
-                         seen->call, buffer->name);
+        seen->wrong = arena_printf(seen->program->arena, "call %d uses buffer %s, which the program does not list",
+                                   seen->call, buffer->name);
         return;
     }
     if (seen->first[k] < 0) {
         seen->first[k] = seen->call;
         if (!write)
-            seen->wrong = arena_printf(seen->program->arena, "call %d reads arena buffer %s before anything wrote it",
+            seen->wrong = arena_printf(seen->program->arena, "call %d reads buffer %s before anything wrote it",
                                        seen->call, buffer->name);
     }
+    int nprepare = seen->program->nprepare;
+    if (buffer->scope == SCOPE_ARENA && seen->first[k] < nprepare && seen->call >= nprepare)
+        seen->wrong = arena_printf(seen->program->arena, "arena buffer %s is kept from the prepare part for call %d",
+                                   buffer->name, seen->call);
     seen->last[k] = seen->call;
 }
 
@@ -54,8 +69,11 @@ static void see_writes(void *context, Buffer *buffer, bool write) {
 }
 
 static const char *check_place(const Program *program, const Buffer *buffer) {
-    if (buffer->offset < 0 || buffer->offset + buffer->bytes > program->arena_bytes)
-        return arena_printf(program->arena, "buffer %s lies outside the arena", buffer->name);
+    bool prepared = buffer->scope == SCOPE_PREPARED;
+    int64_t end = prepared ? program->prepared_bytes : program->arena_bytes;
+    if (buffer->offset < 0 || buffer->offset + buffer->bytes > end)
+        return arena_printf(program->arena, "buffer %s lies outside the %s", buffer->name,
+                            prepared ? "prepared bytes" : "arena");
     if (buffer->offset % 64) return arena_printf(program->arena, "buffer %s is not aligned", buffer->name);
     return NULL;
 }
@@ -83,6 +101,8 @@ const char *program_check_plan(const Program *program) {
         for (int b = 0; b < a && !wrong; b++) {
             const Buffer *y = program->buffers.at[b];
             bool together = seen.first[b] >= 0 && seen.first[a] <= seen.last[b] && seen.first[b] <= seen.last[a];
+            if (x->scope == SCOPE_PREPARED) together = true; // for good
+            if (seen.first[b] < 0 || x->scope != y->scope) together = false;
             bool overlap = x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes;
             if (together && overlap && x->bytes && y->bytes)
                 wrong =
@@ -93,7 +113,8 @@ const char *program_check_plan(const Program *program) {
     for (int call = 0; call < program->calls.len; call++) {
         int64_t live = 0;
         for (int k = 0; k < n; k++)
-            if (seen.first[k] >= 0 && seen.first[k] <= call && call <= seen.last[k])
+            if (program->buffers.at[k]->scope == SCOPE_ARENA && seen.first[k] >= 0 && seen.first[k] <= call &&
+                call <= seen.last[k])
                 live += (program->buffers.at[k]->bytes + 63) / 64 * 64;
         if (live > bound) bound = live;
     }

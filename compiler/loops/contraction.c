@@ -14,30 +14,40 @@
 // ---- can the epilogue run on vectors? ------------------------------------------------------------------------------
 
 // Tried out: lower_value notes what has no vector form.
+static bool outputs_fit(Contraction *c, const Type *shape, Index *const *at) {
+    bool fit = true;
+    lower_forget(c->ctx);
+    for (int k = 0; k < c->ctx->group->outputs.len; k++) {
+        if (!shape_equal(&c->output[k]->type, shape)) continue;
+        lower_value(c->ctx, c->output[k], at);
+        fit &= c->output[k]->type.dtype == F32;
+    }
+    return fit;
+}
+
 bool contraction_epilogue_is_vector(Contraction *c) {
     LowerContext *ctx = c->ctx;
     Arena *arena = c->arena;
     Index *at[MAX_RANK];
     if (c->lane_loop) return false;
     int rank = c->root->type.rank;
-    bool needs_scalar = false;
     ctx->lanes = c->lanes;
     ctx->lane_var = var_new(ctx, "lane");
     for (int d = 0; d < rank; d++) at[d] = index_var(arena, d == rank - 1 ? ctx->lane_var : var_new(ctx, "any"));
     Buffer *sum = buffer_scratch(ctx->program, "acc", F32, 0, NULL, SCOPE_REGISTER);
     sum->lanes = c->lanes;
-    c->accumulator = expr_load(arena, sum, at, c->lanes);
+    c->accumulator = c->pooled = expr_load(arena, sum, at, c->lanes);
     ctx->needs_scalar = false;
-    lower_forget(ctx);
-    for (int k = 0; k < ctx->group->outputs.len; k++) {
-        lower_value(ctx, c->output[k], at);
-        needs_scalar |= c->output[k]->type.dtype != F32;
+    bool fit = outputs_fit(c, &c->root->type, at);
+    if (c->pool) {
+        lower_value(ctx, c->pool->in[0], at);
+        fit &= c->pool->type.rank == rank && outputs_fit(c, &c->pool->type, at);
     }
-    needs_scalar |= ctx->needs_scalar;
+    fit &= !ctx->needs_scalar;
     ctx->needs_scalar = false;
     ctx->lanes = 1;
     ctx->lane_var = NULL;
-    return !needs_scalar;
+    return fit;
 }
 
 // ---- the nest ------------------------------------------------------------------------------------------------------
@@ -65,22 +75,37 @@ static void column_of_tiles(Contraction *c, Stmt *to, const TileLoop *tile, void
     row_tile(c, block, &(TileLoop){.base = index_const(c->arena, 0), .extent = 1}, nest);
 }
 
+static Stmt *open_axis_in(Contraction *c, Stmt *to, int axis, const Index *lo, const Index *hi) {
+    const char *name = arena_printf(c->arena, "%c", c->iter->name[axis]);
+    if (c->chunk_axis == axis && (c->chunk == CHUNK_OUTER || c->chunk == CHUNK_SUMS))
+        return contraction_open(c, to, name, lo, hi, 1, &c->at[axis]);
+    return contraction_open_axis(c, to, axis);
+}
+
+// Loops over what is summed outside the tiles.
+static Stmt *open_sums(Contraction *c, Stmt *to, const Index *lo, const Index *hi) {
+    Arena *arena = c->arena;
+    for (int s = 0; s < c->inside; s++) to = open_axis_in(c, to, c->sum[s], lo, hi);
+    if (!c->strip) return to;
+    Index *extent = contraction_extent(c, c->sum[c->inside]);
+    to = contraction_open(c, to, "strip", index_const(arena, 0), extent, c->strip, &c->strip_lo);
+    c->strip_hi = index_min(arena, index_add_const(arena, c->strip_lo, c->strip), extent);
+    return to;
+}
+
 static void lower_nest(Contraction *c, Stmt *to) {
     Arena *arena = c->arena;
     Index *lo = index_const(arena, 0), *hi = NULL;
+    c->part = index_const(arena, 0);
     if (c->chunks > 1) {
         int unit = c->chunk == CHUNK_ROWS ? c->rows : c->chunk == CHUNK_PANELS ? c->lane.width : 1;
         to = contraction_open_chunks(c, to, c->chunks, c->chunk_axis, unit, &lo, &hi);
+        if (c->chunk == CHUNK_SUMS) c->part = index_var(arena, to->var);
         if (c->lane.in_chunk) contraction_stage_range(c, to, &c->lane, true, lo, hi);
     }
-    for (int k = 0; k < c->nouter; k++) {
-        int axis = c->outer[k];
-        if (c->chunk == CHUNK_OUTER && c->chunk_axis == axis)
-            to = contraction_open(c, to, arena_printf(arena, "%c", c->iter->name[axis]), lo, hi, 1, &c->at[axis]);
-        else
-            to = contraction_open_axis(c, to, axis);
-    }
-    for (int s = 0; s < c->nsum && c->sum_outside; s++) to = contraction_open_axis(c, to, c->sum[s]);
+    if (c->chunk == CHUNK_SUMS && c->sum_outside) contraction_zero_partial(c, to);
+    to = open_sums(c, to, lo, hi);
+    for (int k = 0; k < c->nouter; k++) to = open_axis_in(c, to, c->outer[k], lo, hi);
     Nest nest = {0};
     to = contraction_open_blocks(c, to, &nest.length);
     nest.lo = c->chunk == CHUNK_ROWS ? lo : index_const(arena, 0);
@@ -97,6 +122,28 @@ static void lower_nest(Contraction *c, Stmt *to) {
     bool chunked = c->chunk == CHUNK_PANELS;
     contraction_lane_tiles(c, to, chunked ? lo : index_const(arena, 0), chunked ? hi : contraction_extent(c, c->n),
                            column_of_tiles, &nest);
+}
+
+static void prepared_buffer(Contraction *c, Buffer *buffer, const char *of, const char *what) {
+    if (!buffer) return;
+    buffer->scope = SCOPE_PREPARED;
+    buffer->name = arena_printf(c->arena, "%s_%s", of, what);
+}
+
+// Copies an operand into its halo and panels: in front of the product or, where parameters alone decide them, in a
+// kernel of the prepare part.
+static void stage_operand(Contraction *c, Operand *operand, bool is_lane) {
+    LowerContext *ctx = c->ctx;
+    if (contraction_is_prepared(c, operand) && (operand->halo || operand->staged)) {
+        const char *of = operand->node->name ? operand->node->name : operand->node->op->name;
+        c->ctx = lower_prepare(ctx, arena_printf(c->arena, "pack_%s", of),
+                               arena_printf(c->arena, "%s as the tiles of %s read it", of, ctx->kernel->name));
+        prepared_buffer(c, operand->halo ? operand->buffer : NULL, of, "halo");
+        prepared_buffer(c, operand->panels, of, "panels");
+    }
+    contraction_halo_copy(c, c->ctx->kernel->body, operand);
+    contraction_stage(c, c->ctx->kernel->body, operand, is_lane);
+    c->ctx = ctx;
 }
 
 static Node **sorted_outputs(LowerContext *ctx) {
@@ -117,6 +164,7 @@ void lower_contraction(LowerContext *ctx) {
     bool fits = contraction_plan(c, ctx);
     c->output = sorted_outputs(ctx);
     c->done = NEW_ARRAY(ctx->arena, Buffer *, ctx->group->outputs.len + 1);
+    c->done_node = NEW_ARRAY(ctx->arena, Node *, ctx->group->outputs.len + 1);
     ctx->recipe = c;
     ctx->local = contraction_local;
     if (!fits) {
@@ -128,9 +176,12 @@ void lower_contraction(LowerContext *ctx) {
                                   c->row.halo || c->lane.halo ? ", windows" : "", c->row.staged ? ", rows packed" : "",
                                   c->lane.staged ? ", lanes packed" : "");
     c->vector_epilogue = contraction_epilogue_is_vector(c);
-    contraction_halo_copy(c, kernel->body, &c->row);
-    contraction_halo_copy(c, kernel->body, &c->lane);
-    contraction_stage(c, kernel->body, &c->row, false);
-    contraction_stage(c, kernel->body, &c->lane, true);
+    stage_operand(c, &c->row, false);
+    stage_operand(c, &c->lane, true);
+    if (c->sum_outside && c->chunk != CHUNK_SUMS) {
+        c->part = index_const(ctx->arena, 0);
+        contraction_zero_partial(c, kernel->body);
+    }
     lower_nest(c, kernel->body);
+    if (c->sum_outside) contraction_finish_sums(c, kernel->body);
 }

@@ -29,7 +29,7 @@ typedef struct Operand {
     Buffer *panels; // (outer..., blocks of K, panels, K in a block, width), when staged
 } Operand;
 
-typedef enum ChunkKind { CHUNK_NONE, CHUNK_OUTER, CHUNK_ROWS, CHUNK_PANELS } ChunkKind;
+typedef enum ChunkKind { CHUNK_NONE, CHUNK_OUTER, CHUNK_ROWS, CHUNK_PANELS, CHUNK_SUMS } ChunkKind;
 
 // Everything that is decided before the first statement is made, and where the statement being made stands.
 typedef struct Contraction {
@@ -44,31 +44,47 @@ typedef struct Contraction {
     bool gathers;                // every element of the result is reached once, its K inside
     bool lanes_are_last;         // n stands in the last dim of the result
     bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
-    int nouter, outer[MAX_AXES]; // axes of the result's map other than m and n
-    int nsum, sum[MAX_AXES];     // summed axes other than k
-    bool sum_outside;            // loops over `sum` stand outside the tile, with partial sums between
-    int rows, vectors;           // of the register tile
+    int nouter, outer[MAX_AXES]; // axes of the result's map other than m, n and those of the pool
+    // A reduction over separate windows of what the epilogue makes: the tile holds whole windows, `members` sums for
+    // each of its rows.
+    const Node *pool;
+    int npool, pool_axis[MAX_RANK], members;
+    int nsum, sum[MAX_AXES]; // summed axes other than k, outermost first
+    // Long sums: loops over sum[0, inside) stand outside all tiles, which add to `partial`; a last pass over the result
+    // finishes. sum[inside] is cut into strips of that many steps (0: it is not).
+    bool sum_outside;
+    int inside, strip;
+    Index *strip_lo, *strip_hi;
+    int parts;         // of `partial`: chunks of sum[0] have one each, or 1
+    int rows, vectors; // of the register tile
     int nheights, height[MAX_HEIGHTS]; // tiles that a column of rows is made of: `rows` first, then its tails
     int block_k, blocks;               // K inside a tile at most, and how many such blocks
     int block_m;                       // rows that run over a panel while it is in the second-level cache
     ChunkKind chunk;
     int chunk_axis, chunks;
-    Buffer *partial; // (axes of the result, that of the lanes last and padded to whole vectors): sums of the blocks of
-                     // K so far, or NULL
+    Buffer *partial; // (parts, axes of the result, that of the lanes last and padded to whole vectors): sums so far, or
+                     // NULL
     bool vector_epilogue;
 
     Index *at[MAX_AXES]; // where each iteration axis stands
     Index *block;        // number of the block of K
     Index *k_inside;     // position in that block
+    Index *part;         // of `partial`
     Var *lane_var;
     Expr *accumulator; // what the root reads as in the epilogue
+    Expr *pooled;      // and the pool
     Node **output;     // the group's outputs in topological order
     int ndone;         // output[0, ndone) have their values in done[] already
     Buffer **done;
+    Node **done_node;
 } Contraction;
 
+// Elements from one step of the axis to the next, at the bounds of run-time axes.
+int64_t contraction_axis_stride(const Operand *operand, int axis);
 // contraction_plan.c: fills `c` from the maps and the target; false when the maps do not fit a register tile.
 bool contraction_plan(Contraction *c, LowerContext *ctx);
+// Whether the operand's panels and halo are made once after load, in the prepare part.
+bool contraction_is_prepared(const Contraction *c, const Operand *operand);
 int64_t contraction_flops(const Iter *iter);
 // The smallest and the largest value of an index over the iteration space.
 void contraction_reach(const Iter *iter, const Affine *affine, int64_t *lo, int64_t *hi);
@@ -103,6 +119,11 @@ Index *contraction_extent(Contraction *c, int axis);
 // contraction_gather.c: the iteration of a scattered result as one that gathers it. False: there is none.
 bool contraction_gather(Arena *arena, const Node *root, const Iter **iter);
 
+// contraction_pool.c: the iteration with the elements of the pool's windows as axes of their own.
+void contraction_split_windows(Contraction *c);
+// Where the axes stand in the pool's result.
+void contraction_pool_at(const Contraction *c, Index **at);
+
 // contraction_halo.c: plans a copy of an operand that has every window inside, with zero edges; false: there is none.
 bool contraction_halo(Contraction *c, Operand *operand);
 void contraction_halo_buffer(Contraction *c, Operand *operand); // once the plan stands
@@ -115,12 +136,20 @@ void contraction_stage_range(Contraction *c, Stmt *to, Operand *operand, bool is
 // The operand's element where the axes stand, `offset` behind the tile's first one. lanes: 1, or the target's.
 Expr *contraction_load(Contraction *c, const Operand *operand, const TileLoop *tile, const Index *offset, int lanes);
 
+// contraction_sums.c: long sums: which of their loops stand where, and the pass that finishes them.
+void contraction_plan_sums(Contraction *c);
+void contraction_zero_partial(Contraction *c, Stmt *to);
+void contraction_finish_sums(Contraction *c, Stmt *to);
+
 // contraction_tile.c: the register tile with its epilogue.
 // Sums K in [0, length) of c->block and stores the results, or passes the sums on to the next block.
 void contraction_tile(Contraction *c, Stmt *to, const Index *length, const TileLoop *rows, const TileLoop *lanes);
 
-// Stores every output of the group at the result's index `at`, its root being c->accumulator.
-void contraction_store_outputs(Contraction *c, Stmt *to, Index *const *at, int lanes);
+// The sums of all parts at one tile's place, then the epilogue.
+void contraction_finish_tile(Contraction *c, Stmt *to, const TileLoop *rows, const TileLoop *lanes);
+
+// Stores outputs of the group at the index `at`, its root being c->accumulator: those of `shape`.
+void contraction_store_outputs(Contraction *c, Stmt *to, const Type *shape, Index *const *at, int lanes);
 Expr *contraction_local(LowerContext *ctx, const Node *node, Index *const *at); // for LowerContext.local
 
 // contraction_scalar.c: any maps at all, one element at a time, with guards.

@@ -5,13 +5,16 @@
 //
 // An axis of the result and one operand is M or N, of both operands only is K, of all three is Z (an outer loop); a
 // summed axis of one operand only is K as well. Nothing here depends on what operator or layer the maps came from.
+#include <math.h>
 #include <stdlib.h>
 
 #include "loops/contraction.h"
 
 enum {
     FMA_LATENCY_STEP = 4, // no step of K takes less time than this many FMAs
-    SHORT_STRIDE = 64     // elements between steps of K up to which panels do not pay
+    SHORT_STRIDE = 64,    // elements between steps of K up to which panels do not pay
+    SHORT_SUM = 8,        // steps that are too few for the innermost loop
+    PAGE_BYTES = 4096
 };
 
 static bool map_uses(const Map *map, int axis) {
@@ -34,13 +37,16 @@ void contraction_reach(const Iter *iter, const Affine *affine, int64_t *lo, int6
     }
 }
 
-// Whether every value of the map lies in the tensor for every point of the iteration space.
-static bool in_range(const Iter *iter, const Map *map, const Type *type) {
-    for (int d = 0; d < map->rank; d++) {
-        if (type->dim[d].size) continue; // a run-time axis indexed by itself (ops/iter.c)
+// Whether every value of the map lies in the tensor or its halo for every point of the iteration space.
+static bool in_range(const Iter *iter, const Operand *operand) {
+    for (int d = 0; d < operand->map->rank; d++) {
+        Dim dim = operand->node->type.dim[d];
+        int before = operand->buffer ? operand->buffer->before[d] : 0;
+        int after = operand->buffer ? operand->buffer->after[d] : 0;
+        if (dim.size) continue; // a run-time axis indexed by itself (ops/iter.c)
         int64_t lo, hi;
-        contraction_reach(iter, &map->dim[d], &lo, &hi);
-        if (lo < 0 || hi >= type->dim[d].extent) return false;
+        contraction_reach(iter, &operand->map->dim[d], &lo, &hi);
+        if (lo < -before || hi >= dim.extent + after) return false;
     }
     return true;
 }
@@ -57,10 +63,10 @@ static int bare_axis(const Iter *iter, const Map *map, int d) {
     return axis;
 }
 
-// Elements from one step of the axis to the next, at the bounds of run-time axes.
-static int64_t axis_stride(const Operand *operand, int axis) {
+int64_t contraction_axis_stride(const Operand *operand, int axis) {
     int64_t stride = 0, elements = 1;
     for (int d = operand->map->rank - 1; d >= 0; d--) {
+        if (operand->buffer && !operand->halo) elements = operand->buffer->stride[d];
         if (axis >= 0) stride += operand->map->dim[d].coef[axis] * elements;
         elements *= operand->shape.dim[d].extent;
     }
@@ -71,6 +77,72 @@ static int extent_of(const Contraction *c, int axis) { return axis == NO_AXIS ? 
 static bool is_runtime(const Contraction *c, int axis) { return axis != NO_AXIS && c->iter->axis[axis].size; }
 static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 static int min_int(int a, int b) { return a < b ? a : b; }
+
+// ---- the tile -----------------------------------------------------------------------------------------------------
+
+// Time of one step of K in FMAs (contraction.md, rule 5).
+static double step_cost(int rows, int vectors) {
+    double loads = vectors + 0.6 * rows, fma = rows * vectors;
+    double bound = loads > fma ? loads : fma;
+    // What a step costs beside: fitted to 4 x 4 (77 % of the peak), 6 x 2 (56 %), 6 x 4 and 24 x 1 (95 to 98 %).
+    double besides = 4.5 * pow(16 / fma, 2.5);
+    return (bound > FMA_LATENCY_STEP ? bound : FMA_LATENCY_STEP) + (besides < 12 ? besides : 12) +
+           0.1 * (rows + vectors);
+}
+
+// Tiles of these heights, in turn, cover `rows`: the cost of one column of them.
+static double column_cost(const Contraction *c, const int *height, int nheights, int rows, int vectors) {
+    double cost = 0;
+    for (int k = 0; k < nheights; k++) {
+        cost += rows / height[k] * step_cost(height[k] * c->members, vectors);
+        rows %= height[k];
+    }
+    return cost;
+}
+
+// A fixed extent has one tail. A run-time one may have any, so its tails halve down to one row.
+static int plan_heights(const Contraction *c, int rows, int *height) {
+    int n = 0, extent = extent_of(c, c->m);
+    height[n++] = rows;
+    if (!is_runtime(c, c->m)) {
+        if (extent % rows) height[n++] = extent % rows;
+        return n;
+    }
+    int tail = 1;
+    while (2 * tail < rows) tail *= 2;
+    if (c->row.staged) tail = 1; // a panel holds `rows` of them: shorter tiles must not straddle two
+    for (; tail && tail < rows && n < MAX_HEIGHTS; tail /= 2) height[n++] = tail;
+    if (height[n - 1] != 1) dlc_bug("loops", "tiles of %d rows leave rows over", rows);
+    return n;
+}
+
+static double tile_cost(const Contraction *c, int rows, int vectors) {
+    int height[MAX_HEIGHTS], n = plan_heights(c, rows, height), row_extent = extent_of(c, c->m);
+    int all = ceil_div(extent_of(c, c->n), c->lanes);
+    double cost = all / vectors * column_cost(c, height, n, row_extent, vectors);
+    // With a pool behind it gcc 12 keeps two vectors in memory: a third of the speed. One or three stay in registers.
+    if (c->members > 1 && vectors == 2) cost *= 2;
+    return all % vectors ? cost + column_cost(c, height, n, row_extent, all % vectors) : cost;
+}
+
+static void plan_tile(Contraction *c) {
+    const Target *target = c->ctx->program->target;
+    int row_extent = extent_of(c, c->m), all = ceil_div(extent_of(c, c->n), c->lanes);
+    // A loop of lanes is one vector wide, and so is a run-time axis: its tail is then part of one vector.
+    int widest = c->lane_loop || is_runtime(c, c->n) ? 1 : min_int(8, all);
+    double best = -1;
+    for (int vectors = 1; vectors <= widest; vectors++) {
+        for (int rows = 1; rows <= row_extent; rows++) {
+            bool fits = rows * c->members * vectors + vectors + 1 <= target->registers - 2;
+            if (!fits && (rows > 1 || vectors > 1)) break;
+            double cost = tile_cost(c, rows, vectors);
+            if (best >= 0 && cost >= best) continue;
+            best = cost;
+            c->rows = rows;
+            c->vectors = vectors;
+        }
+    }
+}
 
 // ---- roles -------------------------------------------------------------------------------------------------------
 
@@ -120,6 +192,49 @@ static int lane_axis(const Contraction *c) {
     return best;
 }
 
+static bool in_pool(const Contraction *c, int axis) {
+    for (int k = 0; k < c->npool; k++)
+        if (c->pool_axis[k] == axis) return true;
+    return false;
+}
+
+// K: of the summed axes that are no short ones, that with the shortest steps in the row operand; else the longest.
+static int sum_axis(const Contraction *c) {
+    int best = NO_AXIS;
+    for (int axis = c->iter->nout; axis < c->iter->naxes; axis++) {
+        if (best == NO_AXIS) {
+            best = axis;
+            continue;
+        }
+        bool is_long = extent_of(c, axis) >= SHORT_SUM && !is_runtime(c, axis);
+        bool best_long = extent_of(c, best) >= SHORT_SUM && !is_runtime(c, best);
+        int64_t step = llabs(contraction_axis_stride(&c->row, axis)),
+                least = llabs(contraction_axis_stride(&c->row, best));
+        if (is_long != best_long ? is_long : is_long ? step < least : extent_of(c, axis) > extent_of(c, best))
+            best = axis;
+    }
+    return best;
+}
+
+// M: an axis of the result that only the row operand has. The cost of the tiles over it decides; steps over more than a
+// page and a number of rows that only the call knows cost extra.
+static int row_axis(Contraction *c) {
+    int best = NO_AXIS;
+    double least = 0;
+    for (int axis = 0; axis < c->iter->nout; axis++) {
+        if (axis == c->n || in_pool(c, axis) || !map_uses(c->row.map, axis) || map_uses(c->lane.map, axis)) continue;
+        c->m = axis;
+        plan_tile(c);
+        double cost = tile_cost(c, c->rows, c->vectors) / extent_of(c, axis);
+        if (4 * llabs(contraction_axis_stride(&c->row, axis)) > PAGE_BYTES) cost *= 1.15;
+        if (is_runtime(c, axis)) cost *= 1.1;
+        if (best != NO_AXIS && cost >= least) continue;
+        best = axis;
+        least = cost;
+    }
+    return best;
+}
+
 static bool plan_roles(Contraction *c) {
     const Iter *iter = c->iter;
     c->n = lane_axis(c);
@@ -130,18 +245,13 @@ static bool plan_roles(Contraction *c) {
     operand_from(c, &c->row, in_a ? 1 : 0);
     operand_from(c, &c->lane, in_a ? 0 : 1);
     c->lane.tile = c->n;
-    // The longest axis of the result that only the other operand has makes the rows; the longest summed one is K.
-    c->m = c->k = NO_AXIS;
-    for (int axis = 0; axis < iter->naxes; axis++) {
-        bool summed = axis >= iter->nout, row_only = map_uses(c->row.map, axis) && !map_uses(c->lane.map, axis);
-        int *role = summed ? &c->k : &c->m;
-        if (axis == c->n || (!summed && !row_only)) continue;
-        if (*role == NO_AXIS || iter->axis[axis].extent > iter->axis[*role].extent) *role = axis;
-    }
+    c->k = sum_axis(c);
+    c->m = row_axis(c);
     c->row.tile = c->m;
     for (int d = 0; d < iter->map[0].rank; d++)
         for (int axis = 0; axis < iter->nout; axis++)
-            if (iter->map[0].dim[d].coef[axis] && axis != c->m && axis != c->n) c->outer[c->nouter++] = axis;
+            if (iter->map[0].dim[d].coef[axis] && axis != c->m && axis != c->n && !in_pool(c, axis))
+                c->outer[c->nouter++] = axis;
     for (int axis = iter->nout; axis < iter->naxes; axis++)
         if (axis != c->k) c->sum[c->nsum++] = axis;
     for (int side = 0; side < 2; side++) {
@@ -154,13 +264,25 @@ static bool plan_roles(Contraction *c) {
     return true;
 }
 
-// Whether windows slide over the lane operand, or its lanes skip elements: panels would hold each element many times.
-static bool slides(const Contraction *c) {
-    const Operand *lane = &c->lane;
-    for (int d = 0; d < lane->map->rank; d++) {
+// Whether windows slide along the lanes, or those skip elements.
+static bool lanes_slide(const Contraction *c) {
+    const Map *map = c->lane.map;
+    for (int d = 0; d < map->rank; d++) {
         int axes = 0;
-        for (int k = 0; k < c->iter->naxes; k++) axes += lane->map->dim[d].coef[k] != 0;
-        if (axes > 1 || lane->map->dim[d].coef[c->n] > 1 || lane->map->dim[d].coef[c->n] < 0) return true;
+        for (int k = 0; k < c->iter->naxes; k++) axes += map->dim[d].coef[k] != 0;
+        if (map->dim[d].coef[c->n] && (axes > 1 || map->dim[d].coef[c->n] != 1)) return true;
+    }
+    return false;
+}
+
+// Whether windows that overlap are read: panels would hold elements many times.
+static bool windows_overlap(const Contraction *c, const Operand *operand) {
+    for (int d = 0; d < operand->map->rank; d++) {
+        int64_t lo, hi, points = 1;
+        for (int k = 0; k < c->iter->naxes; k++)
+            if (operand->map->dim[d].coef[k]) points *= extent_of(c, k);
+        contraction_reach(c->iter, &operand->map->dim[d], &lo, &hi);
+        if (points > hi - lo + 1) return true;
     }
     return false;
 }
@@ -168,73 +290,18 @@ static bool slides(const Contraction *c) {
 static bool plan_halos(Contraction *c) {
     for (int side = 0; side < 2; side++) {
         Operand *operand = side ? &c->lane : &c->row;
-        bool leaves = !in_range(c->iter, operand->map, &operand->node->type);
-        if (!leaves && !(side && c->lanes > 1 && slides(c))) continue;
+        bool leaves = !in_range(c->iter, operand);
+        if (!leaves && !(side && c->lanes > 1 && lanes_slide(c))) continue;
         if (!contraction_halo(c, operand) && leaves) return false;
     }
     return true;
 }
 
-// ---- the tile -----------------------------------------------------------------------------------------------------
-
-// Time of one step of K in FMAs (contraction.md, rule 5).
-static double step_cost(int rows, int vectors) {
-    double loads = vectors + 0.6 * rows, fma = rows * vectors;
-    double bound = loads > fma ? loads : fma;
-    return (bound > FMA_LATENCY_STEP ? bound : FMA_LATENCY_STEP) + 1.5 + 0.1 * (rows + vectors);
-}
-
-// Tiles of these heights, in turn, cover `rows`: the cost of one column of them.
-static double column_cost(const int *height, int nheights, int rows, int vectors) {
-    double cost = 0;
-    for (int k = 0; k < nheights; k++) {
-        cost += rows / height[k] * step_cost(height[k], vectors);
-        rows %= height[k];
-    }
-    return cost;
-}
-
-// A fixed extent has one tail. A run-time one may have any, so its tails halve down to one row.
-static int plan_heights(const Contraction *c, int rows, int *height) {
-    int n = 0, extent = extent_of(c, c->m);
-    height[n++] = rows;
-    if (!is_runtime(c, c->m)) {
-        if (extent % rows) height[n++] = extent % rows;
-        return n;
-    }
-    int tail = 1;
-    while (2 * tail < rows) tail *= 2;
-    if (c->row.staged) tail = 1; // a panel holds `rows` of them: shorter tiles must not straddle two
-    for (; tail && tail < rows && n < MAX_HEIGHTS; tail /= 2) height[n++] = tail;
-    if (height[n - 1] != 1) dlc_bug("loops", "tiles of %d rows leave rows over", rows);
-    return n;
-}
-
-static double tile_cost(const Contraction *c, int rows, int vectors) {
-    int height[MAX_HEIGHTS], n = plan_heights(c, rows, height), row_extent = extent_of(c, c->m);
-    int all = ceil_div(extent_of(c, c->n), c->lanes);
-    double cost = all / vectors * column_cost(height, n, row_extent, vectors);
-    return all % vectors ? cost + column_cost(height, n, row_extent, all % vectors) : cost;
-}
-
-static void plan_tile(Contraction *c) {
-    const Target *target = c->ctx->program->target;
-    int row_extent = extent_of(c, c->m), all = ceil_div(extent_of(c, c->n), c->lanes);
-    // A loop of lanes is one vector wide, and so is a run-time axis: its tail is then part of one vector.
-    int widest = c->lane_loop || is_runtime(c, c->n) ? 1 : min_int(8, all);
-    double best = -1;
-    for (int vectors = 1; vectors <= widest; vectors++) {
-        for (int rows = 1; rows <= row_extent && rows * vectors + vectors + 1 <= target->registers - 2; rows++) {
-            double cost = tile_cost(c, rows, vectors);
-            if (best >= 0 && cost >= best) continue;
-            best = cost;
-            c->rows = rows;
-            c->vectors = vectors;
-        }
-    }
-}
-
 // ---- staging, blocks, chunks ----------------------------------------------------------------------------------------
+
+bool contraction_is_prepared(const Contraction *c, const Operand *operand) {
+    return c->ctx->prepared && c->ctx->prepared[operand->node->id];
+}
 
 static bool unit_stride(const Operand *operand, int axis) {
     int last = operand->map->rank - 1;
@@ -247,12 +314,14 @@ static void plan_staging(Contraction *c) {
     const Target *target = c->ctx->program->target;
     int steps = extent_of(c, c->k), columns = ceil_div(extent_of(c, c->n), c->vectors * c->lanes);
     int tiles = ceil_div(extent_of(c, c->m), c->rows);
-    int64_t lane_stride = llabs(axis_stride(&c->lane, c->k)), row_stride = llabs(axis_stride(&c->row, c->k));
+    bool windows = windows_overlap(c, &c->lane);
+    int64_t lane_stride = llabs(contraction_axis_stride(&c->lane, c->k)),
+            row_stride = llabs(contraction_axis_stride(&c->row, c->k));
     // Vectors need a unit stride, and must not read past the end of the last ones; a loop can be shorter there.
     bool whole = (c->lane_loop || extent_of(c, c->n) % c->lanes == 0) && !is_runtime(c, c->n);
     c->lane.staged = (!c->lane.buffer && !c->lane.halo) || (c->lanes > 1 && (!whole || !unit_stride(&c->lane, c->n)));
     // Lines that are far apart fall into the same sets of the cache; panels pay when many tiles read them.
-    if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 16) c->lane.staged = true;
+    if (steps >= 16 && lane_stride > SHORT_STRIDE && tiles >= 16 && !windows) c->lane.staged = true;
     // A scalar operand is read in place while the cache lines of a column stay in the first level.
     bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
     c->row.staged = (!c->row.buffer && !c->row.halo) || (!lines_fit && columns >= 3);
@@ -280,15 +349,9 @@ static void plan_panels(Contraction *c, Operand *operand, const char *name) {
     operand->panels = buffer_scratch(c->ctx->program, name, F32, rank, dim, SCOPE_ARENA);
 }
 
-// K is cut so that no accumulator takes more than MAX_TERMS; other summed axes go inside the tile while they fit.
 static void plan_blocks(Contraction *c) {
-    int64_t others = 1;
-    for (int k = 0; k < c->nsum; k++) others *= extent_of(c, c->sum[k]);
-    int steps = extent_of(c, c->k);
-    c->sum_outside = others * steps > MAX_TERMS && others > MAX_TERMS / 16;
-    c->blocks = (int)((c->sum_outside ? steps : others * steps) + MAX_TERMS - 1) / MAX_TERMS;
-    c->block_k = ceil_div(steps, c->blocks);
-    int64_t bytes = 4 * (int64_t)c->block_k * (c->sum_outside ? 1 : others);
+    int64_t bytes = 4 * (int64_t)c->block_k;
+    for (int k = c->inside; k < c->nsum; k++) bytes *= k == c->inside && c->strip ? c->strip : extent_of(c, c->sum[k]);
     // Half of the second level for the rows that every panel is run over; blocks of equal size.
     int rows = extent_of(c, c->m), room = (int)(c->ctx->program->target->l2_bytes / 2 / bytes);
     if (c->chunk == CHUNK_ROWS) rows = ceil_div(ceil_div(rows, c->rows), c->chunks) * c->rows;
@@ -297,9 +360,10 @@ static void plan_blocks(Contraction *c) {
 }
 
 static void plan_partial(Contraction *c) {
-    if (c->blocks == 1 && !(c->sum_outside && c->nsum)) return;
+    if (c->blocks == 1 && !c->sum_outside) return;
     Dim dim[MAX_RANK];
     int rank = 0;
+    dim[rank++] = dim_fixed(c->parts);
     for (int axis = 0; axis < c->iter->nout; axis++)
         if (axis != c->n) dim[rank++] = c->iter->axis[axis];
     dim[rank++] = dim_fixed(ceil_div(extent_of(c, c->n), c->lanes) * c->lanes);
@@ -315,22 +379,24 @@ static void plan_chunks(Contraction *c) {
     int threads = c->ctx->program->threads;
     if (threads < 2 || (double)contraction_flops(c->iter) < 100e3 * c->lanes) return;
     double best = 0;
-    for (int option = -2; option < c->nouter; option++) {
-        int axis = option == -2 ? c->m : option == -1 ? c->n : c->outer[option];
-        int unit = option == -2 ? c->rows : option == -1 ? c->lane.width : 1;
+    // Outer axes come first: a chunk of columns or of a row's pixels would walk through all of the memory.
+    int rows = c->nouter, panels = rows + 1;
+    for (int option = 0; option <= panels; option++) {
+        int axis = option == rows ? c->m : option == panels ? c->n : c->outer[option];
+        int unit = option == rows ? c->rows : option == panels ? c->lane.width : 1;
         int units = ceil_div(extent_of(c, axis), unit), chunks = min_int(units, threads);
-        if (option == -1 && is_runtime(c, axis)) continue;
+        if (option == panels && is_runtime(c, axis)) continue;
         // A run-time axis may turn out short. Few chunks leave threads idle.
         double balance = chunk_balance(units, chunks);
         if (is_runtime(c, axis)) balance *= 0.5;
         if (chunks < 4) balance *= 0.8;
         if (balance <= best + 0.02) continue;
         best = balance;
-        c->chunk = option == -2 ? CHUNK_ROWS : option == -1 ? CHUNK_PANELS : CHUNK_OUTER;
+        c->chunk = option == rows ? CHUNK_ROWS : option == panels ? CHUNK_PANELS : CHUNK_OUTER;
         c->chunk_axis = axis;
         c->chunks = chunks;
     }
-    c->lane.in_chunk = c->lane.staged && c->chunk == CHUNK_PANELS;
+    c->lane.in_chunk = c->lane.staged && c->chunk == CHUNK_PANELS && !contraction_is_prepared(c, &c->lane);
 }
 
 bool contraction_plan(Contraction *c, LowerContext *ctx) {
@@ -341,8 +407,13 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     c->gathers = contraction_gather(c->arena, root, &c->iter);
     c->result_is_bare = plan_result(c);
     c->gathers |= c->result_is_bare;
+    c->members = 1;
+    if (ctx->group->reduces.len) {
+        c->pool = ctx->group->reduces.at[0];
+        contraction_split_windows(c);
+    }
     if (root->type.dtype != F32 || root->in[0]->type.dtype != F32 || root->in[1]->type.dtype != F32) return false;
-    if (c->iter->nout > MAX_RANK) return false;
+    if (c->iter->nout >= MAX_RANK) return false;
     if (!c->gathers || root->type.rank == 0 || !plan_roles(c)) return false;
     if (c->lane_loop && !is_runtime(c, c->n)) c->lanes = min_int(c->lanes, extent_of(c, c->n));
     if (!plan_halos(c)) return false;
@@ -352,6 +423,7 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     contraction_halo_buffer(c, &c->row);
     contraction_halo_buffer(c, &c->lane);
     plan_chunks(c);
+    contraction_plan_sums(c);
     plan_blocks(c);
     c->nheights = plan_heights(c, c->rows, c->height);
     plan_panels(c, &c->row, "panel_rows");

@@ -8,6 +8,7 @@
 // Reads out of range count 0 and writes out of range are dropped: an index that may leave its tensor is guarded.
 // Sums of floats are held as double where they fit a local variable.
 #include "loops/contraction.h"
+#include "loops/recipes.h"
 #include "ops/op.h"
 
 // Adds `0 <= at < extent` to the guard where the ranges of the axes do not imply it.
@@ -70,14 +71,15 @@ static Stmt *open_result(Contraction *c, Stmt *to, Index **at) {
     return to;
 }
 
-static void gather(Contraction *c, Stmt *to) {
+static bool in_pool(const Contraction *c, int axis) {
+    for (int k = 0; k < c->npool; k++)
+        if (c->pool_axis[k] == axis) return true;
+    return false;
+}
+
+// One element: its sum, and what follows from it index by index.
+static Stmt *sum_element(Contraction *c, Stmt *to, Index **at) {
     Arena *arena = c->arena;
-    for (int axis = 0; axis < c->iter->nout; axis++) to = contraction_open_axis(c, to, axis);
-    if (!c->iter->nout) {
-        Stmt *block = stmt_block(arena);
-        stmt_append(arena, to, block);
-        to = block;
-    }
     Buffer *acc = buffer_scratch(c->ctx->program, "acc", c->root->type.dtype, 0, NULL, SCOPE_REGISTER);
     acc->lanes = 1;
     acc->accumulate_double = dtype_info[acc->dtype].is_float;
@@ -86,9 +88,37 @@ static void gather(Contraction *c, Stmt *to) {
     for (int axis = c->iter->nout; axis < c->iter->naxes; axis++) body = contraction_open_axis(c, body, axis);
     stmt_append(arena, open_guard(c, body, 6), stmt_accumulate(arena, acc, NULL, "sum", product(c)));
     c->accumulator = expr_load(arena, acc, NULL, 1);
-    Index *at[MAX_RANK];
     map_at(c, 0, at);
-    contraction_store_outputs(c, open_guard(c, to, 1), at, 1);
+    Stmt *inside = open_guard(c, to, 1);
+    contraction_store_outputs(c, inside, &c->root->type, at, 1);
+    return inside;
+}
+
+static void gather(Contraction *c, Stmt *to) {
+    Arena *arena = c->arena;
+    Index *at[MAX_RANK];
+    for (int axis = 0; axis < c->iter->nout; axis++)
+        if (!in_pool(c, axis)) to = contraction_open_axis(c, to, axis);
+    if (!c->iter->nout) {
+        Stmt *block = stmt_block(arena);
+        stmt_append(arena, to, block);
+        to = block;
+    }
+    if (!c->pool) {
+        sum_element(c, to, at);
+        return;
+    }
+    const char *kind = node_attr(c->pool, "kind")->s;
+    Buffer *pooled = accumulator_new(c->ctx, "pooled", c->pool->type.dtype, kind);
+    stmt_append(arena, to, stmt_local(arena, pooled, reduce_identity(arena, pooled->dtype, kind)));
+    Stmt *window = to;
+    for (int k = 0; k < c->npool; k++) window = contraction_open_axis(c, window, c->pool_axis[k]);
+    Stmt *inside = sum_element(c, window, at);
+    lower_forget(c->ctx);
+    stmt_append(arena, inside, stmt_accumulate(arena, pooled, NULL, kind, lower_value(c->ctx, c->pool->in[0], at)));
+    c->pooled = expr_load(arena, pooled, NULL, 1);
+    contraction_pool_at(c, at);
+    contraction_store_outputs(c, to, &c->pool->type, at, 1);
 }
 
 static void scatter(Contraction *c, Stmt *to) {
@@ -105,7 +135,7 @@ static void scatter(Contraction *c, Stmt *to) {
     stmt_append(arena, body, stmt_accumulate(arena, sums, at, "sum", product(c)));
     Stmt *finish = open_result(c, to, at);
     c->accumulator = expr_load(arena, sums, at, 1);
-    contraction_store_outputs(c, finish, at, 1);
+    contraction_store_outputs(c, finish, &c->root->type, at, 1);
 }
 
 void contraction_scalar(Contraction *c, Stmt *to) {

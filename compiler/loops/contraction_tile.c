@@ -27,11 +27,30 @@ static void declare(Contraction *c, Stmt *to, Buffer *buffer, Expr *value) {
     stmt_append(c->arena, to, stmt_local(c->arena, buffer, value));
 }
 
+// ---- rows ----------------------------------------------------------------------------------------------------------
+
+// Row r of the tile is member r % members of the window at r / members.
+static int row_count(const Contraction *c, const TileLoop *rows) { return rows->extent * c->members; }
+
+static void stand_at_member(Contraction *c, int member) {
+    for (int k = c->npool - 1; k >= 0; k--) {
+        int extent = c->iter->axis[c->pool_axis[k]].extent;
+        c->at[c->pool_axis[k]] = index_const(c->arena, member % extent);
+        member /= extent;
+    }
+}
+
+static void stand_at_row(Contraction *c, const TileLoop *rows, int r) {
+    stand_at_member(c, r % c->members);
+    if (c->m != NO_AXIS) c->at[c->m] = index_add_const(c->arena, rows->base, r / c->members);
+}
+
 // ---- the product ---------------------------------------------------------------------------------------------------
 
 static Buffer *row_scalar(Contraction *c, Stmt *to, const TileLoop *rows, int r) {
     Buffer *a = register_new(c, arena_printf(c->arena, "a%d", r), 0, NULL, 1);
-    declare(c, to, a, contraction_load(c, &c->row, rows, index_const(c->arena, r), 1));
+    stand_at_row(c, rows, r);
+    declare(c, to, a, contraction_load(c, &c->row, rows, index_const(c->arena, r / c->members), 1));
     return a;
 }
 
@@ -48,7 +67,7 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
         b[v] = register_new(c, arena_printf(arena, "b%d", v), 0, NULL, c->lanes);
         declare(c, to, b[v], contraction_load(c, &c->lane, lanes, index_const(arena, v * c->lanes), c->lanes));
     }
-    for (int r = 0; r < rows->extent; r++) {
+    for (int r = 0; r < row_count(c, rows); r++) {
         Buffer *a = row_scalar(c, to, rows, r);
         for (int v = 0; v < lanes->extent; v++)
             add_product(c, to, acc, (Index *[]){index_const(arena, r), index_const(arena, v)}, a, b[v]);
@@ -58,15 +77,16 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
 // The loop runs over all lanes of a run-time axis's last panel, which has zeros there.
 static void multiply_in_loop(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
-    Buffer **a = NEW_ARRAY(arena, Buffer *, rows->extent);
-    for (int r = 0; r < rows->extent; r++) a[r] = row_scalar(c, to, rows, r);
+    int n = row_count(c, rows);
+    Buffer **a = NEW_ARRAY(arena, Buffer *, n);
+    for (int r = 0; r < n; r++) a[r] = row_scalar(c, to, rows, r);
     int64_t fixed;
     const Index *count = lanes->valid && index_is_const(lanes->valid, &fixed) ? lanes->valid : NULL;
     Index *element, *lane;
     Stmt *loop = contraction_open_lanes(c, to, lanes->base, count, &element, &lane);
     Buffer *b = register_new(c, "b0", 0, NULL, 1);
     declare(c, loop, b, contraction_load(c, &c->lane, lanes, lane, 1));
-    for (int r = 0; r < rows->extent; r++) add_product(c, loop, acc, (Index *[]){index_const(arena, r), lane}, a[r], b);
+    for (int r = 0; r < n; r++) add_product(c, loop, acc, (Index *[]){index_const(arena, r), lane}, a[r], b);
 }
 
 // Loops over what is summed inside the tile.
@@ -74,7 +94,13 @@ static void sum_tile(Contraction *c, Stmt *to, Buffer *acc, const Index *length,
                      const TileLoop *lanes) {
     Arena *arena = c->arena;
     Stmt *body = to;
-    for (int s = 0; s < c->nsum && !c->sum_outside; s++) body = contraction_open_axis(c, body, c->sum[s]);
+    for (int s = c->inside; s < c->nsum; s++) {
+        const char *name = arena_printf(arena, "%c", c->iter->name[c->sum[s]]);
+        if (s == c->inside && c->strip)
+            body = contraction_open(c, body, name, c->strip_lo, c->strip_hi, 1, &c->at[c->sum[s]]);
+        else
+            body = contraction_open_axis(c, body, c->sum[s]);
+    }
     c->k_inside = index_const(arena, 0);
     if (c->k != NO_AXIS) {
         const char *name = arena_printf(arena, "%c", c->iter->name[c->k]);
@@ -94,8 +120,9 @@ Expr *contraction_local(LowerContext *ctx, const Node *node, Index *const *at) {
     Contraction *c = ctx->recipe;
     (void)at;
     if (node == c->root) return c->accumulator;
+    if (node == c->pool) return c->pooled;
     for (int k = 0; k < c->ndone; k++)
-        if (c->output[k] == node) return expr_load(c->arena, c->done[k], NULL, ctx->lanes);
+        if (c->done_node[k] == node) return expr_load(c->arena, c->done[k], NULL, ctx->lanes);
     return NULL;
 }
 
@@ -104,9 +131,10 @@ static void result_at(const Contraction *c, Index **at) {
     for (int d = 0; d < map->rank; d++) at[d] = index_of_affine(c->arena, &map->dim[d], c->at, c->iter->naxes);
 }
 
-// The axes of the result in order, that of the lanes last.
+// The part, then the axes of the result in order, that of the lanes last.
 static void partial_at(const Contraction *c, Index **at) {
     int d = 0;
+    at[d++] = c->part;
     for (int axis = 0; axis < c->iter->nout; axis++)
         if (axis != c->n) at[d++] = c->at[axis];
     at[d] = c->at[c->n];
@@ -114,52 +142,90 @@ static void partial_at(const Contraction *c, Index **at) {
 
 // All values are computed before any is stored: an output may be a storage
 // that another one reads the old value of.
-void contraction_store_outputs(Contraction *c, Stmt *to, Index *const *at, int lanes) {
+void contraction_store_outputs(Contraction *c, Stmt *to, const Type *shape, Index *const *at, int lanes) {
     LowerContext *ctx = c->ctx;
-    int n = ctx->group->outputs.len;
+    int all = ctx->group->outputs.len, n = 0;
+    Node **output = NEW_ARRAY(c->arena, Node *, all + 1);
+    for (int k = 0; k < all; k++)
+        if (shape_equal(&c->output[k]->type, shape)) output[n++] = c->output[k];
     ctx->lanes = lanes;
     ctx->lane_var = lanes > 1 ? c->lane_var : NULL;
     c->ndone = 0;
     for (int k = 0; k < n && n > 1; k++) {
-        Node *output = c->output[k];
         lower_forget(ctx);
-        c->done[k] = buffer_scratch(ctx->program, arena_printf(c->arena, "new%d", k), output->type.dtype, 0, NULL,
+        c->done[k] = buffer_scratch(ctx->program, arena_printf(c->arena, "new%d", k), output[k]->type.dtype, 0, NULL,
                                     SCOPE_REGISTER);
         c->done[k]->lanes = lanes;
-        declare(c, to, c->done[k], lower_value(ctx, output, at));
+        declare(c, to, c->done[k], lower_value(ctx, output[k], at));
+        c->done_node[k] = output[k];
         c->ndone = k + 1;
     }
     for (int k = 0; k < n; k++) {
         lower_forget(ctx);
-        Expr *value = n > 1 ? expr_load(c->arena, c->done[k], NULL, lanes) : lower_value(ctx, c->output[k], at);
-        stmt_append(c->arena, to, stmt_store(c->arena, ctx->program->of_node[c->output[k]->id], at, value));
+        Expr *value = n > 1 ? expr_load(c->arena, c->done[k], NULL, lanes) : lower_value(ctx, output[k], at);
+        stmt_append(c->arena, to, stmt_store(c->arena, ctx->program->of_node[output[k]->id], at, value));
     }
+    c->ndone = 0;
     ctx->lanes = 1;
     ctx->lane_var = NULL;
 }
 
-// `lanes` elements of the result at `base` along n.
-static void finish_part(Contraction *c, Stmt *to, Expr *sum, const Index *base, int lanes) {
+// What the pool takes of one member, whose sum is c->accumulator.
+static Expr *pool_input(Contraction *c, Index *const *at, int lanes) {
+    LowerContext *ctx = c->ctx;
+    ctx->lanes = lanes;
+    ctx->lane_var = lanes > 1 ? c->lane_var : NULL;
+    lower_forget(ctx);
+    Expr *value = lower_value(ctx, c->pool->in[0], at);
+    ctx->lanes = 1;
+    ctx->lane_var = NULL;
+    return value;
+}
+
+// `lanes` elements of the result at `base` along n, from the sums of a window's members (one, without a pool).
+static void finish_part(Contraction *c, Stmt *to, Expr *const *sum, const Index *base, int lanes) {
     Index *at[MAX_RANK];
-    Stmt *block = stmt_block(c->arena);
-    c->accumulator = sum;
+    Arena *arena = c->arena;
+    Stmt *block = stmt_block(arena);
+    Buffer *pooled = NULL;
+    stmt_append(arena, to, block);
     c->at[c->n] = (Index *)base;
-    result_at(c, at);
-    contraction_store_outputs(c, contraction_open_result(c, block, at), at, lanes);
-    stmt_append(c->arena, to, block);
+    for (int u = 0; u < c->members; u++) {
+        c->accumulator = sum[u];
+        stand_at_member(c, u);
+        result_at(c, at);
+        contraction_store_outputs(c, contraction_open_result(c, block, at), &c->root->type, at, lanes);
+        if (!c->pool) continue;
+        const char *kind = node_attr(c->pool, "kind")->s;
+        Expr *value = pool_input(c, at, lanes);
+        if (!pooled) {
+            pooled = register_new(c, "pooled", 0, NULL, lanes);
+            declare(c, block, pooled, value);
+        } else {
+            stmt_append(arena, block, stmt_accumulate(arena, pooled, NULL, kind, value));
+        }
+    }
+    if (!c->pool) return;
+    c->pooled = expr_load(arena, pooled, NULL, lanes);
+    contraction_pool_at(c, at);
+    contraction_store_outputs(c, block, &c->pool->type, at, lanes);
 }
 
 // One vector of the result, or its first `valid` lanes through `spill`.
-static void finish_vector(Contraction *c, Stmt *to, Expr *sum, Buffer *spill, const Index *base, const Index *valid) {
+static void finish_vector(Contraction *c, Stmt *to, Expr *const *sum, Buffer *spill, const Index *base,
+                          const Index *valid) {
     Arena *arena = c->arena;
     if (!spill) {
         finish_part(c, to, sum, base, c->lanes);
         return;
     }
-    Index *zero[] = {index_const(arena, 0)}, *lane, *element;
-    stmt_append(arena, to, stmt_store(arena, spill, zero, sum));
+    Expr **one = NEW_ARRAY(arena, Expr *, c->members);
+    Index *lane, *element, *zero = index_const(arena, 0);
+    for (int u = 0; u < c->members; u++)
+        stmt_append(arena, to, stmt_store(arena, spill, (Index *[]){index_const(arena, u), zero}, sum[u]));
     Stmt *loop = contraction_open_lanes(c, to, base, valid, &element, &lane);
-    finish_part(c, loop, expr_load(arena, spill, &lane, 1), element, 1);
+    for (int u = 0; u < c->members; u++) one[u] = expr_load(arena, spill, (Index *[]){index_const(arena, u), lane}, 1);
+    finish_part(c, loop, one, element, 1);
 }
 
 typedef struct Finish {
@@ -168,19 +234,16 @@ typedef struct Finish {
     const TileLoop *rows, *lanes;
 } Finish;
 
-static void stand_at_row(const Finish *f, int r) {
-    Contraction *c = f->c;
-    if (c->m != NO_AXIS) c->at[c->m] = index_add_const(c->arena, f->rows->base, r);
-}
-
 static void finish_in_loop(const Finish *f, Stmt *to) {
     Contraction *c = f->c;
     Index *lane, *element;
+    Expr **sum = NEW_ARRAY(c->arena, Expr *, c->members);
     Stmt *loop = contraction_open_lanes(c, to, f->lanes->base, f->lanes->valid, &element, &lane);
-    for (int r = 0; r < f->rows->extent; r++) {
-        stand_at_row(f, r);
-        Index *at[] = {index_const(c->arena, r), lane};
-        finish_part(c, loop, expr_load(c->arena, f->acc, at, 1), element, 1);
+    for (int r = 0; r < row_count(c, f->rows); r += c->members) {
+        stand_at_row(c, f->rows, r);
+        for (int u = 0; u < c->members; u++)
+            sum[u] = expr_load(c->arena, f->acc, (Index *[]){index_const(c->arena, r + u), lane}, 1);
+        finish_part(c, loop, sum, element, 1);
     }
 }
 
@@ -194,33 +257,25 @@ static void finish_tile(const Finish *f, Stmt *to) {
     bool scalar = !c->vector_epilogue || !c->result_is_bare || !c->lanes_are_last;
     Buffer *spill = NULL;
     if (scalar || f->lanes->valid) {
-        spill = buffer_scratch(c->ctx->program, "spill", F32, 1, &(Dim){c->lanes, 0}, SCOPE_STACK);
+        Dim dim[] = {dim_fixed(c->members), dim_fixed(c->lanes)};
+        spill = buffer_scratch(c->ctx->program, "spill", F32, 2, dim, SCOPE_STACK);
         declare(c, to, spill, NULL);
     }
-    for (int r = 0; r < f->rows->extent; r++) {
-        stand_at_row(f, r);
+    Expr **sum = NEW_ARRAY(arena, Expr *, c->members);
+    for (int r = 0; r < row_count(c, f->rows); r += c->members) {
         for (int v = 0; v < f->lanes->extent; v++) {
             const Index *valid = v == f->lanes->extent - 1 ? f->lanes->valid : NULL;
-            Index *at[] = {index_const(arena, r), index_const(arena, v)};
-            finish_vector(c, to, expr_load(arena, f->acc, at, c->lanes), scalar || valid ? spill : NULL,
+            for (int u = 0; u < c->members; u++)
+                sum[u] =
+                    expr_load(arena, f->acc, (Index *[]){index_const(arena, r + u), index_const(arena, v)}, c->lanes);
+            stand_at_row(c, f->rows, r);
+            finish_vector(c, to, sum, scalar || valid ? spill : NULL,
                           index_add_const(arena, f->lanes->base, v * c->lanes), valid);
         }
     }
 }
 
 // ---- blocks of K ---------------------------------------------------------------------------------------------------
-
-// The sum of all loop variables over blocks and outer summed axes, and its greatest value.
-static void block_position(Contraction *c, Index **position, Index **last) {
-    Arena *arena = c->arena;
-    Index *count = contraction_extent(c, c->k);
-    *position = c->block;
-    *last = index_add_const(arena, index_div(arena, index_add_const(arena, count, c->block_k - 1), c->block_k), -1);
-    for (int s = 0; s < c->nsum && c->sum_outside; s++) {
-        *position = index_add(arena, *position, c->at[c->sum[s]]);
-        *last = index_add_const(arena, index_add(arena, *last, contraction_extent(c, c->sum[s])), -1);
-    }
-}
 
 static Stmt *open_if(Contraction *c, Stmt *to, const Index *not_negative) {
     Stmt *guard = NEW(c->arena, Stmt);
@@ -230,42 +285,61 @@ static Stmt *open_if(Contraction *c, Stmt *to, const Index *not_negative) {
     return guard;
 }
 
-// acc += partial, or partial = acc. Lanes that are no elements have their places in `partial`.
-static void pass_partial(const Finish *f, Stmt *to, bool add) {
+typedef enum Pass { PASS_TAKE, PASS_GIVE, PASS_ADD } Pass;
+
+// acc += partial, partial = acc or partial += acc. Lanes that are no elements have their places in `partial`.
+static void pass_partial(const Finish *f, Stmt *to, Pass pass) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
     Index *element = NULL, *lane = NULL;
     if (c->lane_loop) to = contraction_open_lanes(c, to, f->lanes->base, NULL, &element, &lane);
-    for (int r = 0; r < f->rows->extent; r++)
+    for (int r = 0; r < row_count(c, f->rows); r++)
         for (int v = 0; v < f->lanes->extent; v++) {
             Index *at[MAX_RANK], *place[] = {index_const(arena, r), lane ? lane : index_const(arena, v)};
             int lanes = lane ? 1 : c->lanes;
-            stand_at_row(f, r);
+            stand_at_row(c, f->rows, r);
             c->at[c->n] = lane ? element : index_add_const(arena, f->lanes->base, v * c->lanes);
             partial_at(c, at);
+            Expr *sum = expr_load(arena, f->acc, place, lanes), *before = expr_load(arena, c->partial, at, lanes);
             stmt_append(arena, to,
-                        add ? stmt_accumulate(arena, f->acc, place, "sum", expr_load(arena, c->partial, at, lanes))
-                            : stmt_store(arena, c->partial, at, expr_load(arena, f->acc, place, lanes)));
+                        pass == PASS_TAKE   ? stmt_accumulate(arena, f->acc, place, "sum", before)
+                        : pass == PASS_GIVE ? stmt_store(arena, c->partial, at, sum)
+                                            : stmt_accumulate(arena, c->partial, at, "sum", sum));
         }
+}
+
+static Finish open_tile(Contraction *c, Stmt *to, const TileLoop *rows, const TileLoop *lanes) {
+    Dim dim[] = {dim_fixed(row_count(c, rows)), dim_fixed(c->lane_loop ? c->lanes : lanes->extent)};
+    Buffer *acc = buffer_scratch(c->ctx->program, "acc", F32, 2, dim, c->lane_loop ? SCOPE_STACK : SCOPE_REGISTER);
+    acc->lanes = c->lane_loop ? 1 : c->lanes;
+    c->lane_var = lanes->base->nterms == 1 ? lanes->base->term[0].atom.var : NULL;
+    declare(c, to, acc, expr_const(c->arena, F32, 0));
+    return (Finish){.c = c, .acc = acc, .rows = rows, .lanes = lanes};
 }
 
 void contraction_tile(Contraction *c, Stmt *to, const Index *length, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
-    Dim dim[] = {dim_fixed(rows->extent), dim_fixed(c->lane_loop ? c->lanes : lanes->extent)};
-    Buffer *acc = buffer_scratch(c->ctx->program, "acc", F32, 2, dim, c->lane_loop ? SCOPE_STACK : SCOPE_REGISTER);
-    acc->lanes = c->lane_loop ? 1 : c->lanes;
-    Finish finish = {.c = c, .acc = acc, .rows = rows, .lanes = lanes};
-    c->lane_var = lanes->base->nterms == 1 ? lanes->base->term[0].atom.var : NULL;
-    declare(c, to, acc, expr_const(arena, F32, 0));
-    sum_tile(c, to, acc, length, rows, lanes);
+    Finish finish = open_tile(c, to, rows, lanes);
+    sum_tile(c, to, finish.acc, length, rows, lanes);
     if (!c->partial) {
         finish_tile(&finish, to);
-        return;
+    } else if (c->sum_outside) {
+        pass_partial(&finish, to, PASS_ADD);
+    } else {
+        // 0 in the last block, else negative.
+        Index *count =
+            index_div(arena, index_add_const(arena, contraction_extent(c, c->k), c->block_k - 1), c->block_k);
+        Index *after = index_add_const(arena, index_add(arena, c->block, index_scale(arena, count, -1)), 1);
+        pass_partial(&finish, open_if(c, to, index_add_const(arena, c->block, -1)), PASS_TAKE);
+        pass_partial(&finish, open_if(c, to, index_add_const(arena, index_scale(arena, after, -1), -1)), PASS_GIVE);
+        finish_tile(&finish, open_if(c, to, after));
     }
-    Index *position, *last;
-    block_position(c, &position, &last);
-    pass_partial(&finish, open_if(c, to, index_add_const(arena, position, -1)), true);
-    Index *after = index_add(arena, position, index_scale(arena, last, -1)); // 0 in the last block, else negative
-    pass_partial(&finish, open_if(c, to, index_add_const(arena, index_scale(arena, after, -1), -1)), false);
-    finish_tile(&finish, open_if(c, to, after));
+}
+
+void contraction_finish_tile(Contraction *c, Stmt *to, const TileLoop *rows, const TileLoop *lanes) {
+    Finish finish = open_tile(c, to, rows, lanes);
+    Stmt *parts =
+        contraction_open(c, to, "part", index_const(c->arena, 0), index_const(c->arena, c->parts), 1, &c->part);
+    pass_partial(&finish, parts, PASS_TAKE);
+    finish_tile(&finish, to);
 }

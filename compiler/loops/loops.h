@@ -123,6 +123,7 @@ typedef enum Scope {
     SCOPE_ARGUMENT, // the caller's: an entry's input or output
     SCOPE_STORAGE,  // parameters, buffers, optimiser state, state
     SCOPE_ARENA,    // planned; scratch too (chunk-private scratch has a leading axis P)
+    SCOPE_PREPARED, // beside the parameters: written by the prepare part, read by the model's calls
     SCOPE_STACK,    // a local array, at most 4 KiB
     SCOPE_REGISTER, // local; only constant indices; printed as one named variable per element; elements have `lanes`
 } Scope;
@@ -135,6 +136,8 @@ struct Buffer {
     // In elements, run-time axes at their bound. An ARGUMENT is dense at the actual sizes instead: the stride of its
     // axis is the product of the actual extents behind it, which the printer forms from `dim` (48 * N).
     int64_t stride[MAX_RANK];
+    // A halo: elements that lie before and behind each axis in memory, and hold 0. Indices may lead there to read.
+    int before[MAX_RANK], after[MAX_RANK];
     int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
     const Node *value;      // the graph node it holds, or NULL for scratch
@@ -143,9 +146,10 @@ struct Buffer {
     int output;             // ARGUMENT: position among returned outputs, or -1
     bool by_value;          // ARGUMENT: a scalar input, passed by value
     bool accumulate_double; // REGISTER, STACK of a float dtype: held as C double (-O0 accumulators)
-    // Lifetime and place in the arena, for SCOPE_ARENA: filled by the planner.
+    // Lifetime and place, filled by the planner: in the arena for SCOPE_ARENA, among the prepared for SCOPE_PREPARED.
     int first_call, last_call;
     int64_t bytes, offset;
+    struct Buffer *same; // PREPARED: the equal one of another model, which stands for both; or NULL
 };
 
 // ---- kernels and programs -------------------------------------------------------------------------------------------
@@ -164,6 +168,7 @@ typedef struct Call {
     const Group *group;   // NULL for copies
     Buffer *skip_if_null; // a returned output that is this kernel's only result: skipped when the caller gave NULL
     enum Section section;
+    bool shared; // of the prepare part: the call of another model makes the same
 } Call;
 
 typedef struct Program {
@@ -173,17 +178,21 @@ typedef struct Program {
     int level;   // 0 or 2
     int threads; // P
     VEC(Buffer *) buffers;
+    // calls[0, nprepare) are the prepare part: what depends on parameters alone, run after they change, in a model.
     VEC(Call) calls;
+    int nprepare;
     Buffer **of_node;                 // by node id: where a stored node's value lives, or NULL
     int64_t arena_bytes, arena_bound; // planned peak, and the largest sum of simultaneously live bytes
+    int64_t prepared_bytes;           // of all SCOPE_PREPARED buffers
 } Program;
 
 // Lowers a graph that was fused: one kernel per group by its recipe, copies for outputs. Buffers get lifetimes.
 Program *program_lower(Graph *g, const Target *target, int level, int threads);
-// Gives every arena buffer its offset; align is that of the target's vectors, at least 64.
+// Gives every arena and every prepared buffer its offset; align is that of the target's vectors, at least 64.
 void program_plan(Program *program);
 // The independent checker: no two buffers that live at once overlap, every buffer within the arena, aligned; recomputes
-// lifetimes from the calls' bodies and the lower bound itself. Returns NULL or what is wrong.
+// lifetimes from the calls' bodies and the lower bound itself. Nothing passes from the prepare part to the calls but
+// prepared buffers, which only it writes. Returns NULL or what is wrong.
 const char *program_check_plan(const Program *program);
 // Every index of every load and store lies within its buffer, by ranges; register indices constant; loop variables
 // defined before use; stacks below 4 KiB. Returns NULL or what is wrong.

@@ -8,6 +8,8 @@
 //   - in the caller's array, when it is returned once, is its kernel's only result and nobody reads it;
 //   - else in the arena, with copies at the end to where it is returned or bound.
 // An output that is a storage's old value is copied first, when that storage gets a new one.
+// In a model, groups that depend on parameters alone become the prepare part: the first calls of the list, which store
+// to prepared buffers. What only they read again is moved to the arena.
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +20,7 @@ typedef struct Lowering {
     Graph *g;
     Arena *arena;
     bool *stored;     // by node id
+    bool *prepared;   // by node id: the prepare part computes it
     LoadVec *loads;   // by group
     Buffer **storage; // by storage index, or NULL
     Buffer **output;  // by output: its place outside the arena, or NULL when nothing is left to do
@@ -124,8 +127,10 @@ static void make_values(Lowering *l) {
         const Group *group = &l->g->groups.at[k];
         for (int o = 0; o < group->outputs.len; o++) {
             const Node *node = group->outputs.at[o];
-            Buffer *buffer = place_outside(l, k, node);
-            if (!buffer) buffer = buffer_new(l, value_name(l, node), &node->type, SCOPE_ARENA);
+            bool prepared = l->prepared[node->id];
+            Buffer *buffer = prepared ? NULL : place_outside(l, k, node);
+            Scope scope = prepared ? SCOPE_PREPARED : SCOPE_ARENA;
+            if (!buffer) buffer = buffer_new(l, value_name(l, node), &node->type, scope);
             buffer->value = node;
             l->program->of_node[node->id] = buffer;
         }
@@ -143,23 +148,66 @@ static Kernel *kernel_new(Lowering *l, const char *name, const char *comment) {
     return kernel;
 }
 
+// The call goes behind those of the prepare part that are there.
+static void add_prepare_call(Program *program, Kernel *kernel, const Group *group) {
+    vec_push(program->arena, &program->calls, (Call){0});
+    for (int k = program->calls.len - 1; k > program->nprepare; k--) program->calls.at[k] = program->calls.at[k - 1];
+    program->calls.at[program->nprepare++] = (Call){.kernel = kernel, .group = group};
+}
+
+LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment) {
+    Kernel *kernel = NEW(ctx->arena, Kernel);
+    *kernel = (Kernel){.name = name, .comment = comment, .body = stmt_block(ctx->arena), .recipe = "packing"};
+    LowerContext *made = NEW(ctx->arena, LowerContext);
+    *made = (LowerContext){.arena = ctx->arena,
+                           .program = ctx->program,
+                           .group = ctx->group,
+                           .kernel = kernel,
+                           .lanes = 1,
+                           .local = ctx->local,
+                           .recipe = ctx->recipe};
+    add_prepare_call(ctx->program, kernel, ctx->group);
+    return made;
+}
+
 static void make_call(Lowering *l, Kernel *kernel, const Group *group, Buffer *skip_if_null, enum Section section) {
-    vec_push(l->arena, &l->program->calls, (Call){kernel, group, skip_if_null, section});
+    vec_push(l->arena, &l->program->calls,
+             (Call){.kernel = kernel, .group = group, .skip_if_null = skip_if_null, .section = section});
+}
+
+// Before anything else in the kernel.
+static void fill_halos(LowerContext *ctx) {
+    Stmt *body = ctx->kernel->body, *before = stmt_block(ctx->arena);
+    for (int k = 0; k < ctx->group->outputs.len; k++)
+        halo_fill(ctx, before, ctx->program->of_node[ctx->group->outputs.at[k]->id]);
+    if (!before->body.len) return;
+    stmt_append(ctx->arena, before, body);
+    ctx->kernel->body = before;
 }
 
 static void make_kernel(Lowering *l, const Group *group) {
     Kernel *kernel = kernel_new(l, NULL, NULL);
     kernel_describe(l->program, kernel, l->stored, group);
-    LowerContext ctx = {.arena = l->arena, .program = l->program, .group = group, .kernel = kernel, .lanes = 1};
+    const Node *last = group->outputs.at[group->outputs.len - 1];
+    bool prepared = l->prepared[last->id];
+    LowerContext ctx = {.arena = l->arena,
+                        .program = l->program,
+                        .group = group,
+                        .kernel = kernel,
+                        .prepared = prepared ? NULL : l->prepared,
+                        .lanes = 1};
     if (group->kind == GROUP_CONTRACT)
         lower_contraction(&ctx);
     else if (group->kind == GROUP_ROWS)
         lower_rows(&ctx);
     else
         lower_naive(&ctx);
-    const Node *last = group->outputs.at[group->outputs.len - 1];
+    fill_halos(&ctx);
     Buffer *buffer = l->program->of_node[last->id];
-    make_call(l, kernel, group, buffer->scope == SCOPE_ARGUMENT ? buffer : NULL, last->section);
+    if (prepared)
+        add_prepare_call(l->program, kernel, group);
+    else
+        make_call(l, kernel, group, buffer->scope == SCOPE_ARGUMENT ? buffer : NULL, last->section);
 }
 
 static void make_copy(Lowering *l, Buffer *to, Buffer *from, Buffer *skip_if_null, enum Section section) {
@@ -217,6 +265,11 @@ static void see_buffer(void *context, Buffer *buffer, bool write) {
 
 static void find_lifetimes(Program *program) {
     for (int k = 0; k < program->calls.len; k++) stmt_visit_buffers(program->calls.at[k].kernel->body, see_buffer, &k);
+    // What only the prepare part reads is not kept.
+    for (int k = 0; k < program->buffers.len; k++) {
+        Buffer *buffer = program->buffers.at[k];
+        if (buffer->scope == SCOPE_PREPARED && buffer->last_call < program->nprepare) buffer->scope = SCOPE_ARENA;
+    }
 }
 
 Program *program_lower(Graph *g, const Target *target, int level, int threads) {
@@ -226,6 +279,7 @@ Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     program->of_node = NEW_ARRAY(g->arena, Buffer *, n + 1);
     Lowering l = {.program = program, .g = g, .arena = g->arena};
     l.stored = NEW_ARRAY(g->arena, bool, n + 1);
+    l.prepared = level ? graph_find_prepared(g->arena, g) : NEW_ARRAY(g->arena, bool, n + 1);
     l.loads = NEW_ARRAY(g->arena, LoadVec, g->groups.len + 1);
     l.storage = NEW_ARRAY(g->arena, Buffer *, g->module->storages.len + 1);
     l.output = NEW_ARRAY(g->arena, Buffer *, g->outputs.len + 1);
@@ -237,6 +291,7 @@ Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     }
     make_inputs(&l);
     make_values(&l);
+    if (level) halos_choose(program);
     copy_old_values(&l);
     for (int k = 0; k < g->groups.len; k++) make_kernel(&l, &g->groups.at[k]);
     copy_outputs(&l);

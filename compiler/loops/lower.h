@@ -10,6 +10,7 @@ typedef struct LowerContext {
     Program *program;
     const Group *group;
     Kernel *kernel;
+    const bool *prepared; // by node id: the prepare part can compute it; NULL when this kernel is of that part itself
     int lanes;     // lanes of the statement being built (1 or the target's)
     Var *lane_var; // the variable along which lanes run, or NULL
     // How nodes that are this kernel's accumulators are read: returns NULL for any other node.
@@ -65,7 +66,18 @@ Stmt *stmt_if(Arena *arena);
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value);
 void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 
+// A kernel of the prepare part, and a context in which to fill its body, for something about `ctx`'s group that
+// parameters alone decide. What it stores for the calls is SCOPE_PREPARED.
+LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment);
+
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope);
+
+// halo.c: gives the values that contractions read through windows a halo wide enough for all of them (before kernels
+// are made), and appends the stores that fill a buffer's halo with zeros.
+void halos_choose(Program *program);
+void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer);
+// Room for a halo, where a buffer has none yet or a smaller one.
+void buffer_widen(Buffer *buffer, const int *before, const int *after);
 
 // ---- recipes --------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 // Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each at the
 // lowest gap among those it lives with; several orders are tried and the lowest peak is kept, until one meets the
 // bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c proves the result.
+// Prepared buffers live forever: they stand side by side.
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,18 @@ static void keep_if_better(Program *program, Plan *plan) {
     for (int k = 0; k < plan->n; k++) plan->buffer[k]->offset = plan->offset[k];
 }
 
+static void place_prepared(Program *program) {
+    program->prepared_bytes = 0;
+    for (int k = 0; k < program->buffers.len; k++) {
+        Buffer *buffer = program->buffers.at[k];
+        if (buffer->scope != SCOPE_PREPARED) continue;
+        buffer->offset = program->prepared_bytes;
+        program->prepared_bytes += aligned(buffer->bytes);
+    }
+}
+
 void program_plan(Program *program) {
+    place_prepared(program);
     Plan plan = {.buffer = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
                  .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1)};
     for (int k = 0; k < program->buffers.len; k++)

@@ -236,19 +236,21 @@ static void put_stmt(Printer *p, const Stmt *s) {
 // ---- programs -------------------------------------------------------------------------------------------------------
 
 static void put_buffer(Printer *p, const Buffer *b) {
-    static const char *const scopes[] = {"argument", "storage", "arena", "stack", "register"};
+    static const char *const scopes[] = {"argument", "storage", "arena", "prepared", "stack", "register"};
     Type type = {.dtype = b->dtype, .rank = b->rank};
     memcpy(type.dim, b->dim, sizeof type.dim);
     str_printf(p->s, "  %s %s: ", scopes[b->scope], b->name);
     type_print(p->s, &type, p->sizes);
     if (b->scope == SCOPE_ARENA)
         str_printf(p->s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
+    if (b->scope == SCOPE_PREPARED) str_printf(p->s, " at %lld", (long long)b->offset);
     str_put(p->s, "\n");
 }
 
 static void put_call(Printer *p, const Program *program, int number) {
     const Call *call = &program->calls.at[number];
-    str_printf(p->s, "call %d: %s (%s)", number, call->kernel->name, call->kernel->recipe);
+    str_printf(p->s, "%s %d: %s (%s)", number < program->nprepare ? "prepare" : "call", number, call->kernel->name,
+               call->kernel->recipe);
     if (call->skip_if_null) str_printf(p->s, " unless %s is NULL", call->skip_if_null->name);
     p->depth = 1;
     for (const char *line = call->kernel->comment; line && *line;) {

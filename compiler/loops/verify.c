@@ -63,6 +63,8 @@ static void check_axis(Verify *v, const Buffer *buffer, int axis, const Index *i
     Arena *arena = v->scratch;
     int64_t c;
     check_index(v, index);
+    index = index_add_const(arena, index, buffer->before[axis]);
+    reach -= buffer->before[axis] + buffer->after[axis];
     if (v->wrong || is_loaded(index, buffer->dim[axis])) return;
     if (buffer->scope == SCOPE_REGISTER && !index_is_const(index, &c))
         fail(v, "register %s has an index that varies", buffer->name);

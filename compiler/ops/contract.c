@@ -58,6 +58,15 @@ static Node *grad_contract(Graph *g, Node *y, Node *dy, int i) {
     return build_contract(g, i == 0 ? dy : y->in[0], i == 1 ? dy : y->in[1], &y->in[i]->type, &back);
 }
 
+static Node *reorder_contract(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    const Iter *iter = old->attr[1].iter;
+    Map maps[3] = {order_map(&iter->map[0], order), order_map(&iter->map[1], &from[0]),
+                   order_map(&iter->map[2], &from[1])};
+    Iter moved = iter_reorder(iter, maps, 3);
+    Type type = order_type(&old->type, order);
+    return build_contract(to, in[0], in[1], &type, &moved);
+}
+
 DEFINE_OP(contract){
     .name = "contract",
     .doc = "sums of products over affine maps; `a @ b` and every convolution are made of it",
@@ -68,5 +77,6 @@ DEFINE_OP(contract){
     .infer = contract_infer,
     .eval = eval_contract,
     .grad = grad_contract,
+    .reorder = reorder_contract,
     .flops = 2,
 };

@@ -246,6 +246,12 @@ static void nest_cumsum(LowerContext *ctx, const Node *node) {
     stmt_append(arena, inner, stmt_store(arena, ctx->program->of_node[node->id], at, expr_load(arena, sum, NULL, 1)));
 }
 
+static Node *reorder_cumsum(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    *order = from[0];
+    Attr attrs[] = {{.i = order_place(order, (int)old->attr[0].i)}, {.i = old->attr[1].i}};
+    return graph_op(to, old->op, in, 1, attrs);
+}
+
 DEFINE_OP(cumsum){
     .name = "cumsum",
     .doc = "the sum of the elements so far, along one axis",
@@ -257,5 +263,6 @@ DEFINE_OP(cumsum){
     .eval = eval_cumsum,
     .grad = grad_cumsum,
     .nest = nest_cumsum,
+    .reorder = reorder_cumsum,
     .flops = 1,
 };

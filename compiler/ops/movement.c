@@ -7,6 +7,8 @@
 #include "loops/lower.h"
 #include "ops/rules.h"
 
+static bool is_one(Dim dim) { return dim.extent == 1 && dim.size == 0; }
+
 // out[i0, i1, ...] = x[i0 * stride[0] + i1 * stride[1] + ...]
 static void copy_strided(const Tensor *x, const int64_t *stride, Tensor *out) {
     int64_t index[MAX_RANK] = {0}, from = 0;
@@ -42,42 +44,11 @@ static void strides_of(const Tensor *x, int64_t *stride) {
 
 // ---- reshape ------------------------------------------------------------------------------------------------------
 
-// Two shapes cut into the shortest runs of axes with equal products: [4, 6, N] and [2, 2, 6, N] are {4 | 2, 2} {6 | 6}
-// {N | N}. Axes of one element belong to no run. A run-time axis is a run with itself.
-typedef struct Run {
-    int a0, a1, b0, b1; // axes [a0, a1) of a and [b0, b1) of b
-} Run;
-
-static bool is_one(Dim dim) { return dim.extent == 1 && dim.size == 0; }
-
-// Returns the number of runs, or -1 when the shapes do not fit.
-static int match_runs(const Type *a, const Type *b, Run *runs) {
-    int i = 0, j = 0, n = 0;
-    for (;;) {
-        while (i < a->rank && is_one(a->dim[i])) i++;
-        while (j < b->rank && is_one(b->dim[j])) j++;
-        if (i == a->rank || j == b->rank) return i == a->rank && j == b->rank ? n : -1;
-        Run run = {i, i + 1, j, j + 1};
-        int64_t left = a->dim[i++].extent, right = b->dim[j++].extent;
-        bool tagged = a->dim[run.a0].size || b->dim[run.b0].size;
-        if (tagged && !dim_equal(a->dim[run.a0], b->dim[run.b0])) return -1;
-        while (left != right) {
-            const Type *shorter = left < right ? a : b;
-            int *at = left < right ? &i : &j;
-            if (*at == shorter->rank || shorter->dim[*at].size) return -1;
-            int64_t *product = left < right ? &left : &right;
-            *product *= shorter->dim[(*at)++].extent;
-        }
-        run.a1 = i, run.b1 = j;
-        runs[n++] = run;
-    }
-}
-
 static bool reshape_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type;
     if (!op_shape_of_attr(infer, &infer->attr[0], x->dtype)) return false;
-    Run runs[MAX_RANK];
-    if (match_runs(x, &infer->type, runs) >= 0) return true;
+    ShapeRun runs[MAX_RANK];
+    if (shape_runs(x, &infer->type, runs) >= 0) return true;
     const char *from = op_shown(infer, x), *to = op_shown(infer, &infer->type);
     if (type_has_size(x) || type_has_size(&infer->type))
         return op_refuse(infer,
@@ -91,7 +62,7 @@ static bool reshape_infer(Infer *infer) {
 static Node *grad_reshape(Graph *g, Node *y, Node *dy, int i) { return build_reshape(g, dy, &y->in[i]->type); }
 
 // A run that is one axis on both sides passes through; otherwise its linear index is taken apart again.
-static void move_run(LowerContext *ctx, const Type *x, const Type *y, Run run, Index *const *out, Index **in) {
+static void move_run(LowerContext *ctx, const Type *x, const Type *y, ShapeRun run, Index *const *out, Index **in) {
     if (run.a1 - run.a0 == 1 && run.b1 - run.b0 == 1) {
         in[run.a0] = out[run.b0];
         return;
@@ -112,10 +83,36 @@ static void move_run(LowerContext *ctx, const Type *x, const Type *y, Run run, I
 
 static void move_reshape(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
     const Type *x = &node->in[0]->type;
-    Run runs[MAX_RANK];
-    int n = match_runs(x, &node->type, runs);
+    ShapeRun runs[MAX_RANK];
+    int n = shape_runs(x, &node->type, runs);
     for (int d = 0; d < x->rank; d++) in[d] = index_const(ctx->arena, 0);
     for (int k = 0; k < n; k++) move_run(ctx, x, &node->type, runs[k], out, in);
+}
+
+// Runs stay whole and in the order of x: [N, H, W, C] becomes [N, H, W, G, C / G]. Where a run's axes lie apart there
+// is no such reshape. Axes of one element come first.
+static Node *reorder_reshape(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    ShapeRun runs[MAX_RANK];
+    const Type *x = &old->in[0]->type;
+    int n = shape_runs(x, &old->type, runs), place = 0;
+    for (int d = 0; d < old->type.rank; d++) {
+        bool in_run = false;
+        for (int k = 0; k < n; k++) in_run |= d >= runs[k].b0 && d < runs[k].b1 && !is_one(old->type.dim[d]);
+        if (!in_run) order->at[place++] = d;
+    }
+    for (int at = 0; at < x->rank; at++)
+        for (int k = 0; k < n; k++) {
+            if (from[0].at[at] != runs[k].a0) continue;
+            for (int d = runs[k].a0 + 1, next = at + 1; d < runs[k].a1; d++) {
+                if (is_one(x->dim[d])) continue;
+                while (next < x->rank && is_one(x->dim[from[0].at[next]])) next++;
+                if (next == x->rank || from[0].at[next++] != d) return NULL;
+            }
+            for (int d = runs[k].b0; d < runs[k].b1; d++)
+                if (!is_one(old->type.dim[d])) order->at[place++] = d;
+        }
+    Type type = order_type(&old->type, order);
+    return build_reshape(to, in[0], &type);
 }
 
 DEFINE_OP(reshape){
@@ -129,6 +126,7 @@ DEFINE_OP(reshape){
     .eval = copy_whole,
     .grad = grad_reshape,
     .move = move_reshape,
+    .reorder = reorder_reshape,
 };
 
 // ---- transpose ----------------------------------------------------------------------------------------------------
@@ -170,6 +168,15 @@ static void move_transpose(LowerContext *ctx, const Node *node, Index *const *ou
     for (int d = 0; d < node->type.rank; d++) in[node->attr[0].ints[d]] = out[d];
 }
 
+// The axes have other names then, and nothing moves.
+static Node *reorder_transpose(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    (void)to;
+    for (int d = 0; d < from[0].n; d++)
+        for (int k = 0; k < from[0].n; k++)
+            if (old->attr[0].ints[k] == from[0].at[d]) order->at[d] = k;
+    return in[0];
+}
+
 DEFINE_OP(transpose){
     .name = "transpose",
     .doc = "the axes in another order",
@@ -181,6 +188,7 @@ DEFINE_OP(transpose){
     .eval = eval_transpose,
     .grad = grad_transpose,
     .move = move_transpose,
+    .reorder = reorder_transpose,
 };
 
 // ---- broadcast ----------------------------------------------------------------------------------------------------
@@ -229,6 +237,21 @@ static void move_broadcast(LowerContext *ctx, const Node *node, Index *const *ou
         in[d] = is_one(x->dim[d]) ? index_const(ctx->arena, 0) : out[node->attr[1].ints[d]];
 }
 
+// Any order is as good as another one for the result. x is turned into it: it is the smaller one.
+static Node *reorder_broadcast(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    const Attr *axes = &old->attr[1];
+    Order x = {.n = from[0].n};
+    int placed[MAX_RANK] = {0}, n = 0;
+    for (int d = 0; d < order->n; d++)
+        for (int k = 0; k < axes->n; k++)
+            if (axes->ints[k] == order->at[d]) {
+                placed[n] = d;
+                x.at[n++] = k;
+            }
+    Type type = order_type(&old->type, order);
+    return build_broadcast(to, order_transpose(to, in[0], &from[0], &x), &type, placed);
+}
+
 DEFINE_OP(broadcast){
     .name = "broadcast",
     .doc = "repeats along new axes and along axes of one element",
@@ -241,6 +264,7 @@ DEFINE_OP(broadcast){
     .eval = eval_broadcast,
     .grad = grad_broadcast,
     .move = move_broadcast,
+    .reorder = reorder_broadcast,
 };
 
 // ---- detach -------------------------------------------------------------------------------------------------------

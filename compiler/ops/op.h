@@ -3,7 +3,7 @@
 #ifndef DLC_OP_H
 #define DLC_OP_H
 
-#include "ir/graph.h"
+#include "ops/order.h"
 
 typedef enum Trait {
     OP_ELEMENTWISE = 1 << 0, // out[i] = f(in0[i], in1[i], ...): inputs and output of one shape
@@ -63,6 +63,10 @@ struct Op {
     struct Expr *(*lower)(struct LowerContext *ctx, const Node *node, struct Index *const *out);
     // Kernels of their own: the whole nest, which stores the result.
     void (*nest)(struct LowerContext *ctx, const Node *node);
+    // Layouts: the node over inputs that lie in the orders `from`. *order comes with the order that is liked best for the
+    // result and leaves with the one that it got. NULL (the hook, or its answer): inputs must lie as the graph has them.
+    // Element-wise operators and OP_IDENTITY need none.
+    Node *(*reorder)(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order);
     int flops; // per output element; contract and reduce count their iterations
 };
 

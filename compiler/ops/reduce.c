@@ -175,6 +175,22 @@ static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
     return shares ? scatter(g, iter, shares, &every, &x->type) : NULL;
 }
 
+// The result's axes in the order in which x has what they come from.
+static Node *reorder_reduce(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    const Iter *iter = old->attr[3].iter;
+    Map maps[2] = {{.rank = iter->map[0].rank}, order_map(&iter->map[1], &from[0])};
+    int n = 0;
+    for (int d = 0; d < maps[1].rank; d++)
+        for (int axis = 0; axis < iter->nout; axis++)
+            if (maps[1].dim[d].coef[axis]) order->at[n++] = axis;
+    if (n != iter->nout) return NULL; // an axis in two places, or in none
+    maps[0] = order_map(&iter->map[0], order);
+    Iter moved = iter_reorder(iter, maps, 2);
+    Type type = order_type(&old->type, order);
+    Attr attrs[] = {old->attr[0], old->attr[1], attr_shape(&type), {.iter = &moved}};
+    return graph_op(to, old->op, in, 1, attrs);
+}
+
 DEFINE_OP(reduce){
     .name = "reduce",
     .doc = "sum, max or min over axes or windows",
@@ -188,5 +204,6 @@ DEFINE_OP(reduce){
     .infer = reduce_infer,
     .eval = eval_reduce,
     .grad = grad_reduce,
+    .reorder = reorder_reduce,
     .flops = 1,
 };

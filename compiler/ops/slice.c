@@ -89,6 +89,16 @@ static void move_slice(LowerContext *ctx, const Node *node, Index *const *out, I
                                       node->attr[1].ints[d]);
 }
 
+static Node *reorder_slice(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    Type type = order_type(&old->type, &from[0]);
+    int64_t start[MAX_RANK], step[MAX_RANK];
+    *order = from[0];
+    order_ints(old->attr[1].ints, order, start);
+    order_ints(old->attr[2].ints, order, step);
+    if (node_is(old, "slice")) return build_slice(to, in[0], &type, start, step);
+    return build_pad(to, in[0], &type, start, step, old->attr[3].f);
+}
+
 DEFINE_OP(slice){
     .name = "slice",
     .doc = "every step-th element from start on, along each axis; backwards for a negative step",
@@ -102,6 +112,7 @@ DEFINE_OP(slice){
     .eval = eval_slice,
     .grad = grad_slice,
     .move = move_slice,
+    .reorder = reorder_slice,
 };
 
 // ---- pad ----------------------------------------------------------------------------------------------------------
@@ -191,6 +202,7 @@ DEFINE_OP(pad){
     .eval = eval_pad,
     .grad = grad_pad,
     .lower = lower_pad,
+    .reorder = reorder_slice,
 };
 
 // ---- concat -------------------------------------------------------------------------------------------------------
@@ -259,6 +271,12 @@ static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out
     return choose(ctx, node->type.dtype, compare(ctx, "lt", out[axis], na), a, b);
 }
 
+static Node *reorder_concat(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    if (!order_equal(&from[0], &from[1])) return NULL;
+    *order = from[0];
+    return build_concat(to, in[0], in[1], order_place(order, (int)old->attr[0].i));
+}
+
 DEFINE_OP(concat){
     .name = "concat",
     .doc = "a, then b behind it along one axis",
@@ -270,4 +288,5 @@ DEFINE_OP(concat){
     .eval = eval_concat,
     .grad = grad_concat,
     .lower = lower_concat,
+    .reorder = reorder_concat,
 };

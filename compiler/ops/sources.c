@@ -99,6 +99,12 @@ static Expr *lower_iota(LowerContext *ctx, const Node *node, Index *const *out) 
     return op_index_value(ctx, node->type.dtype, out[node->attr[1].i]);
 }
 
+static Node *reorder_iota(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
+    (void)in, (void)from;
+    Type type = order_type(&old->type, order);
+    return build_iota(to, &type, order_place(order, (int)old->attr[1].i));
+}
+
 DEFINE_OP(iota){
     .name = "iota",
     .doc = "the index along one axis",
@@ -111,4 +117,5 @@ DEFINE_OP(iota){
     .eval = eval_iota,
     .no_grad = NO_GRADIENT,
     .lower = lower_iota,
+    .reorder = reorder_iota,
 };

@@ -7,15 +7,19 @@
 //     %8 = reduce sum %7
 //     %9 = %7 / %8
 // Needs DEDUPED and SIMPLE, gives GROUPED. Three steps:
-//   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue.
+//   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue, and a pool of
+//      windows that do not overlap.
 //   2. Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise nodes over the
 //      domain or over what is left of it. Reductions of windows stand alone.
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
 //      more than one kernel: that is stored by an element-wise group.
+// In a model, what depends on parameters alone is never in one group with what each call computes, so that it can be
+// computed once after load; where the two meet, it is stored.
 // A group never reads, even through others, what depends on itself: groups form an acyclic graph (checked per group).
 // Groups are ordered so that what updates a storage in place runs after the other readers of its old value.
 #include <string.h>
 
+#include "ir/windows.h"
 #include "ops/op.h"
 #include "passes/fuse.h"
 
@@ -90,9 +94,31 @@ static State worst_input(const Fuse *f, const Node *node) {
     return state;
 }
 
-static void grow_contract(Fuse *f, Node *root) {
-    int group = group_new(f, GROUP_CONTRACT, root);
+// Whether a member that the pool follows is read or returned elsewhere.
+static bool read_outside(const Fuse *f, const NodeVec *members, const Node *node) {
+    bool outside = f->output[node->id];
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        bool own = false;
+        for (int k = 0; k < members->len; k++) own |= members->at[k] == f->users[node->id].at[u];
+        outside |= !own;
+    }
+    return outside;
+}
+
+// The members before a pool that leaves elements over (45 columns in windows of 2) are made for its windows alone.
+static bool pool_may_stay(const Fuse *f, const NodeVec *members, const Node *pool, bool covers) {
+    for (int k = 0; k < members->len && !covers; k++) {
+        const Node *node = members->at[k];
+        if (shape_equal(&node->type, &pool->in[0]->type) && read_outside(f, members, node)) return false;
+    }
+    return true;
+}
+
+// An epilogue: element-wise nodes of the root's shape, at most one pool of separate windows, and element-wise nodes of
+// its shape.
+static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) {
     NodeVec members = {0};
+    const Node *pool = NULL;
     memset(f->state, 0, sizeof *f->state * (size_t)f->n);
     f->state[root->id] = MEMBER;
     vec_push(&f->scratch, &members, root);
@@ -100,12 +126,25 @@ static void grow_contract(Fuse *f, Node *root) {
         Node *node = f->g->nodes.at[id];
         State state = worst_input(f, node);
         if (state == UNRELATED) continue;
-        bool fits = state == MEMBER && is_elementwise(node) && shape_equal(&node->type, &root->type) &&
-                    is_unassigned(f, node) && members.len < MAX_EPILOGUE;
+        bool pools = with_pool && !pool && node_is(node, "reduce") && windows_join(root, node, covers);
+        bool in_shape = shape_equal(&node->type, &root->type) || (pool && shape_equal(&node->type, &pool->type));
+        bool fits = state == MEMBER && (pools || (is_elementwise(node) && in_shape)) && is_unassigned(f, node) &&
+                    members.len < MAX_EPILOGUE && f->prepared[id] == f->prepared[root->id];
+        if (fits && pools) pool = node;
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
     }
+    return pool && !pool_may_stay(f, &members, pool, *covers) ? grow_epilogue(f, root, false, covers) : members;
+}
+
+static void grow_contract(Fuse *f, Node *root) {
+    int group = group_new(f, GROUP_CONTRACT, root);
+    bool covers;
+    NodeVec members = grow_epilogue(f, root, true, &covers);
     group_assign(f, group, &members, 1);
+    for (int k = 0; k < f->members[group].len; k++)
+        if (node_is(f->members[group].at[k], "reduce"))
+            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
 // ---- 2: rows -----------------------------------------------------------------------------------------------------
@@ -240,7 +279,7 @@ static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *membe
             if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
             seen[in->id] = true;
             bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
-                        reduced_axes(in) == group->reduced;
+                        reduced_axes(in) == group->reduced && f->prepared[in->id] == f->prepared[members->at[0]->id];
             if (fits) return in;
             if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
         }
@@ -260,7 +299,8 @@ static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
         // A reduction over the same values shares the loop though it does not depend on the root.
         is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
         if (state == UNRELATED && !is_root) continue;
-        bool fits = state != TAINTED && members.len < MAX_MEMBERS && joins_rows(f, group, node, &f->align[id]);
+        bool fits = state != TAINTED && members.len < MAX_MEMBERS && f->prepared[id] == f->prepared[roots->at[0]->id] &&
+                    joins_rows(f, group, node, &f->align[id]);
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
     }
@@ -311,6 +351,7 @@ static void grow_rows(Fuse *f, Node *root) {
 // result, in the backward pass), is left to its reader.
 static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     if (f->output[node->id] || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
+    if (f->prepared[node->id]) return false;
     int reader = NONE;
     for (int u = 0; u < f->users[node->id].len; u++) {
         int by = f->group_of[f->users[node->id].at[u]->id];
@@ -391,12 +432,31 @@ static void find_reader(Fuse *f, const Node *node) {
     if (f->copies[node->id] > MAX_DEPTH) f->copies[node->id] = MAX_DEPTH;
 }
 
+// Whether a model keeps the node's value beside the parameters instead of computing it again in each call. Not when it
+// would be much larger than what it is made of.
+static bool is_kept(const Fuse *f, const Node *node) {
+    return f->met[node->id] && is_elementwise(node) && type_count(&node->type) <= 2 * f->reads[node->id];
+}
+
+// A contraction's operand that is computed where its panels are made, once after load.
+static bool is_packed_from(const Fuse *f, const Node *node) {
+    bool packed = f->prepared[node->id] && is_elementwise(node) && !f->output[node->id] &&
+                  !(node->op->traits & OP_EXPENSIVE) && node->type.dtype == F32;
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *user = f->users[node->id].at[u];
+        packed &= node_is(user, "contract") && !f->prepared[user->id];
+    }
+    return packed;
+}
+
 static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
     int reader = f->reader[node->id];
+    if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
     if (needs_buffer(f, node)) return true;
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
+    if (is_kept(f, node)) return true;
     if (f->cheap[node->id] || is_movement(node)) return false;
     if (reader == MANY || f->copies[node->id] > MAX_COPIES) return true;
     bool repeats = f->uses[node->id] > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
@@ -405,7 +465,7 @@ static bool must_store(Fuse *f, const Node *node) {
 
 static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
     if (!is_elementwise(node) || !is_unassigned(f, node) || !shape_equal(&node->type, &root->type) ||
-        f->members[group].len >= MAX_EPILOGUE)
+        f->members[group].len >= MAX_EPILOGUE || f->prepared[node->id] != f->prepared[root->id])
         return;
     f->group_of[node->id] = group;
     vec_push(&f->scratch, &f->members[group], node);
@@ -467,6 +527,23 @@ static void find_outputs(Fuse *f) {
 // ---- the passes
 // ------------------------------------------------------------------------------------------------------
 
+static void find_prepared(Fuse *f) {
+    f->prepared = graph_find_prepared(&f->scratch, f->g);
+    f->met = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    f->reads = NEW_ARRAY(&f->scratch, int64_t, f->n + 1);
+    for (int id = 0; id < f->n; id++) {
+        const Node *node = f->g->nodes.at[id];
+        if (is_input(node) && f->prepared[id]) f->reads[id] = type_count(&node->type);
+        for (int i = 0; i < node->nin; i++)
+            if (f->reads[node->in[i]->id] > f->reads[id]) f->reads[id] = f->reads[node->in[i]->id];
+    }
+    for (int id = f->n - 1; id >= 0; id--)
+        for (int u = 0; u < f->users[id].len && f->prepared[id]; u++) {
+            const Node *user = f->users[id].at[u];
+            f->met[id] |= !f->prepared[user->id] || (is_movement(user) && f->met[user->id]);
+        }
+}
+
 static void fuse_begin(Fuse *f, Graph *g) {
     int n = g->nodes.len;
     *f = (Fuse){.g = g, .n = n};
@@ -491,6 +568,7 @@ static void fuse_begin(Fuse *f, Graph *g) {
         for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->users[node->in[i]->id], node);
     }
     for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
+    find_prepared(f);
 }
 
 Graph *pass_fuse(Graph *from) {

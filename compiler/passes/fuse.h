@@ -30,6 +30,9 @@ typedef struct Fuse {
     int *group_of;  // by node id: the group that computes it, or NONE
     bool *stored;   // by node id: lives in a buffer (inputs included)
     bool *output;   // by node id: an output of the graph
+    bool *prepared; // by node id: a model computes it once after load
+    bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
+    int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
     NodeVec *users; // by node id
     int ngroups;
     Group *group;               // scratch list; moved to g->groups in their final order

@@ -8,30 +8,30 @@
 #include "passes/fuse.h"
 
 typedef VEC(int) IntVec;
-typedef struct Order {
+typedef struct Sequence {
     Fuse *f;
     IntVec *hard, *soft;        // by group: those that must (should) run after it
     int *hard_left, *soft_left; // by group: how many that come before are not placed yet
     int *seen;                  // by node id: visited for group seen - 1
-} Order;
+} Sequence;
 
 // The groups that an inlined value is read from run before `reader`.
-static void add_hard_edges(Order *order, const Node *node, int reader) {
-    Fuse *f = order->f;
-    if (order->seen[node->id] == reader + 1) return;
-    order->seen[node->id] = reader + 1;
+static void add_hard_edges(Sequence *sequence, const Node *node, int reader) {
+    Fuse *f = sequence->f;
+    if (sequence->seen[node->id] == reader + 1) return;
+    sequence->seen[node->id] = reader + 1;
     int group = f->group_of[node->id];
     if (group != NONE && group != reader && f->stored[node->id]) {
-        vec_push(&f->scratch, &order->hard[group], reader);
-        order->hard_left[reader]++;
+        vec_push(&f->scratch, &sequence->hard[group], reader);
+        sequence->hard_left[reader]++;
         return;
     }
-    for (int i = 0; i < node->nin; i++) add_hard_edges(order, node->in[i], reader);
+    for (int i = 0; i < node->nin; i++) add_hard_edges(sequence, node->in[i], reader);
 }
 
 // Every group that reads a storage should run before the group that stores what the storage holds next.
-static void add_soft_edges(Order *order, const Output *output) {
-    Fuse *f = order->f;
+static void add_soft_edges(Sequence *sequence, const Output *output) {
+    Fuse *f = sequence->f;
     int writer = f->group_of[output->value->id];
     if (writer == NONE) return;
     NodeVec work = {0};
@@ -49,8 +49,8 @@ static void add_soft_edges(Order *order, const Output *output) {
             seen[user->id] = true;
             int reader = f->group_of[user->id];
             if (reader != NONE && reader != writer) {
-                vec_push(&f->scratch, &order->soft[reader], writer);
-                order->soft_left[writer]++;
+                vec_push(&f->scratch, &sequence->soft[reader], writer);
+                sequence->soft_left[writer]++;
             }
             if (!f->stored[user->id]) vec_push(&f->scratch, &work, user);
         }
@@ -58,14 +58,14 @@ static void add_soft_edges(Order *order, const Output *output) {
 }
 
 // Takes the ready group of the lowest first node; an update waits for the readers of the old value if it can.
-static int next_group(const Order *order, const bool *done) {
-    const Fuse *f = order->f;
+static int next_group(const Sequence *sequence, const bool *done) {
+    const Fuse *f = sequence->f;
     int best = NONE;
     for (int k = 0; k < f->ngroups; k++) {
-        if (done[k] || order->hard_left[k]) continue;
-        bool better =
-            best == NONE || order->soft_left[k] < order->soft_left[best] ||
-            (order->soft_left[k] == order->soft_left[best] && f->members[k].at[0]->id < f->members[best].at[0]->id);
+        if (done[k] || sequence->hard_left[k]) continue;
+        bool better = best == NONE || sequence->soft_left[k] < sequence->soft_left[best] ||
+                      (sequence->soft_left[k] == sequence->soft_left[best] &&
+                       f->members[k].at[0]->id < f->members[best].at[0]->id);
         if (better) best = k;
     }
     return best;
@@ -73,23 +73,23 @@ static int next_group(const Order *order, const bool *done) {
 
 void fuse_order(Fuse *f) {
     int n = f->ngroups;
-    Order order = {.f = f,
-                   .hard = NEW_ARRAY(&f->scratch, IntVec, n + 1),
-                   .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
-                   .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
-                   .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
-                   .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
+    Sequence sequence = {.f = f,
+                         .hard = NEW_ARRAY(&f->scratch, IntVec, n + 1),
+                         .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
+                         .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                         .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                         .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
     for (int k = 0; k < n; k++)
-        for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&order, f->members[k].at[m], k);
+        for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&sequence, f->members[k].at[m], k);
     for (int k = 0; k < f->g->outputs.len; k++)
-        if (f->g->outputs.at[k].storage) add_soft_edges(&order, &f->g->outputs.at[k]);
+        if (f->g->outputs.at[k].storage) add_soft_edges(&sequence, &f->g->outputs.at[k]);
     bool *done = NEW_ARRAY(&f->scratch, bool, n + 1);
     for (int count = 0; count < n; count++) {
-        int next = next_group(&order, done);
+        int next = next_group(&sequence, done);
         if (next == NONE) dlc_bug("fuse", "groups of entry %s form a cycle", f->g->name);
         done[next] = true;
-        for (int k = 0; k < order.hard[next].len; k++) order.hard_left[order.hard[next].at[k]]--;
-        for (int k = 0; k < order.soft[next].len; k++) order.soft_left[order.soft[next].at[k]]--;
+        for (int k = 0; k < sequence.hard[next].len; k++) sequence.hard_left[sequence.hard[next].at[k]]--;
+        for (int k = 0; k < sequence.soft[next].len; k++) sequence.soft_left[sequence.soft[next].at[k]]--;
         f->group[next].id = count;
         vec_push(f->g->arena, &f->g->groups, f->group[next]);
     }

@@ -34,6 +34,17 @@ void str_printf(Str *s, const char *fmt, ...) {
     va_end(again);
 }
 
+const char *text_grouped(Arena *arena, int64_t n) {
+    char digits[32];
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    Str s = str_new(arena);
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-') str_put(&s, ",");
+        str_putn(&s, &digits[i], 1);
+    }
+    return str_text(&s);
+}
+
 void str_put_double(Str *s, double value) {
     if (isnan(value)) {
         str_put(s, "nan");

@@ -25,7 +25,7 @@ build_app() {
     shift 3
     mkdir -p "$name"
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o "$name/mlp.c" "$@" || return 1
-    runtime=$top/runtime/dlc.c
+    runtime=$(echo "$top"/runtime/dlc*.c)
     include=-I$top/runtime
     case " $* " in *" --standalone "*) runtime= include= ;; esac
     # shellcheck disable=SC2086
@@ -68,22 +68,66 @@ if [ -z "$sanitize" ]; then
     try clang-iso clang "-std=c11 -Wpedantic -O2" --target=c11
 fi
 
-# The stream of dropout, in checkpoints too.
-for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
-    std="-std=c11 -Wpedantic"
-    case $flags in *native*) std="-std=gnu11 -march=native" ;; esac
+# counted FLAGS NET: dlc and cc on tests/nets/NET.dl and tests/app/NET.c, which prints `N passed, N failed`.
+counted() {
+    net=$2 std="-std=c11 -Wpedantic"
+    case $1 in *native*) std="-std=gnu11 -march=native" ;; esac
     # shellcheck disable=SC2086
-    if "$build/dlc" "$top/tests/nets/dropout.dl" -o dropout.c $flags &&
-        gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o dropout "$top/tests/app/dropout.c" dropout.c \
-            $(case $flags in *standalone*) ;; *) echo "$top/runtime/dlc.c" ;; esac) -lm; then
-        line=$(./dropout dropout.safetensors | tee dropout.txt | tail -1)
-        grep FAILED dropout.txt
+    if "$build/dlc" "$top/tests/nets/$net.dl" -o "$net.c" $1 &&
+        gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o "$net" "$top/tests/app/$net.c" "$net.c" \
+            $(case $1 in *standalone*) ;; *) echo "$top"/runtime/dlc*.c ;; esac) -lm; then
+        line=$(./"$net" "$net.safetensors" | tee "$net.txt" | tail -1)
+        grep FAILED "$net.txt"
         passed=$((passed + ${line%% passed*}))
         f=${line##*, }
         failed=$((failed + ${f%% failed}))
     else
-        bad "dropout, $flags: does not build"
+        bad "$net, $1: does not build"
     fi
+}
+
+# The stream of dropout, in checkpoints too; what models keep beside the parameters.
+for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
+    counted "$flags" dropout
+    counted "$flags" prepared
+done
+
+# Twins, nets without malloc, parts of files; also from C++, and twins under ThreadSanitizer.
+memory() {
+    name=$1 cc=$2 flags=$3 dlcflags=$4
+    mkdir -p "$name"
+    runtime=$(echo "$top"/runtime/dlc*.c)
+    case $dlcflags in *standalone*) runtime= ;; esac
+    # shellcheck disable=SC2086
+    if "$build/dlc" "$top/examples/mlp/mlp.dl" -o "$name/mlp.c" $dlcflags && (
+        cd "$name" && gcc -std=c11 -Wpedantic $strict $flags -I"$top/runtime" -c mlp.c $runtime &&
+            $cc $strict $flags -I. -o memory "$top/tests/app/memory.c" -x none ./*.o -pthread -lm
+    ); then
+        line=$("$name/memory" "$name/memory.safetensors" 2>&1 | tee "$name/memory.txt" | tail -1)
+        case $line in *passed*) ;; *) line="0 passed, 1 failed" && head -5 "$name/memory.txt" ;; esac
+        grep FAILED "$name/memory.txt" | sed "s/^/$name: /"
+        passed=$((passed + ${line%% passed*}))
+        f=${line##*, }
+        failed=$((failed + ${f%% failed}))
+    else
+        bad "$name: does not build"
+    fi
+}
+memory memory "gcc -std=c11 -Wpedantic" "-O1 $sanitize" "--target=c11 -O0"
+memory memory-standalone "gcc -std=c11 -Wpedantic" "-O1 $sanitize" "--target=c11 --standalone"
+if [ -z "$sanitize" ]; then
+    memory memory-cxx "g++ -std=c++11 -Wpedantic -x c++" "-O1" "--target=c11"
+    memory memory-threads "gcc -std=c11" "-O1 -g -fsanitize=thread" "--target=c11"
+fi
+
+# What a model does not need may be left out: no optimiser, no malloc, no stdio.
+"$build/dlc" "$top/examples/mlp/mlp.dl" -o bare.c --entry=forward --target=c11 --standalone &&
+    printf '#include "bare.h"\nstatic _Alignas(BARE_ALIGN) unsigned char param[BARE_PARAM_BYTES], state[BARE_STATE_BYTES], arena[BARE_ARENA_BYTES];\nint main(void) {\n    static float image[784], logits[10];\n    struct bare *net = bare_place(&(struct bare_memory){.param = param, .state = state, .arena = arena});\n    return !net || bare_forward(net, 1, image, logits);\n}\n' >app.c &&
+    gcc -std=c11 -Wpedantic $strict $sanitize -DBARE_NO_STDIO -o bare app.c bare.c -lm && ./bare && ok || bad "a placed net without optimiser"
+gcc -std=c11 -Wpedantic $strict -DBARE_NO_STDIO -c bare.c -o bare.o && nm bare.o >bare.txt && grep -q bare_load_some_memory bare.txt &&
+    ! grep -E ' (bare_load|bare_save.*|bare_load_some|f?open|fwrite|fread|snprintf|stat|rename|fsync)$' bare.txt && ok || bad "NO_STDIO leaves files in"
+for file in "$top"/runtime/dlc*.c; do
+    gcc -std=c11 -Wpedantic $strict -DDLC_NO_STDIO -c "$file" -o part.o && ! nm part.o | grep -E ' U (f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_STDIO"
 done
 
 # The same bits with 1, 2 and 5 threads, and without OpenMP.
@@ -102,7 +146,7 @@ for options in "--target=c11 -O0" "--target=c11" "--target=native"; do
     case $options in *c11*) std="-std=c11 -Wpedantic" ;; *) std="-std=gnu11 -march=native" ;; esac
     # shellcheck disable=SC2086
     "$build/dlc" "$top/tests/nets/bools.dl" -o bools.c $options &&
-        gcc $std $strict -O2 $sanitize -I. -I"$top/runtime" -o bools "$top/tests/app/bools.c" bools.c "$top/runtime/dlc.c" -lm &&
+        gcc $std $strict -O2 $sanitize -I. -I"$top/runtime" -o bools "$top/tests/app/bools.c" bools.c "$top"/runtime/dlc*.c -lm &&
         ./bools && ok || bad "bools: $options"
 done
 
@@ -122,6 +166,19 @@ g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only names.cc && ok || 
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 --standalone &&
     printf '#include "mlp.h"\n#include "small.h"\nint main(void) {\n    struct mlp *a = mlp_new();\n    struct small *b = small_new();\n    int ok = a && b;\n    mlp_free(a);\n    small_free(b);\n    return !ok;\n}\n' >two.c &&
     gcc -std=c11 -Wpedantic $strict $sanitize -o two two.c mlp.c small.c -lm && ./two && ok || bad "two models in one program"
+
+# One model under two prefixes in one program, one of them linked with the library; "k" begins the names of kernels too.
+cat >k.dl <<'END'
+layer load(x: T[...S]) -> T[...S] { return x * 2 + 1 }
+layer share(x: T[...S]) -> T[...S] { return relu(x) - 1 }
+model tanh(x: f32[2, 3]) -> (y: f32[2, 3], z: f32[2, 3]) { return load(x), share(x) }
+model load_forward(x: f32[2, 3]) -> (y: f32[2, 3]) { return x |> load |> linear(3, name="fc1") |> share }
+END
+printf '#include "k.h"\n#include "k_load.h"\n#include <string.h>\nint main(void) {\n    struct k *a = k_new();\n    struct k_load *b = k_load_new();\n    float x[6] = {1, -2, 3, -4, 5, -6}, y[6], z[6];\n    k_load_forward(a, x, y);\n    k_load_load_forward(b, x, z);\n    int same = !memcmp(y, z, sizeof y) && K_PARAM_BYTES == K_LOAD_PARAM_BYTES;\n    k_free(a);\n    k_load_free(b);\n    return !same;\n}\n' >k_main.c
+for level in 0 2; do
+    "$build/dlc" k.dl -o k.c -O$level --standalone && "$build/dlc" k.dl -o k_load.c -O$level --prefix=k_load &&
+        gcc -std=c11 -Wpedantic $strict $sanitize -I"$top/runtime" -o k k_main.c k.c k_load.c "$top"/runtime/dlc*.c -lm && ./k && ok || bad "prefixes that begin like kernels, -O$level"
+done
 
 # What `make install` puts under DESTDIR builds an application through pkg-config, and nothing else is needed.
 mkdir -p "away from here"

@@ -137,10 +137,49 @@ expect 1 'bad.dl:3:15: error: f returns a value, but its header declares no resu
 broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
 expect 1 '//' bad.dl -o left.c
 
+# ---- --arena-max: within it all goes well; beyond it, what lives at the peak, as arena_max.err has it
+bytes=$("$dlc" "$top/tests/cli/arena_max.dl" -O0 --report | sed -n 's/.*peak \([0-9,]*\) bytes.*/\1/p' | tr -d , | sort -n | tail -1)
+for size in "$bytes" 1G; do
+    "$dlc" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max="$size" >out.txt 2>&1 && ok || bad "--arena-max=$size: $(cat out.txt)"
+done
+rm -f left.c left.h
+expect 1 "step needs an arena of .*, and --arena-max allows" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max=$((bytes - 1))
+expect 1 'arena: peak' "$top/tests/cli/arena_max.dl" --report --arena-max=1
+cp "$top/tests/cli/arena_max.dl" .
+"$dlc" arena_max.dl -O0 -o left.c --arena-max=2K 2>arena.err && bad "--arena-max=2K went well"
+diff -u "$top/tests/cli/arena_max.err" arena.err && ok || bad "--arena-max does not print arena_max.err"
+ls left.c left.h 2>/dev/null && bad "--arena-max left files" || ok
+
 # ---- the same input gives the same bytes
 "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cp one.c first.c && cp one.h first.h &&
     "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cmp -s one.c first.c && cmp -s one.h first.h && ok || bad "two runs differ"
 grep -nE "$work|/home|/root|/tmp" first.c first.h && bad "a path of the machine is in the output" || ok
+
+# ---- --emit=dot: quotes and braces in pairs, every edge between nodes that are there once; Graphviz, where it is, takes it
+"$dlc" good.dl --emit=graph | sed 's/linear\.weight/a\\"b\\\\N<\&lt;\\x0ac/' >'quo"tes\.graph'
+check_dot() { # NAME
+    awk '
+        { line = $0; gsub(/\\./, "", line) }                       # escapes
+        gsub(/"/, "\"", line) % 2 { print "a quote is open: " $0; bad = 1 }
+        { gsub(/"[^"]*"/, "", line) }
+        line ~ /\{/ { depth++ }
+        line ~ /\}/ { depth-- }
+        line ~ /^ *subgraph/ { if (seen[$2]++) { print "twice: " $0; bad = 1 } }
+        line ~ /^ *[no][0-9_]+ \[/ { if (node[$1]++) { print "twice: " $0; bad = 1 } }
+        line ~ /->/ { edges++; if (!node[$1] || !node[$3]) { print "no such node: " $0; bad = 1 } }
+        END { if (depth || !edges) { print "depth " depth ", edges " edges; bad = 1 } exit bad }' "$1" &&
+        if command -v dot >/dev/null 2>&1; then dot -Tcanon "$1" 2>dot.err >canon.txt && [ ! -s dot.err ]; fi
+}
+for file in 'quo"tes\.graph' "$top/examples/mlp/mlp.dl" "$top/tests/nets/small.dl"; do
+    for level in 0 2; do
+        "$dlc" "$file" --emit=dot -O$level >net.dot 2>dlc.err && check_dot net.dot >out.txt 2>&1 && ok || bad "--emit=dot $file -O$level: $(head -5 out.txt dlc.err)"
+    done
+done
+"$dlc" "$top/examples/mlp/mlp.dl" --emit=dot >net.dot
+awk '/subgraph cluster_0_k0/ { inside = 1 } inside && /relu\\nh\\nf32\[N, 256\]/ { found = 1 } /^        }/ { inside = 0 } END { exit !found }' net.dot && ok ||
+    bad "--emit=dot: relu is not in the first kernel's box: $(head -20 net.dot)"
+"$dlc" 'quo"tes\.graph' --emit=dot >net.dot
+grep -qF '[label="a\"b\\N<&amp;lt;?c\nf32[4, 3]"' net.dot && grep -qF 'digraph "quo\"tes\\.graph" {' net.dot && ok || bad "--emit=dot: names: $(grep -E 'digraph|f32.4, 3' net.dot)"
 
 # ---- what dlc prints as a graph it reads: the same C
 "$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph && sed -i "s/  #.*//" mlp.graph again.graph &&

@@ -18,5 +18,14 @@ page() {
 }
 page operators.md operator_docs
 page prelude.md prelude_docs
+# The table of options in docs/language.md has what --help has, and nothing else.
+"$build/dlc" --help | sed -n 's/^  \(-[-a-zDO]*\).*/\1/p' | sort -u >"$build/tests/work/docs/options.txt"
+sed -n '/^## The command/,/^It exits/p' "$top/docs/language.md" | grep '^| `-' | sed 's/ | .*//' | grep -o '`-[-a-zA-Z]*' | tr -d '`' | sort -u >"$build/tests/work/docs/table.txt"
+if diff "$build/tests/work/docs/options.txt" "$build/tests/work/docs/table.txt"; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAILED docs/language.md: its table of options is not that of dlc --help"
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -126,6 +126,18 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
     return dlc_main(argc, argv, stdout, stderr) == 0;
 }
 
+// Every C file that a test emits goes through dlc-validate, where libclang is.
+static bool run_validate(Arena *arena, const char *dir, const HarnessOptions *o) {
+    const char *build = getenv("BUILD");
+    const char *program = arena_printf(arena, "%s/dlc-validate", build ? build : "build");
+    if (access(program, X_OK)) return true;
+    const char *command = arena_printf(arena, "%s %s/m.c %s -Wall -Wextra -fno-math-errno", program, dir,
+                                       strcmp(o->target, "c11") ? "-std=gnu11 -march=native" : "-std=c11 -Wpedantic");
+    if (system(command) == 0) return true;
+    fprintf(stderr, "harness: failed: %s\n", command);
+    return false;
+}
+
 static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
     const char *top = getenv("TOP") ? getenv("TOP") : ".";
     bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
@@ -136,7 +148,7 @@ static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
         "%s/driver.c %s%s -lm",
         o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", effort, o->openmp ? "-fopenmp" : "",
         sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "", top, dir, dir, dir, dir,
-        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc.c");
+        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc*.c");
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;
@@ -155,7 +167,7 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     c->module = harness_module(arena, path);
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module));
-    if (!run_cc(arena, c->dir, options)) return NULL;
+    if (!run_validate(arena, c->dir, options) || !run_cc(arena, c->dir, options)) return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
     c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); // its OpenMP threads outlive it
     free(library);

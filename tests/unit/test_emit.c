@@ -392,7 +392,7 @@ Test(emit, header_says_all) {
                     "*logits);\n",
                     "int tiny_step(struct tiny *net, int32_t n, const float *image, float lr, float *loss);\n",
                     "//     tiny_step(net, n, image, lr, &loss);\n", "#define TINY_n 4\n",
-                    "#define TINY_PARAM_BYTES 448\n", "#define TINY_OPTIM_BYTES 64\n", "#define TINY_STATE_BYTES 0\n",
+                    "#define TINY_PARAM_BYTES 448\n", "#define TINY_OPTIM_BYTES 64\n", "#define TINY_STATE_BYTES 2304\n",
                     "#define TINY_ARENA_BYTES 4096\n", "#define TINY_ALIGN 64\n", "#define TINY_ERANGE 1 ",
                     "// Compile: cc -std=c11 ", "made by dlc 0.1.0 from tiny.dl", NULL});
     cr_expect(!strstr(text, "tiny_init(struct tiny *net, int32_t"), "init is no entry of the API's");

@@ -38,8 +38,8 @@ static const struct dlc_slot slots[] = {
     {{"kinds.pixel", "u8", "state", 1, {3}, 3}, DLC_REGION_STATE, 64},
     {{"kinds.mask", "bool", "state", 1, {3}, 3}, DLC_REGION_STATE, 128},
 };
-static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, draw};
-static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL};
+static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, draw, NULL, 0};
+static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL, NULL, 0};
 
 static struct dlc_net *net_new(void) {
     struct dlc_net *net = dlc_new(&model, sizeof(struct net));
@@ -98,6 +98,51 @@ Test(runtime, memory) {
     cr_expect(dlc_new(&huge, sizeof(struct net)) == NULL, "sizes that overflow");
     huge.bytes[1] = SIZE_MAX / 2, huge.bytes[2] = SIZE_MAX / 2;
     cr_expect(dlc_new(&huge, sizeof(struct net)) == NULL, "sizes that overflow together");
+}
+
+Test(runtime, twins) {
+    struct dlc_net *net = net_ramp(8), *twin = dlc_share(net, sizeof(struct net));
+    cr_assert(twin);
+    for (int r = 0; r < DLC_REGIONS; r++) {
+        bool shared = r == DLC_REGION_PARAM || r == DLC_REGION_OPTIM;
+        cr_expect((net->region[r] == twin->region[r]) == shared, "region %d", r);
+        if (!shared) memset(twin->region[r], 0xff, model.bytes[r]); // under AddressSanitizer: is it ours?
+    }
+    int32_t count[5];
+    cr_expect(dlc_get(net, "kinds.count", count, sizeof count) == DLC_OK && count[4] == 4, "the state is its own");
+    dlc_reset(twin);
+    cr_expect(dlc_get(twin, "kinds.count", count, sizeof count) == DLC_OK && count[4] == 0, "reset zeroes state");
+    cr_expect(dlc_get(net, "kinds.count", count, sizeof count) == DLC_OK && count[4] == 4, "of one net only");
+    int64_t t;
+    cr_expect(dlc_get(twin, "optim.step.0.t", &t, sizeof t) == DLC_OK && t == 3, "reset is for state");
+    dlc_free(twin), dlc_free(net);
+}
+
+Test(runtime, placed) {
+    static _Alignas(64) unsigned char param[192], optim[128], state[DLC_NET_BYTES + 192], arena[1024];
+    void *at[DLC_REGIONS] = {param, optim, state, arena};
+    size_t bytes[DLC_REGIONS] = {140, 112, DLC_NET_BYTES + 131, 1000};
+    cr_expect(DLC_NET_BYTES % 64 == 0 && sizeof(struct net) <= DLC_NET_BYTES);
+    memset(state, 0xff, sizeof state);
+    struct dlc_net *net = dlc_place(&model, at, bytes), *fresh = net_new();
+    cr_assert(net);
+    cr_expect((unsigned char *)net == state && same_bytes(net, fresh) && !*dlc_error(net));
+    for (int r = 0; r < DLC_REGIONS; r++) {
+        bytes[r]--;
+        cr_expect(!dlc_place(&model, at, bytes), "region %d is a byte short", r);
+        bytes[r] = 0;
+        cr_expect(dlc_place(&model, at, bytes) != NULL, "no size of region %d: not checked", r);
+        at[r] = (unsigned char *)at[r] + 1;
+        cr_expect(!dlc_place(&model, at, bytes), "region %d is misaligned", r);
+        void *there = (unsigned char *)at[r] - 1;
+        at[r] = NULL;
+        cr_expect(!dlc_place(&model, at, bytes), "region %d is missing", r);
+        at[r] = there;
+    }
+    at[DLC_REGION_OPTIM] = at[DLC_REGION_ARENA] = NULL;
+    net = dlc_place(&inference, at, bytes);
+    cr_expect(net != NULL, "regions that are not needed");
+    dlc_reset(net), dlc_init(net, 2), dlc_free(net), dlc_free(fresh);
 }
 
 Test(runtime, parameters_by_name) {
@@ -194,6 +239,46 @@ Test(runtime, checkpoint_for_inference) {
     cr_expect(dlc_load_memory(net, b.at, b.len) == DLC_OK, "%s", dlc_error(net));
     cr_expect(load(&b, error) == DLC_EMISMATCH);
     dlc_free(net);
+}
+
+// Parts of a file by path: whole components, with and without the dot; what does not fit changes nothing.
+Test(runtime, parts_of_files) {
+    static const char header[] = "{\"net.fc1.weight\":{\"dtype\":\"F32\",\"shape\":[3,4],\"data_offsets\":[0,48]},"
+                                 "\"net.fc1.bias\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[48,60]},"
+                                 "\"fc1.bias\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[60,76]},"
+                                 "\"network.stats.mean\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[76,88]},"
+                                 "\"optim.step.0.t\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[88,96]}}";
+    static const struct {
+        const char *only, *strip;
+        int want;
+        const char *error;
+    } cases[] = {
+        {"", "net", 2, ""},
+        {NULL, "net.", 2, ""},
+        {"net.fc1.weight", "net", 1, ""},
+        {"net.fc1.weight", "net.fc1.weight", 0,
+         "the data has no parameter of toy under \"net.fc1.weight\", less \"net.fc1.weight\""},
+        {"net.fc1", "net", 2, ""},
+        {"network", "network", 1, ""},
+        {"n", "", 0, "the data has no parameter of toy under \"n\", less \"\""},
+        {"net", "", 0, "the data has no parameter of toy under \"net\", less \"\""},
+        {"optim", NULL, 0, "the data has no parameter of toy under \"optim\", less \"\""},
+        {"", "", -1, "the data does not fit toy:\n  fc1.bias is F32[4] in the file, f32[3] in the model"},
+    };
+    Bytes b = file_of(header, 96);
+    float bias[3];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dlc_net *net = net_ramp(8), *before = net_ramp(8);
+        int got = dlc_load_some_memory(net, b.at, b.len, cases[i].only, cases[i].strip);
+        cr_expect(got == (cases[i].want > 0 ? cases[i].want : -DLC_EMISMATCH), "case %zu: %d", i, got);
+        cr_expect_str_eq(dlc_error(net), cases[i].error);
+        cr_expect((cases[i].want > 0) != same_bytes(net, before), "case %zu", i);
+        if (cases[i].want == 2) {
+            cr_expect(!dlc_get(net, "fc1.bias", bias, 12) && bias[0] == 0, "case %zu", i);
+            cr_expect(!dlc_get(net, "stats.mean", bias, 12) && bias[0] == -1, "case %zu: not in it, so as before", i);
+        }
+        dlc_free(net), dlc_free(before);
+    }
 }
 
 Test(runtime, headers_that_lie) {

@@ -1,0 +1,99 @@
+// prepared.c: what models compute once after load: where it lives, and that equal values of two models are one.
+//
+//     forward:  prepare 0: fc1_weight_panels = fc1.weight        param + 37748736: fc1_weight_panels
+//     features: prepare 0: fc1_weight_panels = fc1.weight        the same: the call is left out
+//
+// A block behind the parameters begins with a flag that says whether it is fresh (dlc_refresh in the runtime); then
+// come the buffers. Two calls are equal when they call one function on equal inputs.
+#include "emit/parts.h"
+
+static const Buffer *kept(const Buffer *buffer) { return buffer->same ? buffer->same : buffer; }
+
+static bool same_input(const Buffer *a, const Buffer *b) {
+    if (a->scope == SCOPE_STORAGE) return b->scope == SCOPE_STORAGE && a->storage == b->storage;
+    return kept(a) == kept(b);
+}
+
+// What is written is kept in both, or in neither.
+static bool same_output(const Buffer *a, const Buffer *b) { return a->scope == b->scope; }
+
+static bool same_call(const CallText *a, const CallText *b) {
+    bool same = a->text && a->text == b->text;
+    for (int i = 0; same && i < a->formals.buffers.len; i++) {
+        const Formal *x = &a->formals.buffers.at[i], *y = &b->formals.buffers.at[i];
+        same = x->written ? same_output(x->buffer, y->buffer) : same_input(x->buffer, y->buffer);
+    }
+    return same;
+}
+
+// Finds an earlier call that makes the same: then what it writes stands for what this one does.
+static bool equals_earlier(const EmitInput *in, const KernelTable *table, int program, int c) {
+    const CallText *call = &table->calls[program][c];
+    for (int p = 0; p <= program; p++)
+        for (int k = 0; k < (p < program ? in->programs[p]->nprepare : c); k++) {
+            const CallText *other = &table->calls[p][k];
+            if (!same_call(other, call)) continue;
+            for (int i = 0; i < call->formals.buffers.len; i++)
+                if (call->formals.buffers.at[i].written)
+                    call->formals.buffers.at[i].buffer->same = (Buffer *)kept(other->formals.buffers.at[i].buffer);
+            return true;
+        }
+    return false;
+}
+
+static bool reads(const CallText *call, const Buffer *buffer) {
+    for (int i = 0; i < call->formals.buffers.len; i++)
+        if (call->formals.buffers.at[i].buffer == buffer && call->formals.buffers.at[i].read) return true;
+    return false;
+}
+
+// Leaves out the calls that equal others. What lies in the arena is gone by then, so a call stays when one that stays
+// reads that.
+static void share_calls(const EmitInput *in, const KernelTable *table, int program) {
+    Program *of = in->programs[program];
+    const CallText *calls = table->calls[program];
+    for (int c = 0; c < of->nprepare; c++) of->calls.at[c].shared = equals_earlier(in, table, program, c);
+    for (int c = of->nprepare - 1; c >= 0; c--)
+        for (int i = 0; of->calls.at[c].shared && i < calls[c].formals.buffers.len; i++) {
+            const Formal *formal = &calls[c].formals.buffers.at[i];
+            if (!formal->written || formal->buffer->scope != SCOPE_ARENA) continue;
+            for (int k = c + 1; k < of->nprepare; k++)
+                if (!of->calls.at[k].shared && reads(&calls[k], formal->buffer)) of->calls.at[c].shared = false;
+        }
+}
+
+int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align) {
+    int64_t bytes = 0;
+    for (int p = 0; p < in->nprograms; p++) {
+        share_calls(in, table, p);
+        for (int k = 0; k < in->programs[p]->buffers.len; k++) {
+            Buffer *buffer = in->programs[p]->buffers.at[k];
+            if (buffer->scope != SCOPE_PREPARED) continue;
+            if (!bytes) bytes = align; // the flag
+            buffer->offset = buffer->same ? buffer->same->offset : bytes;
+            if (!buffer->same) bytes += (buffer->bytes + align - 1) / align * align;
+        }
+    }
+    return bytes;
+}
+
+// ---- when it is stale -----------------------------------------------------------------------------------------------
+
+typedef struct Reads {
+    const Graph *g; // whose outputs are looked for
+    bool any;
+} Reads;
+
+static void see_storage(void *context, Buffer *buffer, bool write) {
+    Reads *reads = context;
+    if (buffer->scope != SCOPE_STORAGE || write) return;
+    for (int k = 0; k < reads->g->outputs.len; k++) reads->any |= reads->g->outputs.at[k].storage == buffer->storage;
+}
+
+bool prepared_made_stale(const EmitInput *in, const Graph *g) {
+    Reads reads = {.g = g};
+    for (int p = 0; p < in->nprograms; p++)
+        for (int c = 0; c < in->programs[p]->nprepare; c++)
+            stmt_visit_buffers(in->programs[p]->calls.at[c].kernel->body, see_storage, &reads);
+    return reads.any;
+}

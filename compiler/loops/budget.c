@@ -1,0 +1,107 @@
+// budget.c: what a user is told whose arena is larger than --arena-max allows:
+//     net.dl:7:1: error: forward needs an arena of 868,352 bytes, and --arena-max allows 262,144
+//         7 | model forward(x: f32[N, 784]) -> ...
+//           | ^~~~~
+//        note: no plan takes less than 868,352 bytes: these live while linear_relu is computed at net.dl:8:18
+//        note: scratch of linear_relu (panel_lanes), 802,816 bytes at net.dl:8:18
+//        note: h: f32[N, 256], 65,536 bytes at net.dl:8:48
+// Needs the plan. The peak is the call with the largest sum of live bytes, which is the lower bound.
+#include "loops/budget.h"
+
+#include <stdlib.h>
+
+#include "support/str.h"
+
+enum { LISTED = 24, ALIGN = 64 }; // ALIGN as the planner rounds
+
+static int64_t bytes_of(const Buffer *buffer) { return (buffer->bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+static bool lives_at(const Buffer *buffer, int call) {
+    return buffer->scope == SCOPE_ARENA && buffer->first_call <= call && call <= buffer->last_call;
+}
+
+static int64_t live_bytes(const Program *program, int call) {
+    int64_t live = 0;
+    for (int k = 0; k < program->buffers.len; k++)
+        if (lives_at(program->buffers.at[k], call)) live += bytes_of(program->buffers.at[k]);
+    return live;
+}
+
+static int find_peak(const Program *program) {
+    int peak = 0;
+    int64_t most = -1;
+    for (int call = 0; call < program->calls.len; call++) {
+        int64_t live = live_bytes(program, call);
+        if (live > most) most = live, peak = call;
+    }
+    return peak;
+}
+
+static Span call_span(const Call *call) {
+    const Group *group = call->group;
+    const Node *node = !group ? NULL : group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
+    return node ? node->span : (Span){0};
+}
+
+static int by_bytes(const void *a, const void *b) {
+    const Buffer *x = *(const Buffer *const *)a, *y = *(const Buffer *const *)b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->first_call - y->first_call;
+}
+
+static void note_buffer(Diag *diag, Arena *arena, const Program *program, const Buffer *buffer) {
+    const char *bytes = text_grouped(arena, bytes_of(buffer));
+    if (buffer->value) {
+        Type type = buffer->value->type;
+        static const char *const parts[] = {"", "", " (backward)", " (update)"}; // by section
+        const char *name = buffer->value->name ? buffer->value->name : buffer->name;
+        const char *part = parts[buffer->value->section];
+        diag_note(diag, buffer->value->span, "%s%s: %s, %s bytes", name, part,
+                  type_text(arena, &type, program->graph->module->sizes), bytes);
+        return;
+    }
+    const Call *call = &program->calls.at[buffer->first_call];
+    diag_note(diag, call_span(call), "scratch of %s (%s), %s bytes", call->kernel->name, buffer->name, bytes);
+}
+
+static void note_live(Diag *diag, Arena *arena, const Program *program, int call) {
+    VEC(const Buffer *) live = {0};
+    for (int k = 0; k < program->buffers.len; k++)
+        if (lives_at(program->buffers.at[k], call)) vec_push(arena, &live, program->buffers.at[k]);
+    qsort(live.at, (size_t)live.len, sizeof *live.at, by_bytes);
+    int64_t rest = 0;
+    for (int k = 0; k < live.len; k++)
+        if (k < LISTED)
+            note_buffer(diag, arena, program, live.at[k]);
+        else
+            rest += bytes_of(live.at[k]);
+    if (live.len > LISTED)
+        diag_note(diag, (Span){0}, "and %d smaller ones, %s bytes", live.len - LISTED, text_grouped(arena, rest));
+}
+
+// What the user may change, where there is something.
+static void note_advice(Diag *diag, Arena *arena, const Graph *g) {
+    const Module *module = g->module;
+    Str sizes = str_new(arena);
+    for (int k = 0; k < module->nsizes; k++)
+        str_printf(&sizes, "%s%s = %d", k ? ", " : "", module->sizes[k].name, module->sizes[k].bound);
+    if (module->nsizes && g->kind != ENTRY_INIT)
+        diag_note(diag, (Span){0}, "memory is planned for %s: a lower bound, or -D %s=..., takes less",
+                  str_text(&sizes), module->sizes[0].name);
+}
+
+void program_check_budget(Diag *diag, const Program *program, int64_t most) {
+    if (program->arena_bytes <= most) return;
+    Arena scratch = {0}, *arena = &scratch;
+    const Graph *g = program->graph;
+    int peak = find_peak(program);
+    diag_error(diag, g->span, "%s needs an arena of %s bytes, and --arena-max allows %s",
+               g->kind == ENTRY_INIT ? "drawing the parameters" : g->name, text_grouped(arena, program->arena_bytes),
+               text_grouped(arena, most));
+    diag_note(diag, call_span(&program->calls.at[peak]),
+              "no plan takes less than %s bytes: these live while %s is computed",
+              text_grouped(arena, program->arena_bound), program->calls.at[peak].kernel->name);
+    note_live(diag, arena, program, peak);
+    note_advice(diag, arena, g);
+    arena_release(&scratch);
+}

@@ -1,0 +1,10 @@
+// budget.h: --arena-max.
+#ifndef DLC_BUDGET_H
+#define DLC_BUDGET_H
+
+#include "loops/loops.h"
+
+// An error when the planned arena is larger than `most` bytes, with what lives at its peak.
+void program_check_budget(Diag *diag, const Program *program, int64_t most);
+
+#endif

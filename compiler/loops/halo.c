@@ -1,0 +1,98 @@
+// halo.c: zeros around the values that contractions read through windows, so that no tile needs a guard or a copy.
+//
+//     h: f32[N, 48, 48, 32], read at h[n, y+p-1, x+q-1, i] with p, q < 3       laid out as [N, 50, 50, 32]
+//
+// The kernel that stores the value fills the halo too, each time: between calls the arena holds other values there.
+#include "loops/contraction.h"
+
+// What a halo may add: as much again, and a little more for small images.
+static bool is_affordable(const Buffer *buffer, const int *before, const int *after) {
+    double plain = 1, wide = 1;
+    for (int d = 0; d < buffer->rank; d++) {
+        plain *= buffer->dim[d].extent;
+        wide *= (double)before[d] + buffer->dim[d].extent + after[d];
+    }
+    return wide <= 2 * plain + 4096 && wide < INT32_MAX;
+}
+
+// Channels, the last axis, get none: vectors would no longer start where lines do.
+static void widen_for(Program *program, const Iter *iter, int which, const Node *node) {
+    Buffer *buffer = program->of_node[node->id];
+    int before[MAX_RANK] = {0}, after[MAX_RANK] = {0};
+    bool leaves = false;
+    if (!buffer || buffer->scope != SCOPE_ARENA) return;
+    for (int d = 0; d < buffer->rank; d++) {
+        int64_t lo, hi;
+        if (buffer->dim[d].size) continue;
+        contraction_reach(iter, &iter->map[1 + which].dim[d], &lo, &hi);
+        before[d] = lo < 0 ? (int)-lo : 0;
+        after[d] = hi >= buffer->dim[d].extent ? (int)(hi + 1 - buffer->dim[d].extent) : 0;
+        leaves |= before[d] || after[d];
+    }
+    int last = buffer->rank - 1;
+    if (leaves && !before[last] && !after[last] && is_affordable(buffer, before, after))
+        buffer_widen(buffer, before, after);
+}
+
+void halos_choose(Program *program) {
+    for (int k = 0; k < program->graph->groups.len; k++) {
+        const Group *group = &program->graph->groups.at[k];
+        if (group->kind != GROUP_CONTRACT) continue;
+        const Iter *iter = node_attr(group->root, "iter")->iter;
+        contraction_gather(program->arena, group->root, &iter);
+        for (int which = 0; which < 2; which++) widen_for(program, iter, which, group->root->in[which]);
+    }
+}
+
+// ---- zeros ----------------------------------------------------------------------------------------------------------
+
+static Stmt *open_range(LowerContext *ctx, Stmt *to, int d, const Index *lo, const Index *hi, Index **at) {
+    Var *var = var_new(ctx, arena_printf(ctx->arena, "h%d", d));
+    Stmt *loop = stmt_for(ctx->arena, var, lo, hi, 1);
+    stmt_append(ctx->arena, to, loop);
+    *at = index_var(ctx->arena, var);
+    return loop;
+}
+
+// One side of axis d: the axes before it (from `first` on) within the value, those behind it with their halos.
+static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, int64_t lo, int64_t hi, Index **at) {
+    Arena *arena = ctx->arena;
+    if (lo == hi) return;
+    for (int e = first; e < b->rank; e++) {
+        const Index *from = index_const(arena, e < d ? 0 : e == d ? lo : -b->before[e]);
+        const Index *end = e == d ? index_const(arena, hi)
+                                  : index_add_const(arena, index_size(arena, b->dim[e]), e < d ? 0 : b->after[e]);
+        to = open_range(ctx, to, e, from, end, &at[e]);
+    }
+    stmt_append(arena, to, stmt_store(arena, b, at, expr_const(arena, b->dtype, 0)));
+}
+
+void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer) {
+    Arena *arena = ctx->arena;
+    Index *at[MAX_RANK], *chunk;
+    bool any = false;
+    for (int d = 0; d < buffer->rank; d++) any |= buffer->before[d] || buffer->after[d];
+    if (!any) return;
+    Stmt *nest = stmt_block(arena), *inner = nest;
+    nest->comment = arena_printf(arena, "zeros around %s", buffer->name);
+    stmt_append(arena, to, nest);
+    // The first axis is the batch, mostly: shared among the threads where it has no halo itself.
+    int first = 0, extent = buffer->dim[0].extent, threads = ctx->program->threads;
+    if (!buffer->before[0] && !buffer->after[0]) {
+        const Index *lo = index_const(arena, 0), *hi = index_size(arena, buffer->dim[0]);
+        if (threads > 1 && extent > 1) {
+            int each = (extent + threads - 1) / threads;
+            inner = open_range(ctx, inner, 0, lo, index_const(arena, (extent + each - 1) / each), &chunk);
+            inner->loop = FOR_CHUNKS;
+            lo = index_scale(arena, chunk, each);
+            hi = index_min(arena, index_add_const(arena, lo, each), hi);
+        }
+        inner = open_range(ctx, inner, 0, lo, hi, &at[0]);
+        first = 1;
+    }
+    for (int d = first; d < buffer->rank; d++) {
+        int64_t end = buffer->dim[d].extent;
+        fill_side(ctx, inner, buffer, first, d, -buffer->before[d], 0, at);
+        fill_side(ctx, inner, buffer, first, d, end, end + buffer->after[d], at);
+    }
+}

@@ -1,0 +1,267 @@
+// layout.c: channels last: the axes of what convolutions and pools read and write, in the order that vectors like.
+//     %2 = contract %x, %w out[n, o, y, x] += a[n, i, y+p-1, x+q-1] * b[o, i, p, q]  : f32[N, 64, 48, 48]
+//     %3 = relu %2                                                                   : f32[N, 64, 48, 48]
+//     return %3
+// becomes
+//     %2 = contract %x, %w out[n, y, x, o] += ..                                     : f32[N, 48, 48, 64]
+//     %3 = relu %2                                                                   : f32[N, 48, 48, 64]
+//     %4 = transpose %3 {perm=[0, 3, 1, 2]}                                          : f32[N, 64, 48, 48]
+//     return %4
+// Needs SIMPLE, breaks DEDUPED. The graph's arguments, storages and results stay as the user knows them (NCHW). A
+// contraction reads operands in whatever order they come; its own result is laid out with the axes of windows and
+// batches first and the channels last, where it slides windows or follows something that does. Everything else takes
+// the order of what it reads through its operator's `reorder` (ops/op.h), or gets it turned back by a transpose.
+#include "ops/op.h"
+#include "passes/passes.h"
+
+enum { FEW_CHANNELS = 8 }; // fewer are not worth a vector
+
+typedef struct Layout {
+    // By id in the old graph: how the node that stands for it is laid out, and whether it is made of constants and
+    // indices alone, so that it is as well computed in any order.
+    Order *order;
+    bool *is_free;
+} Layout;
+
+static bool follows(const Node *node) { return node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY); }
+
+// ---- what a contraction likes -------------------------------------------------------------------------------------
+
+static bool map_has(const Map *map, int axis) {
+    for (int d = 0; d < map->rank; d++)
+        if (map->dim[d].coef[axis]) return true;
+    return false;
+}
+
+static bool is_bare(const Affine *affine, int axis) {
+    bool bare = affine->c == 0 && affine->coef[axis] == 1;
+    for (int k = 0; k < MAX_AXES; k++) bare &= k == axis || affine->coef[k] == 0;
+    return bare;
+}
+
+// Several axes or a stride index this dim.
+static bool dim_slides(const Affine *affine) {
+    int axes = 0;
+    for (int k = 0; k < MAX_AXES; k++) {
+        axes += affine->coef[k] != 0;
+        if (affine->coef[k] > 1) return true;
+    }
+    return axes > 1;
+}
+
+// Whether windows slide along the axis: in any map (or, axis < 0, along any axis).
+static bool slides(const Iter *iter, int axis) {
+    for (int m = 0; m < 3; m++)
+        for (int d = 0; d < iter->map[m].rank; d++)
+            if (dim_slides(&iter->map[m].dim[d]) && (axis < 0 || iter->map[m].dim[d].coef[axis])) return true;
+    return false;
+}
+
+// The operand that holds the batch, the first dim of the result, in its first dim; 0: none does.
+static int data_operand(const Iter *iter) {
+    for (int axis = 0; axis < iter->nout; axis++) {
+        if (!iter->map[0].rank || !is_bare(&iter->map[0].dim[0], axis)) continue;
+        for (int m = 1; m < 3; m++)
+            if (iter->map[m].rank && is_bare(&iter->map[m].dim[0], axis)) return m;
+    }
+    return 0;
+}
+
+// Whether dim d of the result is one of the batch or of the windows: what only the data moves.
+static bool is_spatial(const Iter *iter, int data, int d) {
+    const Map *other = &iter->map[3 - data];
+    bool spatial = d == 0;
+    for (int k = 0; k < iter->naxes; k++) {
+        if (!iter->map[0].dim[d].coef[k]) continue;
+        spatial |= slides(iter, k) || (other->rank && map_has(&iter->map[data], k) && !map_has(other, k));
+    }
+    return spatial;
+}
+
+// Batch and windows first, channels (and groups of them) last.
+static Order contract_order(const Node *old, const Order *from) {
+    const Iter *iter = node_attr(old, "iter")->iter;
+    Order plain = order_plain(old->type.rank), order = {.n = old->type.rank};
+    int data = data_operand(iter), place = 0;
+    if (old->type.rank < 3 || !data) return plain;
+    if (!slides(iter, -1) && order_is_plain(&from[data - 1])) return plain;
+    int64_t channels = 1;
+    for (int last = 0; last < 2; last++)
+        for (int d = 0; d < old->type.rank; d++) {
+            if (is_spatial(iter, data, d) == last) continue;
+            order.at[place++] = d;
+            if (last) channels *= old->type.dim[d].extent;
+        }
+    return channels < FEW_CHANNELS ? plain : order;
+}
+
+// ---- a flattened operand --------------------------------------------------------------------------------------------
+
+// Dim d of an operand is one summed axis, from end to end.
+static int summed_axis(const Iter *iter, const Affine *affine, Dim dim) {
+    for (int axis = iter->nout; axis < iter->naxes; axis++)
+        if (is_bare(affine, axis) && dim_equal(iter->axis[axis], dim)) return axis;
+    return -1;
+}
+
+// One summed axis becomes one for each of x's dims [from, to), outermost first, in all maps.
+static void split_axis(Iter *iter, int axis, const Type *x, int from, int to, int *parts) {
+    int64_t inner = 1;
+    for (int d = to - 1; d >= from; d--) {
+        int part = d == from ? axis : iter->naxes++;
+        parts[d] = part;
+        for (int m = 0; m < 3; m++)
+            for (int k = 0; k < iter->map[m].rank; k++)
+                iter->map[m].dim[k].coef[part] = (int32_t)(iter->map[m].dim[k].coef[axis] * inner);
+        iter->axis[part] = x->dim[d];
+        inner *= x->dim[d].extent;
+    }
+}
+
+// A sum over channels and pixels in a row, by an operand that a convolution left channels last:
+//     out[n, j] += a[n, k] * b[j, k], a = reshape(x: [N, 128, 12, 12])
+// becomes out[n, j] += x[n, c, y, x] * b[j, 144*c + 12*y + x]: x is read as it lies. In models only: there the other
+// operand, a parameter, is packed once. NULL: it is no such sum.
+static Node *split_flattened(const Layout *layout, const Node *old, int which, Iter *iter) {
+    const Node *flat = old->in[which], *x = flat->nin ? flat->in[0] : NULL;
+    ShapeRun runs[MAX_RANK];
+    Map split = {.rank = 0};
+    int parts[MAX_RANK];
+    if (!node_is(flat, "reshape") || order_is_plain(&layout->order[x->id])) return NULL;
+    int n = shape_runs(&x->type, &flat->type, runs);
+    *iter = *node_attr(old, "iter")->iter;
+    const Map from = iter->map[1 + which];
+    split.rank = x->type.rank;
+    for (int k = 0; k < n; k++) {
+        int a0 = runs[k].a0, a1 = runs[k].a1, b = runs[k].b0;
+        if (runs[k].b1 != b + 1) return NULL;
+        if (a1 == a0 + 1) {
+            split.dim[a0] = from.dim[b];
+            continue;
+        }
+        int axis = summed_axis(iter, &from.dim[b], flat->type.dim[b]);
+        if (axis < 0 || iter->naxes + a1 - a0 - 1 > MAX_AXES) return NULL;
+        split_axis(iter, axis, &x->type, a0, a1, parts);
+        for (int d = a0; d < a1; d++) {
+            split.dim[d] = (Affine){0};
+            split.dim[d].coef[parts[d]] = 1;
+        }
+    }
+    iter->map[1 + which] = split;
+    return x->map;
+}
+
+static Node *read_unflattened(Graph *to, const Layout *layout, const Node *old, Node *const *in, const Order *from) {
+    for (int which = 0; which < 2; which++) {
+        Iter iter;
+        Node *operands[2] = {in[0], in[1]};
+        operands[which] = split_flattened(layout, old, which, &iter);
+        if (!operands[which]) continue;
+        iter.map[1 + which] = order_map(&iter.map[1 + which], &layout->order[old->in[which]->in[0]->id]);
+        iter.map[2 - which] = order_map(&iter.map[2 - which], &from[1 - which]);
+        return build_contract(to, operands[0], operands[1], &old->type, &iter);
+    }
+    return NULL;
+}
+
+// ---- the pass -----------------------------------------------------------------------------------------------------
+
+static bool made_of_free(const Layout *layout, const Node *node) {
+    if (node->op->traits & OP_SOURCE) return true;
+    bool is = node->nin && (follows(node) || node->op->traits & OP_MOVEMENT);
+    for (int k = 0; is && k < node->nin; k++) is = layout->is_free[node->in[k]->id];
+    return is;
+}
+
+// What stands for the old node `of`, laid out in the order `wanted`. A broadcast or another source is made anew there;
+// anything else is transposed.
+static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
+    const Order *has = &layout->order[of->id];
+    if (order_equal(has, &wanted)) return of->map;
+    if (follows(of) && layout->is_free[of->id]) {
+        Node **in = NEW_ARRAY(to->arena, Node *, of->nin);
+        for (int k = 0; k < of->nin; k++) in[k] = in_order(to, layout, of->in[k], wanted);
+        return graph_copy_node(to, of, in);
+    }
+    if (of->op->reorder && of->nin <= 1) {
+        Order from = of->nin ? layout->order[of->in[0]->id] : wanted, got = wanted;
+        Node *in = of->nin ? of->in[0]->map : NULL;
+        Node *made = of->op->reorder(to, of, &in, &from, &got);
+        if (made && order_equal(&got, &wanted)) return made;
+    }
+    return order_transpose(to, of->map, has, &wanted);
+}
+
+static Node *as_graph(Graph *to, const Layout *layout, const Node *of) {
+    return in_order(to, layout, of, order_plain(of->type.rank));
+}
+
+// The first order among the inputs of the result's rank that is not the plain one.
+static Order input_order(const Node *old, const Layout *layout) {
+    for (int k = 0; k < old->nin; k++) {
+        const Order *order = &layout->order[old->in[k]->id];
+        if (order->n == old->type.rank && !order_is_plain(order)) return *order;
+    }
+    return order_plain(old->type.rank);
+}
+
+// Axes that are new to a broadcast stand before the last axis of what it repeats.
+static Order liked_order(const Node *old, const Layout *layout, const Order *from) {
+    if (old->op->traits & OP_REDUCES && old->nin == 2) return contract_order(old, from);
+    Order order = order_plain(old->type.rank);
+    if (!node_is(old, "broadcast") || order_is_plain(&from[0])) return input_order(old, layout);
+    int last = (int)node_attr(old, "axes")->ints[from[0].at[from[0].n - 1]];
+    for (int d = last; d + 1 < order.n; d++) order.at[d] = d + 1;
+    order.at[order.n - 1] = last;
+    return order;
+}
+
+static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context) {
+    Layout *layout = context;
+    Order *order = &layout->order[old->id], from[MAX_ATTRS];
+    *order = order_plain(old->type.rank);
+    layout->is_free[old->id] = made_of_free(layout, old);
+    if (old->op->traits & OP_INPUT || !old->nin) return NULL;
+    Node **moved = NEW_ARRAY(to->arena, Node *, old->nin);
+    bool plain = true;
+    Order common = input_order(old, layout);
+    bool joint = follows(old) || (old->op->traits & OP_MOVEMENT && old->nin > 1);
+    for (int k = 0; k < old->nin; k++) {
+        moved[k] = in[k];
+        from[k < MAX_ATTRS ? k : 0] = layout->order[old->in[k]->id];
+        plain &= order_is_plain(&layout->order[old->in[k]->id]);
+        if (!joint || layout->order[old->in[k]->id].n != common.n) continue;
+        moved[k] = in_order(to, layout, old->in[k], common);
+        from[k < MAX_ATTRS ? k : 0] = common;
+    }
+    if (follows(old)) {
+        *order = common;
+        return graph_copy_node(to, old, moved);
+    }
+    Node *made =
+        to->kind == ENTRY_MODEL && node_is(old, "contract") ? read_unflattened(to, layout, old, in, from) : NULL;
+    if (made) return made;
+    if (old->op->reorder && (!plain || (old->op->traits & OP_REDUCES && old->nin == 2))) {
+        *order = liked_order(old, layout, from);
+        made = old->op->reorder(to, old, moved, from, order);
+    }
+    if (made) return made;
+    *order = order_plain(old->type.rank);
+    for (int k = 0; k < old->nin; k++) moved[k] = as_graph(to, layout, old->in[k]);
+    return graph_copy_node(to, old, moved);
+}
+
+Graph *pass_layout(Graph *from) {
+    Layout layout = {.order = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
+                     .is_free = NEW_ARRAY(from->arena, bool, from->nodes.len + 1)};
+    Graph *to = graph_rebuild(from, lay_out, &layout);
+    for (int k = 0; k < from->outputs.len; k++) {
+        const Node *old = from->outputs.at[k].value;
+        to->span_now = old->span;
+        to->name_now = old->name;
+        to->origin_now = old->origin;
+        to->section_now = old->section;
+        to->outputs.at[k].value = as_graph(to, &layout, old);
+    }
+    return to;
+}
