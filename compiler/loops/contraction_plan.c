@@ -177,12 +177,35 @@ static bool ends_both(const Iter *iter, int axis) {
     return true;
 }
 
+static bool in_pool(const Contraction *c, int axis) {
+    for (int k = 0; k < c->npool; k++)
+        if (c->pool_axis[k] == axis) return true;
+    return false;
+}
+
+// The members of a pool's window share the vectors of the lane operand: it must not move with them. Where both operands
+// have the axis, the one that moves gives the rows.
+static bool moves_with_pool(const Contraction *c, int axis) {
+    bool in_a = map_uses(&c->iter->map[1], axis), in_b = map_uses(&c->iter->map[2], axis);
+    const Map *map = &c->iter->map[in_a ? 1 : 2];
+    if (in_a && in_b) return false;
+    for (int k = 0; k < c->npool; k++)
+        if (map_uses(map, c->pool_axis[k])) return true;
+    return false;
+}
+
 // The axis of the lanes: the longest in the result's last dim, whose vectors are stored as they are. When that is too
 // short (the taps of a weight's gradient, small images) and the sums are long, an axis that fills the lanes instead.
 static int lane_axis(const Contraction *c) {
     const Iter *iter = c->iter;
     int best = NO_AXIS;
     int64_t results = 1;
+    for (int axis = 0; c->npool && axis < iter->nout; axis++) {
+        bool in_one = map_uses(&iter->map[1], axis) != map_uses(&iter->map[2], axis);
+        if (!in_one || in_pool(c, axis) || moves_with_pool(c, axis)) continue;
+        if (best == NO_AXIS || lanes_filled(c, axis) > lanes_filled(c, best)) best = axis;
+    }
+    if (c->npool) return best;
     for (int axis = 0; axis < iter->nout; axis++) {
         results *= extent_of(c, axis);
         if (!iter->map[0].dim[iter->map[0].rank - 1].coef[axis]) continue;
@@ -197,12 +220,6 @@ static int lane_axis(const Contraction *c) {
             best = axis;
     }
     return best;
-}
-
-static bool in_pool(const Contraction *c, int axis) {
-    for (int k = 0; k < c->npool; k++)
-        if (c->pool_axis[k] == axis) return true;
-    return false;
 }
 
 // K: of the summed axes that are no short ones, that with the shortest steps in the row operand; else the longest.

@@ -37,12 +37,20 @@ static Dim any_dim(Generator *r) {
     return dim_fixed(extents[random_pick(r, 12)]);
 }
 
+// Sums of multiples of 1/16 are often 0: where rounding would say on which side of the kink, they are moved away from
+// it.
+Node *random_relu(Generator *r, Node *x, Exact exact) {
+    bool moved = r->image && exact.frac < 0;
+    return build_unary(r->g, "relu", moved ? build_binary(r->g, "add", x, build_full(r->g, &x->type, 0.0137)) : x);
+}
+
 static Node *unary(Generator *r, Node *x) {
     Graph *g = r->g;
     static const char *const names[] = {"tanh", "sigmoid", "softplus", "neg", "relu", "erf", "sin", "cos"};
     int k = random_pick(r, 12);
     if (k > 8) return build_unary(g, names[k - 4], x);
-    if (k < 5) return build_unary(g, names[k], x);
+    if (k == 4) return random_relu(r, x, inexact);
+    if (k < 4) return build_unary(g, names[k], x);
     if (k == 5) return build_unary(g, "exp", build_unary(g, "tanh", x));
     if (k == 6)
         return build_unary(g, "log",
@@ -73,14 +81,14 @@ static Node *binary(Generator *r, Node *x) {
     if (k < 3) return build_binary(g, names[k], x, k == 2 ? build_unary(g, "tanh", y) : y);
     if (k < 5) { // max and min have kinks: on inputs only
         Node *a = r->pool[random_pick(r, r->inputs)];
-        return build_binary(g, names[k], a, build_full(g, &a->type, 0.1));
+        return build_binary(g, names[k], a, build_full(g, &a->type, 0.125));
     }
     if (k == 5)
         return build_binary(g, "div", x,
                             build_binary(g, "add", build_binary(g, "mul", y, y), build_full(g, &x->type, 1)));
     Node *a = r->pool[random_pick(r, r->inputs)];
     if (!shape_equal(&a->type, &x->type)) return build_binary(g, "add", x, y);
-    return build_select(g, build_binary(g, random_pick(r, 2) ? "lt" : "ge", a, build_full(g, &a->type, 0.2)), x, y);
+    return build_select(g, build_binary(g, random_pick(r, 2) ? "lt" : "ge", a, build_full(g, &a->type, 0.25)), x, y);
 }
 
 static Node *movement(Generator *r, Node *x) {

@@ -35,6 +35,7 @@ bool random_is_exact(const char *name);
 
 int random_pick(Generator *r, int n); // 0 .. n - 1
 Node *random_scaled(Graph *g, Node *x, double by);
+Node *random_relu(Generator *r, Node *x, Exact exact);
 void random_put(Generator *r, Node *y, Exact exact); // NULL and what is too large are left out
 Node *random_param(Generator *r, Type type, bool exact);
 // Adds a value made from an image of the pool, or nothing.

@@ -204,7 +204,7 @@ static Node *norm(Generator *r, Node *x) {
 static Node *activation(Generator *r, Node *x, Exact *exact) {
     Graph *g = r->g;
     int k = random_pick(r, 7);
-    if (k < 4) return build_unary(g, "relu", x); // exact stays exact
+    if (k < 4) return random_relu(r, x, *exact); // exact stays exact
     Exact before = *exact;
     *exact = inexact;
     if (k == 4) return build_binary(g, "mul", x, build_unary(g, "sigmoid", x));
@@ -249,7 +249,7 @@ static void residual(Generator *r, int from) {
         if (a.frac >= 0 && b.frac >= 0)
             sum = (Exact){a.frac > b.frac ? a.frac : b.frac, (a.mag > b.mag ? a.mag : b.mag) + 1};
         Node *y = build_binary(r->g, "add", x, r->pool[k]);
-        random_put(r, random_pick(r, 2) ? build_unary(r->g, "relu", y) : y, sum);
+        random_put(r, random_pick(r, 2) ? random_relu(r, y, sum) : y, sum);
         return;
     }
 }

@@ -205,6 +205,13 @@ called((3, 9, 8), "interpolate", F.interpolate, size=(4, 3), mode="area")
 called((3, 15, 13), "interpolate", F.interpolate, scale_factor=(2.6, 3.1), mode="bilinear")
 called((3, 15, 13), "interpolate", F.interpolate, size=(61, 57), mode="bilinear", align_corners=True)
 called((3, 15), "interpolate", F.interpolate, size=4, mode="linear", align_corners=True)
+case((3, 12, 10), "conv2d(16, 1, $) |> relu |> max_pool2d(2)",
+     nn.Sequential(OrderedDict(weights=nn.Conv2d(3, 16, 1), relu=nn.ReLU(), pool=nn.MaxPool2d(2))))
+case((2, 9), "conv1d(2, 1, $) |> max_pool1d(3)",
+     nn.Sequential(OrderedDict(weights=nn.Conv1d(2, 2, 1), pool=nn.MaxPool1d(3))), True)
+case((5, 12, 34), "conv2d(3, 3, padding=1, $) |> max_pool2d(2)",
+     nn.Sequential(OrderedDict(weights=nn.Conv2d(5, 3, 3, padding=1), pool=nn.MaxPool2d(2))), True)
+
 
 HEADER = """# Written by tests/oracle/convolutions.py, which says what is tested; run by tests/tools/convolutions.c.
 dim N <= 3

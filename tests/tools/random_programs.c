@@ -108,8 +108,9 @@ static const HarnessOptions thorough[MAX_TARGETS] = {
     {.target = "c11", .level = 2, .threads = 3, .cc = "clang", .standalone = true, .cc_level = "-O1"},
     {.target = "native", .level = 2, .threads = 2, .cc = "clang", .standalone = true, .cc_level = "-O1"},
     {.target = "native", .cc = "clang"}};
-static const HarnessOptions quick[2] = {{.target = "c11", .level = 2, .cc = "gcc", .cc_level = "-O0"},
-                                        {.target = "native", .level = 2, .threads = 3, .cc = "gcc", .cc_level = "-O0"}};
+static const HarnessOptions quick[2] = {
+    {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},
+    {.target = "native", .level = 2, .threads = 3, .cc = "clang", .cc_level = "-O0"}};
 
 static void run_module(Tally *t, uint32_t seed, const HarnessOptions *options, int ntargets) {
     Arena arena = {0};
