@@ -17,7 +17,7 @@ typedef struct Row {
     int kernels;
 } Row;
 
-// `dim N <= 4` stands above each text. One that ends in .dl is a file below TOP, with dims behind it.
+// `dim N <= 4` is put above each text; one that ends in .dl is a file below TOP.
 static const Row rows[] = {
     {"linear + bias + relu", "model forward(x: f32[N, 40]) -> (y: f32[N, 30]) { return x |> linear(30) |> relu }",
      "forward", 1},
@@ -38,11 +38,11 @@ static const Row rows[] = {
      " return x |> conv2d(16, 3, padding=1, groups=16) |> batch_norm2d |> relu6 }",
      "forward", 2},
     {"the perceptron", "examples/mlp/mlp.dl", "forward", 2},
-    {"the perceptron", "examples/mlp/mlp.dl", "step", 5},
+    {"the perceptron", "examples/mlp/mlp.dl", "step", 10},
     {"mynet", "examples/mynet/mynet.dl", "forward", 8},
-    {"mynet", "examples/mynet/mynet.dl", "step", 5},
+    {"mynet", "examples/mynet/mynet.dl", "step", 34},
     {"the fashion CNN", "examples/fashion/fashion.dl", "forward", 7},
-    {"the fashion CNN", "examples/fashion/fashion.dl", "step", 4},
+    {"the fashion CNN", "examples/fashion/fashion.dl", "step", 38},
     {"ResNet-18", "examples/resnet/resnet18.dl", "forward", 26},
     {"MobileNetV2", "examples/resnet/mobilenet_v2.dl", "forward", 105},
     {"a TCN", "tests/nets/tcn.dl", "forward", 22},
