@@ -89,7 +89,7 @@ static const Net nets[] = {
      .low = -1,
      .lr = 0.01,
      .draw = 17,
-     .runs = THREE},
+     .runs = NAIVE | NATIVE},
     {.name = "mobilenet_v2",
      .dl = "examples/resnet/mobilenet_v2.dl",
      .defines = "SIZE=33 WIDTH=25 CLASSES=10",
@@ -101,7 +101,7 @@ static const Net nets[] = {
      .lr = 0.01,
      .draw = 17,
      .bias = 2.5,
-     .runs = THREE},
+     .runs = NAIVE | NATIVE},
 };
 
 static const struct Build {
