@@ -83,7 +83,7 @@ $(BUILD)/gen/scanner.c: grammar/dlc.l
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
-# ---- make demo: train on Fashion-MNIST, then classify ------------------------------------------------------------
+# ---- make demo: train a perceptron on Fashion-MNIST, then classify with it and with a CNN that was trained before ----
 
 # DATA=DIR takes the images from elsewhere than Debian's dataset-fashion-mnist.
 demo:
@@ -91,15 +91,31 @@ demo:
 	$(MAKE) demo-run
 
 DEMO_CFLAGS = -std=gnu11 -O3 -march=native -fno-math-errno -fopenmp
-demo-run: $(BUILD)/demo/mlp
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=$${OMP_WAIT_POLICY:-passive} $(BUILD)/demo/mlp $(if $(DATA),--data $(DATA)) $(DEMO_ARGS)
+DEMO_RUN = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=$${OMP_WAIT_POLICY:-passive}
+DEMO_DATA = $(if $(DATA),--data $(DATA))
+demo-run: $(BUILD)/demo/mlp $(BUILD)/demo/fashion
+	$(DEMO_RUN) $(BUILD)/demo/mlp $(DEMO_DATA) $(DEMO_ARGS)
+	@echo
+	$(DEMO_RUN) $(BUILD)/demo/fashion --load examples/fashion/fashion.safetensors $(DEMO_DATA)
 
-$(BUILD)/demo/mlp.c $(BUILD)/demo/mlp.h &: $(BUILD)/dlc examples/mlp/mlp.dl
+# The weights of the CNN anew: some minutes.
+train-fashion: $(BUILD)/demo/fashion-train
+	$(DEMO_RUN) $(BUILD)/demo/fashion-train --save examples/fashion/fashion.safetensors $(DEMO_DATA)
+
+$(BUILD)/demo/mlp.c: examples/mlp/mlp.dl
+$(BUILD)/demo/fashion.c: examples/fashion/fashion.dl
+$(BUILD)/demo/%.c: $(BUILD)/dlc
 	@mkdir -p $(@D)
-	$(BUILD)/dlc examples/mlp/mlp.dl -o $(BUILD)/demo/mlp.c --target=native
+	$(BUILD)/dlc $(filter %.dl,$^) -o $@ --target=native
 
-$(BUILD)/demo/mlp: $(BUILD)/demo/mlp.c examples/mlp/main.c $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
-	$(CC) $(DEMO_CFLAGS) -Iruntime -I$(BUILD)/demo -o $@ $(BUILD)/demo/mlp.c examples/mlp/main.c $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm
+DEMO_LINK = $(CC) $(DEMO_CFLAGS) -Iruntime -I$(BUILD)/demo -o $@ $(filter %.c,$^) $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm
+DEMO_LIBS = $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
+$(BUILD)/demo/mlp: $(BUILD)/demo/mlp.c examples/mlp/main.c $(DEMO_LIBS)
+	$(DEMO_LINK)
+$(BUILD)/demo/fashion: $(BUILD)/demo/fashion.c examples/fashion/main.c examples/fashion/data.c examples/fashion/data.h $(DEMO_LIBS)
+	$(DEMO_LINK)
+$(BUILD)/demo/fashion-train: $(BUILD)/demo/fashion.c examples/fashion/train.c examples/fashion/data.c examples/fashion/data.h $(DEMO_LIBS)
+	$(DEMO_LINK)
 
 # ---- make test -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +175,8 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make demo      install what is missing, train the perceptron on Fashion-MNIST and classify (DATA=DIR: images from there)'
+	@echo 'make demo      install what is missing, train a perceptron on Fashion-MNIST, classify with it and with a CNN (DATA=DIR: images from there)'
+	@echo 'make train-fashion   train the weights of that CNN anew'
 	@echo 'make test      install what is missing, run every test'
 	@echo 'make           build $(BUILD)/dlc and the runtime'
 	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'
@@ -169,4 +186,4 @@ help:
 	@echo 'make clean'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all no-validate demo demo-run test test-run tests-build sanitize bench lint install clean help
+.PHONY: all no-validate demo demo-run train-fashion test test-run tests-build sanitize bench lint install clean help

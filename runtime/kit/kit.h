@@ -1,4 +1,4 @@
-// kit.h: helpers for applications around a compiled net: data sets in IDX files, shuffled batches, metrics as
+// kit.h: helpers for applications around a compiled net: data sets in IDX files, pictures, shuffled batches, metrics as
 // scikit-learn prints them. Plain C and zlib. The net does not need it.
 //
 //     struct kit_idx images, labels;
@@ -19,7 +19,7 @@ enum { KIT_ERROR_BYTES = 512, KIT_MAX_RANK = 4 };
 enum kit_status {
     KIT_OK = 0,
     KIT_EIO = 1,     // a file cannot be read
-    KIT_EFORMAT = 2, // not an IDX file of bytes, truncated, or longer than it says
+    KIT_EFORMAT = 2, // not what the reader reads, truncated, or longer than it says
     KIT_ENOMEM = 3
 };
 
@@ -36,6 +36,12 @@ struct kit_idx {
 // Reads a whole file. On failure `idx` is empty.
 int kit_idx_read(struct kit_idx *idx, const char *path, char *error);
 void kit_idx_free(struct kit_idx *idx);
+
+// ---- picture.c: pictures for nets that take colours -------------------------------------------------------------
+
+// Reads a binary PPM (P6) into (3, side, side) floats from 0 to 1: the square around its middle, each pixel the mean of
+// the pixels below it. On failure `to` is as it was.
+int kit_ppm_read(float *to, int side, const char *path, char *error);
 
 // ---- batches.c: epochs in shuffled batches ----------------------------------------------------------------------
 

@@ -9,13 +9,20 @@ typedef struct Golden {
     int64_t count, stride; // every stride-th of count elements
     double largest;        // of all, by magnitude
     double *value;
+    bool summed; // sum: of all elements, each times 1 or -1 at random
+    double sum[2];
+    bool seen; // compared
 } Golden;
 typedef VEC(Golden) Goldens;
 
-// Reads tests/golden/data/*.txt: `tensor NAME COUNT STRIDE LARGEST`, then the values. Exits with 3 when it cannot.
+// Reads tests/golden/data/*.txt: `tensor NAME COUNT STRIDE LARGEST`, then the values, then for sampled ones perhaps
+// `sums A B`. Exits with 3 when it cannot.
 Goldens goldens_read(Arena *arena, const char *path);
-// One check: the largest difference is at most 1e-4 of the largest value.
+// One check: the largest difference is at most 1e-4 of the largest value; that of a sum, where differences of that size
+// add up as their signs fall, at most this times the root of the count.
 void golden_compare(Tally *t, const Goldens *goldens, const char *who, const char *name, const Tensor *got);
+// One check: all that is in the file was compared.
+void goldens_all_seen(Tally *t, const Goldens *goldens, const char *who);
 extern double golden_worst; // of all comparisons since it was set to 0
 
 #endif

@@ -49,7 +49,17 @@ static char *read_whole(Arena *arena, const char *path, size_t *len) {
     return arena_strndup(arena, str_text(&s), s.len);
 }
 
-Module *harness_module(Arena *arena, const char *path) {
+enum { MAX_DEFINES = 8 };
+
+// "SIZE=64 WIDTH=16" as separate words; their number.
+static int split_defines(Arena *arena, const char *defines, char *word[MAX_DEFINES]) {
+    int count = 0;
+    char *text = arena_strdup(arena, defines ? defines : "");
+    for (char *at = strtok(text, " "); at && count < MAX_DEFINES; at = strtok(NULL, " ")) word[count++] = at;
+    return count;
+}
+
+Module *harness_module(Arena *arena, const char *path, const char *defines) {
     size_t len;
     Source *source = NEW(arena, Source);
     source->name = path;
@@ -60,7 +70,16 @@ Module *harness_module(Arena *arena, const char *path) {
     size_t name = strlen(path);
     if (name > 6 && !strcmp(path + name - 6, ".graph")) return module_read(arena, diag, source);
     AstFile *file = parse_source(arena, diag, source);
-    return diag->errors ? NULL : elaborate(arena, diag, file, &(ElaborateOptions){0});
+    char *word[MAX_DEFINES];
+    Define define[MAX_DEFINES];
+    int count = split_defines(arena, defines, word);
+    for (int k = 0; k < count; k++) {
+        char *equals = strchr(word[k], '=');
+        if (!equals) give_up("-D needs NAME=VALUE", word[k]);
+        define[k] = (Define){arena_strndup(arena, word[k], (size_t)(equals - word[k])), atoll(equals + 1)};
+    }
+    return diag->errors ? NULL
+                        : elaborate(arena, diag, file, &(ElaborateOptions){.defines = define, .ndefines = count});
 }
 
 // ---- a driver in C: one function of one shape per entry --------------------------------------------------------
@@ -87,7 +106,13 @@ static char *driver_text(Arena *arena, const Module *m) {
                 "    return m_set(net, name, from, bytes);\n}\n"
                 "int drive_get(void *net, const char *name, void *to, size_t bytes);\n"
                 "int drive_get(void *net, const char *name, void *to, size_t bytes) {\n"
-                "    return m_get(net, name, to, bytes);\n}\n");
+                "    return m_get(net, name, to, bytes);\n}\n"
+                "int drive_load(void *net, const char *path);\n"
+                "int drive_load(void *net, const char *path) {\n"
+                "    return m_load(net, path);\n}\n"
+                "const char *drive_error(void *net);\n"
+                "const char *drive_error(void *net) {\n"
+                "    return m_error(net);\n}\n");
     for (int e = 0; e < m->entries.len; e++) {
         const Graph *g = m->entries.at[e];
         if (g->kind == ENTRY_INIT) continue;
@@ -112,8 +137,8 @@ static char *driver_text(Arena *arena, const Module *m) {
 }
 
 static bool run_dlc(Arena *arena, const char *path, const char *dir, const HarnessOptions *o) {
-    char *argv[12];
-    int argc = 0;
+    char *argv[12 + 2 * MAX_DEFINES], *word[MAX_DEFINES];
+    int argc = 0, defines = split_defines(arena, o->defines, word);
     argv[argc++] = "dlc";
     argv[argc++] = (char *)path;
     argv[argc++] = "-o";
@@ -122,6 +147,7 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
     argv[argc++] = o->level ? "-O2" : "-O0";
     if (o->threads) argv[argc++] = arena_printf(arena, "--threads=%d", o->threads);
     if (o->standalone) argv[argc++] = "--standalone";
+    for (int k = 0; k < defines; k++) argv[argc++] = "-D", argv[argc++] = word[k];
     argv[argc] = NULL;
     return dlc_main(argc, argv, stdout, stderr) == 0;
 }
@@ -164,7 +190,7 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     Compiled *c = NEW(arena, Compiled);
     c->arena = arena;
     c->dir = harness_dir(arena, name);
-    c->module = harness_module(arena, path);
+    c->module = harness_module(arena, path, options->defines);
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module));
     if (!run_validate(arena, c->dir, options) || !run_cc(arena, c->dir, options)) return NULL;
@@ -265,6 +291,16 @@ void compiled_get(Compiled *c, const char *name, Tensor *value) {
     if (get(c->net, name, to, bytes)) give_up("m_get refused", name);
     for (int64_t k = 0; k < value->count; k++) element_from_c(value, k, to);
     free(to);
+}
+
+bool compiled_load(Compiled *c, const char *path) {
+    int (*load)(void *, const char *);
+    const char *(*error)(void *);
+    *(void **)&load = find(c, "drive_load");
+    *(void **)&error = find(c, "drive_error");
+    if (load(c->net, path) == 0) return true;
+    fprintf(stderr, "harness: %s\n", error(c->net));
+    return false;
 }
 
 // ---- numbers --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ typedef struct HarnessOptions {
     bool openmp;
     bool standalone;
     const char *cc_level; // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
+    const char *defines; // "SIZE=64 WIDTH=16": -D each, or NULL
 } HarnessOptions;
 
 typedef struct Compiled {
@@ -22,8 +23,9 @@ typedef struct Compiled {
     char *dir;
 } Compiled;
 
-// Parses and elaborates a .dl (or reads a .graph); NULL after printing its diagnostics to stderr.
-Module *harness_module(Arena *arena, const char *path);
+// Parses and elaborates a .dl (or reads a .graph), its dims bound as HarnessOptions says; NULL after printing its
+// diagnostics to stderr.
+Module *harness_module(Arena *arena, const char *path, const char *defines);
 // A writable folder under BUILD, removed by nothing: failures can be looked at.
 char *harness_dir(Arena *arena, const char *name);
 void harness_write(const char *path, const char *text);
@@ -38,6 +40,8 @@ int compiled_call(Compiled *c, const Graph *entry, const int64_t *sizes, const T
                   const bool *skip);
 void compiled_set(Compiled *c, const char *name, const Tensor *value);
 void compiled_get(Compiled *c, const char *name, Tensor *value);
+// Loads a .safetensors; false after printing why not.
+bool compiled_load(Compiled *c, const char *path);
 
 // ---- numbers --------------------------------------------------------------------------------------------------
 

@@ -1,21 +1,25 @@
-"""Golden numbers from PyTorch for tests/tools/goldens.c.
+"""Golden numbers from PyTorch for tests/tools/goldens.c: whole nets, forward and trained for some steps.
 
-    python tests/oracle/goldens.py        writes tests/golden/data/*.txt
+    python tests/oracle/goldens.py [NET...]       writes tests/golden/data/*.txt
 
-Inputs and initial parameters come from a hash of the element's number, which the C test computes too (`drawn`), so
-only outputs are committed: every tensor, or a sample of every 97th element of the large ones. A line is
-`tensor NAME COUNT STRIDE MAXABS` and then the values.
+PyTorch computes in double. Inputs, initial parameters and buffers come from hashes of their names (`filled`), which the C
+test computes too, so only results are committed. Of a large tensor these are a sample and two sums of all elements with
+random signs. A line is `tensor NAME COUNT STRIDE MAXABS`, then the values, or `sums A B` of the tensor before it.
 """
 import os
+import sys
 
 import numpy as np
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 
 torch.set_num_threads(1)
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "..", "golden", "data")
 
+
+# ---- numbers that both sides draw ------------------------------------------------------------------------------------
 
 def drawn(seed, count):
     """count numbers in [0, 1), exact in float32: a hash of (seed, k)."""
@@ -30,102 +34,312 @@ def drawn(seed, count):
     return (h >> np.uint64(8)).astype(np.float64) / 16777216.0
 
 
+def seed_of(name):
+    h = 0
+    for c in name.encode():
+        h = (h * 31 + c) & 0xFFFF
+    return h
+
+
 def uniform(seed, shape, low, high):
     values = low + (high - low) * drawn(seed, int(np.prod(shape)))
     return torch.from_numpy(values.astype(np.float32).reshape(shape))
 
 
-def labels(seed, count, classes):
-    return torch.from_numpy((drawn(seed, count) * classes).astype(np.int64))
+def filled(name, shape, bias=0):
+    """A parameter or buffer: weights keep the variance behind a ReLU, factors and variances are about 1, biases about
+    `bias`."""
+    if len(shape) >= 2:
+        bound = (6.0 / (np.prod(shape) // shape[0]))**0.5
+        return uniform(seed_of(name), shape, -bound, bound)
+    if name.endswith(("weight", "running_var")):
+        return uniform(seed_of(name), shape, 0.5, 1.5)
+    middle = bias if name.endswith("bias") else 0
+    return uniform(seed_of(name), shape, middle - 0.1, middle + 0.1)
 
+
+class Dropout(nn.Module):
+    """Drops what the C drops: Philox4x32-10 of (seed, step, site, element). A net's sites are numbered through its file:
+    first the parameters that are drawn at random, then its dropouts in order."""
+    SEED = 5
+
+    def __init__(self, p):
+        super().__init__()
+        self.p, self.site, self.step = p, None, 0
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        c = [np.zeros(x.numel(), dtype=np.uint64) for _ in range(4)]
+        c[0] += np.arange(x.numel(), dtype=np.uint64)
+        c[1] += np.uint64(self.site)
+        c[2] += np.uint64(self.step)
+        low, key0, key1 = np.uint64(0xFFFFFFFF), self.SEED, 0
+        for _ in range(10):
+            p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+            c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(key0), p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(key1), p0 & low]
+            key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
+        u = (c[0] >> np.uint64(8)).astype(np.float64) / 16777216.0
+        self.step += 1
+        return x * torch.from_numpy((u >= self.p).astype(np.float64) / (1 - self.p)).reshape(x.shape)
+
+
+def number_sites(module):
+    site = sum(len(list(m.parameters())) for m in module.modules() if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd)))
+    for m in module.modules():
+        if isinstance(m, Dropout):
+            m.site, site = site, site + 1
+
+
+# ---- one net -----------------------------------------------------------------------------------------------------------
 
 class Writer:
-    def __init__(self, name):
-        self.file = open(os.path.join(OUT, name + ".txt"), "w")
+    """Writes every element of tensors up to `limit` elements, of larger ones about as many, and sums."""
 
-    def tensor(self, name, value):
-        flat = value.detach().reshape(-1).numpy()
-        stride = 1 if flat.size <= 4096 else 97
-        self.file.write(f"tensor {name} {flat.size} {stride} {np.abs(flat).max():.9g}\n")
+    def __init__(self, name, limit=4096):
+        self.file, self.limit = open(os.path.join(OUT, name + ".txt"), "w"), limit
+
+    def tensor(self, name, value, beside=None):
+        """beside: what says how large its elements are, if not they themselves."""
+        flat = value.detach().reshape(-1).double().numpy()
+        stride = 1 if flat.size <= self.limit else (flat.size // self.limit) | 1
+        largest = (value if beside is None else beside).detach().abs().max().item()
+        self.file.write(f"tensor {name} {flat.size} {stride} {largest:.8g}\n")
         for v in flat[::stride]:
-            self.file.write(f"{v:.9g}\n")
+            self.file.write(f"{v:.8g}\n")
+        if stride > 1:
+            sums = [(flat * np.where(drawn(seed, flat.size) < 0.5, -1, 1)).sum() for seed in (1, 2)]
+            self.file.write(f"sums {sums[0]:.12g} {sums[1]:.12g}\n")
 
 
-def train(name, params, forward, loss_of, batches, lr_of, optimizer):
-    """Writes the logits at the start, parameters after one step and after all, each step's loss, logits at the end."""
-    w = Writer(name)
-    with torch.no_grad():
-        for out, value in forward(batches[0][0]).items():
-            w.tensor("first." + out, value)
-    losses = []
-    for step, batch in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = lr_of(step)
+class Kinks(torch.overrides.TorchFunctionMode):
+    """How near to a kink of its ReLUs and max pools a net comes, as a share of their largest input. Rounding must not
+    decide on which side it is: the gradient jumps there, and PyTorch's own float32 and double part."""
+
+    def __init__(self):
+        super().__init__()
+        self.margin = 1.0
+
+    def near(self, distance, x):
+        self.margin = min(self.margin, (distance.min() / x.abs().max()).item())
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        x = args[0].detach() if args and isinstance(args[0], torch.Tensor) else None
+        name = getattr(func, "__name__", "")
+        if name == "relu" and x.any():
+            self.near(x[x != 0].abs(), x)  # an exact 0 is one on both sides
+        if name == "hardtanh":  # ReLU6
+            self.near(torch.minimum(x.abs(), (x - 6).abs()), x)
+        if "max_pool2d" in name:
+            kernel, stride, padding = args[1], kwargs.get("stride") or args[1], kwargs.get("padding", 0)
+            padded = F.pad(x, [padding] * 4, value=-1e9).flatten(0, 1)[:, None]
+            two = F.unfold(padded, kernel, stride=stride).topk(2, dim=1).values
+            differ = torch.where(two[:, 0] > 0, two[:, 0] - two[:, 1], torch.inf)  # two zeros behind a ReLU stay zeros
+            self.near(differ, x)
+        return func(*args, **kwargs)
+
+
+def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, low=-1, limit=16, falls=False, draw=0, margin=3e-7, bias=0,
+           **sgd):
+    """inputs: shapes without the batch, or None for class numbers, by name in order; the first one is the model's.
+    draw: number of the draw of the inputs; margin: of Kinks; bias: of `filled`. Writes the outputs of the model at the start and at the end, the loss of each
+    step, all parameters after the first and last, buffers and momentum after the last. Every fifth batch is a partial one."""
+    module = module.double()
+    number_sites(module)
+    for path, value in module.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(filled(path, tuple(value.shape), bias))
+    w, losses, kinks = Writer(name, limit), [], Kinks()
+    optimizer = torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9, **sgd)
+
+    def arguments(step):
+        n = partial if step % 5 == 4 else batch
+        for key, shape in inputs.items():
+            if shape is None:
+                yield torch.from_numpy((drawn(seed_of(f"{key}.{step}.{draw}"), n) * classes).astype(np.int64))
+            else:
+                yield uniform(seed_of(f"{key}.{step}.{draw}"), (n, *shape), low, 1).double()
+
+    def outputs(when):
+        module.eval()
+        with torch.no_grad():
+            for out, value in named(module(next(arguments(0)))).items():
+                w.tensor(f"{when}.{out}", value)
+
+    def named(out):
+        return out if isinstance(out, dict) else {"logits": out}
+
+    outputs("first")
+    module.train()
+    for step in range(steps):
+        x, *targets = arguments(step)
+        optimizer.param_groups[0]["lr"] = float(np.float32(lr * (1 - step / steps) if falls else lr))
         optimizer.zero_grad()
-        loss = loss_of(forward(batch[0]), *batch[1:])
+        with kinks:
+            out = named(module(x))
+        loss = loss_of(*out.values(), *targets)
         loss.backward()
+        idle = [p for p, value in module.named_parameters() if value.grad.abs().max() < 1e-10]
         optimizer.step()
         losses.append(loss.item())
         if step == 0:
-            for p, value in params.items():
+            for p, value in module.named_parameters():
                 w.tensor("step1." + p, value)
-    for p, value in params.items():
-        w.tensor(f"step{len(batches)}." + p, value)
-        w.tensor(f"momentum{len(batches)}." + p, optimizer.state[value]["momentum_buffer"])
-    w.tensor("losses", torch.tensor(losses))
-    with torch.no_grad():
-        for out, value in forward(batches[0][0]).items():
-            w.tensor("last." + out, value)
+    for p, value in module.named_parameters():
+        # A bias that a later batch norm takes away has the gradient 0, and only rounding (and decay) in its momentum.
+        w.tensor("last." + p, value)
+        w.tensor(f"last.optim.step.0.{p}.momentum_buffer", optimizer.state[value]["momentum_buffer"],
+                 beside=value if p in idle else None)
+    for p, value in module.named_buffers():
+        w.tensor("last." + p, value)
+    w.tensor("losses", torch.tensor(losses, dtype=torch.float64))
+    outputs("last")
+    print(f"{name}: {len(idle)} idle parameters, {kinks.margin:.2g} from a kink")
+    if kinks.margin < margin:
+        sys.exit(f"{name}: too near; give it another draw=")
 
 
-def parameters(shapes):
-    """Each drawn in +-1/sqrt(fan_in) from the seed 100 + its position."""
-    made = {}
-    for k, (name, shape, fan_in) in enumerate(shapes):
-        made[name] = uniform(100 + k, shape, -(fan_in**-0.5), fan_in**-0.5).requires_grad_()
-    return made
-
+# ---- the nets, as people write them in PyTorch -------------------------------------------------------------------------
 
 def mlp():
-    p = parameters([("fc1.weight", (256, 784), 784), ("fc1.bias", (256,), 784),
-                    ("fc2.weight", (10, 256), 256), ("fc2.bias", (10,), 256)])
-
-    def forward(x):
-        h = F.relu(F.linear(x, p["fc1.weight"], p["fc1.bias"]))
-        return {"logits": F.linear(h, p["fc2.weight"], p["fc2.bias"])}
-
-    batches = []
-    for step in range(20):
-        n = 32 if step % 5 == 4 else 64
-        batches.append((uniform(1000 + step, (n, 784), 0, 1), labels(2000 + step, n, 10)))
-    train("mlp", p, forward, lambda out, label: F.cross_entropy(out["logits"], label), batches,
-          lambda step: 0.05 * (1 - step / 20), torch.optim.SGD(p.values(), lr=0.05, momentum=0.9))
+    net = nn.Sequential()
+    net.add_module("fc1", nn.Linear(784, 256))
+    net.add_module("relu", nn.ReLU())
+    net.add_module("fc2", nn.Linear(256, 10))
+    golden("mlp", net, {"image": (784,), "label": None}, F.cross_entropy, 64, 32, 20, 0.05, classes=10, low=0, limit=512,
+           falls=True)
 
 
 def small():
-    p = parameters([("in.weight", (16, 20), 20), ("in.bias", (16,), 20), ("mix.weight", (16, 16), 16),
-                    ("mix.bias", (16,), 16), ("code.weight", (6, 16), 16), ("out.weight", (5, 6), 6),
-                    ("out.bias", (5,), 6)])
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.add_module("in", nn.Linear(20, 16))
+            self.mix = nn.Linear(16, 16)
+            self.code = nn.Linear(16, 6, bias=False)
+            self.out = nn.Linear(6, 5)
 
-    def forward(x):
-        h = torch.tanh(F.linear(x, p["in.weight"], p["in.bias"]))
-        h = h + torch.sigmoid(F.linear(h, p["mix.weight"], p["mix.bias"]))
-        h = F.softplus(F.linear(h, p["mix.weight"], p["mix.bias"]))
-        code = F.linear(h, p["code.weight"])
-        return {"logits": F.linear(torch.exp(-(code * code)), p["out.weight"], p["out.bias"]), "code": code}
+        def forward(self, x):
+            h = torch.tanh(self.get_submodule("in")(x))
+            h = F.softplus(self.mix(h + torch.sigmoid(self.mix(h))))
+            code = self.code(h)
+            return {"logits": self.out(torch.exp(-(code * code))), "code": code}
 
-    batches = []
-    for step in range(20):
-        n = 5 if step % 5 == 4 else 8
-        batches.append((uniform(1000 + step, (n, 20), -1, 1), labels(2000 + step, n, 5),
-                        uniform(3000 + step, (n, 6), -1, 1)))
-    train("small", p, forward,
-          lambda out, label, target: F.cross_entropy(out["logits"], label) + 0.5 * F.mse_loss(out["code"], target),
-          batches, lambda step: 0.1,
-          torch.optim.SGD(p.values(), lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True))
+    golden("small", Small(), {"x": (20,), "label": None, "target": (6,)},
+           lambda logits, code, label, target: F.cross_entropy(logits, label) + 0.5 * F.mse_loss(code, target),
+           8, 5, 20, 0.1, classes=5, limit=4096, weight_decay=0.01, nesterov=True)
+
+
+def mynet():
+    class MyNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
+            self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+            self.conv3 = nn.Conv2d(64, 128, 3, padding=1)
+            self.drop1, self.fc1 = Dropout(0.5), nn.Linear(18432, 512)
+            self.drop2, self.fc2 = Dropout(0.5), nn.Linear(512, 10)
+
+        def forward(self, x):
+            h = F.relu(self.conv1(x))
+            h = F.max_pool2d(F.relu(self.conv2(h)), 2)
+            h = F.max_pool2d(F.relu(self.conv3(h)), 2)
+            h = F.relu(self.fc1(self.drop1(h.flatten(1))))
+            return self.fc2(self.drop2(h))
+
+    golden("mynet", MyNet(), {"image": (3, 48, 48), "label": None}, F.cross_entropy, 2, 1, 5, 0.01, classes=10, limit=256,
+           margin=5e-8, weight_decay=1e-4)
+
+
+def narrow_resnet18(width, classes):
+    """torchvision's ResNet-18, each convolution and norm made again with fewer channels: its width is no argument."""
+    import torchvision
+    net = torchvision.models.resnet18(num_classes=classes)
+
+    def narrow(channels):
+        return channels if channels == 3 else channels * width // 64
+
+    for path, m in list(net.named_modules()):
+        if isinstance(m, nn.Conv2d):
+            net.set_submodule(path, nn.Conv2d(narrow(m.in_channels), narrow(m.out_channels), m.kernel_size, m.stride, m.padding,
+                                              bias=False))
+        elif isinstance(m, nn.BatchNorm2d):
+            net.set_submodule(path, nn.BatchNorm2d(narrow(m.num_features)))
+        elif isinstance(m, nn.Linear):
+            net.set_submodule(path, nn.Linear(narrow(m.in_features), m.out_features))
+    return net
+
+
+def resnet18():
+    golden("resnet18", narrow_resnet18(16, 10), {"image": (3, 33, 33), "label": None}, F.cross_entropy, 4, 3, 5, 0.01,
+           classes=10, draw=17, weight_decay=1e-4)
+
+
+def mobilenet_v2():
+    import torchvision
+    net = torchvision.models.mobilenet_v2(width_mult=0.25, num_classes=10)
+    net.classifier[0] = Dropout(0.2)
+    golden("mobilenet_v2", net, {"image": (3, 33, 33), "label": None}, F.cross_entropy, 4, 3, 5, 0.01, classes=10,
+           bias=2.5, draw=17, weight_decay=4e-5)
+
+
+def tcn():
+    class Block(nn.Module):
+        def __init__(self, channels, out, dilation):
+            super().__init__()
+            self.reach = 2 * dilation
+            self.conv1, self.drop1 = nn.Conv1d(channels, out, 3, dilation=dilation), Dropout(0.2)
+            self.conv2, self.drop2 = nn.Conv1d(out, out, 3, dilation=dilation), Dropout(0.2)
+            self.downsample = nn.Conv1d(channels, out, 1) if channels != out else None
+
+        def forward(self, x):
+            y = self.drop1(F.relu(self.conv1(F.pad(x, [self.reach, 0]))))
+            y = self.drop2(F.relu(self.conv2(F.pad(y, [self.reach, 0]))))
+            return F.relu(y + (self.downsample(x) if self.downsample else x))
+
+    class Tcn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths = [5, 16, 24, 24, 24]
+            self.network = nn.Sequential(*(Block(widths[k], widths[k + 1], 2**k) for k in range(4)))
+            self.linear = nn.Linear(24, 7)
+
+        def forward(self, x):
+            return self.linear(self.network(x)[:, :, -1])
+
+    golden("tcn", Tcn(), {"x": (5, 51), "label": None}, F.cross_entropy, 6, 4, 5, 0.02, classes=7, limit=128,
+           draw=5)
+
+
+def unet():
+    def double_conv(channels, out):
+        return nn.Sequential(nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
+                             nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+    class UNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fine, self.middle, self.coarse = double_conv(3, 12), double_conv(12, 20), double_conv(20, 28)
+            self.up = nn.ConvTranspose2d(28, 20, 2, stride=2)
+            self.middle_up = double_conv(40, 20)
+            self.narrow = nn.Conv2d(20, 12, 1)
+            self.fine_up = double_conv(24, 12)
+            self.out = nn.Conv2d(12, 3, 1)
+
+        def forward(self, x):
+            fine = self.fine(x)
+            middle = self.middle(F.max_pool2d(fine, 2))
+            y = self.up(self.coarse(F.max_pool2d(middle, 2)))
+            y = self.middle_up(torch.cat([middle, y], 1))
+            y = self.narrow(F.interpolate(y, scale_factor=2, mode="bilinear"))
+            return self.out(self.fine_up(torch.cat([fine, y], 1)))
+
+    golden("unet", UNet(), {"image": (3, 36, 20), "target": (3, 36, 20)}, F.binary_cross_entropy_with_logits, 3, 2, 5, 0.02,
+           limit=128)
 
 
 if __name__ == "__main__":
-    os.makedirs(OUT, exist_ok=True)
-    mlp()
-    small()
+    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet)}
+    for net in sys.argv[1:] or nets:
+        nets[net]()

@@ -6,37 +6,18 @@
 #include <string.h>
 
 #include "golden.h"
-
-typedef struct Runner {
-    const char *who;
-    Arena *arena;
-    Module *module;
-    Compiled *compiled; // NULL: interpret
-    Tensor *storages;
-} Runner;
-
-static uint32_t seed_of(const char *name) {
-    uint32_t h = 0;
-    for (; *name; name++) h = (h * 31 + (unsigned char)*name) & 0xffff;
-    return h;
-}
-
-static bool ends_with(const char *text, const char *end) {
-    size_t a = strlen(text), b = strlen(end);
-    return a >= b && !strcmp(text + a - b, end);
-}
+#include "runner.h"
 
 // Every storage is drawn from its name; counters stay 0.
 static void fill_storages(Runner *r) {
-    r->storages = NEW_ARRAY(r->arena, Tensor, r->module->storages.len + 1);
+    runner_open(r);
     for (int k = 0; k < r->module->storages.len; k++) {
         const Storage *storage = r->module->storages.at[k];
         bool variance = ends_with(storage->name, "running_var");
-        r->storages[k] = tensor_new(r->arena, &storage->type, NULL);
         if (storage->type.dtype != F32) continue;
-        r->storages[k] = tensor_drawn(r->arena, &storage->type, NULL, seed_of(storage->name), variance ? 0.5 : -1,
-                                      variance ? 1.5 : 1);
-        if (r->compiled) compiled_set(r->compiled, storage->name, &r->storages[k]);
+        runner_set(r, storage,
+                   tensor_drawn(r->arena, &storage->type, NULL, seed_of(storage->name), variance ? 0.5 : -1,
+                                variance ? 1.5 : 1));
     }
 }
 
@@ -50,22 +31,14 @@ static void run_entry(Tally *t, Runner *r, const Goldens *goldens, Graph *g) {
         const char *path = arena_printf(arena, "c%s.%s", name + 1, node_attr(g->arguments.at[k], "name")->s);
         arguments[k] = tensor_drawn(arena, &g->arguments.at[k]->type, &n, seed_of(path), -1, 1);
     }
-    if (r->compiled) {
-        returned[0] = tensor_new(arena, &g->outputs.at[0].value->type, &n);
-        if (compiled_call(r->compiled, g, &n, arguments, returned, NULL)) exit(3);
-    } else {
-        graph_interpret(
-            g, &(Interpretation){
-                   .arena = arena, .sizes = &n, .arguments = arguments, .storages = r->storages, .returned = returned});
-    }
+    runner_run(r, g, n, arguments, returned);
     golden_compare(t, goldens, r->who, arena_printf(arena, "%s.y", name), &returned[0]);
     if (g->kind != ENTRY_TRAIN) return;
     const char *prefix = arena_printf(arena, "%s.", name);
     for (int k = 0; k < r->module->storages.len; k++) {
         const Storage *storage = r->module->storages.at[k];
         if (strncmp(storage->name, prefix, strlen(prefix))) continue;
-        if (r->compiled) compiled_get(r->compiled, storage->name, &r->storages[k]);
-        golden_compare(t, goldens, r->who, storage->name, &r->storages[k]);
+        golden_compare(t, goldens, r->who, storage->name, runner_get(r, storage));
     }
 }
 
@@ -87,7 +60,8 @@ int main(int argc, char **argv) {
     Arena arena = {0};
     Goldens goldens = goldens_read(&arena, arena_printf(&arena, "%s/tests/golden/data/convolutions.txt", top));
     const char *dl = arena_printf(&arena, "%s/tests/nets/convolutions.dl", top);
-    Runner interpreter = {.who = "convolutions, interpreter", .arena = &arena, .module = harness_module(&arena, dl)};
+    Runner interpreter = {
+        .who = "convolutions, interpreter", .arena = &arena, .module = harness_module(&arena, dl, NULL)};
     if (!interpreter.module) return 3;
     check_run(&t, &interpreter, &goldens);
     bool sanitize = getenv("DLC_TEST_SANITIZE");

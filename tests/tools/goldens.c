@@ -1,173 +1,238 @@
-// goldens.c: the interpreter and the compiled C against PyTorch's numbers (tests/golden/data, written by
-// tests/oracle/goldens.py): logits, one training step, 20 steps with partial batches, momentum, losses.
-//     goldens TOP [--quick]
+// goldens.c: whole nets against PyTorch's numbers (tests/golden/data, written by tests/oracle/goldens.py): the
+// interpreter and the compiled C run the model, train it for some steps with partial batches, and run it again.
+// Outputs, losses, parameters, buffers and momentum are compared.
+//     goldens TOP [NET...]
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "golden.h"
+#include "runner.h"
+
+// What runs a net: the interpreter, and builds of the C.
+enum {
+    INTERPRETER = 1,
+    NAIVE = 2,    // c11 -O0, gcc
+    PORTABLE = 4, // c11 -O2, gcc
+    NATIVE = 8,   // native -O2, gcc, with OpenMP
+    OTHERS = 16,  // clang, and native -O0
+    EVERYTHING = 31,
+    THREE = NAIVE | PORTABLE | NATIVE // of nets that take long to compile or to interpret
+};
 
 typedef struct Net {
-    const char *name, *dl, *golden;
-    int classes, batch, partial, targets; // targets: width of a second f32 target, or 0
-    double input_low, lr;
+    const char *name; // of its golden, tests/golden/data/NAME.txt
+    const char *dl, *defines;
+    int batch, partial, steps, classes; // every fifth batch is a partial one
+    double low;                         // numbers of arguments are drawn from low to 1
+    double lr;
     bool lr_falls;
-    const char *param[8]; // in the order of their seeds
-    double fan_in[8];
+    int draw;    // of the arguments: one that keeps away from kinks, where rounding would decide (goldens.py: Kinks)
+    double bias; // biases are drawn about it
+    int runs;
 } Net;
 
 static const Net nets[] = {
-    {"mlp",
-     "examples/mlp/mlp.dl",
-     "mlp",
-     10,
-     64,
-     32,
-     0,
-     0,
-     0.05,
-     true,
-     {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
-     {784, 784, 256, 256}},
-    {"small",
-     "tests/nets/small.dl",
-     "small",
-     5,
-     8,
-     5,
-     6,
-     -1,
-     0.1,
-     false,
-     {"in.weight", "in.bias", "mix.weight", "mix.bias", "code.weight", "out.weight", "out.bias"},
-     {20, 20, 16, 16, 16, 6, 6}},
+    {.name = "mlp",
+     .dl = "examples/mlp/mlp.dl",
+     .batch = 64,
+     .partial = 32,
+     .steps = 20,
+     .classes = 10,
+     .lr = 0.05,
+     .lr_falls = true,
+     .runs = EVERYTHING},
+    {.name = "small",
+     .dl = "tests/nets/small.dl",
+     .batch = 8,
+     .partial = 5,
+     .steps = 20,
+     .classes = 5,
+     .low = -1,
+     .lr = 0.1,
+     .runs = EVERYTHING},
+    // clang 14 takes minutes for its C.
+    {.name = "tcn",
+     .dl = "tests/nets/tcn.dl",
+     .batch = 6,
+     .partial = 4,
+     .steps = 5,
+     .classes = 7,
+     .low = -1,
+     .lr = 0.02,
+     .draw = 5,
+     .runs = INTERPRETER | THREE},
+    {.name = "unet",
+     .dl = "tests/nets/unet.dl",
+     .batch = 3,
+     .partial = 2,
+     .steps = 5,
+     .low = -1,
+     .lr = 0.02,
+     .runs = INTERPRETER | THREE},
+    {.name = "mynet",
+     .dl = "examples/mynet/mynet.dl",
+     .batch = 2,
+     .partial = 1,
+     .steps = 5,
+     .classes = 10,
+     .low = -1,
+     .lr = 0.01,
+     .runs = THREE},
+    {.name = "resnet18",
+     .dl = "examples/resnet/resnet18.dl",
+     .defines = "SIZE=33 WIDTH=16 CLASSES=10",
+     .batch = 4,
+     .partial = 3,
+     .steps = 5,
+     .classes = 10,
+     .low = -1,
+     .lr = 0.01,
+     .draw = 17,
+     .runs = NAIVE | NATIVE},
+    {.name = "mobilenet_v2",
+     .dl = "examples/resnet/mobilenet_v2.dl",
+     .defines = "SIZE=33 WIDTH=25 CLASSES=10",
+     .batch = 4,
+     .partial = 3,
+     .steps = 5,
+     .classes = 10,
+     .low = -1,
+     .lr = 0.01,
+     .draw = 17,
+     .bias = 2.5,
+     .runs = NAIVE | NATIVE},
 };
 
-// Something that runs entries: the interpreter, or compiled C.
-typedef struct Runner {
-    const char *who;
-    Arena *arena;
-    Module *module;
-    Compiled *compiled; // NULL: interpret
-    Tensor *storages;
-} Runner;
+static const struct Build {
+    int run;
+    HarnessOptions options;
+} builds[] = {
+    {NAIVE, {.target = "c11", .level = 0, .cc = "gcc"}},
+    {PORTABLE, {.target = "c11", .level = 2, .cc = "gcc"}},
+    {NATIVE, {.target = "native", .level = 2, .cc = "gcc", .openmp = true}},
+    {OTHERS, {.target = "c11", .level = 0, .cc = "clang"}},
+    {OTHERS, {.target = "native", .level = 0, .cc = "gcc"}},
+    {OTHERS, {.target = "c11", .level = 2, .cc = "clang", .openmp = true}},
+    {OTHERS, {.target = "native", .level = 2, .cc = "clang", .openmp = true}},
+};
 
-static Tensor *storage_tensor(Runner *r, const char *name) {
-    Storage *storage = module_find_storage(r->module, name);
-    if (!storage) {
-        fprintf(stderr, "goldens: the net has no %s\n", name);
-        exit(3);
-    }
-    Tensor *tensor = &r->storages[storage->index];
-    if (r->compiled) compiled_get(r->compiled, name, tensor);
-    return tensor;
-}
-
-static void run_entry(Runner *r, const char *name, int64_t n, const Tensor *arguments, Tensor *returned) {
-    Graph *g = NULL;
-    for (int e = 0; e < r->module->entries.len; e++)
-        if (!strcmp(r->module->entries.at[e]->name, name)) g = r->module->entries.at[e];
-    if (r->compiled) {
-        for (int k = 0; k < g->outputs.len && !g->outputs.at[k].storage; k++)
-            returned[k] = tensor_new(r->arena, &g->outputs.at[k].value->type, &n);
-        if (compiled_call(r->compiled, g, &n, arguments, returned, NULL)) exit(3);
-        return;
-    }
-    graph_interpret(
-        g, &(Interpretation){
-               .arena = r->arena, .sizes = &n, .arguments = arguments, .storages = r->storages, .returned = returned});
-}
-
-static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens, int steps) {
-    Arena *arena = r->arena;
-    Graph *step = NULL, *forward = NULL;
-    for (int e = 0; e < r->module->entries.len; e++) {
-        if (!strcmp(r->module->entries.at[e]->name, "step")) step = r->module->entries.at[e];
-        if (!strcmp(r->module->entries.at[e]->name, "forward")) forward = r->module->entries.at[e];
-    }
-    r->storages = NEW_ARRAY(arena, Tensor, r->module->storages.len);
-    for (int k = 0; k < r->module->storages.len; k++)
-        r->storages[k] = tensor_new(arena, &r->module->storages.at[k]->type, NULL);
-    for (int k = 0; k < 8 && net->param[k]; k++) {
-        Tensor *p = storage_tensor(r, net->param[k]);
-        double bound = 1 / sqrt(net->fan_in[k]);
-        *p = tensor_drawn(arena, &module_find_storage(r->module, net->param[k])->type, NULL, (uint32_t)(100 + k),
-                          -bound, bound);
-        if (r->compiled) compiled_set(r->compiled, net->param[k], p);
-    }
-    Tensor first = {0}, returned[4];
-    Tensor losses = tensor_new(arena, &(Type){F32, 1, {{20, 0}}}, NULL);
-    for (int s = 0; s < steps; s++) {
-        int64_t n = s % 5 == 4 ? net->partial : net->batch;
-        Tensor arguments[4];
-        arguments[0] = tensor_drawn(arena, &step->arguments.at[0]->type, &n, (uint32_t)(1000 + s), net->input_low, 1);
-        arguments[1] = tensor_drawn(arena, &step->arguments.at[1]->type, &n, (uint32_t)(2000 + s), 0, net->classes);
-        if (net->targets)
-            arguments[2] = tensor_drawn(arena, &step->arguments.at[2]->type, &n, (uint32_t)(3000 + s), -1, 1);
-        Tensor *lr = &arguments[net->targets ? 3 : 2];
-        *lr = tensor_new(arena, &(Type){.dtype = F32}, NULL);
-        lr->f[0] = round_to_dtype(F32, net->lr_falls ? net->lr * (1 - s / 20.0) : net->lr);
-        if (s == 0) {
-            first = arguments[0];
-            run_entry(r, "forward", n, &first, returned);
-            for (int k = 0; k < forward->outputs.len; k++)
-                golden_compare(t, goldens, r->who, arena_printf(arena, "first.%s", forward->outputs.at[k].name),
-                               &returned[k]);
+// Weights keep the variance behind a ReLU, factors and variances are about 1; the dropouts' seed is 5.
+static void fill_storages(Runner *r, const Net *net) {
+    runner_open(r);
+    for (int k = 0; k < r->module->storages.len; k++) {
+        const Storage *s = r->module->storages.at[k];
+        Tensor value = tensor_new(r->arena, &s->type, NULL);
+        double low = -0.1, high = 0.1;
+        if (s->type.rank >= 2) {
+            high = sqrt(6 / (double)(value.count / value.shape[0])), low = -high;
+        } else if (ends_with(s->name, "weight") || ends_with(s->name, "running_var")) {
+            low = 0.5, high = 1.5;
+        } else if (ends_with(s->name, "bias")) {
+            low = net->bias - 0.1, high = net->bias + 0.1;
         }
-        run_entry(r, "step", n, arguments, returned);
-        losses.f[s] = returned[0].f[0];
-        if (s == 0)
-            for (int k = 0; k < 8 && net->param[k]; k++)
-                golden_compare(t, goldens, r->who, arena_printf(arena, "step1.%s", net->param[k]),
-                               storage_tensor(r, net->param[k]));
+        if (!strcmp(s->name, "optim.random.seed"))
+            value.i[0] = 5;
+        else if (s->kind != STORAGE_OPTIM && s->type.dtype == F32)
+            value = tensor_drawn(r->arena, &s->type, NULL, seed_of(s->name), low, high);
+        runner_set(r, s, value);
     }
-    if (steps < 20) return;
-    for (int k = 0; k < 8 && net->param[k]; k++) {
-        golden_compare(t, goldens, r->who, arena_printf(arena, "step20.%s", net->param[k]),
-                       storage_tensor(r, net->param[k]));
-        golden_compare(t, goldens, r->who, arena_printf(arena, "momentum20.%s", net->param[k]),
-                       storage_tensor(r, arena_printf(arena, "optim.step.0.%s.momentum_buffer", net->param[k])));
+}
+
+static double learning_rate(const Net *net, int step) {
+    return round_to_dtype(F32, net->lr_falls ? net->lr * (1 - step / (double)net->steps) : net->lr);
+}
+
+// The arguments of one step: class numbers, the learning rate, numbers from `low` to 1.
+static void draw_arguments(Runner *r, const Net *net, const Graph *g, int step, int64_t n, Tensor *arguments) {
+    for (int k = 0; k < g->arguments.len; k++) {
+        const Node *node = g->arguments.at[k];
+        const char *name = node_attr(node, "name")->s;
+        bool numbers = node->type.dtype == F32;
+        arguments[k] =
+            tensor_drawn(r->arena, &node->type, &n, seed_of(arena_printf(r->arena, "%s.%d.%d", name, step, net->draw)),
+                         numbers ? net->low : 0, numbers ? 1 : net->classes);
+        if (!node->type.rank) arguments[k].f[0] = learning_rate(net, step);
+    }
+}
+
+static void check_outputs(Tally *t, Runner *r, const Net *net, const Goldens *goldens, const char *when) {
+    Graph *g = runner_entry(r, "forward");
+    Tensor arguments[4], returned[4];
+    draw_arguments(r, net, g, 0, net->batch, arguments);
+    runner_run(r, g, net->batch, arguments, returned);
+    for (int k = 0; k < g->outputs.len; k++)
+        golden_compare(t, goldens, r->who, arena_printf(r->arena, "%s.%s", when, g->outputs.at[k].name), &returned[k]);
+}
+
+static void check_storages(Tally *t, Runner *r, const Goldens *goldens, const char *when, bool parameters_only) {
+    for (int k = 0; k < r->module->storages.len; k++) {
+        const Storage *s = r->module->storages.at[k];
+        bool momentum = ends_with(s->name, ".momentum_buffer");
+        if (s->kind == STORAGE_PARAM || (!parameters_only && (s->kind == STORAGE_BUFFER || momentum)))
+            golden_compare(t, goldens, r->who, arena_printf(r->arena, "%s.%s", when, s->name), runner_get(r, s));
+    }
+}
+
+static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens) {
+    Graph *g = runner_entry(r, "step");
+    Tensor losses = tensor_new(r->arena, &(Type){F32, 1, {{net->steps, 0}}}, NULL);
+    golden_worst = 0;
+    fill_storages(r, net);
+    check_outputs(t, r, net, goldens, "first");
+    for (int s = 0; s < net->steps; s++) {
+        int64_t n = s % 5 == 4 ? net->partial : net->batch;
+        Tensor arguments[4], returned[4];
+        draw_arguments(r, net, g, s, n, arguments);
+        runner_run(r, g, n, arguments, returned);
+        losses.f[s] = returned[0].f[0];
+        if (s == 0) check_storages(t, r, goldens, "step1", true);
     }
     golden_compare(t, goldens, r->who, "losses", &losses);
-    run_entry(r, "forward", net->batch, &first, returned);
-    for (int k = 0; k < forward->outputs.len; k++)
-        golden_compare(t, goldens, r->who, arena_printf(arena, "last.%s", forward->outputs.at[k].name), &returned[k]);
+    check_storages(t, r, goldens, "last", false);
+    check_outputs(t, r, net, goldens, "last");
+    goldens_all_seen(t, goldens, r->who);
+    printf("%s: largest difference from PyTorch %.3g of the largest value\n", r->who, golden_worst);
+    fflush(stdout);
+}
+
+static void check_net(Tally *t, const char *top, const Net *net) {
+    Arena arena = {0};
+    const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
+    const char *path = arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->name);
+    bool sanitize = getenv("DLC_TEST_SANITIZE");
+    if (net->runs & INTERPRETER) {
+        Goldens goldens = goldens_read(&arena, path);
+        Runner r = {.who = arena_printf(&arena, "%s, interpreter", net->name),
+                    .arena = &arena,
+                    .module = harness_module(&arena, dl, net->defines)};
+        if (!r.module) exit(3);
+        check_run(t, &r, net, &goldens);
+    }
+    for (size_t k = 0; k < sizeof builds / sizeof *builds; k++) {
+        HarnessOptions o = builds[k].options;
+        if (!(net->runs & builds[k].run) || (sanitize && !strcmp(o.cc, "clang"))) continue; // the runtime is gcc's
+        o.defines = net->defines;
+        if (sanitize) o.openmp = false;
+        char *who = arena_printf(&arena, "%s, %s -O%d %s", net->name, o.target, o.level, o.cc);
+        Compiled *c = compiled_new(&arena, dl, arena_printf(&arena, "golden-%s-%d", net->name, (int)k), &o);
+        tally(t, c != NULL, "%s: does not compile", who);
+        if (!c) continue;
+        Goldens goldens = goldens_read(&arena, path);
+        Runner r = {.who = who, .arena = &arena, .module = c->module, .compiled = c};
+        check_run(t, &r, net, &goldens);
+        compiled_free(c);
+    }
+    arena_release(&arena);
 }
 
 int main(int argc, char **argv) {
     const char *top = argc > 1 ? argv[1] : ".";
     Tally t = {0};
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
-        const Net *net = &nets[k];
-        Arena arena = {0};
-        Goldens goldens = goldens_read(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->golden));
-        const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
-        Runner interpreter = {.who = arena_printf(&arena, "%s, interpreter", net->name),
-                              .arena = &arena,
-                              .module = harness_module(&arena, dl)};
-        if (!interpreter.module) return 3;
-        golden_worst = 0;
-        check_run(&t, &interpreter, net, &goldens, 20);
-        printf("%s: largest difference from PyTorch %.3g of the largest value\n", interpreter.who, golden_worst);
-        const char *compilers[] = {"gcc", "clang"}, *targets[] = {"c11", "native"};
-        for (int which = 0; which < 8; which++) {
-            bool sanitize = getenv("DLC_TEST_SANITIZE");
-            if (sanitize && which & 1) continue; // the sanitizers' runtime is gcc's
-            HarnessOptions o = {.target = targets[which >> 1 & 1],
-                                .level = which & 4 ? 2 : 0,
-                                .cc = compilers[which & 1],
-                                .openmp = which & 4 && !sanitize};
-            char *who = arena_printf(&arena, "%s, %s -O%d %s", net->name, o.target, o.level, o.cc);
-            Compiled *c = compiled_new(&arena, dl, arena_printf(&arena, "golden-%s-%d", net->name, which), &o);
-            tally(&t, c != NULL, "%s: does not compile", who);
-            if (!c) continue;
-            Runner compiled = {.who = who, .arena = &arena, .module = c->module, .compiled = c};
-            golden_worst = 0;
-            check_run(&t, &compiled, net, &goldens, 20);
-            printf("%s: largest difference from PyTorch %.3g of the largest value\n", who, golden_worst);
-            compiled_free(c);
-        }
-        arena_release(&arena);
+        bool wanted = argc <= 2;
+        for (int a = 2; a < argc; a++) wanted |= !strcmp(argv[a], nets[k].name);
+        if (wanted) check_net(&t, top, &nets[k]);
     }
     return tally_close(&t);
 }

@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
     Cases cases = {0};
     char *dl = arena_printf(&arena, "%s/tests/nets/layers.dl", argv[1]);
     read_cases(&arena, arena_printf(&arena, "%s/tests/golden/data/layers.txt", argv[1]), &cases);
-    Module *m = harness_module(&arena, dl);
+    Module *m = harness_module(&arena, dl, NULL);
     if (!m) return 3;
     for (int k = 0; k < cases.len; k++) check_interpreter(&t, &arena, m, &cases.at[k]);
     for (int which = 0; which < 4; which++) {

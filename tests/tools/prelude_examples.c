@@ -173,7 +173,7 @@ int main(int argc, char **argv) {
     read_prelude(&all, argc > 1 ? argv[1] : NULL);
     char *path = arena_printf(&arena, "%s/examples.dl", harness_dir(&arena, "examples"));
     harness_write(path, program_text(&all));
-    Module *m = all.at.len ? harness_module(&arena, path) : NULL;
+    Module *m = all.at.len ? harness_module(&arena, path, NULL) : NULL;
     tally(&t, m, "no example, or one that does not compile");
     for (int k = 0; m && k < all.at.len; k++) check_example(&all, m, NULL, &all.at.at[k], "interpreter");
     for (int which = 0; m && which < 4; which++) {

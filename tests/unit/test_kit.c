@@ -1,4 +1,4 @@
-// test_kit.c: IDX files good and bad, the order of epochs, and the report against scikit-learn's own text
+// test_kit.c: IDX files and pictures good and bad, the order of epochs, and the report against scikit-learn's own text
 // (tests/golden/data/reports.txt, written by tests/oracle/reports.py).
 #include <criterion/criterion.h>
 #include <math.h>
@@ -239,4 +239,66 @@ Test(kit, confusion_matrix) {
     kit_confusion_print(out, matrix, 2, names);
     fclose(out);
     cr_expect_str_eq(got, "   truth     cat elepha\n     cat       3      1\nelephant       0     12\n");
+}
+
+// ---- pictures -------------------------------------------------------------------------------------------------------
+
+// Pixel k of the picture is (k, 100 + k, 200 + k).
+static size_t picture(char *to, const char *header, int pixels) {
+    size_t len = strlen(header);
+    memcpy(to, header, len);
+    for (int k = 0; k < pixels; k++)
+        for (int c = 0; c < 3; c++) to[len++] = (char)(k + 100 * c);
+    return len;
+}
+
+Test(kit, pictures_are_cut_and_scaled) {
+    static const struct {
+        const char *header;
+        int pixels, side;
+        float first[4]; // of the first channel, times 255
+    } row[] = {
+        {"P6 2 2 255\n", 4, 2, {0, 1, 2, 3}},
+        {"P6\n# a comment\n4 2\n255\n", 8, 2, {1, 2, 5, 6}}, // the middle of a wide one
+        {"P6 2 4 255 ", 8, 2, {2, 3, 4, 5}},                 // and of a high one
+        {"P6 4 4 255\n", 16, 2, {2.5f, 4.5f, 10.5f, 12.5f}}, // means of 2 x 2
+        {"P6 1 1 255\n", 1, 2, {0, 0, 0, 0}},                // a small one grows
+    };
+    char path[64], bytes[256], error[KIT_ERROR_BYTES];
+    with_temporary(path);
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        float got[12];
+        write_plain(path, bytes, picture(bytes, row[k].header, row[k].pixels));
+        cr_assert(kit_ppm_read(got, row[k].side, path, error) == KIT_OK, "%s", error);
+        for (int c = 0; c < 3; c++)
+            for (int e = 0; e < 4; e++)
+                cr_expect(fabsf(got[c * 4 + e] * 255 - row[k].first[e] - (float)(100 * c)) < 1e-3f,
+                          "%s: channel %d: %g", row[k].header, c, (double)got[c * 4 + e] * 255);
+    }
+    remove(path);
+}
+
+Test(kit, pictures_that_are_none) {
+    static const struct {
+        const char *header;
+        int pixels;
+        const char *says;
+    } row[] = {
+        {"P5 2 2 255\n", 4, "does not start with P6"},
+        {"P6 2 2 255\n", 3, "truncated: 2 x 2 pixels are 12 bytes, there are 9"},
+        {"P6 0 2 255\n", 4, "not 1 to"},
+        {"P6 99999 2 255\n", 4, "not 1 to"},
+        {"P6 2 2 65535\n", 4, "from 0 to 255"},
+        {"P6 2", 0, "not 1 to"},
+    };
+    char path[64], bytes[256], error[KIT_ERROR_BYTES];
+    with_temporary(path);
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        float got[12];
+        write_plain(path, bytes, picture(bytes, row[k].header, row[k].pixels));
+        cr_expect(kit_ppm_read(got, 2, path, error) == KIT_EFORMAT && strstr(error, row[k].says), "%s: %s",
+                  row[k].header, error);
+    }
+    remove(path);
+    cr_expect(kit_ppm_read(NULL, 2, path, error) == KIT_EIO && strstr(error, path), "%s", error);
 }

@@ -1,0 +1,79 @@
+// test_fusion.c: how many kernels each network comes to, entry by entry: what fusion is worth, as a table. A number
+// that falls is progress and is written down here; one that rises is a loss.
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "loops/loops.h"
+#include "passes/passes.h"
+#include "targets/targets.h"
+
+#define IMAGE "model forward(x: f32[N, 16, 12, 12]) -> (y: f32[N, 32, "
+#define CONV  "conv2d(32, 3, padding=1)"
+
+typedef struct Row {
+    const char *what, *text, *entry;
+    int kernels;
+} Row;
+
+// `dim N <= 4` is put above each text; one that ends in .dl is a file below TOP.
+static const Row rows[] = {
+    {"linear + bias + relu", "model forward(x: f32[N, 40]) -> (y: f32[N, 30]) { return x |> linear(30) |> relu }",
+     "forward", 1},
+    {"convolution + bias", IMAGE "12, 12]) { return x |> " CONV " }", "forward", 2},
+    {"convolution + bias + relu", IMAGE "12, 12]) { return x |> " CONV " |> relu }", "forward", 2},
+    {"convolution + bias + batch norm + relu", IMAGE "12, 12]) { return x |> " CONV " |> batch_norm2d |> relu }",
+     "forward", 2},
+    {"convolution + bias + batch norm + relu + max pool",
+     IMAGE "6, 6]) { return x |> " CONV " |> batch_norm2d |> relu |> max_pool2d(2) }", "forward", 2},
+    {"convolution + bias + relu + average pool", IMAGE "6, 6]) { return x |> " CONV " |> relu |> avg_pool2d(2) }",
+     "forward", 2},
+    {"convolution + batch norm + residual + relu",
+     "model forward(x: f32[N, 32, 12, 12]) -> (y: f32[N, 32, 12, 12]) { return relu(x + (x |> " CONV
+     " |> batch_norm2d)) }",
+     "forward", 2},
+    {"depthwise convolution + batch norm + relu6",
+     "model forward(x: f32[N, 16, 12, 12]) -> (y: f32[N, 16, 12, 12]) {"
+     " return x |> conv2d(16, 3, padding=1, groups=16) |> batch_norm2d |> relu6 }",
+     "forward", 2},
+    {"the perceptron", "examples/mlp/mlp.dl", "forward", 2},
+    {"the perceptron", "examples/mlp/mlp.dl", "step", 10},
+    {"mynet", "examples/mynet/mynet.dl", "forward", 5},
+    {"mynet", "examples/mynet/mynet.dl", "step", 34},
+    {"the fashion CNN", "examples/fashion/fashion.dl", "forward", 4},
+    {"the fashion CNN", "examples/fashion/fashion.dl", "step", 40},
+    {"ResNet-18", "examples/resnet/resnet18.dl", "forward", 23},
+    {"MobileNetV2", "examples/resnet/mobilenet_v2.dl", "forward", 54},
+    {"a TCN", "tests/nets/tcn.dl", "forward", 20},
+    {"a U-Net", "tests/nets/unet.dl", "forward", 17},
+};
+
+static Module *module_of(Arena *arena, const Row *row) {
+    size_t len = strlen(row->text);
+    if (len > 3 && !strcmp(row->text + len - 3, ".dl")) {
+        const char *top = getenv("TOP") ? getenv("TOP") : ".";
+        return harness_module(arena, arena_printf(arena, "%s/%s", top, row->text), NULL);
+    }
+    char *path = arena_printf(arena, "%s/fusion.dl", harness_dir(arena, "unit"));
+    harness_write(path, arena_printf(arena, "dim N <= 4\n%s\n", row->text));
+    return harness_module(arena, path, NULL);
+}
+
+Test(fusion, kernels_of_each_net) {
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        const Row *row = &rows[k];
+        Arena arena = {0};
+        Module *m = module_of(&arena, row);
+        cr_assert(m, "%s: does not elaborate", row->what);
+        passes_run(m, &(PassOptions){.level = 2, .out = stdout});
+        for (int e = 0; e < m->entries.len; e++) {
+            if (strcmp(m->entries.at[e]->name, row->entry)) continue;
+            const Program *p = program_lower(m->entries.at[e], target_find("x86-64-v3"), 2, 8);
+            int kernels = p->calls.len - p->nprepare;
+            cr_expect(kernels == row->kernels, "%s, %s: %d kernels, want %d", row->what, row->entry, kernels,
+                      row->kernels);
+        }
+        arena_release(&arena);
+    }
+}
