@@ -194,32 +194,34 @@ static bool moves_with_pool(const Contraction *c, int axis) {
     return false;
 }
 
-// The axis of the lanes: the longest in the result's last dim, whose vectors are stored as they are. When that is too
-// short (the taps of a weight's gradient, small images) and the sums are long, an axis that fills the lanes instead.
+// Whether the operand that has the axis alone holds its elements side by side.
+static bool lies_along(const Contraction *c, int axis) {
+    int which = map_uses(&c->iter->map[1], axis) ? 1 : 2, last = c->iter->map[which].rank - 1;
+    return last >= 0 && c->iter->map[which].dim[last].coef[axis] != 0;
+}
+
+// The axis of the lanes: the longest in the result's last dim, whose vectors are stored as they are. Where that is too
+// short (the taps of a weight's gradient, small images) and the sums are long, or its operand would have to be turned
+// around first (channels last), an axis that fills the lanes instead.
 static int lane_axis(const Contraction *c) {
     const Iter *iter = c->iter;
-    int best = NO_AXIS;
+    int best = NO_AXIS, other = NO_AXIS;
     int64_t results = 1;
-    for (int axis = 0; c->npool && axis < iter->nout; axis++) {
-        bool in_one = map_uses(&iter->map[1], axis) != map_uses(&iter->map[2], axis);
-        if (!in_one || in_pool(c, axis) || moves_with_pool(c, axis)) continue;
-        if (best == NO_AXIS || lanes_filled(c, axis) > lanes_filled(c, best)) best = axis;
-    }
-    if (c->npool) return best;
     for (int axis = 0; axis < iter->nout; axis++) {
         results *= extent_of(c, axis);
-        if (!iter->map[0].dim[iter->map[0].rank - 1].coef[axis]) continue;
-        if (best == NO_AXIS || extent_of(c, axis) > extent_of(c, best)) best = axis;
-    }
-    if (best == NO_AXIS || c->lanes == 1 || is_runtime(c, best) || contraction_flops(iter) < 128 * results) return best;
-    int last = best;
-    for (int axis = 0; axis < iter->nout; axis++) {
+        if (in_pool(c, axis) || moves_with_pool(c, axis)) continue;
         bool in_one = map_uses(&iter->map[1], axis) != map_uses(&iter->map[2], axis);
-        if ((in_one || ends_both(iter, axis)) && !is_runtime(c, axis) &&
-            lanes_filled(c, axis) > 1.6 * lanes_filled(c, last) && lanes_filled(c, axis) > lanes_filled(c, best))
-            best = axis;
+        if (iter->map[0].dim[iter->map[0].rank - 1].coef[axis]) {
+            if (best == NO_AXIS || extent_of(c, axis) > extent_of(c, best)) best = axis;
+        } else if ((in_one || ends_both(iter, axis)) && !is_runtime(c, axis)) {
+            if (other == NO_AXIS || lanes_filled(c, axis) > lanes_filled(c, other)) other = axis;
+        }
     }
-    return best;
+    if (best == NO_AXIS || other == NO_AXIS) return best == NO_AXIS ? other : best;
+    bool long_sums = contraction_flops(iter) >= 128 * results;
+    if (c->lanes == 1 || is_runtime(c, best) || !long_sums) return best;
+    bool turned = !lies_along(c, best) && lanes_filled(c, other) >= 0.5 && !c->lane_loop;
+    return turned || lanes_filled(c, other) > 1.6 * lanes_filled(c, best) ? other : best;
 }
 
 // K: of the summed axes that are no short ones, that with the shortest steps in the row operand; else the longest.

@@ -21,6 +21,7 @@ typedef struct Layout {
     // indices alone, so that it is as well computed in any order.
     Order *order;
     bool *is_free;
+    bool *leaves; // it is returned, and nothing else reads it, or what follows from it index by index or by a pool
 } Layout;
 
 static bool follows(const Node *node) { return node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY); }
@@ -79,11 +80,11 @@ static bool is_spatial(const Iter *iter, int data, int d) {
 }
 
 // Batch and windows first, channels (and groups of them) last.
-static Order contract_order(const Node *old, const Order *from) {
+static Order contract_order(const Node *old, const Layout *layout, const Order *from) {
     const Iter *iter = node_attr(old, "iter")->iter;
     Order plain = order_plain(old->type.rank), order = {.n = old->type.rank};
     int data = data_operand(iter), place = 0;
-    if (old->type.rank < 3 || !data) return plain;
+    if (old->type.rank < 3 || !data || layout->leaves[old->id]) return plain;
     if (!slides(iter, -1) && order_is_plain(&from[data - 1])) return plain;
     int64_t channels = 1;
     for (int last = 0; last < 2; last++)
@@ -207,7 +208,7 @@ static Order input_order(const Node *old, const Layout *layout) {
 
 // Axes that are new to a broadcast stand before the last axis of what it repeats.
 static Order liked_order(const Node *old, const Layout *layout, const Order *from) {
-    if (old->op->traits & OP_REDUCES && old->nin == 2) return contract_order(old, from);
+    if (old->op->traits & OP_REDUCES && old->nin == 2) return contract_order(old, layout, from);
     Order order = order_plain(old->type.rank);
     if (!node_is(old, "broadcast") || order_is_plain(&from[0])) return input_order(old, layout);
     int last = (int)node_attr(old, "axes")->ints[from[0].at[from[0].n - 1]];
@@ -251,9 +252,29 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
     return graph_copy_node(to, old, moved);
 }
 
+// A result that only the caller reads is made as the caller wants it.
+static void find_leaving(Layout *layout, const Graph *g) {
+    bool *returned = NEW_ARRAY(g->arena, bool, g->nodes.len + 1), *kept = NEW_ARRAY(g->arena, bool, g->nodes.len + 1);
+    for (int k = 0; k < g->outputs.len; k++) returned[g->outputs.at[k].value->id] = true;
+    for (int id = g->nodes.len - 1; id >= 0; id--) {
+        const Node *node = g->nodes.at[id];
+        layout->leaves[id] = returned[id] && !kept[id];
+        bool passes = layout->leaves[id] && (follows(node) || node_is(node, "reduce"));
+        for (int k = 0; k < node->nin; k++) {
+            const Node *in = node->in[k];
+            if (passes && in->type.rank == node->type.rank)
+                returned[in->id] = true;
+            else
+                kept[in->id] = true;
+        }
+    }
+}
+
 Graph *pass_layout(Graph *from) {
     Layout layout = {.order = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
-                     .is_free = NEW_ARRAY(from->arena, bool, from->nodes.len + 1)};
+                     .is_free = NEW_ARRAY(from->arena, bool, from->nodes.len + 1),
+                     .leaves = NEW_ARRAY(from->arena, bool, from->nodes.len + 1)};
+    find_leaving(&layout, from);
     Graph *to = graph_rebuild(from, lay_out, &layout);
     for (int k = 0; k < from->outputs.len; k++) {
         const Node *old = from->outputs.at[k].value;
