@@ -141,7 +141,9 @@ typedef enum GroupKind {
 typedef struct Group {
     GroupKind kind;
     int id;
-    Node *root;       // GROUP_CONTRACT, GROUP_NAIVE
+    // GROUP_CONTRACT, GROUP_NAIVE. GROUP_ROWS: a reduce over windows (its only one), whose iteration axes make the domain:
+    // those of the result but the last, the reduced ones, the last of the result; or NULL.
+    Node *root;
     Type domain;      // GROUP_ROWS: the full iteration shape (dtype unused)
     unsigned reduced; // GROUP_ROWS: bit d set: axis d of the domain is reduced
     NodeVec reduces;  // GROUP_ROWS: reduce nodes in topological order; each reduces the domain's `reduced` axes of an

@@ -194,10 +194,13 @@ static bool moves_with_pool(const Contraction *c, int axis) {
     return false;
 }
 
-// Whether the operand that has the axis alone holds its elements side by side.
-static bool lies_along(const Contraction *c, int axis) {
-    int which = map_uses(&c->iter->map[1], axis) ? 1 : 2, last = c->iter->map[which].rank - 1;
-    return last >= 0 && c->iter->map[which].dim[last].coef[axis] != 0;
+// Whether the operand that has the axis alone is the data (it has the batch, the result's first axis, in front), and
+// whether it holds the axis's elements side by side.
+static bool in_data(const Contraction *c, int axis, bool *side_by_side) {
+    const Map *out = &c->iter->map[0], *map = &c->iter->map[map_uses(&c->iter->map[1], axis) ? 1 : 2];
+    *side_by_side = map->rank && map->dim[map->rank - 1].coef[axis] != 0;
+    int batch = bare_axis(c->iter, out, 0);
+    return batch != NO_AXIS && map->rank && map->dim[0].coef[batch] != 0;
 }
 
 // The axis of the lanes: the longest in the result's last dim, whose vectors are stored as they are. Where that is too
@@ -220,7 +223,8 @@ static int lane_axis(const Contraction *c) {
     if (best == NO_AXIS || other == NO_AXIS) return best == NO_AXIS ? other : best;
     bool long_sums = contraction_flops(iter) >= 128 * results;
     if (c->lanes == 1 || is_runtime(c, best) || !long_sums) return best;
-    bool turned = !lies_along(c, best) && lanes_filled(c, other) >= 0.5 && !c->lane_loop;
+    bool along, other_along, data = in_data(c, best, &along), other_data = in_data(c, other, &other_along);
+    bool turned = data && !along && !other_data && lanes_filled(c, other) >= 0.5 && !c->lane_loop;
     return turned || lanes_filled(c, other) > 1.6 * lanes_filled(c, best) ? other : best;
 }
 

@@ -83,7 +83,10 @@ static bool lanes_fit(Rows *r, RowsLanes kind) {
     for (int k = 0; k < r->group->reduces.len; k++) {
         const Node *reduce = r->group->reduces.at[k];
         if (reduce->type.dtype != F32) ctx->needs_scalar = true;
-        try_value(r, reduce->in[0], r->at, false);
+        Index *at[MAX_RANK];
+        Stmt *guard;
+        rows_term_at(r, reduce, at, &guard);
+        try_value(r, reduce->in[0], at, false);
     }
     for (int k = 0; k < r->group->outputs.len; k++) {
         const Node *node = r->group->outputs.at[k];

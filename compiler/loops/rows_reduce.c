@@ -45,9 +45,14 @@ static void add_terms(Rows *r, Stmt *to, const Round *round, int parts, bool vec
         r->part = rows_is_kept_vector(r) ? part : 0;
         lower_forget(r->ctx);
         for (int k = 0; k < round->n; k++) {
-            Index *at = index_const(r->arena, part);
-            Expr *term = lower_value(r->ctx, round_reduce(r, round, k)->in[0], r->at);
-            stmt_append(r->arena, to, stmt_accumulate(r->arena, round->acc[k], &at, round_kind(r, round, k), term));
+            const Node *reduce = round_reduce(r, round, k);
+            Index *at = index_const(r->arena, part), *in[MAX_RANK];
+            Stmt *guard;
+            rows_term_at(r, reduce, in, &guard);
+            Expr *term = lower_value(r->ctx, reduce->in[0], in);
+            if (guard) stmt_append(r->arena, to, guard);
+            stmt_append(r->arena, guard ? guard : to,
+                        stmt_accumulate(r->arena, round->acc[k], &at, round_kind(r, round, k), term));
         }
     }
     r->part = 0;

@@ -10,7 +10,7 @@
 //   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue, and a pool of
 //      windows that do not overlap.
 //   2. Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise nodes over the
-//      domain or over what is left of it. Reductions of windows stand alone.
+//      domain or over what is left of it. Reductions of windows take what follows from them index by index.
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
 //      more than one kernel: that is stored by an element-wise group.
 // In a model, what depends on parameters alone is never in one group with what each call computes, so that it can be
@@ -313,10 +313,31 @@ static void stand_alone(Fuse *f, Node *root) {
     vec_push(&f->scratch, &f->members[group], root);
 }
 
+// A pool: its windows, then what follows from it index by index.
+static void grow_windows(Fuse *f, Node *root) {
+    const Iter *iter = node_attr(root, "iter")->iter;
+    if (iter->naxes > MAX_RANK || !iter->nout || iter->nout == iter->naxes) {
+        stand_alone(f, root);
+        return;
+    }
+    int group = group_new(f, GROUP_ROWS, root), last = iter->nout - 1;
+    Group *g = &f->group[group];
+    for (int k = 0; k < last; k++) g->domain.dim[g->domain.rank++] = iter->axis[k];
+    for (int k = iter->nout; k < iter->naxes; k++) {
+        g->reduced |= 1u << g->domain.rank;
+        g->domain.dim[g->domain.rank++] = iter->axis[k];
+    }
+    g->domain.dim[g->domain.rank++] = iter->axis[last];
+    vec_push(f->g->arena, &g->reduces, root);
+    bool covers;
+    NodeVec members = grow_epilogue(f, root, false, &covers);
+    group_assign(f, group, &members, 1);
+}
+
 static void grow_rows(Fuse *f, Node *root) {
     unsigned reduced = reduced_axes(root);
     if (!reduced) {
-        stand_alone(f, root);
+        grow_windows(f, root);
         return;
     }
     int group = group_new(f, GROUP_ROWS, NULL);
