@@ -155,17 +155,55 @@ static Node *scatter(Graph *g, const Iter *iter, Node *v, const Map *v_map, cons
     return build_contract(g, v, build_constant(g, v->type.dtype, 1), x, &back);
 }
 
+// Windows that touch and leave nothing over are x under another shape: [n, 48, c] in windows of 2 is [n, 24, 2, c]. False:
+// they are not. dim_of[axis] is where an iteration axis stands there.
+static bool windows_tile(const Iter *iter, const Type *x, Type *space, int *dim_of) {
+    *space = (Type){.dtype = x->dtype};
+    for (int d = 0; d < x->rank; d++) {
+        const Affine *affine = &iter->map[1].dim[d];
+        int at = -1, tap = -1;
+        for (int k = 0; k < iter->naxes; k++)
+            if (affine->coef[k]) {
+                int *which = k < iter->nout ? &at : &tap;
+                if (*which >= 0) return false;
+                *which = k;
+            }
+        if (affine->c || at < 0 || space->rank + 2 > MAX_RANK) return false;
+        int taps = tap < 0 ? 1 : iter->axis[tap].extent;
+        if (affine->coef[at] != taps || (tap >= 0 && affine->coef[tap] != 1)) return false;
+        if (tap < 0 ? !dim_equal(iter->axis[at], x->dim[d]) : iter->axis[at].extent * taps != x->dim[d].extent)
+            return false;
+        dim_of[at] = space->rank;
+        space->dim[space->rank++] = iter->axis[at];
+        if (tap < 0) continue;
+        dim_of[tap] = space->rank;
+        space->dim[space->rank++] = iter->axis[tap];
+    }
+    return space->rank == iter->naxes;
+}
+
 static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
     Node *x = y->in[i];
     const Iter *iter = y->attr[3].iter;
     int dim_of[MAX_AXES];
     bool separate = iter_is_permutation(iter, &iter->map[1], &x->type, dim_of);
+    Type space;
+    if (is_sum(y) && !separate && windows_tile(iter, &x->type, &space, dim_of))
+        return build_reshape(g, spread(g, dy, &space, dim_of), &x->type);
     if (is_sum(y)) return separate ? spread(g, dy, &x->type, dim_of) : scatter(g, iter, dy, &iter->map[0], &x->type);
     if (separate) return share_among_winners(g, y, x, dy, iter, dim_of);
 
+    Iter inner = *iter;
+    if (windows_tile(iter, &x->type, &space, dim_of)) {
+        inner.map[1] = (Map){.rank = space.rank};
+        for (int k = 0; k < iter->naxes; k++) inner.map[1].dim[dim_of[k]].coef[k] = 1;
+        Node *shares = share_among_winners(g, y, build_reshape(g, x, &space), dy, &inner, dim_of);
+        return build_reshape(g, shares, &x->type);
+    }
+
     // Windows overlap: lay them out first, so that each point is its own, and add up what comes back.
-    Type space = space_of(iter, x->type.dtype);
-    Iter window = *iter, inner = *iter;
+    space = space_of(iter, x->type.dtype);
+    Iter window = *iter;
     Map every = map_identity(iter->naxes);
     window.nout = iter->naxes;
     window.map[0] = inner.map[1] = every;

@@ -368,6 +368,17 @@ static void grow_rows(Fuse *f, Node *root) {
 // ---- what a reader does better itself
 // ----------------------------------------------------------------------------------
 
+// Whether another group reads the node, maybe through a few nodes that are in none.
+static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *user = f->users[node->id].at[u];
+        int by = f->group_of[user->id];
+        if (by != NONE && by != group) return true;
+        if (by == NONE && depth < FEW_STEPS && read_beyond(f, user, group, depth + 1)) return true;
+    }
+    return false;
+}
+
 // A member that a single other kernel reads, cheap to compute from members that are stored anyway (relu's mask from its
 // result, in the backward pass), is left to its reader.
 static bool left_to_reader(const Fuse *f, const Node *node, int group) {
@@ -376,20 +387,16 @@ static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     int reader = NONE;
     for (int u = 0; u < f->users[node->id].len; u++) {
         int by = f->group_of[f->users[node->id].at[u]->id];
-        if (by == group || by == NONE || (reader != NONE && by != reader)) return false;
-        reader = by;
+        // Who is in no group yet is inlined, or stored by an element-wise kernel that reads what this one stores.
+        if (by == group || (by != NONE && reader != NONE && by != reader)) return false;
+        if (by != NONE) reader = by;
     }
     for (int i = 0; i < node->nin; i++) {
         const Node *in = node->in[i];
         if (f->group_of[in->id] != group) continue;
-        bool stored = f->output[in->id];
-        for (int u = 0; u < f->users[in->id].len; u++) {
-            int by = f->group_of[f->users[in->id].at[u]->id];
-            stored |= by != NONE && by != group;
-        }
-        if (!stored) return false;
+        if (!f->output[in->id] && !read_beyond(f, in, group, 0)) return false;
     }
-    return reader != NONE;
+    return f->users[node->id].len > 0;
 }
 
 static void release_cheap(Fuse *f, int group) {

@@ -11,6 +11,7 @@ enum {
     MAX_EPILOGUE = 64,
     MAX_MEMBERS = 256,
     MAX_DEPTH = 64,
+    FEW_STEPS = 4, // from a value to who reads it
     MAX_COPIES = 8 // of an inlined value at different indices, in one expression
 };
 
