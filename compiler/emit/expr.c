@@ -209,6 +209,11 @@ const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, boo
     return arena_printf(p->arena, "%s + %s", name, in_parentheses(p, offset));
 }
 
+// "conv1, n * 80000 + 32"
+const char *prefetch_text(Printer *p, Buffer *buffer, const Index *const *at) {
+    return arena_printf(p->arena, "%s, %s", buffer_name(p, buffer, false), offset_text(p, buffer, at).c);
+}
+
 // Register elements are named variables: acc[2, 3] is acc_2_3.
 static const char *register_text(Printer *p, const Buffer *buffer, const Index *const *at) {
     Str s = str_new(p->arena);

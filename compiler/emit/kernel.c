@@ -266,6 +266,9 @@ static void print_stmt(Printer *p, Stmt *stmt) {
     case STMT_IF:
         print_if(p, stmt);
         return;
+    case STMT_PREFETCH:
+        print_line(p, "DLC_PREFETCH(%s);", prefetch_text(p, stmt->buffer, stmt->at));
+        return;
     case STMT_TRANSPOSE:
         print_transpose(p, stmt);
         return;

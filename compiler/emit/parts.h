@@ -85,6 +85,7 @@ Text expr_text_double(Printer *p, Expr *e);
 bool expr_passes_bool(const Expr *e);
 // &buffer[at], "fc1_weight + (n * 784 + i)"; and buffer[at] itself, also for registers.
 const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
+const char *prefetch_text(Printer *p, Buffer *buffer, const Index *const *at); // DLC_PREFETCH's arguments
 const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
 // Elements from one index of an axis to the next, as C.
 const char *stride_text(Printer *p, const Buffer *buffer, int axis);

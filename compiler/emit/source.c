@@ -343,6 +343,11 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     if (text_uses_identifier(body, "DLC_NOINLINE"))
         str_put(s, "// Kernels stay functions: inlining would lose what restrict says.\n"
                    "#define DLC_NOINLINE __attribute__((noinline))\n\n");
+    if (text_uses_identifier(body, "DLC_PREFETCH"))
+        str_put(
+            s,
+            "// The line of element i will be read soon. It may lie outside of p, so its address is no pointer's sum.\n"
+            "#define DLC_PREFETCH(p, i) __builtin_prefetch((const void *)((uintptr_t)(p) + (uintptr_t)(i) * 4))\n\n");
     if (text_uses_identifier(body, "DLC_PARALLEL_FOR"))
         str_put(s, "#ifdef _OPENMP\n#define DLC_PARALLEL_FOR _Pragma(\"omp parallel for schedule(static)\")\n"
                    "#else\n#define DLC_PARALLEL_FOR\n#endif\n\n");

@@ -112,6 +112,12 @@ Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, const char
     return stmt;
 }
 
+Stmt *stmt_prefetch(Arena *arena, Buffer *buffer, Index *const *at) {
+    Stmt *stmt = stmt_store(arena, buffer, at, NULL);
+    stmt->kind = STMT_PREFETCH;
+    return stmt;
+}
+
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value) {
     Stmt *stmt = stmt_new(arena, STMT_LOCAL);
     stmt->buffer = buffer;

@@ -453,7 +453,8 @@ static void plan_chunks(Contraction *c) {
         // A run-time axis may turn out short. Few chunks leave threads idle. Each would read a large lane operand anew.
         double balance = chunk_balance(units, chunks);
         if (option <= rows && option >= c->first_inside && c->first_inside < c->nouter) balance *= 0.5;
-        if (is_runtime(c, axis)) balance *= 0.5;
+        bool batch = option < rows && c->ctx->program->graph->kind == ENTRY_TRAIN; // whole images, and many of them
+        if (is_runtime(c, axis) && !batch) balance *= 0.5;
         if (chunks < 4) balance *= 0.8;
         if (balance <= best + 0.02) continue;
         best = balance;

@@ -324,6 +324,8 @@ static void run(Machine *m, const Stmt *stmt) {
     case STMT_LOCAL:
         declare(m, stmt);
         return;
+    case STMT_PREFETCH:
+        return;
     case STMT_TRANSPOSE:
         transpose(m, stmt);
         return;

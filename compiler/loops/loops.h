@@ -84,6 +84,7 @@ typedef enum StmtKind {
     STMT_ACCUMULATE, // buffer[at] = combine(buffer[at], value): one C statement `acc += a * b`
     STMT_LOCAL,      // declares a STACK or REGISTER buffer for the rest of the block; initialised to `value` if given
     STMT_IF,         // if (all of cond[i] >= 0) body: affine guards
+    STMT_PREFETCH,   // a hint: the cache line of buffer[at] will be read; the index may lead anywhere
     STMT_TRANSPOSE,  // dst[at..][c][r] = src[from..][r][c] for a lanes x lanes tile of floats (packing)
 } StmtKind;
 

@@ -63,6 +63,7 @@ Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value);
 Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, const char *combine, Expr *value);
 // Without conditions yet: push them to ->cond.
 Stmt *stmt_if(Arena *arena);
+Stmt *stmt_prefetch(Arena *arena, Buffer *buffer, Index *const *at);
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value);
 void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 

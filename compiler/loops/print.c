@@ -221,6 +221,10 @@ static void put_stmt(Printer *p, const Stmt *s) {
     case STMT_ACCUMULATE:
         put_assignment(p, s);
         return;
+    case STMT_PREFETCH:
+        str_put(p->s, "prefetch ");
+        put_place(p, s->buffer, s->at, 1);
+        return;
     case STMT_TRANSPOSE:
         str_put(p->s, "transpose ");
         put_place(p, s->buffer, s->at, 1);

@@ -165,6 +165,9 @@ static void check_stmt(Verify *v, const Stmt *s) {
             fail(v, "register %s takes one element, not a vector", s->buffer->name);
         check_place(v, s->buffer, s->at, s->value->lanes);
         return;
+    case STMT_PREFETCH: // goes anywhere, so only its variables count
+        for (int d = 0; d < s->buffer->rank; d++) check_index(v, s->at[d]);
+        return;
     case STMT_TRANSPOSE: // both tiles: lanes elements along the last axis, lanes rows along another
         check_place(v, s->buffer, s->at, lanes);
         check_place(v, s->source, s->from, lanes);

@@ -77,8 +77,8 @@ static void visit_stmt(const Visitor *v, const Stmt *stmt) {
     }
     if (!stmt->buffer) return;
     if (stmt->at) visit_indices(v, stmt->buffer, stmt->at);
-    if (stmt->kind == STMT_ACCUMULATE) v->visit(v->context, stmt->buffer, false);
-    v->visit(v->context, stmt->buffer, true);
+    if (stmt->kind == STMT_ACCUMULATE || stmt->kind == STMT_PREFETCH) v->visit(v->context, stmt->buffer, false);
+    if (stmt->kind != STMT_PREFETCH) v->visit(v->context, stmt->buffer, true);
 }
 
 void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context) {
