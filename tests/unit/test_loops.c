@@ -193,6 +193,9 @@ Test(loops, proofs_use_loops_and_guards) {
     cr_expect(!prove_not_negative(&facts, difference));
     facts.guard[facts.nguards++] = minus(&b, i, r);
     cr_expect(prove_not_negative(&facts, difference), "a guard says i >= r");
+    Index *twice = index_add_const(a, index_scale(a, minus(&b, i, r), 2), 1);
+    cr_expect(prove_not_negative(&facts, twice), "2 (i - r) + 1 >= 0");
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, twice, -2)), "2 (i - r) - 1 >= 0");
     // i - r may be odd: with it in [0, 7] its half is in [0, 3].
     Index *half = index_div(a, minus(&b, i, r), 2), *room = index_add_const(a, index_scale(a, half, -1), 3);
     cr_expect(prove_not_negative(&facts, half), "(i - r) / 2 >= 0");
