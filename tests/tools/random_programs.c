@@ -1,6 +1,7 @@
 // random_programs.c: seeded random graphs with gradients (tests/harness/random_graph.c draws them); the C of every
 // level, target and compiler must agree with the interpreter, at the bound of the run-time size and at one up to it.
 //     random_programs [SEED [MODULES [quick]]]        20 graphs a module
+//     random_programs FILE.graph 1 [quick]            one that was written before, or made smaller by hand
 // quick: at -O2 alone, for c11 and native, with a C compiler that does little: for thousands of programs.
 #include <math.h>
 #include <stdlib.h>
@@ -118,17 +119,25 @@ static const HarnessOptions quick[2] = {
     {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},
     {.target = "native", .level = 2, .threads = 3, .cc = "clang", .cc_level = "-O0"}};
 
-static void run_module(Tally *t, uint32_t seed, const HarnessOptions *options, int ntargets) {
-    Arena arena = {0};
+// A module drawn from the seed, which is written to *path.
+static Module *drawn_module(Arena *arena, uint32_t seed, const char *name, const char **path) {
     Diag diag = {.out = stderr};
-    Target targets[MAX_TARGETS];
-    char *name = arena_printf(&arena, "random-%u", seed);
-    char *path = arena_printf(&arena, "%s/random.graph", harness_dir(&arena, name));
-    Module *m = random_module(&arena, &diag, seed);
+    Module *m = random_module(arena, &diag, seed);
     if (diag.errors) exit(3);
-    Str text = str_new(&arena);
+    Str text = str_new(arena);
     module_print(&text, m);
-    harness_write(path, str_text(&text));
+    *path = arena_printf(arena, "%s/random.graph", harness_dir(arena, name));
+    harness_write(*path, str_text(&text));
+    return m;
+}
+
+// path: a module to run again, or NULL.
+static void run_module(Tally *t, const char *path, uint32_t seed, const HarnessOptions *options, int ntargets) {
+    Arena arena = {0};
+    Target targets[MAX_TARGETS];
+    char *name = path ? "random-file" : arena_printf(&arena, "random-%u", seed);
+    Module *m = path ? harness_module(&arena, path, NULL) : drawn_module(&arena, seed, name, &path);
+    if (!m) exit(3);
     for (int k = 0; k < ntargets; k++) {
         HarnessOptions o = options[k];
         if (getenv("DLC_TEST_SANITIZE")) o.cc = "gcc", o.openmp = false;
@@ -142,11 +151,12 @@ static void run_module(Tally *t, uint32_t seed, const HarnessOptions *options, i
 }
 
 int main(int argc, char **argv) {
-    uint32_t seed = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
+    const char *file = argc > 1 && strchr(argv[1], '.') ? argv[1] : NULL;
+    uint32_t seed = argc > 1 && !file ? (uint32_t)atoi(argv[1]) : 1;
     int modules = argc > 2 ? atoi(argv[2]) : 1;
     bool fast = argc > 3 && !strcmp(argv[3], "quick");
     Tally t = {0};
     for (int k = 0; k < modules; k++)
-        run_module(&t, seed + (uint32_t)k, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);
+        run_module(&t, file, seed + (uint32_t)k, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);
     return tally_close(&t);
 }
