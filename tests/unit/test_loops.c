@@ -144,6 +144,10 @@ Test(loops, blocked_indices_vanish) {
     cr_expect(index_linear(o, b.ctx.vars.at[0], &coef) && coef == 16);
     cr_expect(!index_linear(index_div(a, x, 7), b.ctx.vars.at[2], &coef));
     cr_expect(index_equal(index_substitute(a, index_div(a, x, 16), b.ctx.vars.at[2], o), io));
+    // The only vector of an axis starts at 0, but its other lanes are elsewhere.
+    Index *vector = loop_over(&b, "v", constant(&b, 0), constant(&b, 16), 16, NULL);
+    int64_t fixed;
+    cr_expect(index_is_const(index_clamp(a, vector, 1), &fixed) && fixed == 0, "all lanes of clamp(v, 0, 0) are 0");
     cr_expect_str_eq(var_new(&b.ctx, "x")->name, "x_2");
     arena_release(a);
 }
