@@ -275,8 +275,9 @@ Index *index_min(Arena *arena, const Index *a, const Index *b) {
 
 Index *index_clamp(Arena *arena, const Index *a, int64_t by) {
     int64_t lo, hi;
+    if (by == 1) return index_const(arena, 0); // for all lanes of a vector, whose first alone the range is of
     if (index_range(a, &lo, &hi) && lo >= 0 && hi < by) return index_scale(arena, a, 1);
-    if (index_is_const(a, &lo) || by == 1) return index_const(arena, by == 1 || lo < 0 ? 0 : by - 1);
+    if (index_is_const(a, &lo)) return index_const(arena, lo < 0 ? 0 : by - 1);
     return index_of_atom(arena, (Atom){.kind = ATOM_CLAMP, .of = a, .by = by});
 }
 

@@ -61,14 +61,24 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
     return false;
 }
 
+// index = times * guard + rest is not negative where the rest is not. Windows over every second element of what they
+// read ask for twice what their guard says: 4 - 2*i - 2*j where 2 - i - j >= 0.
+static bool prove_by_guard(const Facts *facts, const Index *index, const Index *guard) {
+    int64_t lo, hi, times[2] = {1, 1};
+    if (index->nterms && guard->nterms) times[1] = index->term[0].coef / guard->term[0].coef;
+    for (int k = 0; k < 2 && times[k] > 0; k++) {
+        Index *rest = index_add(facts->arena, index, index_scale(facts->arena, guard, -times[k]));
+        if (index_range(rest, &lo, &hi) && lo >= 0) return true;
+    }
+    return false;
+}
+
 static bool prove(Facts *facts, const Index *index, int depth) {
     int64_t lo, hi;
     if (index_range(index, &lo, &hi) && lo >= 0) return true;
     if (!depth || ++facts->steps > MOST_STEPS) return false;
-    for (int k = 0; k < facts->nguards; k++) {
-        Index *rest = index_add(facts->arena, index, index_scale(facts->arena, facts->guard[k], -1));
-        if (index_range(rest, &lo, &hi) && lo >= 0) return true;
-    }
+    for (int k = 0; k < facts->nguards; k++)
+        if (prove_by_guard(facts, index, facts->guard[k])) return true;
     if (prove_without_variable(facts, index, depth - 1)) return true;
     for (int k = 0; k < index->nterms; k++)
         if (prove_without_atom(facts, index, k, depth - 1)) return true;

@@ -119,6 +119,16 @@ static void split_axis(Iter *iter, int axis, const Type *x, int from, int to, in
     }
 }
 
+// Whether dims of extent 1, which are in no run, are read at 0 alone: a window that leaves them reads zeros there.
+static bool ones_are_inside(const Iter *iter, const Map *map, const Type *flat) {
+    for (int d = 0; d < flat->rank; d++) {
+        bool inside = map->dim[d].c == 0;
+        for (int k = 0; k < iter->naxes; k++) inside &= !map->dim[d].coef[k] || iter->axis[k].extent == 1;
+        if (flat->dim[d].extent == 1 && !inside) return false;
+    }
+    return true;
+}
+
 // A sum over channels and pixels in a row, by an operand that a convolution left channels last:
 //     out[n, j] += a[n, k] * b[j, k], a = reshape(x: [N, 128, 12, 12])
 // becomes out[n, j] += x[n, c, y, x] * b[j, 144*c + 12*y + x]: x is read as it lies. In models only: there the other
@@ -132,6 +142,7 @@ static Node *split_flattened(const Layout *layout, const Node *old, int which, I
     int n = shape_runs(&x->type, &flat->type, runs);
     *iter = *node_attr(old, "iter")->iter;
     const Map from = iter->map[1 + which];
+    if (!ones_are_inside(iter, &from, &flat->type)) return NULL;
     split.rank = x->type.rank;
     for (int k = 0; k < n; k++) {
         int a0 = runs[k].a0, a1 = runs[k].a1, b = runs[k].b0;

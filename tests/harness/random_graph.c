@@ -14,7 +14,13 @@ int random_pick(Generator *r, int n) { return (int)(drawn(r->seed, r->draws++) *
 
 bool random_is_exact(const char *name) { return strchr(name, 'q') != NULL; }
 
+// Sometimes one that another entry has too.
 Node *random_param(Generator *r, Type type, bool exact) {
+    int start = r->m->storages.len ? random_pick(r, r->m->storages.len) : 0;
+    for (int k = start; k < r->m->storages.len && k < start + 40 && start % 3 == 0; k++) {
+        Storage *s = r->m->storages.at[k];
+        if (random_is_exact(s->name) == exact && type_equal(&s->type, &type)) return build_storage(r->g, s);
+    }
     char *name = arena_printf(r->arena, "%s.%c%d", r->g->name, exact ? 'q' : 'p', r->m->storages.len);
     return build_storage(r->g, module_add_storage(r->m, name, STORAGE_PARAM, type, (Span){0}));
 }
@@ -277,10 +283,10 @@ static void add_training(Generator *r, Node *last) {
 
 // Outputs stand in a fixed order: returned ones first.
 static void make_entry(Generator *r, int number) {
-    bool train = random_pick(r, 4);
-    r->g = graph_new(r->m, arena_printf(r->arena, "e%d", number), train ? ENTRY_TRAIN : ENTRY_MODEL);
-    r->npool = 0;
     r->image = random_pick(r, 5) > 1;
+    r->train = random_pick(r, r->image ? 2 : 4);
+    r->g = graph_new(r->m, arena_printf(r->arena, "e%d", number), r->train ? ENTRY_TRAIN : ENTRY_MODEL);
+    r->npool = 0;
     Dim n = {r->m->sizes[0].bound, 1};
     Dim a = any_dim(r), b = any_dim(r);
     if (r->image) {
@@ -298,10 +304,13 @@ static void make_entry(Generator *r, int number) {
         else
             grow(r);
     }
-    Node *last = r->pool[r->npool - 1], *other = any_value(r);
+    Node *last = r->pool[r->npool - 1];
     graph_return(r->g, "y", last, (Span){0});
-    if (!(other->op->traits & OP_INPUT)) graph_return(r->g, "z", other, (Span){0});
-    if (train) add_training(r, last);
+    for (int k = random_pick(r, 4); k > 0; k--) {
+        Node *other = any_value(r);
+        if (!(other->op->traits & OP_INPUT)) graph_return(r->g, arena_printf(r->arena, "z%d", k), other, (Span){0});
+    }
+    if (r->train) add_training(r, last);
     vec_push(r->arena, &r->m->entries, r->g);
 }
 

@@ -27,7 +27,7 @@ static bool is_image(const Node *x) {
 }
 
 // The place of an image in the pool, the younger the likelier; -1 if there is none.
-static int find_image(Generator *r) {
+int random_image(Generator *r) {
     for (int tries = 0; tries < 24; tries++) {
         int k =
             random_pick(r, 3) ? r->npool - 1 - random_pick(r, r->npool < 4 ? r->npool : 4) : random_pick(r, r->npool);
@@ -36,7 +36,7 @@ static int find_image(Generator *r) {
     return -1;
 }
 
-static Node *along_channels(Generator *r, Node *v, const Type *like) {
+Node *random_along_channels(Generator *r, Node *v, const Type *like) {
     return build_broadcast(r->g, v, like, (int[]){1});
 }
 
@@ -73,7 +73,10 @@ static int draw_groups(Generator *r, int channels) {
     return 1;
 }
 
-static const int channel_counts[] = {1, 2, 3, 4, 5, 8, 13, 16, 17, 24, 32, 36};
+static int draw_channels(Generator *r) {
+    static const int counts[] = {1, 2, 3, 4, 5, 8, 13, 16, 17, 24, 32, 36};
+    return random_pick(r, 2) ? counts[random_pick(r, 12)] : 1 + random_pick(r, 40);
+}
 
 // Scaled by a power of two, so that an exact value stays one.
 static Node *halved(Generator *r, Node *y, int times, Exact *exact) {
@@ -86,13 +89,41 @@ static Exact exact_product(Exact a, int terms) {
     return a.frac < 0 ? inexact : (Exact){a.frac + 4, a.mag + bits(terms)};
 }
 
+// A parameter as it is, or what a model computes once after load: through a function, scaled for each output.
+static Node *draw_weight(Generator *r, Type type, bool exact) {
+    Node *p = random_param(r, type, exact);
+    if (exact) return p;
+    if (random_pick(r, 2)) return build_unary(r->g, "tanh", p);
+    Node *by = random_param(r, (Type){F32, 1, {type.dim[0]}}, false);
+    return build_binary(r->g, "mul", p, build_broadcast(r->g, by, &type, (int[]){0}));
+}
+
+Node *random_convolve(Generator *r, int from, const Windows *w, int out, int groups, bool transposed, Exact *exact) {
+    Node *x = r->pool[from];
+    int channels = x->type.dim[1].extent;
+    int64_t work = x->type.dim[0].extent * (int64_t)out * channels / groups, terms = channels / groups;
+    Type type = {
+        F32, x->type.rank, {dim_fixed(transposed ? channels : out), dim_fixed((transposed ? out : channels) / groups)}};
+    for (int k = 0; k < w->n; k++) {
+        work *= w->kernel[k] * (transposed ? x->type.dim[2 + k].extent : w->out[k]);
+        terms *= w->kernel[k];
+        type.dim[2 + k] = dim_fixed(w->kernel[k]);
+    }
+    if (work > MAX_WORK) return NULL;
+    bool plain = random_pick(r, 6) != 0;
+    Node *p = draw_weight(r, type, plain);
+    Node *y =
+        transposed ? build_transposed_convolution(r->g, x, p, w, groups) : build_convolution(r->g, x, p, w, groups);
+    *exact = plain ? exact_product(r->exact[from], (int)terms) : inexact;
+    return halved(r, y, bits(terms) / 2, exact);
+}
+
 // x in the pool at `from`; *exact is what the result is.
 static Node *convolution(Generator *r, int from, bool transposed, Exact *exact) {
-    Node *x = r->pool[from];
+    const Node *x = r->pool[from];
     Windows w = {.n = x->type.rank - 2};
     int channels = x->type.dim[1].extent, groups = draw_groups(r, channels);
-    int out = groups > 1 ? groups * (1 + random_pick(r, 3)) : channel_counts[random_pick(r, 12)];
-    int64_t work = x->type.dim[0].extent * (int64_t)out * channels / groups, terms = channels / groups;
+    int out = groups > 1 ? groups * (1 + random_pick(r, 3)) : draw_channels(r);
     for (int k = 0; k < w.n; k++) {
         int extent = x->type.dim[2 + k].extent;
         draw_window(r, &w, k, 9);
@@ -102,32 +133,28 @@ static Node *convolution(Generator *r, int from, bool transposed, Exact *exact) 
             if (w.out[k] < 1) return NULL;
         } else if (!draw_out(r, &w, k, extent, false))
             return NULL;
-        work *= w.kernel[k] * (transposed ? extent : w.out[k]);
-        terms *= w.kernel[k];
     }
-    if (work > MAX_WORK) return NULL;
-    Type weight = {
-        F32, x->type.rank, {dim_fixed(transposed ? channels : out), dim_fixed((transposed ? out : channels) / groups)}};
-    for (int k = 0; k < w.n; k++) weight.dim[2 + k] = dim_fixed(w.kernel[k]);
-    Node *p = random_param(r, weight, true);
-    Node *y =
-        transposed ? build_transposed_convolution(r->g, x, p, &w, groups) : build_convolution(r->g, x, p, &w, groups);
-    *exact = exact_product(r->exact[from], (int)terms);
-    return halved(r, y, bits(terms) / 2, exact);
+    return random_convolve(r, from, &w, out, groups, transposed, exact);
 }
 
 // "sum" over windows becomes a mean.
-static Node *pool(Generator *r, int from, bool max, Exact *exact) {
+Node *random_pooled(Generator *r, int from, bool max, Exact *exact) {
     Node *x = r->pool[from];
     Windows w = {.n = x->type.rank - 2};
     int terms = 1;
     *exact = r->exact[from];
-    if (exact->frac < 0) max = false;
+    if (exact->frac < 0 && r->train) max = false;
+    int separate = random_pick(r, 2) ? 2 + random_pick(r, 2) : 0;
     for (int k = 0; k < w.n; k++) {
         draw_window(r, &w, k, 3);
         if (random_pick(r, 2)) w.stride[k] = w.kernel[k];
         w.dilation[k] = 1;
         if (!draw_out(r, &w, k, x->type.dim[2 + k].extent, true)) return NULL;
+        if (separate) { // as most have it; elements may be left over
+            w.kernel[k] = w.stride[k] = separate, w.before[k] = 0;
+            w.out[k] = x->type.dim[2 + k].extent / separate;
+            if (!w.out[k]) return NULL;
+        }
         terms *= w.kernel[k];
     }
     Node *y = build_pool(r->g, max ? "max" : "sum", x, &w);
@@ -144,8 +171,8 @@ static Node *pool(Generator *r, int from, bool max, Exact *exact) {
 
 static Node *affine(Generator *r, Node *y) {
     Type channels = {F32, 1, {y->type.dim[1]}};
-    y = build_binary(r->g, "mul", y, along_channels(r, random_param(r, channels, false), &y->type));
-    return build_binary(r->g, "add", y, along_channels(r, random_param(r, channels, false), &y->type));
+    y = build_binary(r->g, "mul", y, random_along_channels(r, random_param(r, channels, false), &y->type));
+    return build_binary(r->g, "add", y, random_along_channels(r, random_param(r, channels, false), &y->type));
 }
 
 // By running statistics, as a model sees them.
@@ -154,8 +181,8 @@ static Node *frozen_norm(Generator *r, Node *x) {
     Type channels = {F32, 1, {x->type.dim[1]}};
     Node *mean = random_param(r, channels, false), *var = random_param(r, channels, false);
     var = build_binary(g, "add", build_binary(g, "mul", var, var), build_full(g, &channels, 0.5));
-    Node *y = build_binary(g, "sub", x, along_channels(r, mean, &x->type));
-    return affine(r, build_binary(g, "div", y, along_channels(r, build_unary(g, "sqrt", var), &x->type)));
+    Node *y = build_binary(g, "sub", x, random_along_channels(r, mean, &x->type));
+    return affine(r, build_binary(g, "div", y, random_along_channels(r, build_unary(g, "sqrt", var), &x->type)));
 }
 
 // Over all axes of `over` (a bitmask): batch, layer, instance norm.
@@ -187,7 +214,7 @@ static Node *group_norm(Generator *r, Node *x) {
     return affine(r, build_reshape(r->g, y, &x->type));
 }
 
-static Node *norm(Generator *r, Node *x) {
+Node *random_norm(Generator *r, Node *x) {
     unsigned all = (1u << x->type.rank) - 1;
     switch (random_pick(r, 4)) {
     case 0:
@@ -201,7 +228,7 @@ static Node *norm(Generator *r, Node *x) {
     }
 }
 
-static Node *activation(Generator *r, Node *x, Exact *exact) {
+Node *random_activation(Generator *r, Node *x, Exact *exact) {
     Graph *g = r->g;
     int k = random_pick(r, 7);
     if (k < 4) return random_relu(r, x, *exact); // exact stays exact
@@ -221,23 +248,25 @@ static Node *activation(Generator *r, Node *x, Exact *exact) {
 
 // ---- blocks ---------------------------------------------------------------------------------------------------------
 
+Node *random_biased(Generator *r, Node *y, Exact *exact) {
+    Type channels = {F32, 1, {y->type.dim[1]}};
+    if (exact->frac >= 0) *exact = (Exact){exact->frac < 4 ? 4 : exact->frac, at_least_one(exact->mag) + 1};
+    return build_binary(r->g, "add", y, random_along_channels(r, random_param(r, channels, true), &y->type));
+}
+
 // conv, bias or norm, activation, pool: what fusion is for. Each value also stays in the pool, so that some have a
 // second reader.
 static void block(Generator *r, int from) {
     Exact exact;
     Node *y = convolution(r, from, random_pick(r, 8) == 0, &exact);
     if (!y) return;
-    if (random_pick(r, 3)) {
-        Type channels = {F32, 1, {y->type.dim[1]}};
-        y = build_binary(r->g, "add", y, along_channels(r, random_param(r, channels, true), &y->type));
-        if (exact.frac >= 0) exact = (Exact){exact.frac < 4 ? 4 : exact.frac, at_least_one(exact.mag) + 1};
-    }
-    if (random_pick(r, 3) == 0) y = norm(r, y), exact = inexact;
-    if (random_pick(r, 4)) y = activation(r, y, &exact);
+    if (random_pick(r, 3)) y = random_biased(r, y, &exact);
+    if (random_pick(r, 3) == 0) y = random_norm(r, y), exact = inexact;
+    if (random_pick(r, 4)) y = random_activation(r, y, &exact);
     int before = r->npool;
     random_put(r, y, exact);
     if (r->npool == before || random_pick(r, 2)) return;
-    y = pool(r, before, true, &exact);
+    y = random_pooled(r, before, random_pick(r, 3) != 0, &exact);
     random_put(r, y, exact);
 }
 
@@ -326,22 +355,26 @@ static Node *to_features(Generator *r, Node *x) {
 }
 
 void random_grow_image(Generator *r) {
-    int from = find_image(r);
+    int from = random_image(r);
     if (from < 0) return;
     Node *x = r->pool[from], *y = NULL;
     Exact exact = r->exact[from];
+    if (random_pick(r, 4) == 0) {
+        random_motif(r, from);
+        return;
+    }
     switch (random_pick(r, 14)) {
     case 0:
-        y = activation(r, x, &exact);
+        y = random_activation(r, x, &exact);
         break;
     case 1:
-        y = pool(r, from, true, &exact);
+        y = random_pooled(r, from, true, &exact);
         break;
     case 2:
-        y = pool(r, from, false, &exact);
+        y = random_pooled(r, from, false, &exact);
         break;
     case 3:
-        y = norm(r, x), exact = inexact;
+        y = random_norm(r, x), exact = inexact;
         break;
     case 4:
         residual(r, from);
@@ -372,11 +405,11 @@ void random_grow_image(Generator *r) {
 }
 
 void random_add_image(Generator *r, Dim batch) {
-    static const int extents[] = {1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 16, 17, 20, 28, 33, 45, 61};
+    static const int extents[] = {1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 20, 28, 33, 45, 61};
     Type type = {F32, random_pick(r, 3) ? 4 : 3, {batch}};
     do {
-        type.dim[1] = dim_fixed(channel_counts[random_pick(r, 12)]);
-        for (int d = 2; d < type.rank; d++) type.dim[d] = dim_fixed(extents[random_pick(r, 17)]);
+        type.dim[1] = dim_fixed(draw_channels(r));
+        for (int d = 2; d < type.rank; d++) type.dim[d] = dim_fixed(extents[random_pick(r, 18)]);
     } while (type_count(&type) > 6000);
     random_put(r, build_argument(r->g, "q0", type), (Exact){4, 0});
 }

@@ -8,6 +8,7 @@ layer's input over a batch of run-time size. Cases with a state that training ch
 first. Inputs are hashed from their names (goldens.py: drawn), so only results are committed.
 """
 import os
+import re
 from collections import OrderedDict
 
 import numpy as np
@@ -49,7 +50,8 @@ CASES = []
 
 
 def case(shape, dl, layer, both=False):
-    """shape without the batch; dl: a call that is piped into, $ its name=; layer: a module or a function."""
+    """shape without the batch; dl: a call that is piped into, $ its name= ($.part: of a part of it); layer: a module
+    or a function."""
     CASES.append((tuple(shape), dl, layer, both))
 
 
@@ -212,6 +214,11 @@ case((2, 9), "conv1d(2, 1, $) |> max_pool1d(3)",
 case((5, 12, 34), "conv2d(3, 3, padding=1, $) |> max_pool2d(2)",
      nn.Sequential(OrderedDict(weights=nn.Conv2d(5, 3, 3, padding=1), pool=nn.MaxPool2d(2))), True)
 
+# A window over axes of one element behind a reshape: what leaves them is 0, though nothing moves.
+case((21, 3), "conv1d(42, 3, stride=3, padding=1, groups=21, $) |> reshape([N, 42, 1, 1]) |> conv2d(19, 5, padding=2, $.second)",
+     nn.Sequential(OrderedDict(weights=nn.Conv1d(21, 42, 3, stride=3, padding=1, groups=21),
+                               apart=nn.Unflatten(2, (1, 1)), second=nn.Conv2d(42, 19, 5, padding=2))), True)
+
 
 HEADER = """# Written by tests/oracle/convolutions.py, which says what is tested; run by tests/tools/convolutions.c.
 dim N <= 3
@@ -246,7 +253,8 @@ def run(number, shape, dl, layer, both, text, writer):
         y = layer(image * scale)
     result = ", ".join(["N"] + [str(d) for d in y.shape[1:]])
     dims = ", ".join(map(str, shape))
-    body = f'    y = image |> scaled(name="{name}") |> {dl.replace("$", f"name={chr(34)}{name}{chr(34)}")}\n'
+    call = re.sub(r"\$((\.\w+)?)", rf'name="{name}\1"', dl)
+    body = f'    y = image |> scaled(name="{name}") |> {call}\n'
     if both:
         text.append(f"model m{number}(image: f32[N, {dims}]) -> (y: f32[{result}]) {{\n{body}    return y\n}}\n")
         writer.tensor(f"m{number}.y", y)

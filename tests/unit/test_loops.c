@@ -144,6 +144,10 @@ Test(loops, blocked_indices_vanish) {
     cr_expect(index_linear(o, b.ctx.vars.at[0], &coef) && coef == 16);
     cr_expect(!index_linear(index_div(a, x, 7), b.ctx.vars.at[2], &coef));
     cr_expect(index_equal(index_substitute(a, index_div(a, x, 16), b.ctx.vars.at[2], o), io));
+    // The only vector of an axis starts at 0, but its other lanes are elsewhere.
+    Index *vector = loop_over(&b, "v", constant(&b, 0), constant(&b, 16), 16, NULL);
+    int64_t fixed;
+    cr_expect(index_is_const(index_clamp(a, vector, 1), &fixed) && fixed == 0, "all lanes of clamp(v, 0, 0) are 0");
     cr_expect_str_eq(var_new(&b.ctx, "x")->name, "x_2");
     arena_release(a);
 }
@@ -193,6 +197,9 @@ Test(loops, proofs_use_loops_and_guards) {
     cr_expect(!prove_not_negative(&facts, difference));
     facts.guard[facts.nguards++] = minus(&b, i, r);
     cr_expect(prove_not_negative(&facts, difference), "a guard says i >= r");
+    Index *twice = index_add_const(a, index_scale(a, minus(&b, i, r), 2), 1);
+    cr_expect(prove_not_negative(&facts, twice), "2 (i - r) + 1 >= 0");
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, twice, -2)), "2 (i - r) - 1 >= 0");
     // i - r may be odd: with it in [0, 7] its half is in [0, 3].
     Index *half = index_div(a, minus(&b, i, r), 2), *room = index_add_const(a, index_scale(a, half, -1), 3);
     cr_expect(prove_not_negative(&facts, half), "(i - r) / 2 >= 0");

@@ -17,8 +17,9 @@ typedef struct World {
     EmitInput in;
 } World;
 
-static void world_open(World *w, const char *text, int level) {
+static void world_open(World *w, int most, const char *text, int level) {
     *w = (World){.diag = {.out = stderr}};
+    text = arena_printf(&w->arena, "dim N <= %d\n%s\n", most, text);
     Source *source = NEW(&w->arena, Source);
     *source = (Source){.name = "test.dl", .text = text, .len = (int)strlen(text)};
     AstFile *file = parse_source(&w->arena, &w->diag, source);
@@ -92,7 +93,7 @@ static const struct {
 Test(prepared, kernels) {
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         World w;
-        world_open(&w, arena_printf(&w.arena, "dim N <= 64\n%s\n", rows[k].text), 2);
+        world_open(&w, 64, rows[k].text, 2);
         const Program *program = w.programs[0];
         Str s = str_new(&w.arena);
         program_print(&s, program);
@@ -108,14 +109,14 @@ Test(prepared, kernels) {
 }
 
 #define TWO_MODELS                                                                                                     \
-    "dim N <= 64\nlayer stem(x: f32[B, 40]) -> f32[B, 30] {\n    param w: f32[30] = ones()\n"                          \
+    "layer stem(x: f32[B, 40]) -> f32[B, 30] {\n    param w: f32[30] = ones()\n"                                       \
     "    return linear(x, 30, name=\"fc\") / sqrt(w + 1)\n}\n"                                                         \
     "model f(x: f32[N, 40]) -> (y: f32[N, 30]) { return stem(x, name=\"\") }\n"                                        \
     "model g(x: f32[N, 40]) -> (y: f32[N, 20]) { return linear(relu(stem(x, name=\"\")), 20, name=\"last\") }\n"
 
 Test(prepared, nothing_without_optimisation) {
     World w;
-    world_open(&w, TWO_MODELS, 0);
+    world_open(&w, 64, TWO_MODELS, 0);
     cr_expect_eq(w.programs[0]->nprepare, 0);
     cr_expect_eq(w.programs[0]->prepared_bytes, 0);
     arena_release(&w.arena);
@@ -123,7 +124,7 @@ Test(prepared, nothing_without_optimisation) {
 
 Test(prepared, two_models_share) {
     World w;
-    world_open(&w, TWO_MODELS, 2);
+    world_open(&w, 64, TWO_MODELS, 2);
     KernelTable table;
     kernel_table_build(&table, &w.arena, &w.in, &w.options);
     Layout layout = layout_make(&w.arena, &w.in, &table);
@@ -185,7 +186,7 @@ static const struct {
 Test(prepared, factors_go_into_weights) {
     for (size_t k = 0; k < sizeof folds / sizeof *folds; k++) {
         World w;
-        world_open(&w, arena_printf(&w.arena, "dim N <= 4\n%s\n", folds[k].text), 2);
+        world_open(&w, 4, folds[k].text, 2);
         const Graph *g = w.module->entries.at[0];
         const bool *prepared = graph_find_prepared(&w.arena, g);
         int adds = 0, others = 0;
@@ -219,7 +220,7 @@ static void refused(const Program *program, const char *why) {
 
 Test(prepared, checker_refuses) {
     World w;
-    world_open(&w, TWO_MODELS, 2);
+    world_open(&w, 64, TWO_MODELS, 2);
     Program *program = w.programs[1];
     Buffer *buffer = find_prepared(program);
     buffer->scope = SCOPE_ARENA;
