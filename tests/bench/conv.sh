@@ -43,14 +43,14 @@ awk '/^[a-z]/ { entry = /^init/ ? "" : $1 " " $2 } /^  arena:/ && entry { print 
 # The kernels with the most work are conv2 and conv3: forward, weight gradient (with the update) and input gradient.
 # In the report `name (recipe)` ends a line; nm knows where they begin.
 echo "mynet, one step of 64 pictures, one thread, share of the FMA peak of the same run:"
-"$cc" $flags $hooks -no-pie -Iruntime -c -o "$work/mynet.o" "$work/mynet.c"
+"$cc" $flags $hooks -fno-pie -Iruntime -c -o "$work/mynet.o" "$work/mynet.c"
 "$cc" $flags -no-pie -Iruntime -I"$work" -o "$work/kernels" "$here/kernels.c" "$here/peak.c" "$work/mynet.o" \
     "$build/libdlcrt.a" -lm
 awk -F '  +' '/^[a-z]/ { step = /^train/ } step && NF > 7 {
     flops = $(NF - 3)
     gsub(",", "", flops)
     split($NF, kernel, " ")
-    if (flops > 4e9 && kernel[1] ~ /^k_/) print kernel[1], $3, $4
+    if (flops + 0 > 4e9 && kernel[1] ~ /^k_/) print kernel[1], $3, $4
 }' "$work/report" >"$work/large"
 nm "$work/kernels" | awk 'NR == FNR { address[$3] = $1; next } { print address[$1]; sub(/^[^ ]* /, ""); print }' \
     - "$work/large" >"$work/arguments"
