@@ -204,6 +204,10 @@ static Text offset_text(Printer *p, const Buffer *buffer, const Index *const *at
 
 const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write) {
     const char *name = buffer_name(p, buffer, write);
+    int64_t behind;
+    const Place *place = place_find(p, buffer, at, &behind);
+    if (place && !behind) return place->name;
+    if (place) return arena_printf(p->arena, "%s + %lld", place->name, (long long)behind);
     Text offset = offset_text(p, buffer, at);
     if (!strcmp(offset.c, "0")) return name;
     return arena_printf(p->arena, "%s + %s", name, in_parentheses(p, offset));
@@ -229,6 +233,9 @@ const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, boo
     if (buffer->scope == SCOPE_REGISTER) return register_text(p, buffer, at);
     const char *name = buffer_name(p, buffer, write);
     if (buffer->by_value) return name;
+    int64_t behind;
+    const Place *place = place_find(p, buffer, at, &behind);
+    if (place) return arena_printf(p->arena, "%s[%lld]", place->name, (long long)behind);
     return arena_printf(p->arena, "%s[%s]", name, offset_text(p, buffer, at).c);
 }
 

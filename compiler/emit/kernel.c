@@ -60,8 +60,10 @@ static void print_body(Printer *p, const Stmt *stmt) {
         stmt = stmt->body.at[0]; // braces stand there already
     int outer = p->locals.len;
     p->indent++;
+    int outer_places = places_open(p, stmt);
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
     p->indent--;
+    p->places.len = outer_places;
     p->locals.len = outer; // names are free again behind the brace
 }
 

@@ -34,7 +34,7 @@ const char *text_without_folders(Arena *arena, const Module *module, const char 
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
-// ---- kernel.c, expr.c: one kernel as a function -------------------------------------------------------------------
+// ---- kernel.c, expr.c, places.c: one kernel as a function -------------------------------------------------------------------
 
 // What a kernel gets from its caller: found while its body is printed, in order of first use.
 typedef struct Formal {
@@ -58,6 +58,16 @@ typedef struct Local {
     const char *name;
 } Local;
 
+// places.c: a place in a buffer that many accesses start from.
+typedef struct Place {
+    Buffer *buffer;
+    const Index *const *at;
+    int64_t c; // elements from the buffer's start, its variables left out
+    int uses;
+    bool written;
+    const char *name; // of the pointer; NULL: none yet
+} Place;
+
 typedef struct Printer {
     Arena *arena;
     const Module *module;
@@ -67,6 +77,7 @@ typedef struct Printer {
     bool canonical; // formals have names by position, no comments: the text is the kernel's identity
     Formals *formals;
     VEC(Local) locals;
+    VEC(Place) places;
     int temps;
 } Printer;
 
@@ -96,6 +107,10 @@ const char *expr_ctype(DType dtype, int lanes);
 void expr_prepare(Printer *p, Expr *e);
 void expr_release(Expr *e);
 void print_line(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// Declares pointers to the places that the body uses often; whoever closes it sets p->places.len to the result.
+int places_open(Printer *p, const Stmt *body);
+// The named place that buffer[at] stands behind, *offset elements; NULL: there is none.
+const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at, int64_t *offset);
 
 // One function of the C file.
 typedef struct KernelText {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh BUILD: speed of what dlc makes, beside what this machine can do. Figures: docs/performance.md.
-# PYTHON: an interpreter with PyTorch, for the comparison of training. CC: gcc unless given.
+# PYTHON: an interpreter with PyTorch and ONNX Runtime, for comparisons (conv.py). CC: gcc unless given.
 set -eu
 build=$1
 here=$(dirname "$0")
@@ -54,3 +54,5 @@ for more in "" -march=native; do
     "$cc" $flags -Iruntime -I"$work" -o "$work/train" "$here/train.c" "$here/peak.c" "$work/mlp.o" "$build/libdlcrt.a" -lm
     echo "  dlc      1 thread, --target=c11, -std=c11 -O3 $more  $("$work/train")"
 done
+
+"$here/conv.sh" "$build" mynet resnet18 mobilenet_v2

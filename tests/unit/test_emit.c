@@ -520,6 +520,34 @@ Test(emit, deep_and_repeated_expressions_get_names) {
     arena_release(&world.arena);
 }
 
+// x[i, k + 1] + x[i, k + 2] + x[i, k + 3] + x[i, k + 4], into a buffer whose name the place would have had.
+Test(emit, places_that_a_body_reads_often_get_names) {
+    World world;
+    world_open(&world, "c11", false);
+    Graph *g = graph_new(world.module, "places", ENTRY_MODEL);
+    Type type = {F32, 2, {{8, 0}, {IN, 0}}};
+    build_argument(g, "x", type);
+    graph_return(g, "x_at", build_full(g, &type, 0), (Span){0});
+    Program *program = program_new(&world, g);
+    Buffer *x = argument_buffer("x", F32, 2, type.dim, 0, -1), *out = argument_buffer("x_at", F32, 2, type.dim, -1, 0);
+    Var *i = var("i"), *k = var("k");
+    Expr *sum = NULL;
+    for (int c = 4; c >= 1; c--) {
+        const Index *behind = at_sum(c, 1, &(struct Term){1, {.kind = ATOM_VAR, .var = k}});
+        Expr *value = load(x, AT(at_var(i), behind), 1);
+        sum = sum ? apply("add", 2, sum, value, NULL) : value;
+    }
+    Stmt *body = BLOCK(store(out, AT(at_var(i), at_var(k)), sum));
+    add_call(program, "places", SECTION_FORWARD,
+             loop(FOR_SERIAL, i, at_const(8), 1, loop(FOR_SERIAL, k, at_const(IN - 4), 1, body)));
+    world.programs[0] = program;
+    world.in.nprograms = 1;
+    expect_text(source_of(&world),
+                (const char *const[]){"            const float *x_at2 = x + (i * 32 + k + 1);\n",
+                                      "x_at[i * 32 + k] = ((x_at2[3] + x_at2[2]) + x_at2[1]) + x_at2[0];\n", NULL});
+    arena_release(&world.arena);
+}
+
 Test(emit, names_become_identifiers) {
     World world;
     world_open(&world, "c11", false);
