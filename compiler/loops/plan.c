@@ -3,11 +3,12 @@
 // Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each at the
 // lowest gap among those it lives with; several orders are tried and the lowest peak is kept, until one meets the
 // bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c proves the result.
+// Views live in other buffers and need no place; what they lie in lives while any of them does.
 // Prepared buffers live forever: they stand side by side.
 #include <stdlib.h>
 #include <string.h>
 
-#include "loops/loops.h"
+#include "loops/lower.h"
 
 enum { ALIGN = 64, TRIES = 200 };
 
@@ -96,12 +97,21 @@ static void place_prepared(Program *program) {
     }
 }
 
+static void place_views(Program *program) {
+    for (int k = 0; k < program->buffers.len; k++) {
+        Buffer *buffer = program->buffers.at[k];
+        if (buffer->view) buffer->offset = view_root(buffer)->offset + buffer->start * dtype_info[buffer->dtype].bytes;
+    }
+}
+
 void program_plan(Program *program) {
     place_prepared(program);
+    views_in_place(program);
     Plan plan = {.buffer = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
                  .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1)};
     for (int k = 0; k < program->buffers.len; k++)
-        if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0)
+        if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0 &&
+            !program->buffers.at[k]->view)
             plan.buffer[plan.n++] = program->buffers.at[k];
     program->arena_bound = lower_bound(program, &plan);
     program->arena_bytes = -1;
@@ -121,4 +131,5 @@ void program_plan(Program *program) {
         plan.buffer[b] = swapped;
         keep_if_better(program, &plan);
     }
+    place_views(program);
 }
