@@ -109,9 +109,10 @@ const char *program_check_plan(const Program *program) {
         stmt_visit_buffers(program->calls.at[call].kernel->body, see_writes, &seen);
         stmt_visit_buffers(program->calls.at[call].kernel->body, see_reads, &seen);
     }
-    const char *wrong = seen.wrong;
+    const char *wrong = NULL;
     for (int k = 0; k < n && !wrong; k++)
         if (program->buffers.at[k]->view) wrong = check_view(program, program->buffers.at[k], seen.first_write[k] >= 0);
+    if (!wrong) wrong = seen.wrong;
     for (int a = 0; a < n && !wrong; a++) {
         const Buffer *x = program->buffers.at[a];
         if (seen.first[a] < 0) continue; // a view, or not used
