@@ -453,7 +453,7 @@ static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
     int reader = f->reader[node->id];
     if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
-    if (needs_buffer(f, node)) return true;
+    if (needs_buffer(f, node) || fuse_is_part(f, node)) return true;
     if (f->again[node->id]) return false;
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;

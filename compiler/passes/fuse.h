@@ -47,6 +47,8 @@ typedef struct Fuse {
 
 // recompute.c: takes members out of their groups that readers compute again.
 void fuse_recompute(Fuse *f);
+// parts.c: whether an ungrouped node is the one part of a stored concat that is left to be stored in its place.
+bool fuse_is_part(Fuse *f, const Node *node);
 // order.c: moves the groups to g->groups in an order in which they can run.
 void fuse_order(Fuse *f);
 

@@ -67,6 +67,11 @@ static const struct {
      " a = concat([conv2d(x, 16, 3, padding=1), conv2d(z, 16, 3, padding=1)], axis=1)\n"
      " return a |> conv2d(16, 3, padding=1) |> conv2d(16, 3)\n}",
      4, 2},
+    {"a concat with what would be inlined",
+     "model f(x: f32[N, 48], z: f32[N, 24]) -> (y: f32[N, 10]) {\n"
+     " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
+     " return linear(concat([softmax(x, axis=1), b], axis=1), 10)\n}",
+     3, 2},
     {"in place", MODEL "a = linear(z, 48) + " OWN "\n return linear(a, 10)\n}", 3, 1},
     {"not in place: read later", MODEL "r = " OWN "\n a = linear(z, 48) + r\n return linear(a, 10) + linear(r, 10)\n}",
      4, 0},
