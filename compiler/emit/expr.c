@@ -197,7 +197,7 @@ static Text offset_text(Printer *p, const Buffer *buffer, const Index *const *at
         int64_t stride = axis_stride(p, buffer, d, &sizes);
         terms_add_index(p, &terms, at[d], stride, sizes);
         terms.c += buffer->before[d] * stride;
-        elements *= buffer->before[d] + buffer->dim[d].extent + buffer->after[d];
+        elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
     }
     return terms_text(p, &terms, elements >= INT_OFFSETS);
 }

@@ -138,6 +138,10 @@ static void put_bindings(Str *s, const Entry *e) {
                    e->region[buffer_region(e, buffer)], (long long)buffer_offset(e, buffer));
         put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
         if (buffer->scope == SCOPE_PREPARED) str_put(s, " prepared");
+        if (buffer->view) {
+            str_put(s, " in ");
+            put_comment_text(s, buffer->view->of->name);
+        }
         if (buffer->storage) {
             str_put(s, " ");
             put_comment_text(s, buffer->storage->name);

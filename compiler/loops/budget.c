@@ -17,7 +17,7 @@ enum { LISTED = 24, ALIGN = 64 }; // ALIGN as the planner rounds
 static int64_t bytes_of(const Buffer *buffer) { return (buffer->bytes + ALIGN - 1) / ALIGN * ALIGN; }
 
 static bool lives_at(const Buffer *buffer, int call) {
-    return buffer->scope == SCOPE_ARENA && buffer->first_call <= call && call <= buffer->last_call;
+    return buffer->scope == SCOPE_ARENA && !buffer->view && buffer->first_call <= call && call <= buffer->last_call;
 }
 
 static int64_t live_bytes(const Program *program, int call) {

@@ -1,10 +1,11 @@
 // check.c: the independent proof of the memory plan. It shares nothing with plan.c: lifetimes are found again from what
 // the kernels of each call read and write, byte by byte overlaps are looked for pair by pair, and the lower bound is
-// summed anew. The prepare part and the calls of a model run at different times: only prepared buffers pass from the
+// summed anew. What lies in another buffer is part of it here; check_views.c proves that such sharing is right.
+// The prepare part and the calls of a model run at different times: only prepared buffers pass from the
 // one to the other.
 #include <stdlib.h>
 
-#include "loops/loops.h"
+#include "loops/check.h"
 
 typedef struct Numbered {
     const Buffer *buffer;
@@ -15,7 +16,8 @@ typedef struct Seen {
     const Program *program;
     Numbered *sorted; // by address
     int call;
-    int *first, *last; // by buffer, -1 before it is seen
+    int *first, *last;             // by buffer, -1 before it is seen; of views, at what they lie in
+    int *first_write, *last_write; // by buffer itself
     const char *wrong;
 } Seen;
 
@@ -39,33 +41,45 @@ static const char *wrong_part(const Seen *seen, const Buffer *buffer, bool write
     return NULL;
 }
 
-static void see_buffer(void *context, Buffer *buffer, bool write) {
-    Seen *seen = context;
-    const char *wrong = wrong_part(seen, buffer, write);
-    if (wrong) seen->wrong = arena_printf(seen->program->arena, "call %d: %s %s", seen->call, wrong, buffer->name);
-    if ((buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) || buffer->data) return;
-    int k = buffer_number(seen, buffer);
-    if (k < 0) {
-        seen->wrong = arena_printf(seen->program->arena, "call %d uses buffer %s, which the program does not list",
-                                   seen->call, buffer->name);
-        return;
-    }
-    if (seen->first[k] < 0) {
-        seen->first[k] = seen->call;
-        if (!write)
-            seen->wrong = arena_printf(seen->program->arena, "call %d reads buffer %s before anything wrote it",
-                                       seen->call, buffer->name);
-    }
+static void see_use(Seen *seen, int k, const Buffer *buffer) {
     int nprepare = seen->program->nprepare;
+    if (seen->first[k] < 0) seen->first[k] = seen->call;
     if (buffer->scope == SCOPE_ARENA && seen->first[k] < nprepare && seen->call >= nprepare)
         seen->wrong = arena_printf(seen->program->arena, "arena buffer %s is kept from the prepare part for call %d",
                                    buffer->name, seen->call);
     seen->last[k] = seen->call;
 }
 
+static void see_buffer(Seen *seen, const Buffer *buffer, bool write) {
+    const char *wrong = wrong_part(seen, buffer, write);
+    if (wrong) seen->wrong = arena_printf(seen->program->arena, "call %d: %s %s", seen->call, wrong, buffer->name);
+    if ((buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) || buffer->data) return;
+    int k = buffer_number(seen, buffer);
+    const Buffer *root = buffer;
+    while (root->view) root = root->view->of;
+    int r = buffer_number(seen, root);
+    if (k < 0 || r < 0) {
+        seen->wrong = arena_printf(seen->program->arena, "call %d uses buffer %s, which the program does not list",
+                                   seen->call, buffer->name);
+        return;
+    }
+    see_use(seen, r, root);
+    if (!write) {
+        wrong = check_read(seen->program, seen->first_write, seen->last_write, k, seen->call);
+        if (wrong) seen->wrong = wrong;
+        return;
+    }
+    if (seen->first_write[k] < 0) seen->first_write[k] = seen->call;
+    seen->last_write[k] = seen->call;
+}
+
 // Within one call a kernel may write a scratch buffer and read it back: writes are visited first.
 static void see_writes(void *context, Buffer *buffer, bool write) {
-    if (write) see_buffer(context, buffer, write);
+    if (write) see_buffer(context, buffer, true);
+}
+
+static void see_reads(void *context, Buffer *buffer, bool write) {
+    if (!write) see_buffer(context, buffer, false);
 }
 
 static const char *check_place(const Program *program, const Buffer *buffer) {
@@ -84,19 +98,24 @@ const char *program_check_plan(const Program *program) {
     Seen seen = {.program = program,
                  .sorted = NEW_ARRAY(&scratch, Numbered, n + 1),
                  .first = NEW_ARRAY(&scratch, int, n + 1),
-                 .last = NEW_ARRAY(&scratch, int, n + 1)};
+                 .last = NEW_ARRAY(&scratch, int, n + 1),
+                 .first_write = NEW_ARRAY(&scratch, int, n + 1),
+                 .last_write = NEW_ARRAY(&scratch, int, n + 1)};
     for (int k = 0; k < n; k++) seen.sorted[k] = (Numbered){program->buffers.at[k], k};
     qsort(seen.sorted, (size_t)n, sizeof *seen.sorted, by_address);
-    for (int k = 0; k < n; k++) seen.first[k] = seen.last[k] = -1;
+    for (int k = 0; k < n; k++) seen.first[k] = seen.last[k] = seen.first_write[k] = seen.last_write[k] = -1;
     for (int call = 0; call < program->calls.len; call++) {
         seen.call = call;
         stmt_visit_buffers(program->calls.at[call].kernel->body, see_writes, &seen);
-        stmt_visit_buffers(program->calls.at[call].kernel->body, see_buffer, &seen);
+        stmt_visit_buffers(program->calls.at[call].kernel->body, see_reads, &seen);
     }
-    const char *wrong = seen.wrong;
+    const char *wrong = NULL;
+    for (int k = 0; k < n && !wrong; k++)
+        if (program->buffers.at[k]->view) wrong = check_view(program, program->buffers.at[k], seen.first_write[k] >= 0);
+    if (!wrong) wrong = seen.wrong;
     for (int a = 0; a < n && !wrong; a++) {
         const Buffer *x = program->buffers.at[a];
-        if (seen.first[a] < 0) continue;
+        if (seen.first[a] < 0) continue; // a view, or not used
         wrong = check_place(program, x);
         for (int b = 0; b < a && !wrong; b++) {
             const Buffer *y = program->buffers.at[b];

@@ -31,7 +31,7 @@ static void widen_for(Program *program, const Iter *iter, int which, const Node 
     }
     int last = buffer->rank - 1;
     if (leaves && !before[last] && !after[last] && is_affordable(buffer, before, after))
-        buffer_widen(buffer, before, after);
+        views_widen(program, buffer, before, after);
 }
 
 void halos_choose(Program *program) {

@@ -129,6 +129,18 @@ typedef enum Scope {
     SCOPE_REGISTER, // local; only constant indices; printed as one named variable per element; elements have `lanes`
 } Scope;
 
+// A buffer without memory of its own: it is that of another one, or a part of it, in another order of dims. Axis d runs
+// along axis[d] of `of`, step[d] of its elements at a time, from first[axis[d]] on; -1: an axis of one element.
+typedef struct View {
+    Buffer *of;
+    signed char axis[MAX_RANK];
+    int64_t step[MAX_RANK];
+    int64_t first[MAX_RANK]; // by axis of `of`
+    unsigned whole;          // own axes that are a whole axis of `of`, and share its halo
+    unsigned merged;         // axes of `of` that must follow the one before without a gap
+    bool part;               // is written itself: `of` is what its parts hold, one behind another
+} View;
+
 struct Buffer {
     const char *name; // for reading: "h", "fc1_weight", "panel_b", "acc"
     DType dtype;
@@ -150,6 +162,8 @@ struct Buffer {
     // Lifetime and place, filled by the planner: in the arena for SCOPE_ARENA, among the prepared for SCOPE_PREPARED.
     int first_call, last_call;
     int64_t bytes, offset;
+    View *view;          // ARENA: it lies in another buffer; its strides are those of that one; or NULL
+    int64_t start;       // of a view: from the element at which that buffer (or the one that it lies in itself) begins
     void *data;          // elements that dlc has itself, while it runs a program or embeds weights; or NULL
     struct Buffer *same; // PREPARED: the equal one of another model, which stands for both; or NULL
 };
@@ -192,9 +206,11 @@ typedef struct Program {
 Program *program_lower(Graph *g, const Target *target, int level, int threads);
 // Takes the prepare part out, when its buffers have their data.
 void program_drop_prepare(Program *program);
-// Gives every arena and every prepared buffer its offset; align is that of the target's vectors, at least 64.
+// Lets results take the memory of inputs that end with their kernel, then gives every arena and every prepared buffer
+// its offset; align is that of the target's vectors, at least 64.
 void program_plan(Program *program);
-// The independent checker: no two buffers that live at once overlap, every buffer within the arena, aligned; recomputes
+// The independent checker: no two buffers that live at once overlap, unless one is a view of the other and nothing
+// writes what is still to be read; every buffer within the arena, aligned; recomputes
 // lifetimes from the calls' bodies and the lower bound itself. Nothing passes from the prepare part to the calls but
 // prepared buffers, which only it writes. Returns NULL or what is wrong.
 const char *program_check_plan(const Program *program);

@@ -5,6 +5,7 @@
 // Needs GROUPED. Where each stored node lives is decided before any kernel is made:
 //   - in the storage that it is bound to, when no later kernel reads the old value, and its own kernel reads that only
 //     at the index that it writes;
+//   - in the memory of another value, when it only moves that (a view), or is a part of a concat (views.c);
 //   - in the caller's array, when it is returned once, is its kernel's only result and nobody reads it;
 //   - else in the arena, with copies at the end to where it is returned or bound.
 // An output that is a storage's old value is copied first, when that storage gets a new one.
@@ -25,6 +26,7 @@ typedef struct Lowering {
     Buffer **storage; // by storage index, or NULL
     Buffer **output;  // by output: its place outside the arena, or NULL when nothing is left to do
     Buffer **saved;   // by output: the old value's copy, or NULL
+    Views views;
 } Lowering;
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
@@ -87,9 +89,12 @@ static bool is_old_value_of(const Node *node, const Storage *storage) {
 
 static bool can_be_in_place(const Lowering *l, int group, const Storage *storage) {
     for (int k = group; k < l->g->groups.len; k++)
-        for (int i = 0; i < l->loads[k].len; i++)
-            if (is_old_value_of(l->loads[k].at[i].node, storage) && (k > group || l->loads[k].at[i].elsewhere))
-                return false;
+        for (int i = 0; i < l->loads[k].len; i++) {
+            const Load *load = &l->loads[k].at[i];
+            const Node *under = l->views.base[load->node->id]; // what a view shows
+            if (under && is_old_value_of(under, storage)) return false;
+            if (is_old_value_of(load->node, storage) && (k > group || load->elsewhere)) return false;
+        }
     return true;
 }
 
@@ -122,13 +127,35 @@ static const char *value_name(const Lowering *l, const Node *node) {
     return node->section == SECTION_BACKWARD ? arena_printf(l->arena, "d_%s", name) : name;
 }
 
+// A view of what is not in the arena is that whole array under its own dims.
+static Buffer *make_view(Lowering *l, const Node *node) {
+    const Node *base = l->views.base[node->id];
+    const Buffer *of = base ? l->program->of_node[base->id] : NULL;
+    if (!of || l->views.view[node->id]->part || of->scope == SCOPE_ARENA) return NULL;
+    Buffer *buffer = buffer_new(l, of->name, &node->type, of->scope);
+    buffer->storage = of->storage;
+    buffer->argument = of->argument;
+    buffer->output = of->output;
+    return buffer;
+}
+
+static void bind_views(Lowering *l) {
+    for (int id = 0; id < l->g->nodes.len; id++) {
+        Buffer *buffer = l->program->of_node[id];
+        if (!l->views.view[id] || buffer->scope != SCOPE_ARENA) continue;
+        buffer->view = l->views.view[id];
+        buffer->view->of = l->program->of_node[l->views.base[id]->id];
+    }
+}
+
 static void make_values(Lowering *l) {
     for (int k = 0; k < l->g->groups.len; k++) {
         const Group *group = &l->g->groups.at[k];
         for (int o = 0; o < group->outputs.len; o++) {
             const Node *node = group->outputs.at[o];
             bool prepared = l->prepared[node->id];
-            Buffer *buffer = prepared ? NULL : place_outside(l, k, node);
+            Buffer *buffer = prepared ? NULL : make_view(l, node);
+            if (!buffer && !prepared) buffer = place_outside(l, k, node);
             Scope scope = prepared ? SCOPE_PREPARED : SCOPE_ARENA;
             if (!buffer) buffer = buffer_new(l, value_name(l, node), &node->type, scope);
             buffer->value = node;
@@ -299,11 +326,16 @@ Program *program_lower(Graph *g, const Target *target, int level, int threads) {
         NodeVec computes = {0};
         group_nodes(g->arena, g, l.stored, &g->groups.at[k], &computes, &l.loads[k]);
     }
+    l.views = (Views){.arena = g->arena, .g = g, .stored = l.stored, .prepared = l.prepared};
+    views_find(&l.views);
     make_inputs(&l);
     make_values(&l);
+    bind_views(&l);
     if (level) halos_choose(program);
+    views_lay_out(program);
     copy_old_values(&l);
-    for (int k = 0; k < g->groups.len; k++) make_kernel(&l, &g->groups.at[k]);
+    for (int k = 0; k < g->groups.len; k++)
+        if (!views_replace(&l.views, &g->groups.at[k])) make_kernel(&l, &g->groups.at[k]);
     copy_outputs(&l);
     find_lifetimes(program);
     return program;

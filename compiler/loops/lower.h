@@ -11,8 +11,8 @@ typedef struct LowerContext {
     const Group *group;
     Kernel *kernel;
     const bool *prepared; // by node id: the prepare part can compute it; NULL when this kernel is of that part itself
-    int lanes;     // lanes of the statement being built (1 or the target's)
-    Var *lane_var; // the variable along which lanes run, or NULL
+    int lanes;            // lanes of the statement being built (1 or the target's)
+    Var *lane_var;        // the variable along which lanes run, or NULL
     // How nodes that are this kernel's accumulators are read: returns NULL for any other node.
     Expr *(*local)(struct LowerContext *ctx, const Node *node, Index *const *at);
     void *recipe;      // the recipe's own state
@@ -79,6 +79,28 @@ void halos_choose(Program *program);
 void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer);
 // Room for a halo, where a buffer has none yet or a smaller one.
 void buffer_widen(Buffer *buffer, const int *before, const int *after);
+
+// views.c: stored values that are other values' memory (see there). Fills view[id] (`of` is left for later) and
+// base[id] for those; both hold NULL for every other node.
+typedef struct Views {
+    Arena *arena;
+    const Graph *g;
+    const bool *stored, *prepared; // by node id
+    bool *output;                  // by node id: of the graph
+    View **view;                   // by node id
+    const Node **base;             // by node id
+} Views;
+void views_find(Views *views);
+// Whether nothing is left of the group: its one result is made of views.
+bool views_replace(const Views *views, const Group *group);
+// Room for a halo where the memory of a buffer allows it: what lies in it as a view keeps its strides regular.
+bool views_widen(Program *program, Buffer *buffer, const int *before, const int *after);
+// Gives views their strides, halos and starts, from what they lie in.
+void views_lay_out(Program *program);
+// Whose memory it is.
+Buffer *view_root(Buffer *buffer);
+// inplace.c: results take the memory of inputs that end with their kernel.
+void views_in_place(Program *program);
 
 // ---- recipes --------------------------------------------------------------------------------------------------------
 

@@ -1,19 +1,21 @@
 // plan.c: give every arena buffer an offset, so that buffers share bytes when their lives do not overlap.
 //     a [0, 2] 4 KiB, b [1, 3] 2 KiB, c [3, 4] 4 KiB       a at 0, b at 4096, c at 0: peak 6 KiB
 // Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each at the
-// lowest gap among those it lives with; several orders are tried and the lowest peak is kept, until one meets the
-// bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c proves the result.
+// lowest gap among those it lives with; several orders are tried, then changes of the best one, and the lowest peak is
+// kept, until one meets the bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c
+// proves the result. Views live in other buffers and need no place; what they lie in lives while any of them does.
 // Prepared buffers live forever: they stand side by side.
 #include <stdlib.h>
 #include <string.h>
 
-#include "loops/loops.h"
+#include "loops/lower.h"
 
-enum { ALIGN = 64, TRIES = 200 };
+enum { ALIGN = 64, TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
 
 typedef struct Plan {
     Buffer **buffer; // the arena's, in the order of placing
     int64_t *offset; // of each, in the same order
+    Buffer **best;   // the order that was kept last
     int n;
 } Plan;
 
@@ -81,9 +83,23 @@ static int by_start(const void *a, const void *b) {
 
 static void keep_if_better(Program *program, Plan *plan) {
     int64_t peak = place_all(plan);
-    if (program->arena_bytes >= 0 && peak >= program->arena_bytes) return;
+    if (program->arena_bytes >= 0 && peak > program->arena_bytes) return; // equal ones lead on
     program->arena_bytes = peak;
+    memcpy(plan->best, plan->buffer, sizeof *plan->best * (size_t)plan->n);
     for (int k = 0; k < plan->n; k++) plan->buffer[k]->offset = plan->offset[k];
+}
+
+// Moves one buffer of the best order to an earlier place, or swaps two, as a fixed sequence says.
+static void try_another(Plan *plan, uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u; // Numerical Recipes' generator: the same plan on every run
+    int a = (int)((*state >> 8) % (uint32_t)plan->n), b = (int)((*state >> 16) % (uint32_t)plan->n);
+    memcpy(plan->buffer, plan->best, sizeof *plan->best * (size_t)plan->n);
+    Buffer *moved = plan->buffer[a];
+    if (*state >> 31 && b < a)
+        memmove(&plan->buffer[b + 1], &plan->buffer[b], sizeof *plan->buffer * (size_t)(a - b));
+    else
+        plan->buffer[a] = plan->buffer[b];
+    plan->buffer[b] = moved;
 }
 
 static void place_prepared(Program *program) {
@@ -96,12 +112,22 @@ static void place_prepared(Program *program) {
     }
 }
 
+static void place_views(Program *program) {
+    for (int k = 0; k < program->buffers.len; k++) {
+        Buffer *buffer = program->buffers.at[k];
+        if (buffer->view) buffer->offset = view_root(buffer)->offset + buffer->start * dtype_info[buffer->dtype].bytes;
+    }
+}
+
 void program_plan(Program *program) {
     place_prepared(program);
+    views_in_place(program);
     Plan plan = {.buffer = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
-                 .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1)};
+                 .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1),
+                 .best = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1)};
     for (int k = 0; k < program->buffers.len; k++)
-        if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0)
+        if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0 &&
+            !program->buffers.at[k]->view)
             plan.buffer[plan.n++] = program->buffers.at[k];
     program->arena_bound = lower_bound(program, &plan);
     program->arena_bytes = -1;
@@ -110,15 +136,11 @@ void program_plan(Program *program) {
         qsort(plan.buffer, (size_t)plan.n, sizeof *plan.buffer, orders[k]);
         keep_if_better(program, &plan);
     }
-    // Swap neighbours in the last order at places that a fixed sequence names, and start again from each improvement.
     uint32_t state = 1;
-    int tries = plan.n > 500 ? 0 : TRIES;
-    for (int k = 0; k < tries && program->arena_bytes > program->arena_bound; k++) {
-        state = state * 1664525u + 1013904223u; // Numerical Recipes' generator: the same plan on every run
-        int a = (int)((state >> 8) % (uint32_t)plan.n), b = (int)((state >> 16) % (uint32_t)plan.n);
-        Buffer *swapped = plan.buffer[a];
-        plan.buffer[a] = plan.buffer[b];
-        plan.buffer[b] = swapped;
+    int64_t tries = plan.n ? WORK / ((int64_t)plan.n * plan.n) : 0;
+    for (int k = 0; k < tries && k < TRIES && program->arena_bytes > program->arena_bound; k++) {
+        try_another(&plan, &state);
         keep_if_better(program, &plan);
     }
+    place_views(program);
 }

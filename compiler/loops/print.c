@@ -245,6 +245,7 @@ static void put_buffer(Printer *p, const Buffer *b) {
     memcpy(type.dim, b->dim, sizeof type.dim);
     str_printf(p->s, "  %s %s: ", scopes[b->scope], b->name);
     type_print(p->s, &type, p->sizes);
+    if (b->view) str_printf(p->s, " in %s", b->view->of->name);
     if (b->scope == SCOPE_ARENA)
         str_printf(p->s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
     if (b->scope == SCOPE_PREPARED) str_printf(p->s, " at %lld", (long long)b->offset);

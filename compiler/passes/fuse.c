@@ -481,7 +481,8 @@ static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
     int reader = f->reader[node->id];
     if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
-    if (needs_buffer(f, node)) return true;
+    if (needs_buffer(f, node) || fuse_is_part(f, node)) return true;
+    if (f->again[node->id]) return false;
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
     if (is_kept(f, node)) return true;
@@ -578,6 +579,7 @@ static void fuse_begin(Fuse *f, Graph *g) {
     f->group_of = NEW_ARRAY(&f->scratch, int, n + 1);
     f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->output = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->again = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->users = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
     f->group = NEW_ARRAY(&f->scratch, Group, n + 1);
     f->members = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
@@ -611,6 +613,7 @@ Graph *pass_fuse(Graph *from) {
     for (int id = 0; id < f.n; id++)
         if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id])) grow_rows(&f, g->nodes.at[id]);
     for (int k = 0; k < f.ngroups; k++) release_cheap(&f, k);
+    fuse_recompute(&f);
     store_rest(&f);
     find_outputs(&f);
     fuse_order(&f);

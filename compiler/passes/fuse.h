@@ -31,6 +31,7 @@ typedef struct Fuse {
     int *group_of;  // by node id: the group that computes it, or NONE
     bool *stored;   // by node id: lives in a buffer (inputs included)
     bool *output;   // by node id: an output of the graph
+    bool *again;    // by node id: readers compute it again (recompute.c)
     bool *prepared; // by node id: a model computes it once after load
     bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
     int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
@@ -45,6 +46,10 @@ typedef struct Fuse {
     int *copies;                // and at how many indices one expression would compute it
 } Fuse;
 
+// recompute.c: takes members out of their groups that readers compute again.
+void fuse_recompute(Fuse *f);
+// parts.c: whether an ungrouped node is the one part of a stored concat that is left to be stored in its place.
+bool fuse_is_part(Fuse *f, const Node *node);
 // order.c: moves the groups to g->groups in an order in which they can run.
 void fuse_order(Fuse *f);
 

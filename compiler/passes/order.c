@@ -52,7 +52,9 @@ static void add_soft_edges(Sequence *sequence, const Output *output) {
                 vec_push(&f->scratch, &sequence->soft[reader], writer);
                 sequence->soft_left[writer]++;
             }
-            if (!f->stored[user->id]) vec_push(&f->scratch, &work, user);
+            // A stored movement can be a view: its readers read the old value.
+            bool passes = !f->stored[user->id] || user->op->traits & OP_MOVEMENT;
+            if (passes) vec_push(&f->scratch, &work, user);
         }
     }
 }

@@ -45,8 +45,8 @@ static const Row rows[] = {
     {"the fashion CNN", "examples/fashion/fashion.dl", "step", 35},
     {"ResNet-18", "examples/resnet/resnet18.dl", "forward", 23},
     {"MobileNetV2", "examples/resnet/mobilenet_v2.dl", "forward", 54},
-    {"a TCN", "tests/nets/tcn.dl", "forward", 20},
-    {"a U-Net", "tests/nets/unet.dl", "forward", 17},
+    {"a TCN", "tests/nets/tcn.dl", "forward", 19},
+    {"a U-Net", "tests/nets/unet.dl", "forward", 16},
 };
 
 static Module *module_of(Arena *arena, const Row *row) {

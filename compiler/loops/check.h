@@ -1,0 +1,13 @@
+// check.h: what check.c and check_views.c share; nothing else includes it.
+#ifndef DLC_CHECK_H
+#define DLC_CHECK_H
+
+#include "loops/recipes.h"
+
+// Whether a view lies within its memory, where it should, and shows what its value is. NULL or what is wrong.
+const char *check_view(const Program *program, const Buffer *view, bool written);
+// Whether what call `call` reads of buffer `number` is there: written by now, with the call's own writes, and not
+// written over. By number of buffer: the first and the last call so far that writes it, -1.
+const char *check_read(const Program *program, const int *first_write, const int *last_write, int number, int call);
+
+#endif

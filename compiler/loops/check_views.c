@@ -1,0 +1,289 @@
+// check_views.c: the part of the plan's proof that is about buffers which share memory on purpose. It shares nothing
+// with views.c and inplace.c: that a view shows the elements it should is tried with indices, through the operators'
+// own rules; that nothing is read after something else was written there follows from the calls in order.
+//     flatten in pool: flatten[n, 48*i + j] is pool[n, i, j]      every axis' first, second and last index, and others
+//     a, b in c: c is read when both were written, each its part  side by side, as many elements as c has
+//     out in x: call 3 reads x[n, j] and writes out[n, j]         each read has a later store at the same index in its
+//                                                                loop, and no earlier one
+#include "loops/check.h"
+
+enum { SAMPLES = 512 };
+
+static const Buffer *root_of(const Buffer *buffer) {
+    while (buffer->view) buffer = buffer->view->of;
+    return buffer;
+}
+
+static int64_t address(const Buffer *buffer, const int64_t *at) {
+    int64_t sum = buffer->start;
+    for (int d = 0; d < buffer->rank; d++) sum += (at[d] + buffer->before[d]) * buffer->stride[d];
+    return sum;
+}
+
+static const char *wrong_view(const Program *program, const Buffer *view, const char *what) {
+    return arena_printf(program->arena, "view %s in %s %s", view->name, view->view->of->name, what);
+}
+
+// ---- what a view shows ----------------------------------------------------------------------------------------------
+
+static void index_of_sample(const Buffer *buffer, int sample, uint32_t *state, int64_t *at) {
+    for (int d = 0; d < buffer->rank; d++) {
+        int extent = buffer->dim[d].extent, corner = sample >> (2 * d) & 3;
+        *state = *state * 1664525u + 1013904223u;
+        at[d] = sample < SAMPLES / 2 ? (corner == 3       ? extent - 1
+                                        : corner < extent ? corner
+                                                          : 0)
+                                     : (int64_t)((*state >> 8) % (uint32_t)extent);
+    }
+}
+
+// Where the element of `node` at `at` lies, from the value of `base` on: by the operators' rules.
+static bool find_source(Arena *arena, const Node *node, const Node *base, int64_t *at) {
+    LowerContext ctx = {.arena = arena, .lanes = 1};
+    for (; node != base; node = node->in[0]) {
+        Index *out[MAX_RANK], *in[MAX_RANK];
+        if (node->op->traits & OP_IDENTITY) continue;
+        if (!node->op->move || node->nin != 1) return false;
+        for (int d = 0; d < node->type.rank; d++) out[d] = index_const(arena, at[d]);
+        node->op->move(&ctx, node, out, in);
+        for (int d = 0; d < node->in[0]->type.rank; d++)
+            if (!index_is_const(in[d], &at[d])) return false;
+    }
+    return true;
+}
+
+static const char *check_movement(const Program *program, const Buffer *view) {
+    const Buffer *of = view->view->of;
+    const char *wrong = NULL;
+    uint32_t state = 1;
+    if (!view->value || !of->value) return wrong_view(program, view, "shows no value");
+    for (int k = 0; k < SAMPLES && !wrong; k++) {
+        Arena scratch = {0};
+        int64_t at[MAX_RANK];
+        index_of_sample(view, k, &state, at);
+        int64_t here = address(view, at);
+        if (!find_source(&scratch, view->value, of->value, at))
+            wrong = wrong_view(program, view, "does not follow from it by movement");
+        else if (address(of, at) != here)
+            wrong = wrong_view(program, view, "shows other elements than its value has");
+        arena_release(&scratch);
+    }
+    return wrong;
+}
+
+// Where `part` begins along the concat's axis; -1: it is not in there.
+static int64_t find_part(const Node *concat, const Node *part, int axis) {
+    int64_t behind = 0;
+    for (int i = 0; i < concat->nin; i++) {
+        const Node *in = concat->in[i];
+        bool joins = in != part && node_is(in, "concat") && node_attr(in, "axis")->i == axis;
+        int64_t inside = in == part ? 0 : joins ? find_part(in, part, axis) : -1;
+        if (inside >= 0) return behind + inside;
+        behind += in->type.dim[axis].extent;
+    }
+    return -1;
+}
+
+static const char *check_part(const Program *program, const Buffer *part) {
+    const Buffer *of = part->view->of;
+    if (!of->value || !part->value || !node_is(of->value, "concat"))
+        return wrong_view(program, part, "is no part of it");
+    int axis = (int)node_attr(of->value, "axis")->i;
+    int64_t at[MAX_RANK] = {0}, zero[MAX_RANK] = {0};
+    at[axis] = find_part(of->value, part->value, axis);
+    if (at[axis] < 0) return wrong_view(program, part, "is no part of it");
+    bool same = address(part, zero) == address(of, at);
+    for (int d = 0; d < part->rank; d++) same &= part->dim[d].extent == 1 || part->stride[d] == of->stride[d];
+    return same ? NULL : wrong_view(program, part, "does not lie where the concat has it");
+}
+
+// What is neither written is right: reads are checked against it.
+const char *check_view(const Program *program, const Buffer *view, bool written) {
+    const Buffer *root = root_of(view);
+    int bytes = dtype_info[view->dtype].bytes;
+    int64_t last = view->start;
+    for (int d = 0; d < view->rank; d++) {
+        if (view->stride[d] < 0) return wrong_view(program, view, "runs backwards");
+        last += (view->before[d] + view->dim[d].extent + view->after[d] - 1) * view->stride[d];
+    }
+    if (root->dtype != view->dtype || root->scope != SCOPE_ARENA || view->scope != SCOPE_ARENA)
+        return wrong_view(program, view, "has another dtype or scope");
+    if (view->start < 0 || (last + 1) * bytes > root->bytes) return wrong_view(program, view, "leaves it");
+    if (view->offset != root->offset + view->start * bytes) return wrong_view(program, view, "lies elsewhere");
+    if (view->view->part) return check_part(program, view);
+    return written ? NULL : check_movement(program, view);
+}
+
+// ---- which elements -------------------------------------------------------------------------------------------------
+
+// The region of the root's elements, halos and all, that a buffer with the root's strides takes.
+static bool find_box(const Buffer *buffer, int64_t *lo, int64_t *hi) {
+    const Buffer *root = root_of(buffer);
+    int64_t left = buffer->start;
+    if (buffer->rank != root->rank) return false;
+    for (int d = 0; d < root->rank; d++) {
+        int64_t extent = buffer->before[d] + buffer->dim[d].extent + buffer->after[d];
+        int64_t room = root->before[d] + root->dim[d].extent + root->after[d];
+        if (extent > 1 && buffer->stride[d] != root->stride[d]) return false;
+        lo[d] = left / root->stride[d];
+        hi[d] = lo[d] + extent;
+        left %= root->stride[d];
+        if (hi[d] > room) return false;
+    }
+    return left == 0;
+}
+
+// May two buffers have an element in common?
+static bool may_overlap(const Buffer *a, const Buffer *b) {
+    int64_t lo_a[MAX_RANK], hi_a[MAX_RANK], lo_b[MAX_RANK], hi_b[MAX_RANK];
+    if (root_of(a) != root_of(b)) return false;
+    if (!find_box(a, lo_a, hi_a) || !find_box(b, lo_b, hi_b))
+        return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+    for (int d = 0; d < root_of(a)->rank; d++)
+        if (hi_a[d] <= lo_b[d] || hi_b[d] <= lo_a[d]) return false;
+    return true;
+}
+
+// ---- one kernel that reads and writes the same memory ---------------------------------------------------------------
+
+typedef struct Walk {
+    ExprTags *seen; // of the statement
+    const Buffer *from, *to;
+    const Index *const *at; // looked for
+    const Stmt *loop;
+    int lanes;
+    bool reads, stored; // in what was walked so far
+    bool proven;
+} Walk;
+
+static bool at_same_place(const Walk *w, const Index *const *at) {
+    for (int d = 0; d < w->from->rank; d++)
+        if (!index_equal(w->at[d], at[d])) return false;
+    return true;
+}
+
+// The statements of the load's loop, in order: no store at its index before it, one with it or behind it.
+static void find_store(Walk *w, const Stmt *stmt, const Stmt *reader, bool *passed) {
+    *passed |= stmt == reader;
+    bool stores = stmt->kind == STMT_STORE && stmt->buffer == w->to && at_same_place(w, stmt->at);
+    if (stores && !*passed) w->proven = false;
+    if (stores && *passed && stmt->value->lanes == w->lanes) w->stored = true;
+    for (int k = 0; k < stmt->body.len; k++)
+        if (stmt->body.at[k]->kind != STMT_FOR) find_store(w, stmt->body.at[k], reader, passed);
+}
+
+static void prove_expr(Walk *w, const Expr *e, const Stmt *reader);
+
+static void prove_index(Walk *w, const Index *index, const Stmt *reader) {
+    for (int k = 0; index && k < index->nterms; k++) {
+        prove_index(w, index->term[k].atom.of, reader);
+        prove_index(w, index->term[k].atom.other, reader);
+        if (index->term[k].atom.loaded) prove_expr(w, index->term[k].atom.loaded, reader);
+    }
+}
+
+static void prove_expr(Walk *w, const Expr *e, const Stmt *reader) {
+    int *seen = expr_tag(w->seen, e);
+    if (*seen) return;
+    *seen = 1;
+    for (int k = 0; k < e->nargs; k++) prove_expr(w, e->arg[k], reader);
+    prove_index(w, e->index, reader);
+    if (e->kind != EXPR_LOAD) return;
+    for (int d = 0; d < e->buffer->rank; d++) prove_index(w, e->at[d], reader);
+    if (e->buffer == w->to) w->proven = false;
+    if (e->buffer != w->from) return;
+    bool passed = false;
+    w->at = e->at;
+    w->lanes = e->lanes;
+    w->stored = false;
+    find_store(w, w->loop, reader, &passed);
+    w->proven &= w->stored;
+}
+
+static void prove_stmt(Walk *w, const Stmt *stmt) {
+    Arena scratch = {0};
+    ExprTags seen = {.arena = &scratch};
+    const Stmt *outer = w->loop;
+    w->seen = &seen;
+    if (stmt->source == w->from && stmt->source) w->proven = false;
+    if (stmt->buffer == w->to && stmt->kind != STMT_STORE) w->proven = false;
+    prove_index(w, stmt->lo, stmt);
+    prove_index(w, stmt->hi, stmt);
+    for (int k = 0; k < stmt->cond.len; k++) prove_index(w, stmt->cond.at[k], stmt);
+    if (stmt->value) prove_expr(w, stmt->value, stmt);
+    for (int d = 0; stmt->buffer && stmt->at && d < stmt->buffer->rank; d++) prove_index(w, stmt->at[d], stmt);
+    arena_release(&scratch);
+    if (stmt->kind == STMT_FOR) w->loop = stmt;
+    for (int k = 0; k < stmt->body.len && w->proven; k++) prove_stmt(w, stmt->body.at[k]);
+    w->loop = outer;
+}
+
+// One layout, and each element is read before it is overwritten, in one iteration of one loop.
+static bool is_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to) {
+    bool same = from->start == to->start && from->rank == to->rank && from->dtype == to->dtype;
+    for (int d = 0; d < from->rank && same; d++)
+        same = dim_equal(from->dim[d], to->dim[d]) && from->stride[d] == to->stride[d] &&
+               from->before[d] == to->before[d] && from->after[d] == to->after[d];
+    Walk w = {.from = from, .to = to, .loop = kernel->body, .proven = same};
+    if (same) prove_stmt(&w, kernel->body);
+    return w.proven;
+}
+
+// ---- reads ----------------------------------------------------------------------------------------------------------
+
+typedef struct Read {
+    const Program *program;
+    const int *first_write, *last_write; // by number
+    const Buffer *buffer;
+    int call;
+} Read;
+
+static const char *wrong_read(const Read *r, const char *what, const Buffer *other) {
+    return arena_printf(r->program->arena, "call %d reads %s, %s%s", r->call, r->buffer->name, what,
+                        other ? other->name : "");
+}
+
+static const char *check_kept(const Read *r, int k) {
+    const Buffer *source = r->program->buffers.at[k];
+    const Kernel *kernel = r->program->calls.at[r->call].kernel;
+    for (int w = 0; w < r->program->buffers.len; w++) {
+        const Buffer *other = r->program->buffers.at[w];
+        if (w == k || r->last_write[w] < r->first_write[k] || root_of(other) != root_of(source)) continue;
+        if (!may_overlap(other, source)) continue;
+        bool now = r->first_write[w] == r->call && r->first_write[k] < r->call;
+        if (!now || !is_in_place(kernel, r->buffer, other))
+            return wrong_read(r, "over which is written by then: ", other);
+    }
+    return NULL;
+}
+
+static int64_t count_of(const Buffer *buffer) {
+    int64_t count = 1;
+    for (int d = 0; d < buffer->rank; d++) count *= buffer->dim[d].extent;
+    return count;
+}
+
+// What was written in the bytes that `buffer` shows must be there still, all of it.
+static const char *check_source(const Read *r, int k) {
+    const Buffer *buffer = r->program->buffers.at[k];
+    const char *wrong = NULL;
+    int64_t covered = 0;
+    if (r->first_write[k] >= 0) return check_kept(r, k);
+    for (int p = 0; p < r->program->buffers.len && !wrong; p++) {
+        const Buffer *part = r->program->buffers.at[p];
+        if (!part->view || part->view->of != buffer || !part->view->part) continue;
+        covered += count_of(part);
+        wrong = check_source(r, p);
+    }
+    if (wrong) return wrong;
+    if (covered) return covered == count_of(buffer) ? NULL : wrong_read(r, "not all of whose parts are made: ", buffer);
+    if (!buffer->view || buffer->view->part) return wrong_read(r, "before anything wrote ", buffer);
+    for (int b = 0; b < r->program->buffers.len; b++)
+        if (r->program->buffers.at[b] == buffer->view->of) return check_source(r, b);
+    return wrong_read(r, "of which the program does not list ", buffer->view->of);
+}
+
+const char *check_read(const Program *program, const int *first_write, const int *last_write, int number, int call) {
+    const Read r = {program, first_write, last_write, program->buffers.at[number], call};
+    return check_source(&r, number);
+}

@@ -1,0 +1,170 @@
+// inplace.c: results take the memory of inputs that end with their kernel, when it reads these only at the index that
+// it writes.
+//     call 3: out[n, j] = add(acc, x[n, j])       nobody reads x later      out is a view of x: one buffer less
+// Both have one dtype, shape and layout, halo and all. Every element that the kernel reads is read in the loop that
+// stores the result's at the same index, before that store, in statements as they stand: no result is needed later than
+// the value that it overwrites. Needs lifetimes. check.c proves it in its own way.
+#include "loops/recipes.h"
+
+typedef struct Access {
+    const Stmt *loop; // the innermost
+    const Index *const *at;
+    int lanes, when;
+} Access;
+
+typedef struct Pair {
+    Arena *arena;
+    const Buffer *from, *to;
+    VEC(Access) reads;
+    VEC(Access) writes;
+    const Stmt *loop;
+    int now; // statements so far
+    bool fits;
+} Pair;
+
+// ---- one kernel -----------------------------------------------------------------------------------------------------
+
+static void see_expr(Pair *p, ExprTags *seen, const Expr *e);
+
+static void see_index(Pair *p, ExprTags *seen, const Index *index) {
+    for (int k = 0; index && k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        see_index(p, seen, atom->of);
+        see_index(p, seen, atom->other);
+        if (atom->kind == ATOM_LOADED) see_expr(p, seen, atom->loaded);
+    }
+}
+
+static void see_expr(Pair *p, ExprTags *seen, const Expr *e) {
+    int *tag = expr_tag(seen, e);
+    if (*tag) return;
+    *tag = 1;
+    see_index(p, seen, e->index);
+    if (e->kind == EXPR_LOAD) {
+        for (int d = 0; d < e->buffer->rank; d++) see_index(p, seen, e->at[d]);
+        if (e->buffer == p->from) vec_push(p->arena, &p->reads, (Access){p->loop, e->at, e->lanes, p->now});
+        p->fits &= e->buffer != p->to;
+    }
+    for (int k = 0; k < e->nargs; k++) see_expr(p, seen, e->arg[k]);
+}
+
+static void see_stmt(Pair *p, const Stmt *stmt) {
+    ExprTags seen = {.arena = p->arena};
+    const Stmt *outer = p->loop;
+    p->now++;
+    see_index(p, &seen, stmt->lo);
+    see_index(p, &seen, stmt->hi);
+    for (int k = 0; k < stmt->cond.len; k++) see_index(p, &seen, stmt->cond.at[k]);
+    if (stmt->value) see_expr(p, &seen, stmt->value);
+    for (int d = 0; stmt->buffer && stmt->at && d < stmt->buffer->rank; d++) see_index(p, &seen, stmt->at[d]);
+    p->fits &= stmt->source != p->from || !stmt->source;
+    if (stmt->buffer == p->to) {
+        p->fits &= stmt->kind == STMT_STORE;
+        vec_push(p->arena, &p->writes, (Access){p->loop, stmt->at, stmt->value ? stmt->value->lanes : 1, p->now});
+    }
+    if (stmt->kind == STMT_FOR) p->loop = stmt;
+    for (int k = 0; k < stmt->body.len && p->fits; k++) see_stmt(p, stmt->body.at[k]);
+    p->loop = outer;
+}
+
+static bool same_place(const Pair *p, const Access *a, const Access *b) {
+    bool same = a->loop == b->loop && a->lanes == b->lanes;
+    for (int d = 0; d < p->from->rank && same; d++) same = index_equal(a->at[d], b->at[d]);
+    return same;
+}
+
+static bool kernel_fits(const Kernel *kernel, const Buffer *from, const Buffer *to) {
+    Arena scratch = {0};
+    Pair p = {.arena = &scratch, .from = from, .to = to, .fits = true};
+    see_stmt(&p, kernel->body);
+    for (int r = 0; r < p.reads.len && p.fits; r++) {
+        bool stored = false;
+        for (int w = 0; w < p.writes.len && p.fits; w++) {
+            if (!same_place(&p, &p.reads.at[r], &p.writes.at[w])) continue;
+            stored = true;
+            p.fits = p.writes.at[w].when >= p.reads.at[r].when;
+        }
+        p.fits &= stored;
+    }
+    bool fits = p.fits && p.reads.len && p.writes.len;
+    arena_release(&scratch);
+    return fits;
+}
+
+// ---- the program ----------------------------------------------------------------------------------------------------
+
+typedef struct Uses {
+    Arena *arena;
+    VEC(Buffer *) read;
+    VEC(Buffer *) written;
+} Uses;
+
+static void see_buffer(void *context, Buffer *buffer, bool write) {
+    Uses *uses = context;
+    if (buffer->scope != SCOPE_ARENA) return;
+    if (write)
+        vec_push(uses->arena, &uses->written, buffer);
+    else
+        vec_push(uses->arena, &uses->read, buffer);
+}
+
+static bool same_layout(const Buffer *a, const Buffer *b) {
+    bool same = a->dtype == b->dtype && a->rank == b->rank && a->value && b->value;
+    for (int d = 0; d < a->rank && same; d++)
+        same = dim_equal(a->dim[d], b->dim[d]) && a->stride[d] == b->stride[d] && a->before[d] == b->before[d] &&
+               a->after[d] == b->after[d];
+    return same;
+}
+
+// Whether the call touches that memory through one buffer alone.
+static bool touched_once(const Uses *uses, Buffer *from) {
+    bool once = true;
+    for (int k = 0; k < uses->read.len; k++)
+        once &= uses->read.at[k] == from || view_root(uses->read.at[k]) != view_root(from);
+    for (int k = 0; k < uses->written.len; k++) once &= view_root(uses->written.at[k]) != view_root(from);
+    return once;
+}
+
+static void put_in_place(Program *program, Buffer *from, Buffer *to) {
+    View *view = NEW(program->arena, View);
+    *view = (View){.of = from, .whole = (1u << to->rank) - 1};
+    for (int d = 0; d < to->rank; d++) {
+        view->axis[d] = (signed char)d;
+        view->step[d] = 1;
+    }
+    to->view = view;
+    if (to->last_call > view_root(from)->last_call) view_root(from)->last_call = to->last_call;
+}
+
+static void try_result(Program *program, const Uses *uses, int call, Buffer *to) {
+    if (to->view || to->first_call != call || to->data) return;
+    for (int k = 0; k < uses->read.len; k++) {
+        Buffer *from = uses->read.at[k], *root = view_root(from);
+        if (root->last_call != call || root->first_call >= call || root->data || !same_layout(from, to)) continue;
+        if (!touched_once(uses, from) || !kernel_fits(program->calls.at[call].kernel, from, to)) continue;
+        put_in_place(program, from, to);
+        return;
+    }
+}
+
+// What a view lies in lives while it does.
+static void join_lives(Program *program) {
+    for (int k = 0; k < program->buffers.len; k++) {
+        Buffer *buffer = program->buffers.at[k], *root = view_root(buffer);
+        if (root == buffer || buffer->first_call < 0) continue;
+        if (root->first_call < 0 || buffer->first_call < root->first_call) root->first_call = buffer->first_call;
+        if (buffer->last_call > root->last_call) root->last_call = buffer->last_call;
+    }
+}
+
+void views_in_place(Program *program) {
+    Arena scratch = {0};
+    join_lives(program);
+    for (int call = program->nprepare; call < program->calls.len && program->level; call++) {
+        Uses uses = {.arena = &scratch};
+        stmt_visit_buffers(program->calls.at[call].kernel->body, see_buffer, &uses);
+        for (int k = 0; k < uses.written.len; k++) try_result(program, &uses, call, uses.written.at[k]);
+    }
+    views_lay_out(program);
+    arena_release(&scratch);
+}

@@ -1,0 +1,43 @@
+// parts.c: what a stored concat is made of is stored, so that each part can be made in its place (loops/views.c).
+//     y = concat(h, upsample(z)), h is a convolution's     upsample stores its half of y; the concat is no kernel
+// Only where at most one part is in no group yet: then there is no kernel more than with a copy, and the others are not
+// moved. Nothing is in its place that is the caller's, a parameter's, or there twice.
+#include "ops/op.h"
+#include "passes/fuse.h"
+
+static bool joins(const Fuse *f, const Node *in, const Node *concat) {
+    return node_is(in, "concat") && !f->stored[in->id] && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
+}
+
+// Adds the parts; false when one cannot be made in place.
+static bool collect(Fuse *f, const Node *concat, NodeVec *parts) {
+    for (int i = 0; i < concat->nin; i++) {
+        Node *in = concat->in[i];
+        if (joins(f, in, concat)) {
+            if (!collect(f, in, parts)) return false;
+            continue;
+        }
+        bool moved = in->op->traits & OP_MOVEMENT && f->group_of[in->id] != NONE && !f->stored[in->id];
+        if (in->op->traits & OP_INPUT || f->output[in->id] || f->prepared[in->id] || moved) return false;
+        for (int k = 0; k < parts->len; k++)
+            if (parts->at[k] == in) return false;
+        vec_push(&f->scratch, parts, in);
+    }
+    return true;
+}
+
+bool fuse_is_part(Fuse *f, const Node *node) {
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *concat = f->users[node->id].at[u];
+        if (!node_is(concat, "concat") || joins(f, node, concat)) continue;
+        while (!f->stored[concat->id] && f->users[concat->id].len == 1 && joins(f, concat, f->users[concat->id].at[0]))
+            concat = f->users[concat->id].at[0];
+        NodeVec parts = {0};
+        int loose = 0;
+        if (!f->stored[concat->id] || f->output[concat->id] || f->prepared[concat->id]) continue;
+        if (!collect(f, concat, &parts)) continue;
+        for (int k = 0; k < parts.len; k++) loose += f->group_of[parts.at[k]->id] == NONE;
+        if (loose == 1) return true;
+    }
+    return false;
+}

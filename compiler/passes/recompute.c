@@ -1,0 +1,102 @@
+// recompute.c: what readers compute again from one other stored value of its size, instead of reading it.
+//     d = x - mean, y = d / s: stored by a batch norm's kernel for its gradient, beside x
+//     the gradient reads x, mean[c] and s[c]: as much as d alone, and d and y need neither memory nor time to be
+//     written
+// Only cheap element-wise steps, few of them, whose other inputs are small (one element for each channel): a reader
+// then loads nothing more than before. Needs the groups of contractions and rows; what it releases is inlined.
+#include <string.h>
+
+#include "ops/op.h"
+#include "passes/fuse.h"
+
+enum { MOST_STEPS = 4, SMALL = 8 }; // SMALL: times fewer elements
+
+typedef struct Again {
+    const Node *from; // the stored value of full size, or NULL: it cannot be computed again
+    int steps;
+} Again;
+
+static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
+
+// Whether another group reads the node, through movement of its own group at most.
+static bool is_read_elsewhere(const Fuse *f, const Node *node, int group) {
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *user = f->users[node->id].at[u];
+        if (f->group_of[user->id] != group) return true;
+        if (is_movement(user) && is_read_elsewhere(f, user, group)) return true;
+    }
+    return false;
+}
+
+// A kernel that reads the node at many places, or needs it in memory, would do the steps more than once.
+static bool reads_once(const Fuse *f, const Node *node) {
+    for (int u = 0; u < f->users[node->id].len; u++) {
+        const Node *user = f->users[node->id].at[u];
+        int group = f->group_of[user->id];
+        if (group != NONE && f->group[group].kind == GROUP_NAIVE) return false;
+        if (user->op->traits & (OP_REDUCES | OP_ALONE) && (group == NONE || f->group[group].kind != GROUP_ROWS))
+            return false;
+    }
+    return true;
+}
+
+static bool is_in_memory(const Fuse *f, const Node *node) {
+    return f->stored[node->id] || f->group_of[node->id] != NONE;
+}
+
+// A later reader of a storage would stand in the way of its update.
+static bool is_updated(const Fuse *f, const Node *node) {
+    for (int k = 0; k < f->g->outputs.len && node_is(node, "storage"); k++) {
+        const Storage *storage = f->g->outputs.at[k].storage;
+        if (storage && !strcmp(storage->name, node_attr(node, "name")->s)) return true;
+    }
+    return false;
+}
+
+// Adds what one input takes; false when it cannot be had.
+static bool add_input(const Fuse *f, const Again *again, const Node *node, const Node *in, int group, Again *sum) {
+    const Node *source = in;
+    while (is_movement(source) && source->nin == 1 && !f->stored[source->id]) source = source->in[0];
+    if (source->op->traits & OP_SOURCE) return true;
+    if (is_updated(f, source)) return false;
+    if (type_count(&source->type) * SMALL <= type_count(&node->type)) return is_in_memory(f, source);
+    if (source != in) return false;
+    Again part = again[in->id];
+    if (!part.from) {
+        bool kept =
+            f->group_of[in->id] == group ? f->output[in->id] || is_read_elsewhere(f, in, group) : is_in_memory(f, in);
+        part = (Again){kept ? in : NULL, 0};
+    }
+    if (!part.from || (sum->from && sum->from != part.from)) return false;
+    sum->from = part.from;
+    sum->steps += part.steps;
+    return true;
+}
+
+static Again how_again(const Fuse *f, const Again *again, const Node *node, int group) {
+    Again sum = {.steps = 1};
+    bool cheap = node->op->traits & OP_ELEMENTWISE && !(node->op->traits & OP_EXPENSIVE) && !f->prepared[node->id];
+    for (int i = 0; i < node->nin && cheap; i++) cheap = add_input(f, again, node, node->in[i], group, &sum);
+    cheap = cheap && sum.from && sum.steps <= MOST_STEPS &&
+            dtype_info[node->type.dtype].bytes >= dtype_info[sum.from->type.dtype].bytes;
+    return cheap ? sum : (Again){0};
+}
+
+void fuse_recompute(Fuse *f) {
+    Again *again = NEW_ARRAY(&f->scratch, Again, f->n + 1);
+    for (int group = 0; group < f->ngroups; group++) {
+        NodeVec *members = &f->members[group];
+        int kept = 0;
+        for (int k = 0; k < members->len; k++) again[members->at[k]->id] = how_again(f, again, members->at[k], group);
+        for (int k = 0; k < members->len; k++) {
+            Node *node = members->at[k];
+            f->again[node->id] = k > 0 && again[node->id].from && !f->output[node->id] && reads_once(f, node) &&
+                                 is_read_elsewhere(f, node, group);
+            if (f->again[node->id])
+                f->group_of[node->id] = NONE;
+            else
+                members->at[kept++] = node;
+        }
+        members->len = kept;
+    }
+}
