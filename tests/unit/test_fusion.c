@@ -77,3 +77,26 @@ Test(fusion, kernels_of_each_net) {
         arena_release(&arena);
     }
 }
+
+// The gradient of a batch norm computes the normalised values again, from the convolution's result: beside that only
+// what the next layer reads is kept.
+Test(fusion, a_batch_norm_keeps_its_input_alone) {
+    static const Row row = {"batch norm",
+                            "train step(x: f32[N, 16, 12, 12]) -> (loss: f32[]) {\n    y = x |> " CONV
+                            " |> batch_norm2d |> relu |> conv2d(8, 3)\n    loss = sum(y * y)\n"
+                            "    minimize loss with sgd(lr=0.1)\n    return loss\n}",
+                            "step", 0};
+    Arena arena = {0};
+    Module *m = module_of(&arena, &row);
+    cr_assert(m, "does not elaborate");
+    passes_run(m, &(PassOptions){.level = 2, .out = stdout});
+    const Program *p = program_lower(m->entries.at[0], target_find("x86-64-v3"), 2, 8);
+    int kept = 0;
+    for (int k = 0; k < p->buffers.len; k++) {
+        const Buffer *buffer = p->buffers.at[k];
+        kept += buffer->scope == SCOPE_ARENA && buffer->value && buffer->value->section == SECTION_FORWARD &&
+                type_count(&buffer->value->type) == 4 * 32 * 12 * 12;
+    }
+    cr_expect_eq(kept, 2, "%d values of the convolution's shape are kept, want 2", kept);
+    arena_release(&arena);
+}

@@ -67,6 +67,11 @@ static const struct {
      " a = concat([conv2d(x, 16, 3, padding=1), conv2d(z, 16, 3, padding=1)], axis=1)\n"
      " return a |> conv2d(16, 3, padding=1) |> conv2d(16, 3)\n}",
      4, 2},
+    {"a dense block",
+     "model f(x: f32[N, 16, 6, 6]) -> (y: f32[N, 16, 4, 4]) {\n a = conv2d(x, 16, 3, padding=1)\n"
+     " b = concat([a, conv2d(a, 16, 3, padding=1)], axis=1)\n c = concat([b, conv2d(b, 16, 3, padding=1)], axis=1)\n"
+     " return conv2d(c, 16, 3)\n}",
+     4, 4},
     {"a concat with what would be inlined",
      "model f(x: f32[N, 48], z: f32[N, 24]) -> (y: f32[N, 10]) {\n"
      " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
