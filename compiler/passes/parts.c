@@ -6,7 +6,8 @@
 #include "passes/fuse.h"
 
 static bool joins(const Fuse *f, const Node *in, const Node *concat) {
-    return node_is(in, "concat") && !f->stored[in->id] && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
+    if (!node_is(in, "concat") || !node_is(concat, "concat")) return false;
+    return !f->stored[in->id] && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
 }
 
 // Adds the parts; false when one cannot be made in place.

@@ -72,6 +72,8 @@ static const struct {
      " b = concat([a, conv2d(a, 16, 3, padding=1)], axis=1)\n c = concat([b, conv2d(b, 16, 3, padding=1)], axis=1)\n"
      " return conv2d(c, 16, 3)\n}",
      4, 4},
+    {"a concat that is summed",
+     MODEL "return linear(sum(reshape(concat([relu(x), z], axis=1), [N, 6, 16]), axis=1), 10)\n}", 2, 0},
     {"a concat with what would be inlined",
      "model f(x: f32[N, 48], z: f32[N, 24]) -> (y: f32[N, 10]) {\n"
      " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
