@@ -59,7 +59,7 @@ static const char *check_movement(const Program *program, const Buffer *view) {
     if (!view->value || !of->value) return wrong_view(program, view, "shows no value");
     for (int k = 0; k < SAMPLES && !wrong; k++) {
         Arena scratch = {0};
-        int64_t at[MAX_RANK];
+        int64_t at[MAX_RANK] = {0};
         index_of_sample(view, k, &state, at);
         int64_t here = address(view, at);
         if (!find_source(&scratch, view->value, of->value, at))
@@ -135,7 +135,7 @@ static bool find_box(const Buffer *buffer, int64_t *lo, int64_t *hi) {
 
 // May two buffers have an element in common?
 static bool may_overlap(const Buffer *a, const Buffer *b) {
-    int64_t lo_a[MAX_RANK], hi_a[MAX_RANK], lo_b[MAX_RANK], hi_b[MAX_RANK];
+    int64_t lo_a[MAX_RANK] = {0}, hi_a[MAX_RANK] = {0}, lo_b[MAX_RANK] = {0}, hi_b[MAX_RANK] = {0};
     if (root_of(a) != root_of(b)) return false;
     if (!find_box(a, lo_a, hi_a) || !find_box(b, lo_b, hi_b))
         return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
@@ -213,6 +213,7 @@ static void prove_stmt(Walk *w, const Stmt *stmt) {
     if (stmt->value) prove_expr(w, stmt->value, stmt);
     for (int d = 0; stmt->buffer && stmt->at && d < stmt->buffer->rank; d++) prove_index(w, stmt->at[d], stmt);
     arena_release(&scratch);
+    w->seen = NULL;
     if (stmt->kind == STMT_FOR) w->loop = stmt;
     for (int k = 0; k < stmt->body.len && w->proven; k++) prove_stmt(w, stmt->body.at[k]);
     w->loop = outer;
