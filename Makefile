@@ -186,4 +186,5 @@ help:
 	@echo 'make clean'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.SECONDARY: # objects of the test tools stay, so that a change links them anew and no more
 .PHONY: all no-validate demo demo-run train-fashion test test-run tests-build sanitize bench lint install clean help
