@@ -79,6 +79,11 @@ static const struct {
      " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
      " return linear(concat([softmax(x, axis=1), b], axis=1), 10)\n}",
      3, 2},
+    {"a concat that its only reader inlines",
+     "model f(x: f32[N, 48], z: f32[N, 24]) -> (y: f32[N, 10]) {\n"
+     " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
+     " return linear(relu(concat([softmax(x, axis=1), b], axis=1)), 10)\n}",
+     3, 0},
     {"in place", MODEL "a = linear(z, 48) + " OWN "\n return linear(a, 10)\n}", 3, 1},
     {"not in place: read later", MODEL "r = " OWN "\n a = linear(z, 48) + r\n return linear(a, 10) + linear(r, 10)\n}",
      4, 0},
