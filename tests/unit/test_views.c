@@ -49,6 +49,10 @@ static const struct {
     {"every second column: a copy", ONE "return linear(" OWN "[:, ::2], 10)\n}", 3, 0},
     {"a reshape of an argument",
      "model f(x: f32[N, 6, 8]) -> (y: f32[N, 10]) { return linear(reshape(x, [N, 48]), 10)\n}", 1, 0},
+    {"a slice of a reshaped argument: a copy",
+     "model f(x: f32[N, 6, 8]) -> (y: f32[N, 10]) {\n r = reshape(x, [N, 48])\n"
+     " return linear(r, 10) + linear(r[:, 8:40], 10)\n}",
+     3, 0},
     {"a concat", MODEL "return linear(concat([" OWN ", softmax(z, axis=1)], axis=1), 10)\n}", 3, 2},
     {"a concat of three",
      MODEL "return linear(concat([" OWN ", softmax(z, axis=1), softmax(x + z, axis=1)], axis=1), 10)\n}", 4, 3},
