@@ -201,12 +201,17 @@ static bool is_dense(const Trail *t) {
     return dense;
 }
 
+static const Node *root_of(const Views *v, const Node *node) {
+    while (v->view[node->id]) node = v->base[node->id];
+    return node;
+}
+
 static void see_through(Views *v, const Node *node) {
     Trail t;
     if (!is_movement(node) || !is_free(v, node) || v->view[node->id] || !follow(v, node, node, &t)) return;
     int last = t.type.rank - 1;
     if (last < 0 || (!is_one(t.type.dim[last]) && stride_at(&t, last) != 1)) return;
-    if (!is_free(v, t.base) && !is_dense(&t)) return;
+    if (!is_free(v, root_of(v, t.base)) && !is_dense(&t)) return;
     View *view = NEW(v->arena, View);
     *view = t.view;
     v->view[node->id] = view;

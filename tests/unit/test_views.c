@@ -49,6 +49,10 @@ static const struct {
     {"every second column: a copy", ONE "return linear(" OWN "[:, ::2], 10)\n}", 3, 0},
     {"a reshape of an argument",
      "model f(x: f32[N, 6, 8]) -> (y: f32[N, 10]) { return linear(reshape(x, [N, 48]), 10)\n}", 1, 0},
+    {"a slice of a reshaped argument: a copy",
+     "model f(x: f32[N, 6, 8]) -> (y: f32[N, 10]) {\n r = reshape(x, [N, 48])\n"
+     " return linear(r, 10) + linear(r[:, 8:40], 10)\n}",
+     3, 0},
     {"a concat", MODEL "return linear(concat([" OWN ", softmax(z, axis=1)], axis=1), 10)\n}", 3, 2},
     {"a concat of three",
      MODEL "return linear(concat([" OWN ", softmax(z, axis=1), softmax(x + z, axis=1)], axis=1), 10)\n}", 4, 3},
@@ -79,6 +83,11 @@ static const struct {
      " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
      " return linear(concat([softmax(x, axis=1), b], axis=1), 10)\n}",
      3, 2},
+    {"a concat that its only reader inlines",
+     "model f(x: f32[N, 48], z: f32[N, 24]) -> (y: f32[N, 10]) {\n"
+     " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
+     " return linear(relu(concat([softmax(x, axis=1), b], axis=1)), 10)\n}",
+     3, 0},
     {"in place", MODEL "a = linear(z, 48) + " OWN "\n return linear(a, 10)\n}", 3, 1},
     {"not in place: read later", MODEL "r = " OWN "\n a = linear(z, 48) + r\n return linear(a, 10) + linear(r, 10)\n}",
      4, 0},
