@@ -18,7 +18,7 @@ typedef struct Options {
     int level; // 0 or 2
     bool standalone;
     const char *weights; // --weights, or NULL
-    int64_t arena_max; // -1: any
+    int64_t arena_max;   // -1: any
     EmitKind emit;
     const char *dump_after;
     bool time_passes, verify, report, validate;

@@ -132,17 +132,17 @@ typedef struct Output {
 // other node is inlined through its op's rule (element-wise, movement, constant). So everything that is not stored is
 // recomputed where it is used, and only cheap things may be left so.
 typedef enum GroupKind {
-    GROUP_CONTRACT, // root is a contract; outputs have the root's shape and follow from it index by index (epilogue), or
-                    // have the shape of the one reduce, a pool of separate windows, and follow from that
-    GROUP_ROWS,     // a nest over the domain; reduced axes (if any) are inner loops. Element-wise groups reduce nothing
-    GROUP_NAIVE,    // -O0: one node, outputs = {node}
+    GROUP_CONTRACT, // root is a contract; outputs have the root's shape and follow from it index by index (epilogue),
+                    // or have the shape of the one reduce, a pool of separate windows, and follow from that
+    GROUP_ROWS,  // a nest over the domain; reduced axes (if any) are inner loops. Element-wise groups reduce nothing
+    GROUP_NAIVE, // -O0: one node, outputs = {node}
 } GroupKind;
 
 typedef struct Group {
     GroupKind kind;
     int id;
-    // GROUP_CONTRACT, GROUP_NAIVE. GROUP_ROWS: a reduce over windows (its only one), whose iteration axes make the domain:
-    // those of the result but the last, the reduced ones, the last of the result; or NULL.
+    // GROUP_CONTRACT, GROUP_NAIVE. GROUP_ROWS: a reduce over windows (its only one), whose iteration axes make the
+    // domain: those of the result but the last, the reduced ones, the last of the result; or NULL.
     Node *root;
     Type domain;      // GROUP_ROWS: the full iteration shape (dtype unused)
     unsigned reduced; // GROUP_ROWS: bit d set: axis d of the domain is reduced

@@ -46,8 +46,8 @@ typedef struct Contraction {
     bool lanes_are_last;         // n stands in the last dim of the result
     bool result_is_bare;         // every axis of the result is an axis of the iteration, each a different one
     int nouter, outer[MAX_AXES]; // axes of the result's map other than m, n and those of the pool
-    // outer[first_inside...] stand inside the loop over columns: the lane operand does not have them and is too large to
-    // be read anew for each of their elements.
+    // outer[first_inside...] stand inside the loop over columns: the lane operand does not have them and is too large
+    // to be read anew for each of their elements.
     int first_inside;
     // A reduction over separate windows of what the epilogue makes: the tile holds whole windows, `members` sums for
     // each of its rows.
@@ -59,8 +59,8 @@ typedef struct Contraction {
     bool sum_outside;
     int inside, strip;
     Index *strip_lo, *strip_hi;
-    int parts;         // of `partial`: chunks of sum[0] have one each, or 1
-    int rows, vectors; // of the register tile
+    int parts;                         // of `partial`: chunks of sum[0] have one each, or 1
+    int rows, vectors;                 // of the register tile
     int nheights, height[MAX_HEIGHTS]; // tiles that a column of rows is made of: `rows` first, then its tails
     int block_k, blocks;               // K inside a tile at most, and how many such blocks
     int block_m;                       // rows that run over a panel while it is in the second-level cache

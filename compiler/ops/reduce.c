@@ -155,8 +155,8 @@ static Node *scatter(Graph *g, const Iter *iter, Node *v, const Map *v_map, cons
     return build_contract(g, v, build_constant(g, v->type.dtype, 1), x, &back);
 }
 
-// Windows that touch and leave nothing over are x under another shape: [n, 48, c] in windows of 2 is [n, 24, 2, c]. False:
-// they are not. dim_of[axis] is where an iteration axis stands there.
+// Windows that touch and leave nothing over are x under another shape: [n, 48, c] in windows of 2 is [n, 24, 2, c].
+// False: they are not. dim_of[axis] is where an iteration axis stands there.
 static bool windows_tile(const Iter *iter, const Type *x, Type *space, int *dim_of) {
     *space = (Type){.dtype = x->dtype};
     for (int d = 0; d < x->rank; d++) {

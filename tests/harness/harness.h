@@ -13,7 +13,7 @@ typedef struct HarnessOptions {
     bool openmp;
     bool standalone;
     const char *cc_level; // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
-    const char *defines; // "SIZE=64 WIDTH=16": -D each, or NULL
+    const char *defines;  // "SIZE=64 WIDTH=16": -D each, or NULL
 } HarnessOptions;
 
 typedef struct Compiled {
