@@ -1,7 +1,7 @@
 // random_programs.c: seeded random graphs with gradients (tests/harness/random_graph.c draws them); the C of every
 // level, target and compiler must agree with the interpreter, at the bound of the run-time size and at one up to it.
 //     random_programs [SEED [MODULES [quick]]]        20 graphs a module
-//     random_programs FILE.graph 1 [quick]            one that was written before, or made smaller by hand
+//     random_programs FILE.graph 1 [quick]            one that was written before, or made smaller by hand; or a .dl
 // quick: at -O2 alone, for c11 and native (every third module: x86-64-v3), with a C compiler that does little: for
 // thousands of programs.
 #include <math.h>
@@ -100,7 +100,7 @@ static void check_entry(Tally *t, Arena *arena, Compiled *c, const Reference *r,
 
 static void check_module(Tally *t, const Module *m, Target *targets, int ntargets) {
     for (int e = 0; e < m->entries.len; e++)
-        for (int half = 0; half < 2; half++) {
+        for (int half = 0; half < 2 && m->entries.at[e]->kind != ENTRY_INIT; half++) {
             Arena scratch = {0};
             int64_t bound = m->sizes[0].bound;
             Reference r = interpret(&scratch, m, m->entries.at[e], half ? 1 + e % bound : bound);
