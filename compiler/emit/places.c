@@ -56,8 +56,7 @@ const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at
     return place;
 }
 
-// ---- what a body uses
-// -------------------------------------------------------------------------------------------------
+// ---- what a body uses ----------------------------------------------------------------------------------------------
 
 static void count(Printer *p, Buffer *buffer, const Index *const *at, bool write) {
     int64_t c;

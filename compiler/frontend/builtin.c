@@ -15,8 +15,7 @@ typedef struct Builtin {
     Value (*run)(Elab *el, const Call *call);
 } Builtin;
 
-// ---- arguments
-// ---------------------------------------------------------------------------------------------------------
+// ---- arguments -----------------------------------------------------------------------------------------------------
 
 Node *tensor_arg(Elab *el, const Call *call, int k) {
     if (is_tensor(call->arg[k])) return call->arg[k].node;
@@ -88,8 +87,7 @@ static bool dtype_arg(Elab *el, const Call *call, int k, DType otherwise, DType 
     return false;
 }
 
-// ---- compile time
-// ------------------------------------------------------------------------------------------------------
+// ---- compile time --------------------------------------------------------------------------------------------------
 
 static Value run_shape(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
@@ -130,8 +128,7 @@ static Value run_product(Elab *el, const Call *call) {
     return product;
 }
 
-// ---- movement
-// ----------------------------------------------------------------------------------------------------------
+// ---- movement ------------------------------------------------------------------------------------------------------
 
 static Value run_cast(Elab *el, const Call *call) {
     DType dtype;
@@ -264,8 +261,7 @@ static Value run_broadcast(Elab *el, const Call *call) {
     return value_tensor(shape_equal(&x->type, &type) ? x : build_broadcast_numpy(el->g, x, &type));
 }
 
-// ---- reductions
-// --------------------------------------------------------------------------------------------------------
+// ---- reductions ----------------------------------------------------------------------------------------------------
 
 // sum, max and min by call->name; keepdim puts axes of 1 where the reduced ones were.
 static Value reduce(Elab *el, const Call *call, int axis_arg) {
@@ -295,8 +291,7 @@ static Value run_extreme(Elab *el, const Call *call) {
     return (less.i != 0) == !strcmp(call->name, "max") ? b : a;
 }
 
-// ---- sources and the rest
-// ------------------------------------------------------------------------------------------------
+// ---- sources and the rest ------------------------------------------------------------------------------------------
 
 static Value run_iota(Elab *el, const Call *call) {
     Type type;
@@ -482,8 +477,7 @@ enum { BUILTINS = sizeof builtins / sizeof *builtins };
 
 const char *builtin_name(int k) { return k < BUILTINS ? builtins[k].name : NULL; }
 
-// ---- calls
-// -------------------------------------------------------------------------------------------------------------
+// ---- calls ---------------------------------------------------------------------------------------------------------
 
 static int builtin_param(const Builtin *builtin, const char *name) {
     for (int k = 0; k < MAX_PARAMS && builtin->params[k]; k++)

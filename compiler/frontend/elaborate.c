@@ -10,8 +10,7 @@
 
 #include "frontend/elaborator.h"
 
-// ---- trouble
-// -----------------------------------------------------------------------------------------------------------
+// ---- trouble -------------------------------------------------------------------------------------------------------
 
 Span user_place(const Elab *el, Span span) {
     for (const Frame *f = el->frame; f && span.source && span.source->prelude; f = f->caller) span = f->user;
@@ -63,8 +62,7 @@ bool spend_step(Elab *el, Span span) {
 
 const char *type_name(Elab *el, const Type *type) { return type_text(el->arena, type, el->module->sizes); }
 
-// ---- names of the file
-// ---------------------------------------------------------------------------------------------------
+// ---- names of the file ---------------------------------------------------------------------------------------------
 
 static const AstDecl *find_in_file(const Elab *el, const char *name) {
     for (int k = 0; k < el->file->decls.len; k++)
@@ -111,8 +109,7 @@ static void check_names(Elab *el) {
     }
 }
 
-// ---- dims
-// ----------------------------------------------------------------------------------------------------------------
+// ---- dims ----------------------------------------------------------------------------------------------------------
 
 // The last -D of a name wins.
 static const Define *find_define(const Elab *el, const char *name) {
@@ -172,8 +169,7 @@ static void run_dims(Elab *el) {
     }
 }
 
-// ---- entries
-// ---------------------------------------------------------------------------------------------------------------
+// ---- entries -------------------------------------------------------------------------------------------------------
 
 static bool is_entry(const AstDecl *decl) { return decl->kind == DECL_MODEL || decl->kind == DECL_TRAIN; }
 

@@ -147,8 +147,7 @@ Value value_binary(Elab *el, const char *op, Value a, Value b, Span span);
 // As an integer, or reports what `what` must be and returns false. Poison returns false silently.
 bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to);
 
-// ---- trouble (elaborate.c)
-// -------------------------------------------------------------------------------------------
+// ---- trouble (elaborate.c) -----------------------------------------------------------------------------------------
 
 // The user's place for a span: itself, or the user's call when it is in the prelude.
 Span user_place(const Elab *el, Span span);
@@ -164,8 +163,7 @@ const AstDecl *find_decl(Elab *el, const char *name);
 const Binding *find_dim(Elab *el, const char *name);
 const char *type_name(Elab *el, const Type *type); // "f32[N, 10]"
 
-// ---- expressions (expr.c)
-// ----------------------------------------------------------------------------------------------
+// ---- expressions (expr.c) ------------------------------------------------------------------------------------------
 
 Value eval(Elab *el, const AstExpr *expr);
 Value eval_items(Elab *el, const AstExprs *items); // a list: ranges and spreads unrolled
@@ -175,8 +173,7 @@ Binding *frame_find(Frame *frame, const char *name);
 void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span);
 Value eval_name(Elab *el, const char *name, Span span);
 
-// ---- tensors (tensor.c)
-// --------------------------------------------------------------------------------------------------
+// ---- tensors (tensor.c) --------------------------------------------------------------------------------------------
 
 // A number, bool or tensor as a node of `dtype`; NULL: reported.
 Node *to_node(Elab *el, Value v, DType dtype, Span span);
@@ -187,8 +184,7 @@ Value tensor_unary(Elab *el, const char *op, Value a, Span span);
 // Notes where the extent of an axis comes from.
 void note_axis(Elab *el, const Node *node, int axis);
 
-// ---- calls (call.c, builtin.c)
-// ----------------------------------------------------------------------------------------------
+// ---- calls (call.c, builtin.c) -------------------------------------------------------------------------------------
 
 Value eval_call(Elab *el, const AstExpr *call);
 bool eval_args(Elab *el, const AstExpr *call, Args *args);
@@ -207,8 +203,7 @@ Value index_tensor(Elab *el, Node *x, const AstExpr *expr);
 Value slice_list(Elab *el, Value list, const AstExpr *slice);
 Value reshape_checked(Elab *el, Node *x, const Type *to, Span span);
 
-// ---- types (types.c)
-// ------------------------------------------------------------------------------------------------------------
+// ---- types (types.c) -----------------------------------------------------------------------------------------------
 
 // A type whose names are all bound. False: reported.
 bool type_resolve(Elab *el, const AstType *ast, Type *type);
@@ -223,8 +218,7 @@ bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Spa
 bool check_result(Elab *el, const AstResult *result, Value *value, Span span);
 const char *span_source(Elab *el, Span span); // its text
 
-// ---- statements (stmt.c), storages (storage.c), minimize (minimize.c)
-// ---------------------------------------------------------------
+// ---- statements (stmt.c), storages (storage.c), minimize (minimize.c) ----------------------------------------------
 
 void run_body(Elab *el, const AstStmts *body);
 void run_storage(Elab *el, const AstStmt *stmt);
@@ -235,8 +229,7 @@ const char *path_join(Elab *el, const char *path, const char *name);
 void run_minimize(Elab *el, const AstStmt *stmt);
 Value minimize_step(Elab *el, Frame *frame, Span span);
 
-// ---- the prelude (prelude.c)
-// ----------------------------------------------------------------------------------------------------------
+// ---- the prelude (prelude.c) ---------------------------------------------------------------------------------------
 
 bool prelude_load(Elab *el);
 

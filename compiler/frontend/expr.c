@@ -164,8 +164,7 @@ static Value eval_index(Elab *el, const AstExpr *expr) {
     return base.list->at[i < 0 ? i + len : i];
 }
 
-// ---- operators
-// -------------------------------------------------------------------------------------------------------
+// ---- operators -----------------------------------------------------------------------------------------------------
 
 static Value bool_needed(Elab *el, const char *op, Value v, Span span) {
     return refuse(el, span, "`%s` needs a bool, got %s", op, value_text(el, v));

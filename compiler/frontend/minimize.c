@@ -18,8 +18,7 @@ typedef struct Trained {
 } Trained;
 typedef VEC(Trained) TrainedVec;
 
-// ---- which parameters
-// ------------------------------------------------------------------------------------------------
+// ---- which parameters ----------------------------------------------------------------------------------------------
 
 static const char *component_end(const char *at) {
     const char *dot = strchr(at, '.');
@@ -84,8 +83,7 @@ static bool select_parameters(Elab *el, const AstStmt *stmt, TrainedVec *trained
     return true;
 }
 
-// ---- gradients
-// -------------------------------------------------------------------------------------------------------
+// ---- gradients -----------------------------------------------------------------------------------------------------
 
 // Fills each gradient, NULL where the loss does not depend on the parameter. A parameter that an earlier minimize
 // updated is there in two versions; the loss may depend on either, and the gradient is the sum.
@@ -109,8 +107,7 @@ static bool differentiate(Elab *el, Node *loss, TrainedVec *trained) {
     return true;
 }
 
-// ---- the optimizer
-// -----------------------------------------------------------------------------------------------------
+// ---- the optimizer -------------------------------------------------------------------------------------------------
 
 // t, read for the first time in this minimize: 1 at the first step.
 Value minimize_step(Elab *el, Frame *frame, Span span) {
@@ -197,8 +194,7 @@ static const AstDecl *find_optimizer(Elab *el, const AstExpr *call) {
     return NULL;
 }
 
-// ---- the statement
-// -----------------------------------------------------------------------------------------------------
+// ---- the statement -------------------------------------------------------------------------------------------------
 
 static bool check_loss(Elab *el, Value loss, Span span) {
     if (is_poison(loss)) return false;

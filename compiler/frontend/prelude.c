@@ -18,8 +18,7 @@ bool prelude_load(Elab *el) {
     return true;
 }
 
-// ---- --print-prelude
-// -----------------------------------------------------------------------------------------------------
+// ---- --print-prelude -----------------------------------------------------------------------------------------------
 
 // The prelude is laid out for this: a declaration begins at the start of a line and ends with a line that is `}`.
 // Returns the declared name's place and length, or NULL.

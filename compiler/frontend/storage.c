@@ -8,8 +8,7 @@
 
 #include "frontend/elaborator.h"
 
-// ---- paths
-// -----------------------------------------------------------------------------------------------------------
+// ---- paths ---------------------------------------------------------------------------------------------------------
 
 bool path_valid(const char *path) {
     bool after_dot = true; // a component must begin
@@ -26,8 +25,7 @@ const char *path_join(Elab *el, const char *path, const char *name) {
     return path[0] ? arena_printf(el->arena, "%s.%s", path, name) : name;
 }
 
-// ---- what a storage holds
-// --------------------------------------------------------------------------------------------
+// ---- what a storage holds ------------------------------------------------------------------------------------------
 
 // The first version is the value at entry, the last the value now.
 static NodeVec *versions_of(Elab *el, const Storage *storage) {
@@ -59,8 +57,7 @@ void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
     vec_push(el->arena, versions_of(el, storage), value);
 }
 
-// ---- initialisers
-// ------------------------------------------------------------------------------------------------------
+// ---- initialisers --------------------------------------------------------------------------------------------------
 
 static Value unknown_initialiser(Elab *el, const AstExpr *call) {
     VEC(const char *) names = {0};
@@ -116,8 +113,7 @@ static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const ch
     el->training = training;
 }
 
-// ---- declarations
-// ------------------------------------------------------------------------------------------------------
+// ---- declarations --------------------------------------------------------------------------------------------------
 
 // As the language calls it.
 static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? "param" : "buffer"; }

@@ -67,8 +67,7 @@ Node *to_node(Elab *el, Value v, DType dtype, Span span) {
     return NULL;
 }
 
-// ---- where an extent comes from
-// ----------------------------------------------------------------------------------------
+// ---- where an extent comes from ------------------------------------------------------------------------------------
 
 // The axis of input `i` that an axis of the node follows unchanged, or -1.
 static int follow_axis(const Node *node, int i, int axis) {
@@ -121,8 +120,7 @@ void note_axis(Elab *el, const Node *node, int axis) {
                   type_name(el, &node->in[0]->type));
 }
 
-// ---- element-wise
-// --------------------------------------------------------------------------------------------------------
+// ---- element-wise --------------------------------------------------------------------------------------------------
 
 // The dtype that the numbers among args take: that of the first tensor. False: mixed, reported.
 static bool common_dtype(Elab *el, const char *label, const Value *args, int n, Span span, DType *dtype) {
@@ -190,8 +188,7 @@ Value tensor_elementwise(Elab *el, const char *op, const char *label, const Valu
     return value_tensor(graph_op(el->g, op_find(op), node, n, NULL));
 }
 
-// ---- operators of the language
-// ---------------------------------------------------------------------------------------------
+// ---- operators of the language -------------------------------------------------------------------------------------
 
 // The batch axes broadcast; the builder checks them.
 static Value matmul(Elab *el, Value a, Value b, Span span) {

@@ -69,8 +69,7 @@ bool dims_from_list(Elab *el, Value list, DType dtype, Span span, Type *type) {
     return type_check_size(el, type, span);
 }
 
-// ---- types whose names are bound
-// -------------------------------------------------------------------------------------
+// ---- types whose names are bound -----------------------------------------------------------------------------------
 
 static bool is_plain(const char *name) {
     return !strcmp(name, "int") || !strcmp(name, "float") || !strcmp(name, "bool") || !strcmp(name, "string");
@@ -125,8 +124,7 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
     return good && type_check_size(el, type, ast->span);
 }
 
-// ---- matching parameters
-// ---------------------------------------------------------------------------------------------
+// ---- matching parameters -------------------------------------------------------------------------------------------
 
 // The header's own text says what is expected: T[B, 2 * C].
 static bool mismatch(Elab *el, const Frame *callee, const AstParam *param, Value value, Span span) {

@@ -153,8 +153,7 @@ bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to) {
     return false;
 }
 
-// ---- arithmetic
-// ------------------------------------------------------------------------------------------------------
+// ---- arithmetic ----------------------------------------------------------------------------------------------------
 
 static Value overflow(Elab *el, const char *op, int64_t a, int64_t b, Span span) {
     return refuse(el, span, "%" PRId64 " %s %" PRId64 " does not fit 64-bit integers", a, op, b);
@@ -225,8 +224,7 @@ static Value compare_int(const char *op, int64_t a, int64_t b) {
 
 static bool is_comparison(const char *op) { return op[0] == '<' || op[0] == '>'; }
 
-// ---- run-time sizes
-// --------------------------------------------------------------------------------------------------
+// ---- run-time sizes ------------------------------------------------------------------------------------------------
 
 // The node i64[] that holds the number at run time.
 static Node *count_node(Elab *el, Value v) {
@@ -262,8 +260,7 @@ static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span spa
     return node ? (Value){.kind = VALUE_COUNT, .node = node} : value_poison();
 }
 
-// ---- everything else
-// -------------------------------------------------------------------------------------------------
+// ---- everything else -----------------------------------------------------------------------------------------------
 
 // lists[0], lists[1], lists[0], ... n times: `a + b` and `a * n` in one.
 static Value list_join(Elab *el, const Value *lists, int64_t n, Span span) {

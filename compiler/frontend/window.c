@@ -48,8 +48,7 @@ static bool check_axis(Elab *el, const Call *call, const Node *x, const Windows 
     return false;
 }
 
-// ---- convolution
-// -----------------------------------------------------------------------------------------------------
+// ---- convolution ---------------------------------------------------------------------------------------------------
 
 typedef struct Convolution {
     Node *x, *weight;

@@ -147,8 +147,12 @@ static int bare_axis_of(const Iter *iter, const Affine *affine) {
     return affine->c ? -1 : axis;
 }
 
-// stride * y + p with p < stride.
-static bool is_separate_window(const Iter *iter, const Affine *affine, Dim dim, bool *covers) {
+// All members of a window have sums of their own in a register tile: 12 leave room for the operands where there are 16
+// registers (x86-64-v3). The pools of larger windows (adaptive ones of whole images) read what the contraction stored.
+enum { MOST_MEMBERS = 12 };
+
+// stride * y + p with p < stride; multiplies *members by the number of values of p.
+static bool is_separate_window(const Iter *iter, const Affine *affine, Dim dim, bool *covers, int64_t *members) {
     int at = -1, tap = -1;
     for (int k = 0; k < iter->naxes; k++) {
         if (!affine->coef[k]) continue;
@@ -159,6 +163,7 @@ static bool is_separate_window(const Iter *iter, const Affine *affine, Dim dim, 
     if (affine->c || at < 0 || tap < 0 || affine->coef[tap] != 1 || dim.size) return false;
     int64_t covered = (int64_t)iter->axis[at].extent * affine->coef[at];
     *covers &= covered == dim.extent;
+    *members *= iter->axis[tap].extent;
     return affine->coef[at] == iter->axis[tap].extent && covered <= dim.extent;
 }
 
@@ -166,6 +171,7 @@ bool windows_join(const Node *contract, const Node *reduce, bool *covers) {
     const Iter *iter = node_attr(contract, "iter")->iter, *pool = node_attr(reduce, "iter")->iter;
     unsigned seen = 0;
     int windows = 0;
+    int64_t members = 1;
     *covers = true;
     if (contract->type.dtype != F32 || !shape_equal(&reduce->in[0]->type, &contract->type)) return false;
     for (int d = 0; d < contract->type.rank; d++) {
@@ -175,7 +181,8 @@ bool windows_join(const Node *contract, const Node *reduce, bool *covers) {
         seen |= 1u << axis;
         int kept = bare_axis_of(pool, &pool->map[1].dim[d]);
         if (kept >= 0 && kept < pool->nout && dim_equal(pool->axis[kept], dim)) continue;
-        if (!is_separate_window(pool, &pool->map[1].dim[d], dim, covers)) return false;
+        if (!is_separate_window(pool, &pool->map[1].dim[d], dim, covers, &members)) return false;
+        if (members > MOST_MEMBERS) return false;
         windows++;
     }
     return windows > 0 && iter->naxes + windows <= MAX_AXES && iter->nout + windows < MAX_RANK;

@@ -1,4 +1,4 @@
-// contraction_gather.c: results that are scattered to, turned into ones that are gathered (contraction.md, rule 2).
+// contraction_gather.c: results that are scattered to, turned into ones that are gathered.
 //
 //     dx[n,i,y+p-1] += dy[n,o,y] * w[o,i,p]        dx[n,i,h] += dy[n,o,h-p+1] * w[o,i,p]              h = y + p - 1
 //     dx[n,i,2*y+p-1] += ..                        dx[n,i,2*h+r-1] += dy[n,o,h-p] * w[o,i,r+2*p]      r < 2

@@ -1,9 +1,8 @@
 // contraction_halo.c: an operand whose windows leave it, or whose lanes are no run of elements, is copied once into a
-// buffer that the tiles read without guards, its edges zero (contraction.md, rules 6 and 7).
+// buffer that the tiles read without guards, its edges zero.
 //
-//     x[n, c, y+p-1, x+q-1], lanes x, K c      halo[n, 58, c, 80]       y+p, c, x+q: shifted by 1, room for whole
-//     vectors x[n, c, 2*y+p, 2*x+q]                    halo[n, 113, c, q, 64]   what stands beside the lanes becomes an
-//     axis
+//     x[n, c, y+p-1, x+q-1], lanes x, K c      halo[n, 58, c, 80]       y+p, c, x+q: room for whole vectors
+//     x[n, c, 2*y+p, 2*x+q]                    halo[n, 113, c, q, 64]   what is beside the lanes becomes an axis
 //
 // The dim of K goes next to the lanes, so that the steps of a tile lie side by side.
 #include "loops/contraction.h"

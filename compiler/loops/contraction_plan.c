@@ -80,7 +80,7 @@ static int min_int(int a, int b) { return a < b ? a : b; }
 
 // ---- the tile -----------------------------------------------------------------------------------------------------
 
-// Time of one step of K in FMAs (contraction.md, rule 5).
+// Time of one step of K in FMAs.
 static double step_cost(const Contraction *c, int rows, int vectors) {
     double fma = rows * vectors, loads = vectors + (c->both_lanes ? fma : 0.6 * rows);
     double bound = loads > fma ? loads : fma;

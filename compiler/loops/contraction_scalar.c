@@ -1,9 +1,9 @@
 // contraction_scalar.c: the contraction that fits no register tile: integers, windows, scattered results.
 //
-//     dx[2*y + 2*p] += dy[y] * w[p]                 scatter: sums = 0; for y, p: sums[2*y + 2*p] += ..; for x: dx[x] =
-//     epilogue(sums[x])
-//     y[n, o] += x[n, i] * w[o, i] of i32           gather: for n, o: acc = 0; for i: acc += ..; y[n, o] =
-//     epilogue(acc)
+//     dx[2*y + 2*p] += dy[y] * w[p]          scatter: sums = 0; for y, p: sums[2*y + 2*p] += ..
+//                                                     for x: dx[x] = epilogue(sums[x])
+//     y[n, o] += x[n, i] * w[o, i] of i32    gather:  for n, o: acc = 0; for i: acc += ..
+//                                                               y[n, o] = epilogue(acc)
 //
 // Reads out of range count 0 and writes out of range are dropped: an index that may leave its tensor is guarded.
 // Sums of floats are held as double where they fit a local variable.

@@ -1,8 +1,8 @@
 // contraction_stage.c: copy an operand into panels, in the order in which register tiles read it.
 //
-//     w (256, 784), lanes along o        panel_lanes (blocks, 256 / 64, 784, 64): one step of K of one tile is 64
-//     floats tiles of 4 vectors of 16           in a row; where K has the unit stride, 16 x 16 shuffles do the
-//     transposing
+//     w (256, 784), lanes along o, tiles of 4 vectors of 16:   panel_lanes (blocks, 256 / 64, 784, 64)
+//
+// One step of K of one tile is 64 floats in a row. Where K has the unit stride, 16 x 16 shuffles do the transposing.
 //
 // The copy is hoisted above all other loops; where chunks are columns of panels, each chunk copies its own.
 // Lanes past the end of the axis are zero, so that the product may read whole vectors; what it makes of them is

@@ -61,16 +61,24 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
     return false;
 }
 
-// index = times * guard + rest is not negative where the rest is not. Windows over every second element of what they
-// read ask for twice what their guard says: 4 - 2*i - 2*j where 2 - i - j >= 0.
-static bool prove_by_guard(const Facts *facts, const Index *index, const Index *guard) {
-    int64_t lo, hi, times[2] = {1, 1};
-    if (index->nterms && guard->nterms) times[1] = index->term[0].coef / guard->term[0].coef;
-    for (int k = 0; k < 2 && times[k] > 0; k++) {
-        Index *rest = index_add(facts->arena, index, index_scale(facts->arena, guard, -times[k]));
-        if (index_range(rest, &lo, &hi) && lo >= 0) return true;
+// How often the guard goes into the index by the guard's first term; 0: not at all.
+static int64_t times_in(Arena *arena, const Index *index, const Index *guard) {
+    for (int k = 0; k < index->nterms && guard->nterms; k++) {
+        int64_t times = index->term[k].coef / guard->term[0].coef;
+        const Index *rest = index_add(arena, index, index_scale(arena, guard, -times));
+        if (times > 0 && rest->nterms < index->nterms) return times;
     }
-    return false;
+    return 0;
+}
+
+// index = times * guard + rest is not negative where the rest is not. Windows over every second element of what they
+// read ask for twice what their guard says: 4 - 2*i - 2*j where 2 - i - j >= 0. An image that lies in one row asks for
+// two guards: 8*y + x. So a rest that lost a variable is asked about in full.
+static bool prove_by_guard(Facts *facts, const Index *index, const Index *guard, int depth) {
+    int64_t lo, hi, times = times_in(facts->arena, index, guard);
+    const Index *rest = index_add(facts->arena, index, index_scale(facts->arena, guard, -1));
+    if (index_range(rest, &lo, &hi) && lo >= 0) return true;
+    return times && prove(facts, index_add(facts->arena, index, index_scale(facts->arena, guard, -times)), depth);
 }
 
 static bool prove(Facts *facts, const Index *index, int depth) {
@@ -78,7 +86,7 @@ static bool prove(Facts *facts, const Index *index, int depth) {
     if (index_range(index, &lo, &hi) && lo >= 0) return true;
     if (!depth || ++facts->steps > MOST_STEPS) return false;
     for (int k = 0; k < facts->nguards; k++)
-        if (prove_by_guard(facts, index, facts->guard[k])) return true;
+        if (prove_by_guard(facts, index, facts->guard[k], depth - 1)) return true;
     if (prove_without_variable(facts, index, depth - 1)) return true;
     for (int k = 0; k < index->nterms; k++)
         if (prove_without_atom(facts, index, k, depth - 1)) return true;

@@ -365,8 +365,7 @@ static void grow_rows(Fuse *f, Node *root) {
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
-// ---- what a reader does better itself
-// ----------------------------------------------------------------------------------
+// ---- what a reader does better itself ------------------------------------------------------------------------------
 
 // Whether another group reads the node, maybe through a few nodes that are in none.
 static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
@@ -553,8 +552,7 @@ static void find_outputs(Fuse *f) {
             vec_push(f->g->arena, &f->group[f->group_of[id]].outputs, f->g->nodes.at[id]);
 }
 
-// ---- the passes
-// ------------------------------------------------------------------------------------------------------
+// ---- the passes ----------------------------------------------------------------------------------------------------
 
 static void find_prepared(Fuse *f) {
     f->prepared = graph_find_prepared(&f->scratch, f->g);

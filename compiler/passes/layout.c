@@ -21,6 +21,8 @@ typedef struct Layout {
     // indices alone, so that it is as well computed in any order.
     Order *order;
     bool *is_free;
+    Order *other; // the other order in which it was last wanted, and what was made for that; NULL: none yet
+    Node **in_other;
     bool *leaves; // it is returned, and nothing else reads it, or what follows from it index by index or by a pool
 } Layout;
 
@@ -185,11 +187,12 @@ static bool made_of_free(const Layout *layout, const Node *node) {
     return is;
 }
 
+static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wanted);
+
 // What stands for the old node `of`, laid out in the order `wanted`. A broadcast or another source is made anew there;
 // anything else is transposed.
-static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
+static Node *make_in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
     const Order *has = &layout->order[of->id];
-    if (order_equal(has, &wanted)) return of->map;
     if (follows(of) && layout->is_free[of->id]) {
         Node **in = NEW_ARRAY(to->arena, Node *, of->nin);
         for (int k = 0; k < of->nin; k++) in[k] = in_order(to, layout, of->in[k], wanted);
@@ -202,6 +205,16 @@ static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wan
         if (made && order_equal(&got, &wanted)) return made;
     }
     return order_transpose(to, of->map, has, &wanted);
+}
+
+// Made once: values that share their inputs again and again would take a power of two of steps.
+static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
+    if (order_equal(&layout->order[of->id], &wanted)) return of->map;
+    if (!layout->in_other[of->id] || !order_equal(&layout->other[of->id], &wanted)) {
+        layout->in_other[of->id] = make_in_order(to, layout, of, wanted);
+        layout->other[of->id] = wanted;
+    }
+    return layout->in_other[of->id];
 }
 
 static Node *as_graph(Graph *to, const Layout *layout, const Node *of) {
@@ -284,6 +297,8 @@ static void find_leaving(Layout *layout, const Graph *g) {
 Graph *pass_layout(Graph *from) {
     Layout layout = {.order = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
                      .is_free = NEW_ARRAY(from->arena, bool, from->nodes.len + 1),
+                     .other = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
+                     .in_other = NEW_ARRAY(from->arena, Node *, from->nodes.len + 1),
                      .leaves = NEW_ARRAY(from->arena, bool, from->nodes.len + 1)};
     find_leaving(&layout, from);
     Graph *to = graph_rebuild(from, lay_out, &layout);

@@ -173,8 +173,7 @@ static void check_meaning(const Pass *pass, Graph *from, Graph *to, Meaning *kep
     *kept = now;
 }
 
-// ---- the runner
-// ------------------------------------------------------------------------------------------------------
+// ---- the runner ----------------------------------------------------------------------------------------------------
 
 // `dumped` is the graph after options->dump_after.
 static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms, Graph **dumped) {

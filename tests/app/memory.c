@@ -84,8 +84,7 @@ static void twins(void) {
     mlp_free(net), mlp_free(other);
 }
 
-// ---- memory of the application
-// -----------------------------------------------------------------------------------------
+// ---- memory of the application -------------------------------------------------------------------------------------
 
 // One region between guards.
 #define REGION(name, bytes)                                                                                            \
@@ -142,8 +141,7 @@ static void placed(void) {
     mlp_free(fresh);
 }
 
-// ---- parts of a file
-// -------------------------------------------------------------------------------------------------
+// ---- parts of a file -----------------------------------------------------------------------------------------------
 
 static void parts(const char *file) {
     struct mlp *from = mlp_new(), *to = mlp_new();

@@ -33,8 +33,7 @@ Module *random_module(Arena *arena, Diag *diag, uint32_t seed);
 // Arguments and storages of these names hold multiples of 1/16 between -1 and 1; all others any number there.
 bool random_is_exact(const char *name);
 
-// ---- shared by random_graph.c, random_images.c and random_motifs.c
-// -------------------------------------------------------------------
+// ---- shared by random_graph.c, random_images.c and random_motifs.c -------------------------------------------------
 
 int random_pick(Generator *r, int n); // 0 .. n - 1
 Node *random_scaled(Graph *g, Node *x, double by);

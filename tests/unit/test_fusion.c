@@ -29,6 +29,8 @@ static const Row rows[] = {
      IMAGE "6, 6]) { return x |> " CONV " |> batch_norm2d |> relu |> max_pool2d(2) }", "forward", 1},
     {"convolution + bias + relu + average pool", IMAGE "6, 6]) { return x |> " CONV " |> relu |> avg_pool2d(2) }",
      "forward", 1},
+    {"convolution + relu, then the mean of the whole image: too many sums for a tile",
+     IMAGE "1, 1]) { return x |> " CONV " |> relu |> adaptive_avg_pool2d(1) }", "forward", 2},
     {"convolution + batch norm + residual + relu",
      "model forward(x: f32[N, 32, 12, 12]) -> (y: f32[N, 32, 12, 12]) { return relu(x + (x |> " CONV
      " |> batch_norm2d)) }",

@@ -207,6 +207,12 @@ Test(loops, proofs_use_loops_and_guards) {
     facts.guard[facts.nguards++] = index_add_const(a, minus(&b, r, i), 7);
     cr_expect(prove_not_negative(&facts, room), "(i - r) / 2 < 4 where i - r < 8");
     cr_expect(!prove_not_negative(&facts, index_add_const(a, room, -1)), "(i - r) / 2 < 3");
+    // A pixel of an image that lies in one row needs two guards: 8 (i - r) + tail - c.
+    Index *pixel = index_add(a, index_scale(a, minus(&b, i, r), 8), minus(&b, tail, c));
+    cr_expect(!prove_not_negative(&facts, pixel));
+    facts.guard[facts.nguards++] = minus(&b, tail, c);
+    cr_expect(prove_not_negative(&facts, pixel), "8 (i - r) + (tail - c) >= 0");
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, pixel, -1)), "8 (i - r) + (tail - c) >= 1");
     arena_release(a);
 }
 

@@ -196,5 +196,12 @@ Test(passes, long_chains) {
         "model f(x: f32[8]) -> (y: f32[8]) {\n    for i in 0..3000 { x = tanh(x) + x * 0.5 }\n    return x\n}\n", 2);
     const Graph *g = m->entries.at[0];
     cr_expect(g->groups.len > 10 && g->groups.len < 3000, "%d kernels", g->groups.len);
+    // What is made of constants and indices alone is laid out anew beside a convolution.
+    m = run_passes(&arena,
+                   "model f(x: f32[2, 16, 8, 8]) -> (y: f32[2, 16, 6, 6]) {\n"
+                   "    t = iota([2, 16, 8, 8], 1, f32)\n    for i in 0..60 { t = tanh(t) * t }\n"
+                   "    return x |> conv2d(16, 3, padding=1) * t |> conv2d(16, 3)\n}\n",
+                   2);
+    cr_expect(m->entries.at[0]->groups.len > 1, "no kernels");
     arena_release(&arena);
 }
