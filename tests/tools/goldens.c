@@ -109,8 +109,8 @@ static const struct Build {
     HarnessOptions options;
 } builds[] = {
     {NAIVE, {.target = "c11", .level = 0, .cc = "gcc"}},
-    {PORTABLE, {.target = "c11", .level = 2, .cc = "gcc"}},
-    {NATIVE, {.target = "native", .level = 2, .cc = "gcc", .openmp = true}},
+    {PORTABLE, {.target = "c11", .level = 2, .cc = "gcc", .cc_level = "-O1"}},
+    {NATIVE, {.target = "native", .level = 2, .cc = "gcc", .cc_level = "-O1", .openmp = true}},
     {OTHERS, {.target = "c11", .level = 0, .cc = "clang"}},
     {OTHERS, {.target = "native", .level = 0, .cc = "gcc"}},
     {OTHERS, {.target = "c11", .level = 2, .cc = "clang", .openmp = true}},
