@@ -2,8 +2,7 @@
 //
 //     step: 64 at most, x86-64-v4, -O2, 8 threads
 //       place      layer        output        parameters       FLOPs    bytes  buffer      kernel
-//       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (contraction
-//       6x4)
+//       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (..)
 // Numbers are at the bounds of the run-time sizes. A parameter counts where the entry reads it first. What is computed
 // once after load has a row, but is no part of the totals of a call.
 #include <string.h>

@@ -125,6 +125,8 @@ bool contraction_gather(Arena *arena, const Node *root, const Iter **iter);
 
 // contraction_pool.c: the iteration with the elements of the pool's windows as axes of their own.
 void contraction_split_windows(Contraction *c);
+// Whether the axis runs over the elements of a window.
+bool contraction_in_pool(const Contraction *c, int axis);
 // Where the axes stand in the pool's result.
 void contraction_pool_at(const Contraction *c, Index **at);
 

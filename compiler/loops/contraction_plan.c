@@ -177,12 +177,6 @@ static bool ends_both(const Iter *iter, int axis) {
     return true;
 }
 
-static bool in_pool(const Contraction *c, int axis) {
-    for (int k = 0; k < c->npool; k++)
-        if (c->pool_axis[k] == axis) return true;
-    return false;
-}
-
 // The members of a pool's window share the vectors of the lane operand: it must not move with them. Where both operands
 // have the axis, the one that moves gives the rows.
 static bool moves_with_pool(const Contraction *c, int axis) {
@@ -212,7 +206,7 @@ static int lane_axis(const Contraction *c) {
     int64_t results = 1;
     for (int axis = 0; axis < iter->nout; axis++) {
         results *= extent_of(c, axis);
-        if (in_pool(c, axis) || moves_with_pool(c, axis)) continue;
+        if (contraction_in_pool(c, axis) || moves_with_pool(c, axis)) continue;
         bool in_one = map_uses(&iter->map[1], axis) != map_uses(&iter->map[2], axis);
         if (iter->map[0].dim[iter->map[0].rank - 1].coef[axis]) {
             if (best == NO_AXIS || extent_of(c, axis) > extent_of(c, best)) best = axis;
@@ -252,7 +246,8 @@ static int row_axis(Contraction *c) {
     int best = NO_AXIS;
     double least = 0;
     for (int axis = 0; axis < c->iter->nout; axis++) {
-        if (axis == c->n || in_pool(c, axis) || !map_uses(c->row.map, axis) || map_uses(c->lane.map, axis)) continue;
+        if (axis == c->n || contraction_in_pool(c, axis) || !map_uses(c->row.map, axis) || map_uses(c->lane.map, axis))
+            continue;
         c->m = axis;
         plan_tile(c);
         double cost = tile_cost(c, c->rows, c->vectors) / extent_of(c, axis);
@@ -290,7 +285,7 @@ static bool plan_roles(Contraction *c) {
     c->row.tile = c->m;
     for (int d = 0; d < iter->map[0].rank; d++)
         for (int axis = 0; axis < iter->nout; axis++)
-            if (iter->map[0].dim[d].coef[axis] && axis != c->m && axis != c->n && !in_pool(c, axis))
+            if (iter->map[0].dim[d].coef[axis] && axis != c->m && axis != c->n && !contraction_in_pool(c, axis))
                 c->outer[c->nouter++] = axis;
     for (int axis = iter->nout; axis < iter->naxes; axis++)
         if (axis != c->k) c->sum[c->nsum++] = axis;

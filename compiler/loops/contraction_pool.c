@@ -53,12 +53,16 @@ void contraction_split_windows(Contraction *c) {
         c->pool_axis[k] = (int)((const char *)memchr(moved->name, names[k], (size_t)moved->naxes) - moved->name);
 }
 
+bool contraction_in_pool(const Contraction *c, int axis) {
+    for (int k = 0; k < c->npool; k++)
+        if (c->pool_axis[k] == axis) return true;
+    return false;
+}
+
 void contraction_pool_at(const Contraction *c, Index **at) {
     const Iter *pool = pool_iter(c);
     for (int d = 0; d < c->iter->map[0].rank; d++)
-        for (int axis = 0; axis < c->iter->nout; axis++) {
-            bool inside = false;
-            for (int k = 0; k < c->npool; k++) inside |= c->pool_axis[k] == axis;
-            if (c->iter->map[0].dim[d].coef[axis] && !inside) at[pool_axis_of(pool, d, false)] = c->at[axis];
-        }
+        for (int axis = 0; axis < c->iter->nout; axis++)
+            if (c->iter->map[0].dim[d].coef[axis] && !contraction_in_pool(c, axis))
+                at[pool_axis_of(pool, d, false)] = c->at[axis];
 }

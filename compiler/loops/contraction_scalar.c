@@ -71,12 +71,6 @@ static Stmt *open_result(Contraction *c, Stmt *to, Index **at) {
     return to;
 }
 
-static bool in_pool(const Contraction *c, int axis) {
-    for (int k = 0; k < c->npool; k++)
-        if (c->pool_axis[k] == axis) return true;
-    return false;
-}
-
 // One element: its sum, and what follows from it index by index.
 static Stmt *sum_element(Contraction *c, Stmt *to, Index **at) {
     Arena *arena = c->arena;
@@ -98,7 +92,7 @@ static void gather(Contraction *c, Stmt *to) {
     Arena *arena = c->arena;
     Index *at[MAX_RANK];
     for (int axis = 0; axis < c->iter->nout; axis++)
-        if (!in_pool(c, axis)) to = contraction_open_axis(c, to, axis);
+        if (!contraction_in_pool(c, axis)) to = contraction_open_axis(c, to, axis);
     if (!c->iter->nout) {
         Stmt *block = stmt_block(arena);
         stmt_append(arena, to, block);
