@@ -26,7 +26,7 @@ typedef struct Operand {
     int outer[MAX_AXES]; // the other axes that it mentions
     bool staged;
     bool in_chunk;  // each chunk of the product copies the panels that it alone reads
-    Buffer *panels; // (outer..., blocks of K, panels, K in a block, width), when staged
+    Buffer *panels; // (outer..., blocks of K if several, panels, K in a block, width), when staged
 } Operand;
 
 typedef enum ChunkKind { CHUNK_NONE, CHUNK_OUTER, CHUNK_ROWS, CHUNK_PANELS, CHUNK_SUMS } ChunkKind;

@@ -377,15 +377,23 @@ static void plan_staging(Contraction *c) {
     c->row.width = c->rows;
 }
 
-static bool panels_fit(const Operand *operand) { return !operand->staged || operand->nouter + 4 <= MAX_RANK; }
+static int panels_rank(const Contraction *c, const Operand *operand) { return operand->nouter + 3 + (c->blocks > 1); }
 
-// (outer..., blocks, panels, K in a block, width)
+// Too many axes for panels: rows are read as they lie then, lanes are not read at all.
+static bool panels_fit(const Contraction *c, Operand *operand) {
+    if (!operand->staged || panels_rank(c, operand) <= MAX_RANK) return true;
+    if (operand == &c->lane || !(operand->buffer || operand->halo)) return false;
+    operand->staged = false;
+    return true;
+}
+
+// (outer..., blocks if there are several, panels, K in a block, width)
 static void plan_panels(Contraction *c, Operand *operand, const char *name) {
     if (!operand->staged) return;
     Dim dim[MAX_RANK];
     int rank = 0;
     for (int k = 0; k < operand->nouter; k++) dim[rank++] = dim_fixed(extent_of(c, operand->outer[k]));
-    dim[rank++] = dim_fixed(operand->uses_k ? c->blocks : 1);
+    if (c->blocks > 1) dim[rank++] = dim_fixed(operand->uses_k ? c->blocks : 1);
     dim[rank++] = dim_fixed(ceil_div(extent_of(c, operand->tile), operand->width));
     dim[rank++] = dim_fixed(operand->uses_k ? c->block_k : 1);
     dim[rank++] = dim_fixed(operand->width);
@@ -480,12 +488,12 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     if (!plan_halos(c)) return false;
     plan_tile(c);
     plan_staging(c);
-    if (!panels_fit(&c->row) || !panels_fit(&c->lane)) return false;
-    contraction_halo_buffer(c, &c->row);
-    contraction_halo_buffer(c, &c->lane);
     plan_order(c);
     plan_chunks(c);
     contraction_plan_sums(c);
+    if (!panels_fit(c, &c->row) || !panels_fit(c, &c->lane)) return false;
+    contraction_halo_buffer(c, &c->row);
+    contraction_halo_buffer(c, &c->lane);
     plan_blocks(c);
     c->nheights = plan_heights(c, c->rows, c->height);
     plan_panels(c, &c->row, "panel_rows");

@@ -26,7 +26,7 @@ static void panel_at(Contraction *c, const Operand *operand, const Index *panel,
                      Index **at) {
     int d = 0;
     for (int i = 0; i < operand->nouter; i++) at[d++] = c->at[operand->outer[i]];
-    at[d++] = operand->uses_k ? c->block : index_const(c->arena, 0);
+    if (c->blocks > 1) at[d++] = operand->uses_k ? c->block : index_const(c->arena, 0);
     at[d++] = (Index *)panel;
     at[d++] = operand->uses_k ? (Index *)k : index_const(c->arena, 0);
     at[d++] = (Index *)offset;
