@@ -226,7 +226,8 @@ Value run_pool(Elab *el, const Call *call) {
                           "padding is %d; it is at most half of the window, which spans %" PRId64
                           " elements, so that no window lies wholly in the padding",
                           w.before[k], span_of(&w, k));
-        if (span_of(&w, k) > extent + 2 * (int64_t)w.before[k])
+        int64_t beyond = ceil_mode ? w.stride[k] - 1 : 0; // how far the last window may reach
+        if (span_of(&w, k) > extent + 2 * (int64_t)w.before[k] + beyond)
             return refuse(el, call->span,
                           "the kernel spans %" PRId64 " elements of axis %d, which with its padding has %" PRId64
                           ": %s with kernel %d, padding %d, dilation %d; a smaller kernel fits, or more padding",

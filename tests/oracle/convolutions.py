@@ -219,6 +219,10 @@ case((21, 3), "conv1d(42, 3, stride=3, padding=1, groups=21, $) |> reshape([N, 4
      nn.Sequential(OrderedDict(weights=nn.Conv1d(21, 42, 3, stride=3, padding=1, groups=21),
                                apart=nn.Unflatten(2, (1, 1)), second=nn.Conv2d(42, 19, 5, padding=2))), True)
 
+# In ceil mode the last window may reach further than the axis and its padding.
+called((3, 1, 5), "avg_pool2d", F.avg_pool2d, kernel_size=2, ceil_mode=True)
+called((3, 1, 5), "max_pool2d", F.max_pool2d, kernel_size=2, ceil_mode=True)
+
 
 HEADER = """# Written by tests/oracle/convolutions.py, which says what is tested; run by tests/tools/convolutions.c.
 dim N <= 3
