@@ -134,8 +134,8 @@ typedef struct Output {
 typedef enum GroupKind {
     GROUP_CONTRACT, // root is a contract; outputs have the root's shape and follow from it index by index (epilogue),
                     // or have the shape of the one reduce, a pool of separate windows, and follow from that
-    GROUP_ROWS,  // a nest over the domain; reduced axes (if any) are inner loops. Element-wise groups reduce nothing
-    GROUP_NAIVE, // -O0: one node, outputs = {node}
+    GROUP_ROWS,     // a nest over the domain; reduced axes (if any) are inner loops. Element-wise groups reduce nothing
+    GROUP_NAIVE,    // -O0: one node, outputs = {node}
 } GroupKind;
 
 typedef struct Group {

@@ -27,7 +27,7 @@ static char free_name(const Iter *iter) {
 void contraction_split_windows(Contraction *c) {
     const Iter *pool = pool_iter(c);
     Iter split = *c->iter;
-    char names[MAX_RANK];
+    char names[MAX_RANK] = {0};
     c->members = 1;
     for (int d = 0; d < split.map[0].rank; d++) {
         int tap = pool_axis_of(pool, d, true), at = 0;
