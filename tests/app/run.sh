@@ -76,11 +76,17 @@ counted() {
     if "$build/dlc" "$top/tests/nets/$net.dl" -o "$net.c" $1 &&
         gcc $std $strict -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o "$net" "$top/tests/app/$net.c" "$net.c" \
             $(case $1 in *standalone*) ;; *) echo "$top"/runtime/dlc*.c ;; esac) -lm; then
-        line=$(./"$net" "$net.safetensors" | tee "$net.txt" | tail -1)
+        ./"$net" "$net.safetensors" >"$net.txt"
+        status=$?
         grep FAILED "$net.txt"
+        line=$(tail -1 "$net.txt" | grep -E '^[0-9]+ passed, [0-9]+ failed$')
+        [ -n "$line" ] || line="0 passed, 1 failed"
         passed=$((passed + ${line%% passed*}))
         f=${line##*, }
-        failed=$((failed + ${f%% failed}))
+        f=${f%% failed}
+        # A program that ends badly without naming a failure is one.
+        [ "$status" != 0 ] && [ "$f" = 0 ] && bad "$net, $1: ended with $status"
+        failed=$((failed + f))
     else
         bad "$net, $1: does not build"
     fi
