@@ -29,6 +29,8 @@
     AstResults *results;
     AstStmt *stmt;
     AstStmts *stmts;
+    AstWith *groups;
+    bool flag;
 }
 
 %code {
@@ -63,6 +65,7 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %token <text> STRING_CLOSE "`}` and the end of the string"
 %token TRUE "`true`" FALSE "`false`" NONE "`none`"
 %token <text> DIM "`dim`" LAYER "`layer`" OPTIMIZER "`optimizer`" MODEL "`model`" TRAIN "`train`" // their comments above
+%token ACCUMULATE "`accumulate`"
 %token PARAM "`param`" BUFFER "`buffer`" STATE "`state`" FOR "`for`" IF "`if`" ELSE "`else`" RETURN "`return`"
 %token REQUIRE "`require`" MINIMIZE "`minimize`" FREEZE "`freeze`" EVAL "`eval`" CHECKPOINT "`checkpoint`"
 %token YIELD "`yield`" SCAN "`scan`" IN "`in`" OVER "`over`" WITH "`with`" FROM "`from`"
@@ -82,8 +85,10 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %precedence NEGATE
 %right POWER
 
-%type <expr> expr primary string list_item dim_item index_item slice slice_part iterable scan path initial default with
+%type <expr> expr primary string list_item dim_item index_item slice slice_part iterable scan path initial default
 %type <exprs> exprs list_items dim_items index_items strings over
+%type <groups> with groups
+%type <flag> accumulate
 %type <parts> string_parts
 %type <args> args arg_items
 %type <type> type
@@ -108,7 +113,14 @@ declaration:
   | LAYER NAME params results block       { ast_decl(p, DECL_LAYER, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
   | OPTIMIZER NAME params results block   { ast_decl(p, DECL_OPTIMIZER, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
   | MODEL NAME params results block       { ast_decl(p, DECL_MODEL, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
-  | TRAIN NAME params results block       { ast_decl(p, DECL_TRAIN, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
+  | TRAIN NAME params accumulate results block {
+        ast_decl(p, DECL_TRAIN, span_join(@1, @5), $1, @2, $2, $3, $5, $6)->accumulates = $4;
+    }
+  ;
+
+accumulate:
+    %empty                                { $$ = false; }
+  | ACCUMULATE                            { $$ = true; }
   ;
 
 // dim N <= 64, CLASSES = 10
@@ -241,13 +253,20 @@ strings:
   | strings COMMA string                  { $$ = ast_exprs(p, $1, $3); }
   ;
 
-// Read so that they can be refused at their place: groups of an optimiser, scan, yield.
+// with clip_norm(1.0) |> { adamw(lr=lr) over "*.weight"; adamw(lr=lr, weight_decay=0) over "*" }
 with:
-    expr
-  | LBRACE groups RBRACE                  { $$ = ast_groups(p, @1); }
+    expr                                  { $$ = ast_group(p, NULL, $1, NULL); }
+  | LBRACE groups RBRACE                  { $$ = ast_groups(p, @$, NULL, $2); }
+  | expr PIPE LBRACE groups RBRACE        { $$ = ast_groups(p, @$, $1, $4); }
   ;
 
-groups: %empty | groups expr over LINE;
+groups:
+    %empty                                { $$ = NULL; }
+  | groups expr over LINE                 { $$ = ast_group(p, $1, $2, $3); }
+  | groups error LINE                     { $$ = $1; yyerrok; }
+  ;
+
+// Read so that they can be refused at their place: scan, yield.
 
 scan: scan_word scan_items FROM carries block { $$ = NULL; };
 scan_word: SCAN                           { ast_scan(p, @1); };

@@ -204,6 +204,47 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
     return status;
 }
 
+// The parameter's path in "optim.step.0.fc1.weight.grad_sum": behind entry and minimize. NULL: no such slot.
+static const char *dlc_summed_path(const char *slot) {
+    static const char end[] = ".grad_sum";
+    size_t len = strlen(slot);
+    if (strncmp(slot, "optim.", 6) || len < sizeof end || strcmp(slot + len - (sizeof end - 1), end)) return NULL;
+    const char *at = strchr(slot + 6, '.');
+    at = at ? strchr(at + 1, '.') : NULL;
+    return at ? at + 1 : NULL;
+}
+
+static bool dlc_sums(const struct dlc_slot *slot, const char *name) {
+    const char *path = dlc_summed_path(slot->info.name);
+    size_t len = strlen(name);
+    return path && !strncmp(path, name, len) && !strcmp(path + len, ".grad_sum");
+}
+
+DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes) {
+    const struct dlc_slot *sum = NULL, *slots = net->model->slots;
+    int64_t samples = 0, all = 0;
+    for (int i = 0; i < net->model->nslots; i++) {
+        if (!dlc_sums(&slots[i], name)) continue;
+        size_t prefix = (size_t)(dlc_summed_path(slots[i].info.name) - slots[i].info.name);
+        for (int k = 0; k < net->model->nslots; k++)
+            if (!strncmp(slots[k].info.name, slots[i].info.name, prefix) &&
+                !strcmp(slots[k].info.name + prefix, "samples"))
+                memcpy(&samples, dlc_slot_data(net, &slots[k]), sizeof samples);
+        if (samples && all)
+            return dlc_fail(net, DLC_ENAME, "several minimize hold a gradient of ", name,
+                            "; get \"optim.<entry>.<minimize>.<name>.grad_sum\"");
+        all += samples;
+        if (samples || !sum) sum = &slots[i];
+    }
+    if (!sum) return dlc_fail(net, DLC_ENAME, net->model->name, " accumulates no gradient of ", name);
+    int status = DLC_OK;
+    const struct dlc_slot *found = dlc_find(net, sum->info.name, bytes, &status);
+    float scale = all > 0 ? 1.0f / (float)all : 0.0f, *value = to;
+    if (found) memcpy(to, dlc_slot_data(net, found), bytes);
+    for (size_t k = 0; found && k < bytes / sizeof *value; k++) value[k] *= scale;
+    return status;
+}
+
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed) {
     const int64_t calls = 0;
     for (int i = 0; i < net->model->nslots; i++) {

@@ -93,6 +93,9 @@ DLC_API void dlc_stale(struct dlc_net *net);
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);
+// The mean gradient of a parameter over the samples that NET_step_accumulate took since the last update; zeros when it
+// took none. DLC_ENAME when no entry accumulates it, or several do at once.
+DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
 // Strict: every param and buffer must be there with its shape, and nothing else, or nothing changes and the message
 // lists all that differ. F16, BF16 and F64 are converted to f32. Optimiser state and `state` are taken when the file
 // has all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not

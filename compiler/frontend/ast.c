@@ -116,7 +116,6 @@ AstExpr *ast_call(Parser *p, Span span, Span name_span, const char *name, const 
     AstExpr *e = new_expr(p, AST_CALL, span);
     e->op_span = name_span;
     e->s = name;
-    if (!strcmp(name, "grad")) refuse(p, name_span, "grad");
     if (!args) return e;
     e->args = *args;
     for (int i = 0; i < args->len; i++) add_depth(p, e, args->at[i].value);
@@ -162,9 +161,23 @@ AstExpr *ast_scan(Parser *p, Span keyword) {
     return NULL;
 }
 
-AstExpr *ast_groups(Parser *p, Span span) {
-    refuse(p, span, "an optimiser with groups of parameters");
-    return NULL;
+AstWith *ast_group(Parser *p, AstWith *with, AstExpr *expr, const AstExprs *over) {
+    if (!with) with = NEW(p->arena, AstWith);
+    if (expr->kind != AST_CALL && expr->depth <= AST_DEPTH_MAX)
+        diag_error(p->diag, expr->span, "minimize: an optimiser is called, as in `with sgd(lr=0.1)`");
+    vec_push(p->arena, &with->groups, ((AstGroup){.with = expr, .over = over ? *over : (AstExprs){0}}));
+    return with;
+}
+
+AstWith *ast_groups(Parser *p, Span span, AstExpr *chain, AstWith *with) {
+    if (!with) {
+        diag_error(p->diag, span, "minimize: no optimiser in the braces, as in { sgd(lr=0.1) over \"*\" }");
+        with = NEW(p->arena, AstWith);
+    }
+    if (chain && chain->kind != AST_CALL && chain->depth <= AST_DEPTH_MAX)
+        diag_error(p->diag, chain->span, "minimize: what changes the gradients is called, as in clip_norm(1.0) |> {");
+    with->chain = chain;
+    return with;
 }
 
 // ---- Lists
@@ -276,27 +289,22 @@ AstStmt *ast_require(Parser *p, Span span, Span keyword, AstExpr *condition, Ast
     return s;
 }
 
-AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, const AstExprs *over, AstExpr *with) {
+AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, const AstExprs *over, const AstWith *with) {
     AstStmt *s = new_stmt(p, DO_MINIMIZE, span, keyword);
     vec_push(p->arena, &s->exprs, loss);
     if (over) s->over = *over;
-    s->with = with;
-    if (with && with->kind != AST_CALL)
-        diag_error(p->diag, with->span, "minimize: an optimiser is called, as in `with sgd(lr=0.1)`");
-    else if (with && with->piped)
-        refuse(p, with->span, "a chain after `with`");
+    s->with = *with;
     return s;
 }
 
 AstStmt *ast_freeze(Parser *p, Span span, Span keyword, const AstExprs *patterns) {
-    refuse(p, keyword, "freeze");
     AstStmt *s = new_stmt(p, DO_FREEZE, span, keyword);
     s->exprs = *patterns;
     return s;
 }
 
 AstStmt *ast_block(Parser *p, AstStmtKind kind, Span span, Span keyword, const AstStmts *body) {
-    refuse(p, keyword, kind == DO_EVAL ? "eval" : "checkpoint");
+    if (kind == DO_CHECKPOINT) refuse(p, keyword, "checkpoint");
     AstStmt *s = new_stmt(p, kind, span, keyword);
     if (body) s->body = *body;
     return s;
@@ -322,14 +330,15 @@ void ast_dim(Parser *p, Span span, const char *doc, Span name_span, const char *
     d->runtime = runtime;
 }
 
-void ast_decl(Parser *p, AstDeclKind kind, Span span, const char *doc, Span name_span, const char *name,
-              const AstParams *params, const AstResults *results, const AstStmts *body) {
+AstDecl *ast_decl(Parser *p, AstDeclKind kind, Span span, const char *doc, Span name_span, const char *name,
+                  const AstParams *params, const AstResults *results, const AstStmts *body) {
     AstDecl *d = new_decl(p, kind, span, doc, name_span, name);
     d->has_results = results != NULL;
     if (params) d->params = *params;
     if (results) d->results = *results;
     if (body) d->body = *body;
-    if (kind != DECL_MODEL || results) return;
-    diag_error(p->diag, name_span, "model %s: the results are missing: write `-> (NAME: DTYPE[DIMS])` before `{`",
-               name);
+    if (kind == DECL_MODEL && !results)
+        diag_error(p->diag, name_span, "model %s: the results are missing: write `-> (NAME: DTYPE[DIMS])` before `{`",
+                   name);
+    return d;
 }

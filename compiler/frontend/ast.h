@@ -65,6 +65,16 @@ struct AstType {
     AstExprs dims; // expressions; AST_SPREAD for ...S and ...
 };
 
+// The optimizer of a `minimize`: one group for all parameters, or several with patterns, the first that matches wins.
+typedef struct AstGroup {
+    AstExpr *with; // a call, or a chain of them: clip_norm(1.0) |> sgd(lr=0.1)
+    AstExprs over; // strings; none: all
+} AstGroup;
+typedef struct AstWith {
+    AstExpr *chain; // before the braces, for the gradients of all groups; or NULL
+    VEC(AstGroup) groups;
+} AstWith;
+
 typedef struct AstParam {
     const char *name;
     Span span;
@@ -91,8 +101,8 @@ typedef enum AstStmtKind {
     DO_IF,       // if expr { body } else { other }
     DO_REQUIRE,  // require(cond, message)
     DO_MINIMIZE, // minimize expr over "patterns" with call
-    DO_FREEZE,   // refused with "not supported yet", like the next two
-    DO_EVAL,
+    DO_FREEZE,   // freeze "patterns"
+    DO_EVAL,     // eval { body }
     DO_CHECKPOINT,
 } AstStmtKind;
 
@@ -101,13 +111,14 @@ struct AstStmt {
     Span span; // FOR, IF, EVAL, CHECKPOINT: without the blocks
     Span keyword;
     AstParams names; // ASSIGN: targets (name, span); PARAM...: one; FOR: one
-    AstExprs exprs;  // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE: two; MINIMIZE: loss
-    AstType *type;   // PARAM...
-    AstExpr *path;   // PARAM...: the string for the path component, or NULL
-    AstExpr *init;   // PARAM...: or NULL
+    // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE: two; MINIMIZE: loss; FREEZE: patterns
+    AstExprs exprs;
+    AstType *type; // PARAM...
+    AstExpr *path; // PARAM...: the string for the path component, or NULL
+    AstExpr *init; // PARAM...: or NULL
     AstStmts body, other;
     AstExprs over; // MINIMIZE: strings
-    AstExpr *with; // MINIMIZE: a call
+    AstWith with;  // MINIMIZE
 };
 
 typedef enum AstDeclKind { DECL_DIM, DECL_LAYER, DECL_OPTIMIZER, DECL_MODEL, DECL_TRAIN } AstDeclKind;
@@ -123,6 +134,7 @@ typedef struct AstDecl {
     bool runtime;   // written with <=
     // the others
     AstParams params;
+    bool accumulates; // TRAIN: gradients over several calls
     bool has_results;
     AstResults results;
     AstStmts body;

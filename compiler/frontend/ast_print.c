@@ -204,6 +204,22 @@ static void print_if(Str *s, const AstStmt *stmt, int indent) {
     print_block(s, &stmt->other, indent);
 }
 
+static void print_with(Str *s, const AstWith *with, int indent) {
+    bool bare = with->groups.len == 1 && !with->chain && !with->groups.at[0].over.len;
+    if (with->chain) {
+        print_expr(s, with->chain, PIPE);
+        str_put(s, " |> ");
+    }
+    if (!bare) str_put(s, "{\n");
+    for (int k = 0; k < with->groups.len; k++) {
+        if (!bare) str_printf(s, "%*s", 4 * (indent + 1), "");
+        print_expr(s, with->groups.at[k].with, PIPE);
+        print_over(s, &with->groups.at[k].over);
+        if (!bare) str_put(s, "\n");
+    }
+    if (!bare) str_printf(s, "%*s}", 4 * indent, "");
+}
+
 static void print_stmt(Str *s, const AstStmt *stmt, int indent) {
     str_printf(s, "%*s", 4 * indent, "");
     switch (stmt->kind) {
@@ -241,7 +257,7 @@ static void print_stmt(Str *s, const AstStmt *stmt, int indent) {
         print_items(s, &stmt->exprs);
         print_over(s, &stmt->over);
         str_put(s, " with ");
-        if (stmt->with) print_expr(s, stmt->with, PIPE);
+        print_with(s, &stmt->with, indent);
         break;
     case DO_FREEZE:
         str_put(s, "freeze ");
@@ -304,7 +320,7 @@ static void print_decl(Str *s, const AstDecl *d) {
         str_put(s, " = ");
         print_expr(s, param.value, PIPE);
     }
-    str_put(s, ")");
+    str_put(s, d->accumulates ? ") accumulate" : ")");
     print_results(s, d);
     print_block(s, &d->body, 0);
     str_put(s, "\n");

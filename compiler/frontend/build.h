@@ -59,17 +59,18 @@ AstStmt *ast_for(Parser *p, Span span, Span keyword, Span name_span, const char 
                  const AstStmts *body);
 AstStmt *ast_if(Parser *p, Span span, Span keyword, AstExpr *condition, const AstStmts *body, const AstStmts *other);
 AstStmt *ast_require(Parser *p, Span span, Span keyword, AstExpr *condition, AstExpr *message);
-// `with` NULL: what stood there was refused.
-AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, const AstExprs *over, AstExpr *with);
+AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, const AstExprs *over, const AstWith *with);
 AstStmt *ast_freeze(Parser *p, Span span, Span keyword, const AstExprs *patterns);
 AstStmt *ast_block(Parser *p, AstStmtKind kind, Span span, Span keyword, const AstStmts *body);
 AstStmt *ast_yield(Parser *p, Span keyword);
-AstExpr *ast_groups(Parser *p, Span span);
+// A list of groups grows in place; NULL is the empty one. `chain` NULL: there is none.
+AstWith *ast_group(Parser *p, AstWith *with, AstExpr *expr, const AstExprs *over);
+AstWith *ast_groups(Parser *p, Span span, AstExpr *chain, AstWith *with);
 
 // Declarations go straight into the file.
 void ast_dim(Parser *p, Span span, const char *doc, Span name_span, const char *name, AstExpr *value, bool runtime);
-void ast_decl(Parser *p, AstDeclKind kind, Span span, const char *doc, Span name_span, const char *name,
-              const AstParams *params, const AstResults *results, const AstStmts *body);
+AstDecl *ast_decl(Parser *p, AstDeclKind kind, Span span, const char *doc, Span name_span, const char *name,
+                  const AstParams *params, const AstResults *results, const AstStmts *body);
 
 // Reports a syntax error: `found` at `span` is one of the grammar's symbols as its %token line words it, `expected` all
 // those that would have been right, in the grammar's order.

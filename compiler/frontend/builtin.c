@@ -348,7 +348,7 @@ static bool random_stream(Elab *el, const Call *call, Node **in) {
     }
     bool counted = false;
     for (int k = 0; k < el->g->outputs.len; k++) counted |= el->g->outputs.at[k].storage == storage[1];
-    if (counted) return true;
+    if (counted || el->phase == PHASE_UPDATE) return true;
     Node *next = build_binary(el->g, "add", in[1], build_constant_int(el->g, I64, 1));
     graph_bind(el->g, storage[1], next, user_place(el, call->span));
     return true;
@@ -441,6 +441,7 @@ static const Builtin builtins[] = {
     {"cast", {"x", "dtype"}, 2, run_cast},
     {"integer", {"number"}, 1, run_integer},
     {"detach", {"x"}, 1, run_detach},
+    {"grad", {"loss", "x"}, 2, run_grad},
     {"reshape", {"x", "shape"}, 2, run_reshape},
     {"transpose", {"x", "axis0", "axis1"}, 3, run_transpose},
     {"permute", {"x", "axes"}, 2, run_permute},

@@ -8,9 +8,9 @@
 // ---- arguments -----------------------------------------------------------------------------------------------------
 
 // In the order in which they stand; every mistake is reported, not just the first.
-bool eval_args(Elab *el, const AstExpr *call, Args *args) {
+bool eval_args(Elab *el, const AstExpr *call, int first, Args *args) {
     bool good = true, keywords = false;
-    for (int k = 0; k < call->args.len; k++) {
+    for (int k = first; k < call->args.len; k++) {
         const AstArg *arg = &call->args.at[k];
         Value v = eval(el, arg->value);
         if (v.kind == VALUE_TUPLE)
@@ -240,7 +240,7 @@ Value eval_call(Elab *el, const AstExpr *call) {
         call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end}) : call->span;
     Args args = {0};
     const AstDecl *decl = find_decl(el, call->s);
-    bool good = eval_args(el, call, &args);
+    bool good = eval_args(el, call, 0, &args);
     if (!decl && !builtin_exists(call->s)) return unknown_call(el, call);
     if (!good) return value_poison();
     if (!decl) return call_builtin(el, call->s, &args, span);

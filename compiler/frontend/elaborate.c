@@ -173,10 +173,17 @@ static void run_dims(Elab *el) {
 
 static bool is_entry(const AstDecl *decl) { return decl->kind == DECL_MODEL || decl->kind == DECL_TRAIN; }
 
-static bool is_selected(const Elab *el, const AstDecl *decl) {
-    if (!is_entry(decl)) return false;
+// The C functions of an entry: one, or with `accumulate` one for each phase.
+static int phases_of(const AstDecl *decl) { return !is_entry(decl) ? 0 : decl->accumulates ? PHASE_UPDATE + 1 : 1; }
+
+static const char *phase_name(const Elab *el, const AstDecl *decl, enum Phase phase) {
+    static const char *const suffix[] = {"", "_accumulate", "_update"};
+    return phase == PHASE_STEP ? decl->name : arena_printf(el->arena, "%s%s", decl->name, suffix[phase]);
+}
+
+static bool is_selected(const Elab *el, const char *name) {
     for (int k = 0; k < el->options->nentries; k++)
-        if (!strcmp(el->options->entries[k], decl->name)) return true;
+        if (!strcmp(el->options->entries[k], name)) return true;
     return !el->options->entries;
 }
 
@@ -184,7 +191,8 @@ static bool is_selected(const Elab *el, const AstDecl *decl) {
 static void check_selection(Elab *el) {
     VEC(const char *) names = {0};
     for (int k = 0; k < el->file->decls.len; k++)
-        if (is_entry(el->file->decls.at[k])) vec_push(el->arena, &names, el->file->decls.at[k]->name);
+        for (int p = 0; p < phases_of(el->file->decls.at[k]); p++)
+            vec_push(el->arena, &names, phase_name(el, el->file->decls.at[k], p));
     if (!names.len) {
         diag_error(el->diag, (Span){el->file->source, 0, 0},
                    "no model or train entry: there is nothing to compile. An entry looks like "
@@ -193,8 +201,9 @@ static void check_selection(Elab *el) {
     }
     for (int k = 0; el->options->entries && k < el->options->nentries; k++) {
         const char *name = el->options->entries[k];
-        const AstDecl *decl = find_in_file(el, name);
-        if (decl && is_entry(decl)) continue;
+        bool known = false;
+        for (int n = 0; n < names.len; n++) known |= !strcmp(names.at[n], name);
+        if (known) continue;
         const char *nearest = diag_nearest(name, names.at, names.len);
         diag_error(el->diag, (Span){0}, "--entry=%s: %s has no entry `%s`%s%s%s", name, el->file->source->name, name,
                    nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
@@ -204,10 +213,10 @@ static void check_selection(Elab *el) {
 // An entry `x` is the C function PREFIX_x, and these are taken.
 static bool is_reserved(const char *name) {
     static const char *const taken[] = {
-        "new",        "free",         "load",  "load_memory", "load_some", "load_some_memory",
-        "save",       "save_weights", "error", "init",        "seed",      "get",
-        "set",        "reset",        "share", "place",       "memory",    "param_count",
-        "param_info", "prepare"};
+        "new",        "free",         "load",    "load_memory", "load_some", "load_some_memory",
+        "save",       "save_weights", "error",   "init",        "seed",      "get",
+        "set",        "reset",        "share",   "place",       "memory",    "param_count",
+        "param_info", "prepare",      "get_grad"};
     for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
         if (!strcmp(taken[k], name)) return true;
     return false;
@@ -305,16 +314,27 @@ static void warn_unused(Elab *el) {
     }
 }
 
-// Versions, counters and the training flag begin anew for each entry.
-static void run_entry(Elab *el, const AstDecl *decl) {
+// step_accumulate needs no learning rate, step_update no images.
+static void drop_unused_arguments(Graph *g) {
+    NodeVec all = g->arguments;
+    g->arguments = (NodeVec){0};
+    graph_mark_live(g);
+    for (int k = 0; k < all.len; k++)
+        if (all.at[k]->mark) vec_push(g->arena, &g->arguments, all.at[k]);
+}
+
+// Versions, counters and the training flag begin anew for each graph; each phase draws from the same random sites.
+static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     bool is_train = decl->kind == DECL_TRAIN;
     Frame *frame = NEW(el->arena, Frame);
-    el->g = graph_new(el->module, decl->name, is_train ? ENTRY_TRAIN : ENTRY_MODEL);
+    el->g = graph_new(el->module, phase_name(el, decl, phase), is_train ? ENTRY_TRAIN : ENTRY_MODEL);
     el->g->span = decl->span;
     el->g->stage = "elaborate";
     *frame = (Frame){.decl = decl, .g = el->g, .path = "", .counters = NEW(el->arena, Counters)};
     el->training = is_train;
+    el->phase = phase;
     el->versions = (Versions){0};
+    el->frozen = (Patterns){0};
     el->minimizes = 0;
     el->frame = frame;
     int errors = el->diag->errors;
@@ -322,16 +342,34 @@ static void run_entry(Elab *el, const AstDecl *decl) {
     good = make_arguments(el, frame) && good;
     el->frame = NULL;
     if (!good) return;
-    if (is_train && !decl->has_results) {
+    if ((is_train && !decl->has_results) || phase == PHASE_UPDATE) {
         // A step that only trains: its end is a return of nothing.
         el->frame = frame;
         run_body(el, &decl->body);
         el->frame = NULL;
     } else
         return_results(el, decl, run_frame(el, frame, decl->name_span));
+    check_frozen(el);
     if (el->diag->errors != errors) return;
-    warn_unused(el);
+    if (decl->accumulates && !el->minimizes) {
+        refuse(el, decl->span, "%s accumulates gradients, but nothing in it minimizes a loss", decl->name);
+        return;
+    }
+    if (phase == PHASE_STEP) warn_unused(el);
+    if (phase != PHASE_STEP) drop_unused_arguments(el->g);
     vec_push(el->module->arena, &el->module->entries, el->g);
+}
+
+static void run_entry(Elab *el, const AstDecl *decl) {
+    int errors = el->diag->errors, sites = el->sites, most = sites;
+    for (int p = 0; p < phases_of(decl) && !el->stop && el->diag->errors == errors; p++) {
+        if (!is_selected(el, phase_name(el, decl, p))) continue;
+        el->sites = sites;
+        run_phase(el, decl, p);
+        if (el->sites > most) most = el->sites;
+    }
+    el->sites = most;
+    el->phase = PHASE_STEP;
 }
 
 static void begin_init(Elab *el) {
@@ -359,8 +397,7 @@ Module *elaborate(Arena *arena, Diag *diag, const AstFile *file, const Elaborate
     run_dims(el);
     if (diag->errors > errors) return NULL;
     begin_init(el);
-    for (int k = 0; k < file->decls.len && !el->stop; k++)
-        if (is_selected(el, file->decls.at[k])) run_entry(el, file->decls.at[k]);
+    for (int k = 0; k < file->decls.len && !el->stop; k++) run_entry(el, file->decls.at[k]);
     if (diag->errors > errors) return NULL;
     tidy(el);
     return el->module;

@@ -91,6 +91,27 @@ typedef VEC(Arg) Args;
 
 typedef VEC(NodeVec) Versions;
 
+// Of parameters: "head", "*.bias".
+typedef struct Pattern {
+    const char *text;
+    Span span;
+} Pattern;
+typedef VEC(Pattern) Patterns;
+
+typedef struct Gradient {
+    Storage *storage;
+    Node *node; // NULL: the loss does not depend on it
+    int group;  // of the minimize's optimizers
+} Gradient;
+typedef VEC(Gradient) Gradients;
+
+// The graphs that a train entry stands for. Without `accumulate` it is the first alone.
+enum Phase {
+    PHASE_STEP,       // step: gradients and update
+    PHASE_ACCUMULATE, // step_accumulate: adds gradients to sums instead of updating
+    PHASE_UPDATE,     // step_update: updates from the sums; takes the arguments that the optimizers read
+};
+
 typedef struct Elab {
     Arena *arena;
     Diag *diag;
@@ -105,6 +126,8 @@ typedef struct Elab {
     int sites;    // of random, so far
     Frame *frame; // running now
     bool training;
+    enum Phase phase;
+    Patterns frozen;     // by `freeze`, in g so far
     Versions versions;   // by storage: the values it had in g so far, the first at entry; empty: not used in g
     int minimizes;       // in g so far
     const AstStmt *loop; // innermost `for`
@@ -187,7 +210,8 @@ void note_axis(Elab *el, const Node *node, int axis);
 // ---- calls (call.c, builtin.c) -------------------------------------------------------------------------------------
 
 Value eval_call(Elab *el, const AstExpr *call);
-bool eval_args(Elab *el, const AstExpr *call, Args *args);
+// From the call's argument `first` on.
+bool eval_args(Elab *el, const AstExpr *call, int first, Args *args);
 // Binds args to the decl's parameters from `first` on, in the callee's frame. False: reported.
 bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span);
 bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Span span);
@@ -228,6 +252,21 @@ bool path_valid(const char *path);
 const char *path_join(Elab *el, const char *path, const char *name);
 void run_minimize(Elab *el, const AstStmt *stmt);
 Value minimize_step(Elab *el, Frame *frame, Span span);
+
+// ---- gradients (gradients.c) ---------------------------------------------------------------------------------------
+
+// Each must match a parameter that is used; false: reported.
+bool patterns_read(Elab *el, const AstExprs *strings, Patterns *patterns);
+bool patterns_match(const Patterns *patterns, const char *path);
+void run_freeze(Elab *el, const AstStmt *stmt);
+void check_frozen(Elab *el); // at the end of an entry: what matched nothing is reported
+// The parameters that the entry used so far, that the patterns ask for (all when there are none) and that are not
+// frozen.
+void select_parameters(Elab *el, const Patterns *over, Gradients *to);
+// Fills each one's node. False: reported.
+bool differentiate(Elab *el, Node *loss, Gradients *of);
+// One float; false: reported.
+bool check_loss(Elab *el, const char *who, Value loss, Span span);
 
 // ---- the prelude (prelude.c) ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,10 @@
 //                                            store "fc1.weight" = %p - lr * %g
 // What was computed before keeps its value; what comes after sees the new parameters. The optimizer's buffers are the
 // storages optim.<entry>.<minimize>.<parameter>.<buffer>, its step count optim.<entry>.<minimize>.t.
+//     with clip_norm(1.0) |> sgd(lr=lr)                  layers before the optimizer take and give all gradients, a
+//     list with { adamw(lr=lr) over "*.weight"; adamw(lr=lr, weight_decay=0) over "*" }      the first match wins
+// In an entry that accumulates, the body stands for three graphs (enum Phase): the step, one that adds the gradients to
+// optim.<entry>.<minimize>.<parameter>.grad_sum, and one that updates from these.
 #include <string.h>
 
 #include "frontend/elaborator.h"
@@ -12,97 +16,88 @@ typedef struct Minimize {
     Node *step;         // t: the step count, incremented; NULL until it is read
 } Minimize;
 
-typedef struct Trained {
-    Storage *storage;
-    Node *gradient;
-} Trained;
-typedef VEC(Trained) TrainedVec;
+// One call of a chain: a layer from gradients to gradients, or at the end the optimizer.
+typedef struct Link {
+    const AstExpr *call;
+    const AstDecl *decl;
+    Args args;
+} Link;
+typedef VEC(Link) Chain;
 
-// ---- which parameters ----------------------------------------------------------------------------------------------
+// ---- chains --------------------------------------------------------------------------------------------------------
 
-static const char *component_end(const char *at) {
-    const char *dot = strchr(at, '.');
-    return dot ? dot : at + strlen(at);
+static Span link_span(const AstExpr *call) {
+    return call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end})
+                       : call->span;
 }
 
-// Whole components; `*` stands for one or more; what matches up to a component takes all below it.
-static bool pattern_matches(const char *pattern, const char *path) {
-    if (!*pattern) return true;
-    if (!*path) return false;
-    const char *pattern_end = component_end(pattern), *path_end = component_end(path);
-    const char *rest = *pattern_end ? pattern_end + 1 : pattern_end;
-    const char *below = *path_end ? path_end + 1 : path_end;
-    if (pattern_end - pattern == 1 && *pattern == '*') {
-        for (const char *at = below;; at = *component_end(at) ? component_end(at) + 1 : component_end(at)) {
-            if (pattern_matches(rest, at)) return true;
-            if (!*at) return false;
-        }
+// NULL: reported. What stands last is an optimizer, what stands before it a layer.
+static const AstDecl *find_link(Elab *el, const AstExpr *call, bool last) {
+    if (call->kind != AST_CALL) {
+        refuse(el, call->span, "`with` takes an optimizer, like sgd(lr=0.1)");
+        return NULL;
     }
-    bool same = pattern_end - pattern == path_end - path && !strncmp(pattern, path, (size_t)(path_end - path));
-    return same && pattern_matches(rest, below);
-}
-
-// A parameter that the entry never read has no gradient.
-static bool is_used(const Elab *el, const Storage *storage) {
-    return storage->kind == STORAGE_PARAM && storage->index < el->versions.len && el->versions.at[storage->index].len;
-}
-
-// A pattern that matches nothing is a mistake, not an empty choice.
-static bool check_pattern(Elab *el, const char *pattern, Span span) {
+    AstDeclKind wanted = last ? DECL_OPTIMIZER : DECL_LAYER;
+    const AstDecl *decl = find_decl(el, call->s);
+    if (decl && decl->kind == wanted) return decl;
     VEC(const char *) names = {0};
-    for (int k = 0; k < el->module->storages.len; k++) {
-        const Storage *storage = el->module->storages.at[k];
-        if (!is_used(el, storage)) continue;
-        if (pattern_matches(pattern, storage->name)) return true;
-        vec_push(el->arena, &names, storage->name);
-        vec_push(el->arena, &names,
-                 arena_strndup(el->arena, storage->name, (size_t)(component_end(storage->name) - storage->name)));
-    }
-    const char *nearest = diag_nearest(pattern, names.at, names.len);
-    if (nearest)
-        refuse(el, span, "no parameter matches \"%s\"; did you mean \"%s\"?", pattern, nearest);
+    for (int k = 0; k < el->file->decls.len; k++)
+        if (el->file->decls.at[k]->kind == wanted) vec_push(el->arena, &names, el->file->decls.at[k]->name);
+    for (int k = 0; k < el->prelude.len; k++)
+        if (el->prelude.at[k]->kind == wanted) vec_push(el->arena, &names, el->prelude.at[k]->name);
+    const char *nearest = diag_nearest(call->s, names.at, names.len);
+    const char *what = last ? "optimizer" : "layer";
+    if (decl && last && decl->kind == DECL_LAYER)
+        refuse(el, call->op_span, "`%s` is no optimizer; one stands at the end: %s(...) |> sgd(lr=0.1)", call->s,
+               call->s);
+    else if (decl)
+        refuse(el, call->op_span, last ? "`%s` is no optimizer" : "`%s` is no layer that changes gradients", call->s);
+    else if (nearest)
+        refuse(el, call->op_span, "unknown %s `%s`; did you mean `%s`?", what, call->s, nearest);
     else
-        refuse(el, span, "no parameter of this entry matches \"%s\"", pattern);
-    return false;
+        refuse(el, call->op_span, "unknown %s `%s`", what, call->s);
+    return NULL;
 }
 
-// The parameters that the entry used so far and that the patterns ask for. False: reported.
-static bool select_parameters(Elab *el, const AstStmt *stmt, TrainedVec *trained) {
-    VEC(const char *) patterns = {0};
-    for (int k = 0; k < stmt->over.len; k++) {
-        const char *pattern = eval_string(el, stmt->over.at[k], "a pattern");
-        if (!pattern || !check_pattern(el, pattern, stmt->over.at[k]->span)) return false;
-        vec_push(el->arena, &patterns, pattern);
-    }
-    for (int k = 0; k < el->module->storages.len; k++) {
-        Storage *storage = el->module->storages.at[k];
-        bool wanted = patterns.len == 0;
-        for (int p = 0; p < patterns.len; p++) wanted |= pattern_matches(patterns.at[p], storage->name);
-        if (wanted && is_used(el, storage)) vec_push(el->arena, trained, (Trained){.storage = storage});
-    }
-    return true;
+// In the order in which they run. False: reported.
+static bool read_chain(Elab *el, const AstExpr *call, bool last, Chain *chain) {
+    bool piped = call->kind == AST_CALL && call->piped;
+    bool good = !piped || read_chain(el, call->args.at[0].value, false, chain);
+    Link link = {.call = call, .decl = find_link(el, call, last)};
+    if (!link.decl) return false;
+    good &= eval_args(el, call, piped, &link.args);
+    vec_push(el->arena, chain, link);
+    return good;
 }
 
-// ---- gradients -----------------------------------------------------------------------------------------------------
-
-// Fills each gradient, NULL where the loss does not depend on the parameter. A parameter that an earlier minimize
-// updated is there in two versions; the loss may depend on either, and the gradient is the sum.
-static bool differentiate(Elab *el, Node *loss, TrainedVec *trained) {
-    NodeVec wrt = {0};
-    for (int k = 0; k < trained->len; k++) {
-        const NodeVec *versions = &el->versions.at[trained->at[k].storage->index];
-        for (int v = 0; v < versions->len; v++) vec_push(el->arena, &wrt, versions->at[v]);
+// A layer of a chain over the gradients of one group, or of all when group is -1. False: reported.
+static bool change_gradients(Elab *el, const Link *link, Gradients *of, int group) {
+    Span span = link_span(link->call);
+    Value list = value_list(el);
+    for (int k = 0; k < of->len; k++)
+        if (of->at[k].node && (group < 0 || of->at[k].group == group))
+            list_push(el, &list, value_tensor(of->at[k].node));
+    if (!list.list->len) return true;
+    Args args = {0};
+    vec_push(el->arena, &args, ((Arg){.value = list, .span = span}));
+    for (int k = 0; k < link->args.len; k++) vec_push(el->arena, &args, link->args.at[k]);
+    Value result = call_layer(el, link->decl, &args, span);
+    if (is_poison(result)) return false;
+    if (result.kind != VALUE_LIST || result.list->len != list.list->len) {
+        refuse(el, span, "%s takes the list of gradients and gives one as long, %d here; got %s", link->decl->name,
+               list.list->len, value_text(el, result));
+        return false;
     }
-    Node **grads = NEW_ARRAY(el->arena, Node *, wrt.len + 1);
-    bool *used = NEW_ARRAY(el->arena, bool, wrt.len + 1);
-    if (!autodiff(el->g, loss, wrt.at, wrt.len, grads, used)) return false;
-    int at = 0;
-    for (int k = 0; k < trained->len; k++) {
-        Trained *one = &trained->at[k];
-        const NodeVec *versions = &el->versions.at[one->storage->index];
-        for (int v = 0; v < versions->len; v++, at++)
-            if (used[at])
-                one->gradient = one->gradient ? build_binary(el->g, "add", one->gradient, grads[at]) : grads[at];
+    for (int k = 0, at = 0; k < of->len; k++) {
+        Gradient *one = &of->at[k];
+        if (!one->node || (group >= 0 && one->group != group)) continue;
+        Value changed = result.list->at[at++];
+        if (!is_tensor(changed) || !type_equal(&changed.node->type, &one->node->type)) {
+            refuse(el, span, "%s gives %s as the gradient of %s: %s", link->decl->name, value_text(el, changed),
+                   one->storage->name, type_name(el, &one->storage->type));
+            return false;
+        }
+        one->node = changed.node;
     }
     return true;
 }
@@ -140,21 +135,22 @@ static int leading_params(Elab *el, const AstDecl *decl, Span span) {
 }
 
 // One parameter: the optimizer's body in a frame of its own, with the step count bound lazily.
-static bool update(Elab *el, const AstDecl *decl, const Args *args, int leading, Minimize *minimize, Trained *one,
-                   Span span) {
+static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minimize, const Gradient *one) {
+    const AstDecl *decl = optimizer->decl;
+    Span span = link_span(optimizer->call);
     Storage *storage = one->storage;
     Frame *frame = NEW(el->arena, Frame);
     *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span), .minimize = minimize};
     frame->path = arena_printf(el->arena, "%s.%s", minimize->prefix, storage->name);
     frame->counters = NEW(el->arena, Counters);
     bool good = bind_param(el, frame, &decl->params.at[0], value_tensor(storage_now(el, storage)), span) &&
-                bind_param(el, frame, &decl->params.at[1], value_tensor(one->gradient), span);
+                bind_param(el, frame, &decl->params.at[1], value_tensor(one->node), span);
     if (!good) return false;
     if (leading == 3) {
         frame_bind(el, frame, "t", value_none(), span);
         frame_find(frame, "t")->is_step = true;
     }
-    if (!bind_args(el, frame, leading, args, span)) return false;
+    if (!bind_args(el, frame, leading, &optimizer->args, span)) return false;
     el->g->name_now = storage->name;
     Value value = run_frame(el, frame, span);
     if (is_poison(value)) return false;
@@ -167,80 +163,170 @@ static bool update(Elab *el, const AstDecl *decl, const Args *args, int leading,
     return true;
 }
 
-// NULL: reported.
-static const AstDecl *find_optimizer(Elab *el, const AstExpr *call) {
-    if (call->kind != AST_CALL) {
-        refuse(el, call->span, "`with` takes an optimizer, like sgd(lr=0.1)");
-        return NULL;
+// ---- accumulation --------------------------------------------------------------------------------------------------
+
+// How many samples one call brings: the first axis of the first tensor among the arguments.
+static Node *samples_of_call(Elab *el) {
+    for (int k = 0; k < el->g->arguments.len; k++) {
+        const Type *type = &el->g->arguments.at[k]->type;
+        if (type->rank) return build_size(el->g, type->dim[0]);
     }
-    if (call->piped) {
-        refuse(el, call->span, "chains of optimizers are not supported yet");
-        return NULL;
+    return build_constant_int(el->g, I64, 1);
+}
+
+static Storage *sum_storage(Elab *el, const char *name, Type type, Span span) {
+    Storage *storage = module_find_storage(el->module, name);
+    if (storage) return storage;
+    storage = module_add_storage(el->module, name, STORAGE_OPTIM, type, user_place(el, span));
+    storage->user = user_place(el, span);
+    return storage;
+}
+
+static Node *as_factor(Elab *el, Node *samples, const Type *type) {
+    return build_broadcast_numpy(el->g, build_cast(el->g, samples, type->dtype), type);
+}
+
+// PHASE_ACCUMULATE: a loss is a mean over the samples of its call, so its gradient counts as often as there are any.
+// PHASE_UPDATE: the gradient is the mean over all samples since the last update; sum and count begin anew.
+static void accumulate(Elab *el, const Minimize *minimize, Gradients *of, Span span) {
+    Storage *count = sum_storage(el, arena_printf(el->arena, "%s.samples", minimize->prefix), type_scalar(I64), span);
+    bool adds = el->phase == PHASE_ACCUMULATE;
+    place_nodes(el, span);
+    Node *before = storage_now(el, count), *here = samples_of_call(el);
+    Node *samples = adds ? here : build_binary(el->g, "max", before, build_constant_int(el->g, I64, 1));
+    for (int k = 0; k < of->len; k++) {
+        Gradient *one = &of->at[k];
+        if (!one->node) continue;
+        const Type *type = &one->storage->type;
+        Storage *sum = sum_storage(el, arena_printf(el->arena, "%s.%s.grad_sum", minimize->prefix, one->storage->name),
+                                   *type, span);
+        Node *held = storage_now(el, sum), *factor = as_factor(el, samples, type);
+        el->g->name_now = one->storage->name;
+        if (adds) {
+            Node *part = build_binary(el->g, "mul", one->node, factor);
+            storage_set(el, sum, build_binary(el->g, "add", held, part), span);
+        } else {
+            one->node = build_binary(el->g, "div", held, factor);
+            storage_set(el, sum, build_full(el->g, type, 0), span);
+        }
     }
-    const AstDecl *decl = find_decl(el, call->s);
-    if (decl && decl->kind == DECL_OPTIMIZER) return decl;
-    VEC(const char *) names = {0};
-    for (int k = 0; k < el->file->decls.len; k++)
-        if (el->file->decls.at[k]->kind == DECL_OPTIMIZER) vec_push(el->arena, &names, el->file->decls.at[k]->name);
-    for (int k = 0; k < el->prelude.len; k++)
-        if (el->prelude.at[k]->kind == DECL_OPTIMIZER) vec_push(el->arena, &names, el->prelude.at[k]->name);
-    const char *nearest = diag_nearest(call->s, names.at, names.len);
-    if (decl)
-        refuse(el, call->op_span, "`%s` is no optimizer", call->s);
-    else if (nearest)
-        refuse(el, call->op_span, "unknown optimizer `%s`; did you mean `%s`?", call->s, nearest);
-    else
-        refuse(el, call->op_span, "unknown optimizer `%s`", call->s);
-    return NULL;
+    Node *after = adds ? build_binary(el->g, "add", before, here) : build_constant_int(el->g, I64, 0);
+    storage_set(el, count, after, span);
 }
 
 // ---- the statement -------------------------------------------------------------------------------------------------
 
-static bool check_loss(Elab *el, Value loss, Span span) {
-    if (is_poison(loss)) return false;
-    if (is_tensor(loss) && loss.node->type.rank == 0 && dtype_info[loss.node->type.dtype].is_float) return true;
-    refuse(el, span, "minimize needs a scalar loss, f32[], got %s%s", value_text(el, loss),
-           is_tensor(loss) && dtype_info[loss.node->type.dtype].is_float ? "; sum(x) and mean(x) make one" : "");
-    return false;
+// "fc1.weight, fc1.bias and 3 more".
+static const char *names_text(Elab *el, const Gradients *of, bool (*concerned)(const Gradient *)) {
+    Str s = str_new(el->arena);
+    int n = 0;
+    for (int k = 0; k < of->len; k++) {
+        if (!concerned(&of->at[k])) continue;
+        if (n < 3) str_printf(&s, "%s\"%s\"", n ? ", " : "", of->at[k].storage->name);
+        n++;
+    }
+    if (n > 3) str_printf(&s, " and %d more", n - 3);
+    return n ? str_text(&s) : NULL;
+}
+
+static bool has_no_gradient(const Gradient *one) { return !one->node; }
+static bool has_no_group(const Gradient *one) { return one->group < 0; }
+
+// As in PyTorch, no gradient means no update; but who names the parameters means them.
+static bool check_dependence(Elab *el, const AstStmt *stmt, const Patterns *over, const Gradients *of) {
+    int trained = 0;
+    for (int k = 0; k < of->len; k++) trained += of->at[k].node != NULL;
+    if (!trained) {
+        bool frozen = !of->len && el->frozen.len;
+        refuse(el, stmt->exprs.at[0]->span, "the loss depends on no parameter%s, so there is nothing to train",
+               frozen      ? " that is not frozen"
+               : over->len ? " that the patterns match"
+                           : "");
+        return false;
+    }
+    for (int p = 0; p < over->len; p++) {
+        Patterns one = {.at = &over->at[p], .len = 1};
+        bool any = false;
+        for (int k = 0; k < of->len; k++) any |= of->at[k].node && patterns_match(&one, of->at[k].storage->name);
+        if (any) continue;
+        refuse(el, over->at[p].span, "the loss depends on no parameter that \"%s\" matches%s", over->at[p].text,
+               el->frozen.len ? " and that is not frozen" : "");
+        return false;
+    }
+    const char *left = names_text(el, of, has_no_gradient);
+    if (left && el->phase == PHASE_STEP)
+        diag_warning(
+            el->diag, user_place(el, stmt->exprs.at[0]->span),
+            "the loss does not depend on %s: not trained here; `freeze` or `over` says so without this warning", left);
+    return true;
+}
+
+// Which group takes which parameter: the first that matches. False: reported.
+static bool assign_groups(Elab *el, const AstStmt *stmt, Gradients *of) {
+    for (int k = 0; k < of->len; k++) of->at[k].group = -1;
+    for (int g = 0; g < stmt->with.groups.len; g++) {
+        Patterns patterns = {0};
+        const AstGroup *group = &stmt->with.groups.at[g];
+        if (!patterns_read(el, &group->over, &patterns)) return false;
+        for (int k = 0; k < of->len; k++)
+            if (of->at[k].group < 0 && (!patterns.len || patterns_match(&patterns, of->at[k].storage->name)))
+                of->at[k].group = g;
+    }
+    const char *left = names_text(el, of, has_no_group);
+    if (left && el->phase == PHASE_STEP)
+        diag_warning(el->diag, user_place(el, stmt->keyword),
+                     "no group takes %s: not trained here; end with a group over \"*\", or `freeze` them", left);
+    int kept = 0;
+    for (int k = 0; k < of->len; k++)
+        if (of->at[k].group >= 0) of->at[kept++] = of->at[k];
+    of->len = kept;
+    return true;
 }
 
 // All gradients first, then all updates: each sees the parameters of before.
-static void train(Elab *el, const AstStmt *stmt, const AstDecl *decl, const Args *args, Node *loss) {
-    Minimize minimize = {.prefix = arena_printf(el->arena, "optim.%s.%d", el->g->name, el->minimizes++)};
-    int leading = leading_params(el, decl, stmt->with->span);
-    TrainedVec trained = {0};
-    if (!leading || !select_parameters(el, stmt, &trained)) return;
+static void train(Elab *el, const AstStmt *stmt, const Chain *common, const Chain *chains, Node *loss) {
+    Minimize minimize = {.prefix = arena_printf(el->arena, "optim.%s.%d", el->frame->decl->name, el->minimizes++)};
+    Gradients of = {0};
+    Patterns over = {0};
+    if (!patterns_read(el, &stmt->over, &over)) return;
+    select_parameters(el, &over, &of);
+    if (!assign_groups(el, stmt, &of)) return;
     place_nodes(el, stmt->exprs.at[0]->span);
-    if (!differentiate(el, loss, &trained)) return;
-    int updated = 0;
+    if (!differentiate(el, loss, &of) || !check_dependence(el, stmt, &over, &of)) return;
     el->g->section_now = SECTION_UPDATE;
-    for (int k = 0; k < trained.len; k++) {
-        if (!trained.at[k].gradient) continue; // as in PyTorch: no gradient, no update
-        if (!update(el, decl, args, leading, &minimize, &trained.at[k], stmt->with->span)) return;
-        updated++;
+    if (el->phase != PHASE_STEP) accumulate(el, &minimize, &of, stmt->keyword);
+    if (el->phase == PHASE_ACCUMULATE) return;
+    for (int k = 0; k < common->len; k++)
+        if (!change_gradients(el, &common->at[k], &of, -1)) return;
+    for (int g = 0; g < stmt->with.groups.len; g++) {
+        const Chain *chain = &chains[g];
+        const Link *optimizer = &chain->at[chain->len - 1];
+        int leading = leading_params(el, optimizer->decl, link_span(optimizer->call));
+        if (!leading) return;
+        for (int k = 0; k < chain->len - 1; k++)
+            if (!change_gradients(el, &chain->at[k], &of, g)) return;
+        for (int k = 0; k < of.len; k++)
+            if (of.at[k].node && of.at[k].group == g && !update(el, optimizer, leading, &minimize, &of.at[k])) return;
     }
-    if (!updated)
-        refuse(el, stmt->exprs.at[0]->span, "the loss depends on no parameter%s, so there is nothing to train",
-               stmt->over.len ? " that the patterns match" : "");
 }
 
 void run_minimize(Elab *el, const AstStmt *stmt) {
     const Frame *frame = el->frame;
-    Args args = {0};
     if (frame->decl->kind != DECL_TRAIN) {
         refuse(el, stmt->keyword, "`minimize` stands in a train entry, and %s is none", frame->decl->name);
         return;
     }
     Value loss = eval(el, stmt->exprs.at[0]);
-    const AstDecl *decl = find_optimizer(el, stmt->with);
-    bool good = check_loss(el, loss, stmt->exprs.at[0]->span);
     enum Section section = el->g->section_now;
     const char *name = el->g->name_now;
     el->g->section_now = SECTION_UPDATE;
-    if (decl && eval_args(el, stmt->with, &args) && good) {
-        el->g->section_now = section;
-        train(el, stmt, decl, &args, loss.node);
-    }
+    Chain common = {0}, *chains = NEW_ARRAY(el->arena, Chain, stmt->with.groups.len + 1);
+    bool good = !stmt->with.chain || read_chain(el, stmt->with.chain, false, &common);
+    for (int g = 0; g < stmt->with.groups.len; g++)
+        good &= read_chain(el, stmt->with.groups.at[g].with, true, &chains[g]);
+    el->g->section_now = section;
+    good &= check_loss(el, "minimize", loss, stmt->exprs.at[0]->span);
+    if (good) train(el, stmt, &common, chains, loss.node);
     el->g->section_now = section;
     el->g->name_now = name;
 }

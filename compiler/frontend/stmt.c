@@ -113,6 +113,14 @@ static void run_if(Elab *el, const AstStmt *stmt) {
         }
 }
 
+// A frozen backbone, a teacher: as in a model.
+static void run_eval(Elab *el, const AstStmt *stmt) {
+    bool training = el->training;
+    el->training = false;
+    run_body(el, &stmt->body);
+    el->training = training;
+}
+
 static void run_require(Elab *el, const AstStmt *stmt) {
     bool condition;
     if (!eval_bool(el, stmt->exprs.at[0], "what `require` asks", &condition) || condition) return;
@@ -152,10 +160,10 @@ static void run_stmt(Elab *el, const AstStmt *stmt) {
         run_minimize(el, stmt);
         break;
     case DO_FREEZE:
-        refuse(el, stmt->keyword, "`freeze` is not supported yet");
+        run_freeze(el, stmt);
         break;
     case DO_EVAL:
-        refuse(el, stmt->keyword, "`eval` is not supported yet");
+        run_eval(el, stmt);
         break;
     case DO_CHECKPOINT:
         refuse(el, stmt->keyword, "`checkpoint` is not supported yet");

@@ -51,7 +51,9 @@ Node *storage_now(Elab *el, Storage *storage) {
 void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
     storage_now(el, storage); // the value at entry is the first version
     place_nodes(el, span);
-    graph_bind(el->g, storage, value, user_place(el, span));
+    // step_update repeats the body for its optimizers alone: the forward pass was another call's.
+    bool repeated = el->phase == PHASE_UPDATE && storage->kind == STORAGE_BUFFER;
+    if (!repeated) graph_bind(el->g, storage, value, user_place(el, span));
     // A later loss must not differentiate through an update to the parameter of before.
     if (storage->kind == STORAGE_PARAM) value = build_unary(el->g, "detach", value);
     vec_push(el->arena, versions_of(el, storage), value);
@@ -85,7 +87,7 @@ static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *stora
     place_nodes(el, call->span);
     Value zero = value_tensor(build_full(el->g, &storage->type, 0));
     vec_push(el->arena, &args, (Arg){.value = zero, .span = call->span});
-    if (!eval_args(el, call, &args)) return value_poison();
+    if (!eval_args(el, call, 0, &args)) return value_poison();
     vec_push(el->arena, &args, (Arg){.name = "name", .value = value_string(component), .span = call->span});
     Value result = call_layer(el, decl, &args, call->span);
     if (is_poison(result) || (is_tensor(result) && type_equal(&result.node->type, &storage->type))) return result;

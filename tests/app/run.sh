@@ -92,10 +92,11 @@ counted() {
     fi
 }
 
-# The stream of dropout, in checkpoints too; what models keep beside the parameters.
+# The stream of dropout, in checkpoints too; what models keep beside the parameters; gradients over several calls.
 for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
     counted "$flags" dropout
     counted "$flags" prepared
+    counted "$flags" accumulate
 done
 
 # Twins, nets without malloc, parts of files; also from C++, and twins under ThreadSanitizer.

@@ -358,6 +358,69 @@ Test(elaborate, two_minimizes) {
     release(&r);
 }
 
+// What `step` returns and leaves for x and the values of the storages.
+static void run_step(Result *r, double x_value, Tensor *storages, Tensor *returned) {
+    cr_assert(r->module != NULL, "%s", r->errors);
+    Tensor x = tensor_new(&r->arena, &(Type){.dtype = F32}, NULL);
+    x.f[0] = x_value;
+    graph_interpret(
+        find_entry(r->module, "step"),
+        &(Interpretation){
+            .arena = &r->arena, .exact = true, .arguments = &x, .storages = storages, .returned = returned});
+}
+
+static void expect_near(double got, double want, const char *what) {
+    cr_expect(fabs(got - want) < 1e-6, "%s: %g, want %g", what, got, want);
+}
+
+// y = w^3 x: its gradients, one of a gradient, and a loss made of one.
+Test(elaborate, grad_is_an_expression) {
+    Result r =
+        elaborate_text("train step(x: f32[]) -> (g: f32[], h: f32[], p: f32[], q: f32[]) {\n param w: f32[] = ones()\n"
+                       " y = w * w * w * x\n g = grad(y, \"w\")\n h = grad(g, \"w\")\n both = grad(y, [x, \"w\"])\n"
+                       " minimize g * g with sgd(lr=0.01)\n return g, h, both[0], both[1]\n}\n");
+    cr_assert(r.module != NULL, "%s", r.errors);
+    Tensor *storages = storages_new(&r), returned[4];
+    storages[0].f[0] = 1.5;
+    run_step(&r, 0.25, storages, returned);
+    expect_near(returned[0].f[0], 3 * 2.25 * 0.25, "3 w^2 x");
+    expect_near(returned[1].f[0], 6 * 1.5 * 0.25, "6 w x");
+    expect_near(returned[2].f[0], 3.375, "w^3");
+    expect_near(returned[3].f[0], 3 * 2.25 * 0.25, "3 w^2 x in a list");
+    expect_near(storages[0].f[0], 1.5 - 0.01 * 36 * 3.375 * 0.0625, "w - lr d(9 w^4 x^2)/dw");
+    release(&r);
+}
+
+// Both groups see the gradients whose norm was clipped together; detach keeps one factor out; b is frozen.
+Test(elaborate, groups_chains_freeze_and_detach) {
+    Result r = elaborate_text(
+        "train step(x: f32[]) -> (l: f32[]) {\n param a: f32[] = ones()\n param b: f32[] = ones()\n"
+        " param c: f32[] = ones()\n freeze \"b\"\n l = a * detach(a) * x + 2 * c * b\n"
+        " minimize l with clip_norm(1.0) |> {\n sgd(lr=0.5) over \"a\"\n clip_value(0.5) |> sgd(lr=1) over \"*\"\n }\n"
+        " return l\n}\n");
+    cr_assert(r.module != NULL, "%s", r.errors);
+    Tensor *storages = storages_new(&r), returned[1];
+    for (int k = 0; k < 3; k++) storages[k].f[0] = 1;
+    run_step(&r, 1.5, storages, returned); // gradients 1.5 and 2, whose norm is 2.5
+    expect_near(returned[0].f[0], 3.5, "l");
+    expect_near(storages[0].f[0], 1 - 0.5 * 0.6, "a");
+    expect_near(storages[1].f[0], 1, "b");
+    expect_near(storages[2].f[0], 1 - 0.5, "c");
+    release(&r);
+}
+
+// eval { } turns training off for its block and for what is called in it, and on again behind it.
+Test(elaborate, eval_is_not_training) {
+    Result r = elaborate_text("layer mode(x: f32[]) { if training { return x } else { return -x } }\n"
+                              "train step(x: f32[]) -> (a: f32[], b: f32[], c: f32[]) {\n a = mode(x)\n"
+                              " eval { b = mode(x) }\n c = mode(x)\n return a, b, c\n}\n");
+    cr_assert(r.module != NULL, "%s", r.errors);
+    Tensor *storages = storages_new(&r), returned[3];
+    run_step(&r, 2, storages, returned);
+    for (int k = 0; k < 3; k++) expect_near(returned[k].f[0], k == 1 ? -2 : 2, "mode");
+    release(&r);
+}
+
 Test(elaborate, cross_entropy_is_a_mean_over_the_given_size) {
     static const struct {
         const char *options;

@@ -1,0 +1,180 @@
+// gradients.c: which parameters are meant, and their gradients.
+//     over "head", "*.bias"    freeze "encoder"    grad(loss, x)    grad(loss, "fc1.weight")
+// Patterns and `freeze` speak of parameters by path; autodiff of nodes. A parameter that an earlier minimize updated is
+// there in several versions: its gradient is the sum over all of them.
+#include <string.h>
+
+#include "frontend/builtin.h"
+
+// ---- patterns ------------------------------------------------------------------------------------------------------
+
+static const char *component_end(const char *at) {
+    const char *dot = strchr(at, '.');
+    return dot ? dot : at + strlen(at);
+}
+
+// Whole components; `*` stands for one or more; what matches up to a component takes all below it.
+static bool pattern_matches(const char *pattern, const char *path) {
+    if (!*pattern) return true;
+    if (!*path) return false;
+    const char *pattern_end = component_end(pattern), *path_end = component_end(path);
+    const char *rest = *pattern_end ? pattern_end + 1 : pattern_end;
+    const char *below = *path_end ? path_end + 1 : path_end;
+    if (pattern_end - pattern == 1 && *pattern == '*') {
+        for (const char *at = below;; at = *component_end(at) ? component_end(at) + 1 : component_end(at)) {
+            if (pattern_matches(rest, at)) return true;
+            if (!*at) return false;
+        }
+    }
+    bool same = pattern_end - pattern == path_end - path && !strncmp(pattern, path, (size_t)(path_end - path));
+    return same && pattern_matches(rest, below);
+}
+
+// A parameter that the entry never read has no gradient.
+static bool is_used(const Elab *el, const Storage *storage) {
+    return storage->kind == STORAGE_PARAM && storage->index < el->versions.len && el->versions.at[storage->index].len;
+}
+
+// Nothing matches `pattern`: says what comes near.
+static bool refuse_pattern(Elab *el, const char *pattern, Span span) {
+    VEC(const char *) names = {0};
+    for (int k = 0; k < el->module->storages.len; k++) {
+        const Storage *storage = el->module->storages.at[k];
+        if (!is_used(el, storage)) continue;
+        vec_push(el->arena, &names, storage->name);
+        vec_push(el->arena, &names,
+                 arena_strndup(el->arena, storage->name, (size_t)(component_end(storage->name) - storage->name)));
+    }
+    const char *nearest = diag_nearest(pattern, names.at, names.len);
+    if (nearest)
+        refuse(el, span, "no parameter matches \"%s\"; did you mean \"%s\"?", pattern, nearest);
+    else
+        refuse(el, span, "no parameter of this entry matches \"%s\"", pattern);
+    return false;
+}
+
+static bool matches_any(const Elab *el, const char *pattern) {
+    for (int k = 0; k < el->module->storages.len; k++) {
+        const Storage *storage = el->module->storages.at[k];
+        if (is_used(el, storage) && pattern_matches(pattern, storage->name)) return true;
+    }
+    return false;
+}
+
+bool patterns_read(Elab *el, const AstExprs *strings, Patterns *patterns) {
+    for (int k = 0; k < strings->len; k++) {
+        Span span = strings->at[k]->span;
+        const char *text = eval_string(el, strings->at[k], "a pattern");
+        if (!text) return false;
+        if (!matches_any(el, text)) return refuse_pattern(el, text, span);
+        vec_push(el->arena, patterns, ((Pattern){text, span}));
+    }
+    return true;
+}
+
+bool patterns_match(const Patterns *patterns, const char *path) {
+    for (int k = 0; k < patterns->len; k++)
+        if (pattern_matches(patterns->at[k].text, path)) return true;
+    return false;
+}
+
+// ---- freeze --------------------------------------------------------------------------------------------------------
+
+// In a layer, paths begin at the layer. What the pattern is for may be used only later: it is checked at the end.
+void run_freeze(Elab *el, const AstStmt *stmt) {
+    for (int k = 0; k < stmt->exprs.len; k++) {
+        const char *text = eval_string(el, stmt->exprs.at[k], "a pattern");
+        if (!text) continue;
+        vec_push(el->arena, &el->frozen, ((Pattern){path_join(el, el->frame->path, text), stmt->exprs.at[k]->span}));
+    }
+}
+
+void check_frozen(Elab *el) {
+    for (int k = 0; k < el->frozen.len; k++)
+        if (!matches_any(el, el->frozen.at[k].text)) refuse_pattern(el, el->frozen.at[k].text, el->frozen.at[k].span);
+}
+
+// ---- gradients -----------------------------------------------------------------------------------------------------
+
+void select_parameters(Elab *el, const Patterns *over, Gradients *to) {
+    for (int k = 0; k < el->module->storages.len; k++) {
+        Storage *storage = el->module->storages.at[k];
+        bool wanted = over->len == 0 || patterns_match(over, storage->name);
+        if (wanted && is_used(el, storage) && !patterns_match(&el->frozen, storage->name))
+            vec_push(el->arena, to, (Gradient){.storage = storage});
+    }
+}
+
+bool differentiate(Elab *el, Node *loss, Gradients *of) {
+    NodeVec wrt = {0};
+    for (int k = 0; k < of->len; k++) {
+        const NodeVec *versions = &el->versions.at[of->at[k].storage->index];
+        for (int v = 0; v < versions->len; v++) vec_push(el->arena, &wrt, versions->at[v]);
+    }
+    Node **grads = NEW_ARRAY(el->arena, Node *, wrt.len + 1);
+    bool *used = NEW_ARRAY(el->arena, bool, wrt.len + 1);
+    if (!autodiff(el->g, loss, wrt.at, wrt.len, grads, used)) return false;
+    int at = 0;
+    for (int k = 0; k < of->len; k++) {
+        Gradient *one = &of->at[k];
+        const NodeVec *versions = &el->versions.at[one->storage->index];
+        for (int v = 0; v < versions->len; v++, at++)
+            if (used[at]) one->node = one->node ? build_binary(el->g, "add", one->node, grads[at]) : grads[at];
+    }
+    return true;
+}
+
+bool check_loss(Elab *el, const char *who, Value loss, Span span) {
+    if (is_poison(loss)) return false;
+    bool is_float = is_tensor(loss) && dtype_info[loss.node->type.dtype].is_float;
+    if (is_float && loss.node->type.rank == 0) return true;
+    refuse(el, span, "%s needs a scalar loss, f32[], got %s%s", who, value_text(el, loss),
+           is_float ? "; sum(x) and mean(x) make one" : "");
+    return false;
+}
+
+// One parameter by its path.
+static Value gradient_of_path(Elab *el, Node *loss, const char *path, Span span) {
+    Gradients one = {0};
+    for (int k = 0; k < el->module->storages.len; k++) {
+        Storage *storage = el->module->storages.at[k];
+        if (is_used(el, storage) && !strcmp(storage->name, path))
+            vec_push(el->arena, &one, (Gradient){.storage = storage});
+    }
+    if (!one.len) {
+        refuse_pattern(el, path, span);
+        return value_poison();
+    }
+    if (!differentiate(el, loss, &one)) return value_poison();
+    if (!one.at[0].node) return refuse(el, span, "grad: the loss does not depend on \"%s\"", path);
+    return value_tensor(one.at[0].node);
+}
+
+static Value gradient_of(Elab *el, Node *loss, Value x, Span span) {
+    if (is_poison(x)) return x;
+    if (x.kind == VALUE_STRING) return gradient_of_path(el, loss, x.s, span);
+    if (!is_tensor(x))
+        return refuse(el, span, "grad: a tensor or the path of a parameter is needed, got %s", value_text(el, x));
+    if (!dtype_info[x.node->type.dtype].is_float)
+        return refuse(el, span, "grad: only floats have gradients, got %s", value_text(el, x));
+    Node *grad;
+    bool used;
+    if (!autodiff(el->g, loss, &x.node, 1, &grad, &used)) return value_poison();
+    if (!used) return refuse(el, span, "grad: the loss does not depend on `%s`", span_source(el, span));
+    return value_tensor(grad);
+}
+
+// grad(loss, x): x a tensor, a parameter's path, or a list of them. What it gives is a node like any other and can be
+// differentiated again, as for a gradient penalty.
+Value run_grad(Elab *el, const Call *call) {
+    if (!check_loss(el, "grad", call->arg[0], call->at[0])) return value_poison();
+    Node *loss = call->arg[0].node;
+    if (call->arg[1].kind != VALUE_LIST) return gradient_of(el, loss, call->arg[1], call->at[1]);
+    Value list = value_list(el);
+    for (int k = 0; k < call->arg[1].list->len; k++) {
+        Value one = gradient_of(el, loss, call->arg[1].list->at[k], call->at[1]);
+        if (is_poison(one)) return one;
+        list_push(el, &list, one);
+    }
+    return list;
+}

@@ -1,0 +1,78 @@
+// accumulate.c: gradients over several calls and one update are a step over all samples; NET_get_grad is their mean.
+//     accumulate FILE          FILE is written and read
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "accumulate.h"
+
+static int passed, failed;
+static void check(int good, const char *what) {
+    good ? passed++ : failed++;
+    if (!good) printf("FAILED accumulate: %s\n", what);
+}
+
+enum { N = 16, WEIGHT = 8 * 6 };
+static float x[N * 6];
+static int32_t label[N];
+
+static double distance(struct accumulate *a, struct accumulate *b) {
+    double worst = 0;
+    for (int k = 0; k < accumulate_param_count(); k++) {
+        const struct dlc_param *info = accumulate_param_info(k);
+        float u[WEIGHT], v[WEIGHT];
+        if (strcmp(info->dtype, "f32") || info->bytes > sizeof u) continue;
+        if (strstr(info->name, "grad_sum")) continue;
+        accumulate_get(a, info->name, u, info->bytes), accumulate_get(b, info->name, v, info->bytes);
+        for (size_t e = 0; e < info->bytes / sizeof *u; e++)
+            if (!(fabs(u[e] - v[e]) <= worst)) worst = fabs(u[e] - v[e]);
+    }
+    return worst;
+}
+
+// In calls of 3, 9 and 4 samples.
+static void accumulate_all(struct accumulate *net) {
+    static const int parts[] = {3, 9, 4};
+    for (int k = 0, at = 0; k < 3; at += parts[k++])
+        check(!accumulate_step_accumulate(net, parts[k], x + at * 6, label + at, NULL, NULL), "a part is taken");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) return 2;
+    for (int k = 0; k < N * 6; k++) x[k] = (float)((k * 37) % 23) / 11 - 1;
+    for (int k = 0; k < N; k++) label[k] = (k * 5) % 3;
+    struct accumulate *whole = accumulate_new(), *parts = accumulate_new(), *resumed = accumulate_new();
+    float weight[WEIGHT], bias[3], mean[WEIGHT], mean_bias[3], before[WEIGHT], after[WEIGHT], loss;
+    for (int step = 0; step < 5; step++) {
+        check(!accumulate_step(whole, N, x, label, 0.1f, NULL, NULL), "a step");
+        accumulate_get(parts, "body.fc1.weight", before, sizeof before);
+        accumulate_all(parts);
+        accumulate_get(parts, "body.fc1.weight", after, sizeof after);
+        check(!memcmp(before, after, sizeof before), "accumulation leaves parameters alone");
+        int64_t samples = 0;
+        check(!accumulate_get(parts, "optim.step.0.samples", &samples, sizeof samples) && samples == N, "all counted");
+        accumulate_step_update(parts, 0.1f);
+        check(distance(whole, parts) < 1e-6, "three parts are one batch");
+    }
+    check(!accumulate_get_grad(parts, "body.fc1.weight", mean, sizeof mean) && mean[7] == 0, "an update begins anew");
+
+    accumulate_all(parts);
+    check(!accumulate_get_grad(parts, "body.fc1.weight", mean, sizeof mean), "the mean gradient of a weight");
+    check(!accumulate_get_grad(parts, "body.fc2.bias", mean_bias, sizeof mean_bias), "and of a bias");
+    check(!accumulate_save(parts, argv[1]) && !accumulate_load(resumed, argv[1]), "sums are in checkpoints");
+    accumulate_once(parts, N, x, label, 0, &loss, weight, bias);
+    double worst = 0;
+    for (int k = 0; k < WEIGHT; k++) worst = fmax(worst, fabs(mean[k] - weight[k]));
+    for (int k = 0; k < 3; k++) worst = fmax(worst, fabs(mean_bias[k] - bias[k]));
+    check(worst < 1e-7 && fabs(weight[7]) > 1e-4, "it is that of the whole batch");
+    accumulate_step_update(parts, 0.1f), accumulate_step_update(resumed, 0.1f);
+    check(distance(parts, resumed) == 0, "a resumed accumulation goes on to the bit");
+
+    check(accumulate_get_grad(parts, "body.fc3.bias", mean, 12) == ACCUMULATE_ENAME, "a name that is not there");
+    check(strstr(accumulate_error(parts), "body.fc3.bias") != NULL, "is named");
+    check(accumulate_get_grad(parts, "body.fc2.bias", mean, 8) == ACCUMULATE_ESIZE, "a wrong size");
+    check(accumulate_step_accumulate(parts, 17, x, label, NULL, NULL) == ACCUMULATE_ERANGE, "too many samples");
+    accumulate_free(whole), accumulate_free(parts), accumulate_free(resumed);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
