@@ -13,13 +13,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-torch.set_num_threads(1)
-torch.manual_seed(1)
-
 
 class Mynet(nn.Module):
-    def __init__(self):
+    def __init__(self, p=0.0):
         super().__init__()
+        self.dropout = nn.Dropout(p)
         self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
         self.conv3 = nn.Conv2d(64, 128, 3, padding=1)
@@ -30,7 +28,7 @@ class Mynet(nn.Module):
         x = torch.relu(self.conv1(x))
         x = nn.functional.max_pool2d(torch.relu(self.conv2(x)), 2)
         x = nn.functional.max_pool2d(torch.relu(self.conv3(x)), 2)
-        return self.fc2(torch.relu(self.fc1(x.flatten(1))))
+        return self.fc2(self.dropout(torch.relu(self.fc1(self.dropout(x.flatten(1))))))
 
 
 def network(name):
@@ -93,6 +91,8 @@ def compare(runs, x, rounds):
 
 
 def main(name, library):
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
     net, size, classes, batches = network(name)
     net.eval()
     with tempfile.TemporaryDirectory() as folder:
@@ -110,4 +110,5 @@ def main(name, library):
             )
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

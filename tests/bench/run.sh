@@ -55,4 +55,11 @@ for more in "" -march=native; do
     echo "  dlc      1 thread, --target=c11, -std=c11 -O3 $more  $("$work/train")"
 done
 
+"$build/dlc" "$here/../../examples/mynet/mynet.dl" --entry=step --target=native -o "$work/mynet.c"
+"$cc" $flags -fopenmp -Iruntime -I"$work" -o "$work/step" "$here/step.c" "$here/peak.c" "$work/mynet.c" "$build/libdlcrt.a" -lm
+if "$python" -c 'import torch, safetensors, onnxruntime' 2>/dev/null; then
+    echo "a training step of examples/mynet, batch 64, beside PyTorch:"
+    "$python" "$here/step.py" "$work/step"
+fi
+
 "$here/conv.sh" "$build" mynet resnet18 mobilenet_v2
