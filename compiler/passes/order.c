@@ -12,6 +12,7 @@ typedef struct Sequence {
     Fuse *f;
     IntVec *hard, *soft;        // by group: those that must (should) run after it
     int *hard_left, *soft_left; // by group: how many that come before are not placed yet
+    int *wanted;                // by group: the lowest first node of it and of all that wait for it; 0: not known yet
     int *seen;                  // by node id: visited for group seen - 1
 } Sequence;
 
@@ -59,15 +60,27 @@ static void add_soft_edges(Sequence *sequence, const Output *output) {
     }
 }
 
-// Takes the ready group of the lowest first node; an update waits for the readers of the old value if it can.
-static int next_group(const Sequence *sequence, const bool *done) {
+// A step count is made behind all gradients, and the first update waits for it: it belongs before that one, or every
+// gradient lives until the end.
+static int wanted_at(Sequence *sequence, int k) {
+    if (sequence->wanted[k]) return sequence->wanted[k];
+    int at = sequence->f->members[k].at[0]->id + 1;
+    for (int h = 0; h < sequence->hard[k].len; h++) {
+        int later = wanted_at(sequence, sequence->hard[k].at[h]);
+        if (later < at) at = later;
+    }
+    return sequence->wanted[k] = at;
+}
+
+// Takes the ready group that is wanted first; an update waits for the readers of the old value if it can.
+static int next_group(Sequence *sequence, const bool *done) {
     const Fuse *f = sequence->f;
     int best = NONE;
     for (int k = 0; k < f->ngroups; k++) {
         if (done[k] || sequence->hard_left[k]) continue;
-        bool better = best == NONE || sequence->soft_left[k] < sequence->soft_left[best] ||
-                      (sequence->soft_left[k] == sequence->soft_left[best] &&
-                       f->members[k].at[0]->id < f->members[best].at[0]->id);
+        bool better =
+            best == NONE || sequence->soft_left[k] < sequence->soft_left[best] ||
+            (sequence->soft_left[k] == sequence->soft_left[best] && wanted_at(sequence, k) < wanted_at(sequence, best));
         if (better) best = k;
     }
     return best;
@@ -80,6 +93,7 @@ void fuse_order(Fuse *f) {
                          .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
                          .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
                          .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
+                         .wanted = NEW_ARRAY(&f->scratch, int, n + 1),
                          .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
     for (int k = 0; k < n; k++)
         for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&sequence, f->members[k].at[m], k);
