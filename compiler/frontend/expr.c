@@ -199,6 +199,9 @@ static Value eval_binary(Elab *el, const AstExpr *expr) {
     if (!strcmp(expr->s, "and") || !strcmp(expr->s, "or")) return eval_logic(el, expr);
     Value a = eval(el, expr->left), b = eval(el, expr->right);
     if (is_poison(a) || is_poison(b)) return value_poison();
+    bool asks = !strcmp(expr->s, "==") || !strcmp(expr->s, "!=");
+    if (asks && (a.kind == VALUE_NONE || b.kind == VALUE_NONE)) // given or not: a tensor is never none
+        return value_bool((a.kind == b.kind) == (expr->s[0] == '='));
     if (is_tensor(a) || is_tensor(b)) return tensor_binary(el, expr->s, a, b, expr->span);
     return value_binary(el, expr->s, a, b, expr->span);
 }

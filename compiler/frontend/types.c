@@ -126,9 +126,10 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
 
 // ---- matching parameters -------------------------------------------------------------------------------------------
 
-// The header's own text says what is expected: T[B, 2 * C].
+// The header's own text says what is expected: T[B, 2 * C]. The layer is the one that the user called.
 static bool mismatch(Elab *el, const Frame *callee, const AstParam *param, Value value, Span span) {
-    refuse(el, span, "%s: `%s` must be %s, got %s", callee->decl->name, param->name, span_source(el, param->type->span),
+    const char *layer = el->frame == callee ? blamed_layer(el) : callee->decl->name;
+    refuse(el, span, "%s: `%s` must be %s, got %s", layer, param->name, span_source(el, param->type->span),
            value_text(el, value));
     return false;
 }

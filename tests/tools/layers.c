@@ -1,7 +1,9 @@
-// layers.c: every layer of the prelude alone, forward and gradient, against PyTorch's numbers: the interpreter and the
-// C at both levels, for c11 and native.
-//     layers TOP        reads tests/nets/layers.dl and tests/golden/data/layers.txt, written by tests/oracle/layers.py
-// A parameter of an entry holds its gradient afterwards. Each element within 1e-5 of the largest of its tensor.
+// layers.c: every layer, loss and optimiser of the prelude alone against PyTorch's numbers: the interpreter and the C
+// at both levels, for c11 and native.
+//     layers TOP NAME...        reads tests/nets/NAME.dl and tests/golden/data/NAME.txt, written by tests/oracle
+// A case is one call of an entry: what its storages (param) and arguments (arg) are, what it returns (out), and what
+// storages hold afterwards (grad: the optimizer `take` puts the gradient in the parameter's place; after). A case of
+// the same name as the one before goes on with its storages. Each element within 1e-5 of the largest of its tensor.
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +21,8 @@ typedef struct Numbers {
 
 typedef struct Case {
     char name[16];
-    char *text; // the expression, for messages
+    char *text;              // the expression, for messages
+    int64_t size[MAX_SIZES]; // of run time: one number for all
     VEC(Numbers) numbers;
 } Case;
 typedef VEC(Case) Cases;
@@ -35,6 +38,12 @@ static void read_cases(Arena *arena, const char *path, Cases *cases) {
             if (fscanf(file, "%15s %199[^\n]", c.name, text) != 2) exit(3);
             c.text = arena_strdup(arena, text);
             vec_push(arena, cases, c);
+            continue;
+        }
+        if (!strcmp(kind, "size")) {
+            int size;
+            if (!cases->len || fscanf(file, "%d", &size) != 1) exit(3);
+            for (int k = 0; k < MAX_SIZES; k++) cases->at[cases->len - 1].size[k] = size;
             continue;
         }
         Numbers n = {0};
@@ -94,72 +103,94 @@ static Graph *find_entry(Module *m, const char *name) {
     exit(3);
 }
 
+static const Storage *find_storage(Module *m, const char *name) {
+    const Storage *storage = module_find_storage(m, name);
+    if (storage) return storage;
+    fprintf(stderr, "layers: no storage %s\n", name);
+    exit(3);
+}
+
+static bool is_afterwards(const Numbers *n) { return !strcmp(n->kind, "grad") || !strcmp(n->kind, "after"); }
+
 static Tensor *arguments_of(Arena *arena, const Graph *g, const Case *c) {
     Tensor *arguments = NEW_ARRAY(arena, Tensor, g->arguments.len + 1);
     for (int k = 0; k < g->arguments.len; k++) {
-        arguments[k] = tensor_new(arena, &g->arguments.at[k]->type, NULL);
+        arguments[k] = tensor_new(arena, &g->arguments.at[k]->type, c->size);
         fill(&arguments[k], find_numbers(c, "arg", node_attr(g->arguments.at[k], "name")->s));
     }
     return arguments;
 }
 
-static void check_interpreter(Tally *t, Arena *arena, Module *m, const Case *c) {
+static Tensor *new_storages(Arena *arena, Module *m) {
+    Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
+    for (int k = 0; k < m->storages.len; k++) storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
+    return storages;
+}
+
+static void check_interpreter(Tally *t, Arena *arena, Module *m, Tensor *storages, const Case *c) {
     Graph *g = find_entry(m, c->name);
-    Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1), returned[1];
+    Tensor returned[1];
     for (int k = 0; k < m->storages.len; k++) {
-        storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
         const Numbers *n = find_numbers(c, "param", m->storages.at[k]->name);
         if (n) fill(&storages[k], n);
     }
-    graph_interpret(
-        g, &(Interpretation){
-               .arena = arena, .arguments = arguments_of(arena, g, c), .storages = storages, .returned = returned});
-    compare(t, "interpreter", c, &returned[0], find_numbers(c, "out", "y"));
-    for (int k = 0; k < m->storages.len; k++) {
-        const Numbers *n = find_numbers(c, "grad", m->storages.at[k]->name);
-        if (n) compare(t, "interpreter", c, &storages[k], n);
+    graph_interpret(g, &(Interpretation){.arena = arena,
+                                         .sizes = c->size,
+                                         .arguments = arguments_of(arena, g, c),
+                                         .storages = storages,
+                                         .returned = returned});
+    for (int k = 0; k < c->numbers.len; k++) {
+        const Numbers *n = &c->numbers.at[k];
+        if (!strcmp(n->kind, "out")) compare(t, "interpreter", c, &returned[0], n);
+        if (is_afterwards(n)) compare(t, "interpreter", c, &storages[find_storage(m, n->name)->index], n);
     }
 }
 
 static void check_compiled(Tally *t, Arena *arena, Compiled *built, const Case *c, const char *who) {
     Graph *g = compiled_entry(built, c->name);
-    Tensor y = tensor_new(arena, &g->outputs.at[0].value->type, NULL);
+    Tensor y = tensor_new(arena, &g->outputs.at[0].value->type, c->size);
     for (int k = 0; k < c->numbers.len; k++) {
         const Numbers *n = &c->numbers.at[k];
         if (strcmp(n->kind, "param")) continue;
-        Tensor value = tensor_new(arena, &module_find_storage(built->module, n->name)->type, NULL);
+        Tensor value = tensor_new(arena, &find_storage(built->module, n->name)->type, NULL);
         fill(&value, n);
         compiled_set(built, n->name, &value);
     }
-    compiled_call(built, g, NULL, arguments_of(arena, g, c), &y, NULL);
-    compare(t, who, c, &y, find_numbers(c, "out", "y"));
+    tally(t, !compiled_call(built, g, c->size, arguments_of(arena, g, c), &y, NULL), "%s: %s: its status", who,
+          c->name);
     for (int k = 0; k < c->numbers.len; k++) {
         const Numbers *n = &c->numbers.at[k];
-        if (strcmp(n->kind, "grad")) continue;
-        Tensor value = tensor_new(arena, &module_find_storage(built->module, n->name)->type, NULL);
+        if (!strcmp(n->kind, "out")) compare(t, who, c, &y, n);
+        if (!is_afterwards(n)) continue;
+        Tensor value = tensor_new(arena, &find_storage(built->module, n->name)->type, NULL);
         compiled_get(built, n->name, &value);
         compare(t, who, c, &value, n);
     }
 }
 
-int main(int argc, char **argv) {
-    if (argc < 2) return 2;
+static void check_file(Tally *t, const char *top, const char *name) {
     Arena arena = {0};
-    Tally t = {0};
     Cases cases = {0};
-    char *dl = arena_printf(&arena, "%s/tests/nets/layers.dl", argv[1]);
-    read_cases(&arena, arena_printf(&arena, "%s/tests/golden/data/layers.txt", argv[1]), &cases);
+    char *dl = arena_printf(&arena, "%s/tests/nets/%s.dl", top, name);
+    read_cases(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, name), &cases);
     Module *m = harness_module(&arena, dl, NULL);
-    if (!m) return 3;
-    for (int k = 0; k < cases.len; k++) check_interpreter(&t, &arena, m, &cases.at[k]);
+    if (!m) exit(3);
+    Tensor *storages = new_storages(&arena, m);
+    for (int k = 0; k < cases.len; k++) check_interpreter(t, &arena, m, storages, &cases.at[k]);
     for (int which = 0; which < 4; which++) {
         HarnessOptions o = {.target = which & 1 ? "native" : "c11", .level = which & 2 ? 2 : 0, .cc = "gcc"};
         char *who = arena_printf(&arena, "%s -O%d", o.target, o.level);
-        Compiled *built = compiled_new(&arena, dl, arena_printf(&arena, "layers/%d", which), &o);
-        tally(&t, built, "%s: does not compile", who);
-        for (int k = 0; built && k < cases.len; k++) check_compiled(&t, &arena, built, &cases.at[k], who);
+        Compiled *built = compiled_new(&arena, dl, arena_printf(&arena, "%s/%d", name, which), &o);
+        tally(t, built, "%s: does not compile", who);
+        for (int k = 0; built && k < cases.len; k++) check_compiled(t, &arena, built, &cases.at[k], who);
         if (built) compiled_free(built);
     }
     arena_release(&arena);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) return 2;
+    Tally t = {0};
+    for (int k = 2; k < argc; k++) check_file(&t, argv[1], argv[k]);
     return tally_close(&t);
 }

@@ -156,11 +156,11 @@ Test(passes, a_training_step_of_the_perceptron_is_nine_kernels) {
         "    minimize loss with sgd(lr=0.1, momentum=0.9)\n    return loss\n}\n",
         2);
     const Graph *g = m->entries.at[1];
-    // Two layers forward; cross entropy with its gradient; the mean; per layer the weight's gradient with its update
-    // and the bias's; the gradient of the hidden layer.
+    // Two layers forward; how many labels count; cross entropy with its gradient; the mean; per layer the weight's
+    // gradient with its update and the bias's; the gradient of the hidden layer.
     Str s = str_new(&arena);
     graph_print(&s, g);
-    cr_expect_eq(g->groups.len, 9, "%d kernels\n%s", g->groups.len, str_text(&s));
+    cr_expect_eq(g->groups.len, 10, "%d kernels\n%s", g->groups.len, str_text(&s));
     // What updates a weight runs after the last kernel that reads its old value.
     int update = -1, reader = -1;
     for (int k = 0; k < g->groups.len; k++)
