@@ -122,8 +122,8 @@ static double moved(const Point *p, const Node *loss, const Wrt *wrt, const Tens
     return number;
 }
 
-const char *differences_along(const Point *p, const Node *loss, const Wrt *wrt, uint32_t seed, bool *rough) {
-    static const double h = 1e-5, allowed = 1e-6, rounding = 1e-14; // of the loss, a sum of many
+const char *differences_along(const Point *p, const Node *loss, const Wrt *wrt, uint32_t seed, double h, bool *rough) {
+    static const double allowed = 1e-6, rounding = 1e-14; // of the loss, a sum of many
     Arena scratch = {0};
     Tensor direction[MAX_WRT];
     double got = 0;

@@ -33,9 +33,9 @@ Node *differences_second(Graph *g, const Wrt *wrt);
 // Each input's elements (up to `most`, spread over it) one by one. Returns NULL or one sentence. *compared counts.
 const char *differences_compare(const Point *p, const Node *loss, const Wrt *wrt, int most, int *compared);
 
-// All inputs at once, along a random direction that `seed` draws. Where a ReLU, a maximum or a comparison decides
+// All inputs at once, by h along a random direction that `seed` draws. Where a ReLU, a maximum or a comparison decides
 // differently on either side, the slopes to the left and to the right part, and the gradient may be anything between:
 // *rough is true when that could be the difference.
-const char *differences_along(const Point *p, const Node *loss, const Wrt *wrt, uint32_t seed, bool *rough);
+const char *differences_along(const Point *p, const Node *loss, const Wrt *wrt, uint32_t seed, double h, bool *rough);
 
 #endif
