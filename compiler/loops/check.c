@@ -1,6 +1,7 @@
 // check.c: the independent proof of the memory plan. It shares nothing with plan.c: lifetimes are found again from what
 // the kernels of each call read and write, byte by byte overlaps are looked for pair by pair, and the lower bound is
-// summed anew. What lies in another buffer is part of it here; check_views.c proves that such sharing is right.
+// summed anew. What lies in another buffer is part of it here; check_views.c proves that such sharing is right, and
+// check_storages.c that what is updated in place is not read again.
 // The prepare part and the calls of a model run at different times: only prepared buffers pass from the
 // one to the other.
 #include <stdlib.h>
@@ -113,6 +114,7 @@ const char *program_check_plan(const Program *program) {
     for (int k = 0; k < n && !wrong; k++)
         if (program->buffers.at[k]->view) wrong = check_view(program, program->buffers.at[k], seen.first_write[k] >= 0);
     if (!wrong) wrong = seen.wrong;
+    if (!wrong) wrong = check_storages(program);
     for (int a = 0; a < n && !wrong; a++) {
         const Buffer *x = program->buffers.at[a];
         if (seen.first[a] < 0) continue; // a view, or not used

@@ -190,7 +190,7 @@ static void prove_expr(Walk *w, const Expr *e, const Stmt *reader) {
     prove_index(w, e->index, reader);
     if (e->kind != EXPR_LOAD) return;
     for (int d = 0; d < e->buffer->rank; d++) prove_index(w, e->at[d], reader);
-    if (e->buffer == w->to) w->proven = false;
+    if (e->buffer == w->to && w->to != w->from) w->proven = false;
     if (e->buffer != w->from) return;
     bool passed = false;
     w->at = e->at;
@@ -219,8 +219,7 @@ static void prove_stmt(Walk *w, const Stmt *stmt) {
     w->loop = outer;
 }
 
-// One layout, and each element is read before it is overwritten, in one iteration of one loop.
-static bool is_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to) {
+bool check_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to) {
     bool same = from->start == to->start && from->rank == to->rank && from->dtype == to->dtype;
     for (int d = 0; d < from->rank && same; d++)
         same = dim_equal(from->dim[d], to->dim[d]) && from->stride[d] == to->stride[d] &&
@@ -252,7 +251,7 @@ static const char *check_kept(const Read *r, int k) {
         if (w == k || r->last_write[w] < r->first_write[k] || root_of(other) != root_of(source)) continue;
         if (!may_overlap(other, source)) continue;
         bool now = r->first_write[w] == r->call && r->first_write[k] < r->call;
-        if (!now || !is_in_place(kernel, r->buffer, other))
+        if (!now || !check_in_place(kernel, r->buffer, other))
             return wrong_read(r, "over which is written by then: ", other);
     }
     return NULL;

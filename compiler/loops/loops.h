@@ -210,9 +210,9 @@ void program_drop_prepare(Program *program);
 // its offset; align is that of the target's vectors, at least 64.
 void program_plan(Program *program);
 // The independent checker: no two buffers that live at once overlap, unless one is a view of the other and nothing
-// writes what is still to be read; every buffer within the arena, aligned; recomputes
-// lifetimes from the calls' bodies and the lower bound itself. Nothing passes from the prepare part to the calls but
-// prepared buffers, which only it writes. Returns NULL or what is wrong.
+// writes what is still to be read; every buffer within the arena, aligned; recomputes lifetimes from the calls' bodies
+// and the lower bound itself. What is updated in place is not read as it was any more. Nothing passes from the prepare
+// part to the calls but prepared buffers, which only it writes. Returns NULL or what is wrong.
 const char *program_check_plan(const Program *program);
 // Every index of every load and store lies within its buffer, by ranges; register indices constant; loop variables
 // defined before use; stacks below 4 KiB. Returns NULL or what is wrong.

@@ -171,6 +171,25 @@ for threads in 1 2 5; do
     [ -n "$want" ] && [ "$got" = "$want" ] && ok || bad "$threads threads: $got, want $want"
 done
 
+# Training steps of convolutions, norms, dropout and an embedding: the same checkpoint to the byte.
+for target in native c11; do
+    std="-std=gnu11 -march=native"
+    [ $target = c11 ] && std="-std=c11 -Wpedantic"
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/threads.dl" -o threads.c --target=$target || bad "threads: $target: dlc"
+    for openmp in "" -fopenmp; do
+        # shellcheck disable=SC2086
+        gcc $std $strict $openmp -O1 $sanitize -fno-math-errno -I. -I"$top/runtime" -o threads$openmp "$top/tests/app/threads.c" threads.c "$top"/runtime/dlc*.c -lm ||
+            bad "threads: $target $openmp does not build"
+    done
+    ./threads want.safetensors >want.txt || bad "threads: $target fails: $(cat want.txt)"
+    for threads in 1 1 2 2 3 3 5 5 7 7; do
+        OMP_NUM_THREADS=$threads OMP_WAIT_POLICY=passive ./threads-fopenmp got.safetensors >got.txt && cmp want.safetensors got.safetensors && ok ||
+            bad "five training steps in $threads threads, $target: $(cat got.txt), want $(cat want.txt)"
+        rm -f got.safetensors
+    done
+done
+
 # The header is C++ as well.
 printf '#include "mlp.h"\nint main() { return mlp_new() == nullptr; }\n' >use.cc
 g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Inative -fsyntax-only use.cc && ok || bad "the header is no C++"

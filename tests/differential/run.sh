@@ -23,6 +23,8 @@ run "$build/tests/goldens" "$top"
 run "$build/tests/convolutions" "$top"
 run "$build/tests/layers" "$top" layers losses
 run "$build/tests/prelude_examples"
+run "$build/tests/gradients"
+run "$build/tests/random_gradients" 1 30
 run "$build/tests/operators"
 run "$build/tests/random_programs" 1 1
 run "$build/tests/random_programs" 2 14 quick

@@ -142,7 +142,7 @@ class Kinks(torch.overrides.TorchFunctionMode):
 
 def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, low=-1, limit=16, falls=False, draw=0, margin=3e-7, bias=0,
            **sgd):
-    """inputs: shapes without the batch, or None for class numbers, by name in order; the first one is the model's.
+    """inputs: shapes without the batch (a list for class numbers), or None for one class number, by name in order; the first one is the model's.
     draw: number of the draw of the inputs; margin: of Kinks; bias: of `filled`. Writes the outputs of the model at the start and at the end, the loss of each
     step, all parameters after the first and last, buffers and momentum after the last. Every fifth batch is a partial one."""
     module = module.double()
@@ -156,8 +156,9 @@ def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, 
     def arguments(step):
         n = partial if step % 5 == 4 else batch
         for key, shape in inputs.items():
-            if shape is None:
-                yield torch.from_numpy((drawn(seed_of(f"{key}.{step}.{draw}"), n) * classes).astype(np.int64))
+            if shape is None or isinstance(shape, list):
+                count = (n, *(shape or []))
+                yield torch.from_numpy((drawn(seed_of(f"{key}.{step}.{draw}"), int(np.prod(count))) * classes).astype(np.int64).reshape(count))
             else:
                 yield uniform(seed_of(f"{key}.{step}.{draw}"), (n, *shape), low, 1).double()
 
@@ -339,7 +340,58 @@ def unet():
            limit=128)
 
 
+def cnn():
+    class Cnn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+            self.conv2 = nn.Conv2d(8, 12, 3, padding=1)
+            self.conv3 = nn.Conv2d(12, 16, 3, padding=1)
+            self.fc1, self.fc2 = nn.Linear(144, 32), nn.Linear(32, 10)
+
+        def forward(self, x):
+            h = F.relu(self.conv1(x))
+            h = F.max_pool2d(F.relu(self.conv2(h)), 2)
+            h = F.max_pool2d(F.relu(self.conv3(h)), 2)
+            return self.fc2(F.relu(self.fc1(h.flatten(1))))
+
+    golden("cnn", Cnn(), {"image": (3, 12, 12), "label": None}, F.cross_entropy, 8, 3, 20, 0.01, classes=10, limit=128,
+           weight_decay=1e-4)
+
+
+def cnn_norm():
+    class Block(nn.Module):
+        def __init__(self, channels, out):
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out)
+
+        def forward(self, x):
+            return F.relu(self.bn(self.conv(x)))
+
+    class CnnNorm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block1, self.block2, self.fc = Block(3, 8), Block(8, 16), nn.Linear(16, 5)
+
+        def forward(self, x):
+            return self.fc(self.block2(F.max_pool2d(self.block1(x), 2)).mean((2, 3)))
+
+    golden("cnn_norm", CnnNorm(), {"image": (3, 8, 8), "label": None}, F.cross_entropy, 32, 1, 20, 0.01, classes=5, limit=128)
+
+
+def tied():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token, self.mix = nn.Embedding(12, 6), nn.Linear(6, 6)
+
+        def forward(self, token):
+            return F.linear(torch.tanh(self.mix(self.token(token))).sum(1), self.token.weight)
+
+    golden("tied", Tied(), {"token": [4], "label": None}, F.cross_entropy, 8, 3, 20, 0.05, classes=12)
+
+
 if __name__ == "__main__":
-    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet)}
+    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet, cnn, cnn_norm, tied)}
     for net in sys.argv[1:] or nets:
         nets[net]()

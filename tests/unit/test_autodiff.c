@@ -179,7 +179,7 @@ Test(autodiff, every_gradient_agrees_with_central_differences) {
         bench_close(&b);
     }
     for (const Op *const *at = ops; *at; at++) {
-        bool found = !(*at)->grad || (*at)->traits & OP_REDUCES; // those have tables of their own below
+        bool found = !(*at)->grad || !strcmp((*at)->name, "contract") || !strcmp((*at)->name, "reduce"); // tables below
         for (size_t k = 0; k < sizeof instances / sizeof *instances; k++)
             found |= !strcmp(instances[k].op, (*at)->name);
         if (!found) check_example(*at);

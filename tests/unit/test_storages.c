@@ -1,0 +1,147 @@
+// test_storages.c: the proof of the memory plan for training steps: parameters and optimiser state that are updated in
+// place, in the right order; every way in which that could be wrong is refused.
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "frontend/elaborate.h"
+#include "loops/lower.h"
+#include "passes/passes.h"
+
+typedef struct Bench {
+    Arena arena;
+    Diag diag;
+    Program *program;
+} Bench;
+
+// Two layers with momentum, then the loss once more with what was learned.
+static const char text[] = "dim N <= 8\n"
+                           "layer net(x: T[B, C]) -> T[B, 5] {\n"
+                           "    return x |> linear(16, name=\"fc1\") |> relu |> linear(5, name=\"fc2\")\n"
+                           "}\n"
+                           "train step(x: f32[N, 12], label: i32[N], lr: f32[]) -> (before: f32[], after: f32[]) {\n"
+                           "    before = cross_entropy(net(x, name=\"\"), label)\n"
+                           "    minimize before with sgd(lr=lr, momentum=0.9)\n"
+                           "    return before, cross_entropy(net(x, name=\"\"), label)\n"
+                           "}\n";
+
+static void bench_open(Bench *b, int level) {
+    *b = (Bench){.diag = {.out = stderr}};
+    Source *source = NEW(&b->arena, Source);
+    *source = (Source){.name = "test.dl", .text = text, .len = (int)strlen(text)};
+    AstFile *file = parse_source(&b->arena, &b->diag, source);
+    Module *module = b->diag.errors ? NULL : elaborate(&b->arena, &b->diag, file, &(ElaborateOptions){0});
+    cr_assert(module, "does not compile");
+    passes_run(module, &(PassOptions){.level = level, .out = stderr});
+    b->program = program_lower(module->entries.at[0], target_find("x86-64-v4"), level, 2);
+    program_plan(b->program);
+    const char *wrong = program_check_plan(b->program);
+    cr_assert_null(wrong, "-O%d: %s", level, wrong);
+}
+
+static bool does(const Stmt *s, const char *buffer, bool write);
+
+static bool loads(const Expr *e, const char *buffer) {
+    bool found = e->kind == EXPR_LOAD && !strcmp(e->buffer->name, buffer);
+    for (int k = 0; k < e->nargs && !found; k++) found = loads(e->arg[k], buffer);
+    return found;
+}
+
+static bool does(const Stmt *s, const char *buffer, bool write) {
+    bool found =
+        write ? s->kind == STMT_STORE && !strcmp(s->buffer->name, buffer) : s->value && loads(s->value, buffer);
+    for (int k = 0; k < s->body.len && !found; k++) found = does(s->body.at[k], buffer, write);
+    return found;
+}
+
+// The first call from `from` on that reads or writes the buffer of that name.
+static int find_call(const Bench *b, int from, const char *buffer, bool write) {
+    while (from < b->program->calls.len && !does(b->program->calls.at[from].kernel->body, buffer, write)) from++;
+    cr_assert(from < b->program->calls.len, "no call does that with %s", buffer);
+    return from;
+}
+
+static void move_call(Bench *b, int from, int to) {
+    Call moved = b->program->calls.at[from];
+    for (; from < to; from++) b->program->calls.at[from] = b->program->calls.at[from + 1];
+    for (; from > to; from--) b->program->calls.at[from] = b->program->calls.at[from - 1];
+    b->program->calls.at[to] = moved;
+}
+
+static Stmt *find_store(Stmt *s, const char *buffer) {
+    Stmt *found = s->kind == STMT_STORE && !strcmp(s->buffer->name, buffer) ? s : NULL;
+    for (int k = 0; k < s->body.len && !found; k++) found = find_store(s->body.at[k], buffer);
+    return found;
+}
+
+static const char weight[] = "fc2.weight", momentum[] = "optim.step.0.fc2.weight.momentum_buffer";
+
+// The gradient of what comes before needs the old weight.
+static void update_too_early(Bench *b) {
+    int update = find_call(b, 0, weight, true);
+    move_call(b, find_call(b, 1, "d_cross_entropy", true) + 1, update);
+    update = find_call(b, 0, weight, true);
+    for (int c = find_call(b, 0, "d_cross_entropy", true) + 1; c < update; c++)
+        if (does(b->program->calls.at[c].kernel->body, weight, false)) {
+            move_call(b, c, update);
+            return;
+        }
+}
+
+static void update_too_late(Bench *b) { move_call(b, find_call(b, 0, weight, true), b->program->calls.len - 1); }
+
+static void store_elsewhere(Bench *b, const char *buffer) {
+    Stmt *store = find_store(b->program->calls.at[find_call(b, 0, buffer, true)].kernel->body, buffer);
+    store->at[0] = index_add_const(&b->arena, store->at[0], 1);
+}
+
+static void update_next_row(Bench *b) { store_elsewhere(b, weight); }
+static void update_next_momentum(Bench *b) { store_elsewhere(b, momentum); }
+
+static void update_twice(Bench *b) {
+    vec_push(&b->arena, &b->program->calls, b->program->calls.at[find_call(b, 0, weight, true)]);
+}
+
+// What two calls in a row use lies in one place.
+static void share_bytes(Bench *b) {
+    Program *p = b->program;
+    for (int k = 0; k < p->buffers.len; k++)
+        for (int i = 0; i < k; i++) {
+            Buffer *x = p->buffers.at[k], *y = p->buffers.at[i];
+            if (x->scope != SCOPE_ARENA || y->scope != SCOPE_ARENA || x->view || y->view) continue;
+            if (x->first_call <= y->last_call && y->first_call <= x->last_call) {
+                x->offset = y->offset;
+                return;
+            }
+        }
+}
+
+static const struct {
+    const char *what;
+    void (*damage)(Bench *b);
+    const char *want;
+} damages[] = {
+    {"an update before the gradient that reads the old weight", update_too_early, "whose old value is overwritten by"},
+    {"an update behind what reads the new weight", update_too_late, "whose new value is written by"},
+    {"an update that stores the next row", update_next_row, "parts of which are overwritten before"},
+    {"a momentum that stores the next row", update_next_momentum, "parts of which are overwritten before"},
+    {"an update that runs twice", update_twice, "whose new value is written by"},
+    {"two that live together in one place", share_bytes, "live together and share bytes"},
+};
+
+Test(storages, damage_is_refused) {
+    for (size_t d = 0; d < sizeof damages / sizeof *damages; d++) {
+        Bench b;
+        bench_open(&b, 2);
+        damages[d].damage(&b);
+        const char *wrong = program_check_plan(b.program);
+        cr_expect(wrong && strstr(wrong, damages[d].want), "%s: got \"%s\", want \"... %s ...\"", damages[d].what,
+                  wrong ? wrong : "", damages[d].want);
+        arena_release(&b.arena);
+    }
+}
+
+Test(storages, naive_kernels_are_proven_too) {
+    Bench b;
+    bench_open(&b, 0);
+    arena_release(&b.arena);
+}
