@@ -190,10 +190,10 @@ void kit_pipeline_run(struct kit_pipeline *pipeline, float *to, const uint8_t *f
 
 struct kit_loader;
 
-// batch: pictures in a batch, 1 and more. threads: 1 makes up to three batches ahead on a thread of its own; 0 makes
-// each in kit_loader_next. Both give the same bits. When no thread can be started it goes on without
-// (kit_loader_threads tells). All memory is allocated here. The data set must outlive the loader; the transforms are
-// copied, NULL for none. KIT_EVALUE, KIT_ENOMEM: *loader is NULL.
+// batch: pictures in a batch, 1 and more. threads: 1 makes up to two batches ahead on a thread of its own; 0 makes each
+// in kit_loader_next. Both give the same bits. When no thread can be started it goes on without (kit_loader_threads
+// tells). All memory is allocated here. The data set must outlive the loader; the transforms are copied, NULL for none.
+// KIT_EVALUE, KIT_ENOMEM: *loader is NULL.
 int kit_loader_new(struct kit_loader **loader, const struct kit_dataset *set, const struct kit_transforms *transforms,
                    int32_t batch, int64_t seed, int threads, char *error);
 void kit_loader_free(struct kit_loader *loader); // also in the middle of an epoch
