@@ -108,7 +108,7 @@ $(BUILD)/demo/%.c: $(BUILD)/dlc
 	@mkdir -p $(@D)
 	$(BUILD)/dlc $(filter %.dl,$^) -o $@ --target=native
 
-DEMO_LINK = $(CC) $(DEMO_CFLAGS) -Iruntime -I$(BUILD)/demo -o $@ $(filter %.c,$^) $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm
+DEMO_LINK = $(CC) $(DEMO_CFLAGS) -Iruntime -I$(BUILD)/demo -o $@ $(filter %.c,$^) $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm -pthread
 DEMO_LIBS = $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
 $(BUILD)/demo/mlp: $(BUILD)/demo/mlp.c examples/mlp/main.c $(DEMO_LIBS)
 	$(DEMO_LINK)
@@ -128,7 +128,7 @@ test-run: all tests-build
 
 UNIT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c))
 HARNESS_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
-TEST_LIBS = $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm -ldl
+TEST_LIBS = $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm -ldl -pthread
 TOOLS = $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
 tests-build: $(BUILD)/tests/unit $(TOOLS)
 

@@ -1,19 +1,10 @@
 // idx.c: tensors of bytes from IDX files. gzread reads plain files as they are.
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-#include "kit.h"
-
-static int fail(char *error, int status, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    if (error) vsnprintf(error, KIT_ERROR_BYTES, fmt, args);
-    va_end(args);
-    return status;
-}
+#include "fail.h"
 
 // 1 when exactly n bytes came, 0 at the end of the file, -1 after an error.
 static int read_all(gzFile file, void *to, size_t n) {
@@ -32,10 +23,10 @@ static int read_all(gzFile file, void *to, size_t n) {
 static int fail_read(gzFile file, int got, const char *path, char *error, const char *end) {
     int number = Z_OK, why = errno;
     const char *said = gzerror(file, &number);
-    if (got >= 0 && number != Z_BUF_ERROR) return fail(error, KIT_EFORMAT, "%s: %s", path, end);
-    if (number == Z_ERRNO) return fail(error, KIT_EIO, "%s: %s", path, why ? strerror(why) : "cannot be read");
-    if (number == Z_BUF_ERROR) return fail(error, KIT_EFORMAT, "%s: the gzip file is truncated", path);
-    return fail(error, KIT_EFORMAT, "%s: the gzip file is damaged: %s", path, said);
+    if (got >= 0 && number != Z_BUF_ERROR) return kit_fail(error, KIT_EFORMAT, "%s: %s", path, end);
+    if (number == Z_ERRNO) return kit_fail(error, KIT_EIO, "%s: %s", path, why ? strerror(why) : "cannot be read");
+    if (number == Z_BUF_ERROR) return kit_fail(error, KIT_EFORMAT, "%s: the gzip file is truncated", path);
+    return kit_fail(error, KIT_EFORMAT, "%s: the gzip file is damaged: %s", path, said);
 }
 
 // Magic (0, 0, 8 for bytes, rank), then the dims as big-endian 32-bit numbers.
@@ -44,23 +35,26 @@ static int read_header(gzFile file, struct kit_idx *idx, const char *path, char 
     int got = read_all(file, head, 4);
     if (got != 1) return fail_read(file, got, path, error, "too short for an IDX file");
     if (head[0] || head[1])
-        return fail(error, KIT_EFORMAT, "%s: not an IDX file: it starts with %02x %02x, not 00 00", path, head[0],
-                    head[1]);
+        return kit_fail(error, KIT_EFORMAT, "%s: not an IDX file: it starts with %02x %02x, not 00 00", path, head[0],
+                        head[1]);
     if (head[2] != 8)
-        return fail(error, KIT_EFORMAT, "%s: elements of type 0x%02x; only bytes (0x08) are read", path, head[2]);
+        return kit_fail(error, KIT_EFORMAT, "%s: elements of type 0x%02x; only bytes (0x08) are read", path, head[2]);
     if (head[3] < 1 || head[3] > KIT_MAX_RANK)
-        return fail(error, KIT_EFORMAT, "%s: %d axes; 1 to %d are read", path, head[3], KIT_MAX_RANK);
+        return kit_fail(error, KIT_EFORMAT, "%s: %d axes; 1 to %d are read", path, head[3], KIT_MAX_RANK);
     idx->rank = head[3];
-    idx->count = 1;
+    // 2^40 elements, or what a size_t of 32 bits can count.
+    const int bits = sizeof(size_t) > 4 ? 40 : 31;
+    uint64_t count = 1;
     for (int d = 0; d < idx->rank; d++) {
         got = read_all(file, dim, 4);
         if (got != 1) return fail_read(file, got, path, error, "ends within its header");
         uint32_t extent = (uint32_t)dim[0] << 24 | (uint32_t)dim[1] << 16 | (uint32_t)dim[2] << 8 | dim[3];
-        if (extent > INT32_MAX || (extent && idx->count > ((size_t)1 << 40) / extent))
-            return fail(error, KIT_EFORMAT, "%s: says that it holds more than 2^40 elements", path);
+        if (extent > INT32_MAX || (extent && count > ((uint64_t)1 << bits) / extent))
+            return kit_fail(error, KIT_EFORMAT, "%s: says that it holds more than 2^%d elements", path, bits);
         idx->dim[d] = (int32_t)extent;
-        idx->count *= extent;
+        count *= extent;
     }
+    idx->count = (size_t)count;
     return KIT_OK;
 }
 
@@ -75,7 +69,7 @@ static int read_body(gzFile file, struct kit_idx *idx, const char *path, char *e
             capacity = capacity + capacity / 2 > have + part ? capacity + capacity / 2 : have + part;
             if (capacity > idx->count) capacity = idx->count;
             uint8_t *more = realloc(idx->at, capacity);
-            if (!more) return fail(error, KIT_ENOMEM, "%s: no memory for %zu bytes", path, capacity);
+            if (!more) return kit_fail(error, KIT_ENOMEM, "%s: no memory for %zu bytes", path, capacity);
             idx->at = more;
         }
         int got = read_all(file, idx->at + have, part);
@@ -86,7 +80,7 @@ static int read_body(gzFile file, struct kit_idx *idx, const char *path, char *e
     unsigned char extra;
     int got = gzread(file, &extra, 1);
     if (got > 0)
-        return fail(error, KIT_EFORMAT, "%s: longer than the %zu bytes that its header says", path, idx->count);
+        return kit_fail(error, KIT_EFORMAT, "%s: longer than the %zu bytes that its header says", path, idx->count);
     int number = Z_OK;
     gzerror(file, &number);
     return got == 0 && number == Z_OK ? KIT_OK : fail_read(file, got, path, error, "damaged");
@@ -96,7 +90,7 @@ int kit_idx_read(struct kit_idx *idx, const char *path, char *error) {
     memset(idx, 0, sizeof *idx);
     errno = 0;
     gzFile file = gzopen(path, "rb");
-    if (!file) return fail(error, KIT_EIO, "%s: %s", path, errno ? strerror(errno) : "cannot be opened");
+    if (!file) return kit_fail(error, KIT_EIO, "%s: %s", path, errno ? strerror(errno) : "cannot be opened");
     int status = read_body(file, idx, path, error);
     gzclose(file);
     if (status) kit_idx_free(idx);

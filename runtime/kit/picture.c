@@ -2,21 +2,12 @@
 //     P6 640 480 255 and the pixels  ->  (3, side, side) floats from 0 to 1
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kit.h"
+#include "fail.h"
 
 enum { MAX_SIDE = 1 << 15 };
-
-static int fail(char *error, int status, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    if (error) vsnprintf(error, KIT_ERROR_BYTES, fmt, args);
-    va_end(args);
-    return status;
-}
 
 // The next number of the header, behind white space and comments; -1 when there is none up to 2^15.
 static int read_number(FILE *file) {
@@ -55,25 +46,26 @@ static void scale(float *to, int side, const unsigned char *pixel, int width, in
 
 static int read_open(float *to, int side, FILE *file, const char *path, char *error) {
     if (getc(file) != 'P' || getc(file) != '6')
-        return fail(error, KIT_EFORMAT, "%s: not a binary PPM: it does not start with P6", path);
+        return kit_fail(error, KIT_EFORMAT, "%s: not a binary PPM: it does not start with P6", path);
     int width = read_number(file), height = read_number(file), most = read_number(file);
     if (width < 1 || height < 1)
-        return fail(error, KIT_EFORMAT, "%s: the size in the header is not 1 to %d pixels each way", path, MAX_SIDE);
-    if (most != 255) return fail(error, KIT_EFORMAT, "%s: only pixels from 0 to 255 are read", path);
+        return kit_fail(error, KIT_EFORMAT, "%s: the size in the header is not 1 to %d pixels each way", path,
+                        MAX_SIDE);
+    if (most != 255) return kit_fail(error, KIT_EFORMAT, "%s: only pixels from 0 to 255 are read", path);
     size_t bytes = (size_t)width * (size_t)height * 3;
     unsigned char *pixel = malloc(bytes);
-    if (!pixel) return fail(error, KIT_ENOMEM, "%s: no memory for %zu bytes", path, bytes);
+    if (!pixel) return kit_fail(error, KIT_ENOMEM, "%s: no memory for %zu bytes", path, bytes);
     size_t got = fread(pixel, 1, bytes, file);
     if (got == bytes) scale(to, side, pixel, width, height);
     free(pixel);
     if (got == bytes) return KIT_OK;
-    return fail(error, KIT_EFORMAT, "%s: truncated: %d x %d pixels are %zu bytes, there are %zu", path, width, height,
-                bytes, got);
+    return kit_fail(error, KIT_EFORMAT, "%s: truncated: %d x %d pixels are %zu bytes, there are %zu", path, width,
+                    height, bytes, got);
 }
 
 int kit_ppm_read(float *to, int side, const char *path, char *error) {
     FILE *file = fopen(path, "rb");
-    if (!file) return fail(error, KIT_EIO, "%s: %s", path, strerror(errno));
+    if (!file) return kit_fail(error, KIT_EIO, "%s: %s", path, strerror(errno));
     int status = read_open(to, side, file, path, error);
     fclose(file);
     return status;

@@ -24,7 +24,7 @@ program() {
     shift 2
     # shellcheck disable=SC2086
     gcc -std=c11 -O1 -Wall -Wextra -Wpedantic -Werror -fno-math-errno $sanitize $flags -I"$top/runtime" -I. -o "$name" "$@" \
-        "$build/libdlckit.a" "$build/libdlcrt.a" -lz -lm
+        "$build/libdlckit.a" "$build/libdlcrt.a" -lz -lm -pthread
 }
 
 # Narrow nets that torchvision saved as float16, and the five classes that it finds (tests/oracle/torchvision_check.py).
