@@ -77,14 +77,9 @@ static const char weight[] = "fc2.weight", momentum[] = "optim.step.0.fc2.weight
 
 // The gradient of what comes before needs the old weight.
 static void update_too_early(Bench *b) {
-    int update = find_call(b, 0, weight, true);
-    move_call(b, find_call(b, 1, "d_cross_entropy", true) + 1, update);
-    update = find_call(b, 0, weight, true);
-    for (int c = find_call(b, 0, "d_cross_entropy", true) + 1; c < update; c++)
-        if (does(b->program->calls.at[c].kernel->body, weight, false)) {
-            move_call(b, c, update);
-            return;
-        }
+    int update = find_call(b, 0, weight, true), reader = update - 1;
+    while (reader > 0 && !does(b->program->calls.at[reader].kernel->body, weight, false)) reader--;
+    move_call(b, update, reader);
 }
 
 static void update_too_late(Bench *b) { move_call(b, find_call(b, 0, weight, true), b->program->calls.len - 1); }
