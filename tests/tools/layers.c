@@ -121,9 +121,13 @@ static Tensor *arguments_of(Arena *arena, const Graph *g, const Case *c) {
     return arguments;
 }
 
+// What they begin with: parameters as zeros (a case gives its own), the optimisers' state as its entry says.
 static Tensor *new_storages(Arena *arena, Module *m) {
     Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
     for (int k = 0; k < m->storages.len; k++) storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
+    for (int e = 0; e < m->entries.len; e++)
+        if (m->entries.at[e]->kind == ENTRY_START)
+            graph_interpret(m->entries.at[e], &(Interpretation){.arena = arena, .storages = storages});
     return storages;
 }
 
