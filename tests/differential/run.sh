@@ -21,7 +21,7 @@ run() {
 mkdir -p "$build/tests/log"
 run "$build/tests/goldens" "$top"
 run "$build/tests/convolutions" "$top"
-run "$build/tests/layers" "$top" layers losses optimizers
+run "$build/tests/layers" "$top" layers losses optimizers onnx_optimizers
 run "$build/tests/prelude_examples"
 run "$build/tests/gradients"
 run "$build/tests/random_gradients" 1 30

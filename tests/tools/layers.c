@@ -32,6 +32,10 @@ static void read_cases(Arena *arena, const char *path, Cases *cases) {
     char kind[8];
     if (!file) exit(3);
     while (fscanf(file, "%7s", kind) == 1) {
+        if (*kind == '#') { // to the end of the line
+            if (fscanf(file, "%*[^\n]") == EOF) exit(3);
+            continue;
+        }
         if (!strcmp(kind, "case")) {
             Case c = {0};
             char text[200];
