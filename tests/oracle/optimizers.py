@@ -42,7 +42,7 @@ def text_of(value):
     return str(list(value)) if isinstance(value, tuple) else repr(value)
 
 
-def optimizer(name, cls, lr=None, **options):
+def optimizer(name, cls, lr=None, steps=STEPS, **options):
     """lr: a number, or None for an input that changes from step to step."""
     global count
     entry = f"o{count}"
@@ -54,19 +54,19 @@ def optimizer(name, cls, lr=None, **options):
     rate = {} if lr == "default" else {"lr": 0.0 if lr is None else lr}
     trained = cls([p], **rate, **options)
     path = f"{entry}_p"
-    for step in range(STEPS):
+    for step in range(steps):
         out.append(f"case {entry} {call}, step {step + 1}")
         if step == 0:
             write("param", path, start, layers.drawn_from[id(start)][1])
-        g = uniform(400 + 10 * count + step, SHAPE, -SCALES[step], SCALES[step])
+        g = uniform(400 + 20 * count + step, SHAPE, -SCALES[step % STEPS], SCALES[step % STEPS])
         if step == 0:
             g = g * (torch.arange(10) % 5 != 3)  # a parameter that the first batch does not reach
             write("arg", "g", g)
         else:
             write("arg", "g", g, layers.drawn_from[id(g)][1])
         if lr is None:
-            write("arg", "lr", torch.tensor(RATES[step]))
-            trained.param_groups[0]["lr"] = float(torch.tensor(RATES[step]))
+            write("arg", "lr", torch.tensor(RATES[step % STEPS]))
+            trained.param_groups[0]["lr"] = float(torch.tensor(RATES[step % STEPS]))
         p.grad = g.double()
         trained.step()
         write("after", path, p)
@@ -99,6 +99,10 @@ if __name__ == "__main__":
     all_of("nadam", O.NAdam, moments + [{"momentum_decay": 0.1},
                                         {"decoupled_weight_decay": True, "weight_decay": 0.5}])
     all_of("adamax", O.Adamax, [{"betas": (0.5, 0.99), "eps": 1e-3}, {"betas": (0.0, 0.9)}])
+    # It begins to divide after five steps.
+    all_of("radam", O.RAdam, [{"steps": 8}, {"betas": (0.5, 0.99), "eps": 1e-3, "steps": 8}, {"betas": (0.9, 0.6)},
+                              {"betas": (0.0, 0.99999), "steps": 8}, {"betas": (0.9, 0.7), "steps": 9},
+                              {"decoupled_weight_decay": True, "weight_decay": 0.5, "steps": 7}])
     all_of("rmsprop", O.RMSprop, [{"alpha": 0.5, "eps": 1e-2}, {"centered": True}, {"momentum": 0.9},
                                   {"centered": True, "momentum": 0.5, "weight_decay": 0.1, "alpha": 0.9}])
     all_of("adagrad", O.Adagrad, [{"lr_decay": 0.3}, {"initial_accumulator_value": 0.25}, {"eps": 0.1},
