@@ -61,8 +61,7 @@ static void plan_entry(Program *program) {
 
 // Weights that are embedded are not drawn.
 static void drop_init(Module *module) {
-    int last = module->entries.len - 1;
-    if (last >= 0 && module->entries.at[last]->kind == ENTRY_INIT) module->entries.len--;
+    while (module->entries.len && !graph_is_public(module->entries.at[module->entries.len - 1])) module->entries.len--;
 }
 
 // ---- outputs ------------------------------------------------------------------------------------------------------

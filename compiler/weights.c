@@ -19,7 +19,7 @@ static bool is_weight(const Storage *storage) {
 bool weights_fit(FILE *err, const Module *module) {
     for (int k = 0; k < module->entries.len; k++) {
         const Graph *g = module->entries.at[k];
-        for (int o = 0; g->kind != ENTRY_INIT && o < g->outputs.len; o++) {
+        for (int o = 0; graph_is_public(g) && o < g->outputs.len; o++) {
             const Storage *storage = g->outputs.at[o].storage;
             if (!storage || !is_weight(storage)) continue;
             fprintf(err,

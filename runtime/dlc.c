@@ -135,6 +135,7 @@ DLC_API void dlc_reset(struct dlc_net *net) {
 
 DLC_API void dlc_start_over(struct dlc_net *net) {
     memset(net->region[DLC_REGION_OPTIM], 0, net->model->bytes[DLC_REGION_OPTIM]);
+    if (net->model->start) net->model->start(net->region);
     dlc_reset(net);
 }
 

@@ -49,6 +49,7 @@ struct dlc_model {
     int nslots;
     size_t bytes[DLC_REGIONS];
     size_t align;
+    void (*start)(unsigned char *const region[DLC_REGIONS]); // what the optimiser's state begins with; NULL: all zero
     void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed); // draws the parameters; NULL: all zero
     // Makes what models compute from parameters alone, if it is stale; NULL: there is nothing. It lies in the region
     // PARAM from `prepared` on, behind a flag (int32_t, 1: fresh), so that nets with the same parameters share it: when
@@ -80,7 +81,7 @@ DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes);
 DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]);
 DLC_API void dlc_free(struct dlc_net *net);               // NULL is fine, and nothing happens to a placed net
 DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
-DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state zeroed
+DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state begin anew
 DLC_API void dlc_reset(struct dlc_net *net);              // state zeroed
 // The stream of dropout and other random operators begins anew; nothing happens to a model without them.
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed);

@@ -7,8 +7,8 @@
 #include "driver.h"
 #include "emit/parts.h"
 
-// The graph's real entries; "init" is reached through mynet_init.
-static bool is_public(const Program *program) { return program->graph->kind != ENTRY_INIT; }
+// The graph's real entries; "start" and "init" are reached through mynet_init.
+static bool is_public(const Program *program) { return graph_is_public(program->graph); }
 
 static void put_comment_line(Str *s, const char *text) {
     str_put(s, "// ");

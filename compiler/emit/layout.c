@@ -77,7 +77,7 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
                            .names = {.arena = arena, .macros = names_macros(arena, options->prefix)}};
     for (int i = 0; i < table->functions.len; i++) // what it calls
         vec_push(arena, &signature.names.at, (Name){table->functions.at[i]->name, 2});
-    names_take(&signature.names, g->kind == ENTRY_INIT ? "region" : "net");
+    names_take(&signature.names, graph_is_public(g) ? "net" : "region");
     for (int i = 0; i < g->arguments.len; i++) mark_sizes(&signature, &g->arguments.at[i]->type);
     for (int i = 0; i < g->outputs.len; i++)
         if (!g->outputs.at[i].storage) mark_sizes(&signature, &g->outputs.at[i].value->type);

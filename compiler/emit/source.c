@@ -29,7 +29,7 @@ typedef struct Binding {
 } Binding;
 
 // Which of a program's calls the function makes.
-typedef enum Part { PART_CALLS, PART_PREPARE, PART_INIT } Part;
+typedef enum Part { PART_CALLS, PART_PREPARE, PART_START, PART_INIT } Part;
 
 typedef struct Entry {
     Arena *arena;
@@ -210,6 +210,9 @@ static void put_entry(Str *s, Entry *e) {
                    e->signature.function);
         str_printf(s, "static void dlc_this_prepare_%s(unsigned char *const region[DLC_REGIONS])\n{\n",
                    names_identifier(e->arena, e->program->graph->name));
+    } else if (e->part == PART_START) {
+        str_put(s, "// What the optimiser's state begins with; its memory is zero before.\n"
+                   "static void dlc_this_start(unsigned char *const region[DLC_REGIONS])\n{\n");
     } else if (init) {
         const char *seed = e->signature.parameters.len ? e->signature.parameters.at[0].name : "seed";
         str_put(s, "// Draws the parameters; their memory is zero before.\n");
@@ -233,7 +236,8 @@ static void put_entry(Str *s, Entry *e) {
 static Entry entry_of(Arena *arena, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
                       const Layout *layout, const Weights *weights, int number, bool prepare) {
     const Program *program = in->programs[number];
-    Part part = program->graph->kind == ENTRY_INIT ? PART_INIT : PART_CALLS;
+    EntryKind kind = program->graph->kind;
+    Part part = kind == ENTRY_INIT ? PART_INIT : kind == ENTRY_START ? PART_START : PART_CALLS;
     return (Entry){.arena = arena,
                    .in = in,
                    .options = options,
@@ -294,8 +298,13 @@ static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
                region_name(layout->region[storage->index]), (long long)layout->offset[storage->index]);
 }
 
-static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool draws,
-                      bool prepares) {
+static bool has_kind(const EmitInput *in, EntryKind kind) {
+    for (int i = 0; i < in->nprograms; i++)
+        if (in->programs[i]->graph->kind == kind) return true;
+    return false;
+}
+
+static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool prepares) {
     const Module *module = in->module;
     const char *upper = names_upper(s->arena, options->prefix);
     int nslots = 0;
@@ -313,8 +322,10 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
                    r == REGION_STATE ? " - DLC_NET_BYTES" : "");
-    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n    %s,\n    %s_PARAM_BYTES - %s_PREPARED_BYTES,\n};\n\n", upper,
-               draws ? "dlc_this_draw" : "NULL", prepares ? "dlc_this_prepare" : "NULL", upper, upper);
+    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n    %s,\n    %s,\n    %s_PARAM_BYTES - %s_PREPARED_BYTES,\n};\n\n",
+               upper, has_kind(in, ENTRY_START) ? "dlc_this_start" : "NULL",
+               has_kind(in, ENTRY_INIT) ? "dlc_this_draw" : "NULL", prepares ? "dlc_this_prepare" : "NULL", upper,
+               upper);
 }
 
 // ---- the file -----------------------------------------------------------------------------------------------------
@@ -368,16 +379,14 @@ void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
     kernel_table_build(&table, arena, in, options);
     Layout layout = layout_make(arena, in, &table);
     Str body = str_new(arena);
-    bool draws = false;
     for (int i = 0; i < table.functions.len; i++) {
         kernel_print(&body, arena, table.functions.at[i], in, options);
         str_put(&body, "\n");
     }
-    for (int i = 0; i < in->nprograms; i++) draws = draws || in->programs[i]->graph->kind == ENTRY_INIT;
     Weights weights;
     weights_collect(&weights, arena, in, &table);
     bool prepares = put_entries(&body, in, options, &table, &layout, &weights);
-    put_model(&body, in, options, &layout, draws, prepares);
+    put_model(&body, in, options, &layout, prepares);
     put_api(&body, options->prefix);
     put_preamble(s, in, options, str_text(&body));
     put_weights(s, &weights, in, options);

@@ -332,6 +332,11 @@ static bool random_stream(Elab *el, const Call *call, Node **in) {
         in[1] = build_constant_int(el->g, I64, 0);
         return true;
     }
+    if (el->g == el->start) {
+        refuse(el, call->span,
+               "an optimizer's buffer begins with the same numbers every time: random has no place there");
+        return false;
+    }
     if (el->g->kind != ENTRY_TRAIN) {
         refuse(el, call->span, "random in a model is not supported yet; in a train entry it is");
         return false;

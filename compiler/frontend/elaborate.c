@@ -377,11 +377,15 @@ static void begin_init(Elab *el) {
     el->init = graph_new(el->module, "init", ENTRY_INIT);
     el->init->stage = "elaborate";
     el->init->span_now = (Span){el->file->source, 0, 0};
+    el->start = graph_new(el->module, "start", ENTRY_START);
+    el->start->stage = "elaborate";
+    el->start->span_now = el->init->span_now;
     el->seed = build_argument(el->init, "seed", type_scalar(I64));
 }
 
 // What was only tried on the way (shapes, zeros of initialisers) is dropped, so that --emit=graph reads well.
 static void tidy(Elab *el) {
+    if (el->start->outputs.len) vec_push(el->module->arena, &el->module->entries, el->start);
     if (el->init->outputs.len) vec_push(el->module->arena, &el->module->entries, el->init);
     for (int k = 0; k < el->module->entries.len; k++)
         el->module->entries.at[k] = graph_rebuild(el->module->entries.at[k], NULL, NULL);

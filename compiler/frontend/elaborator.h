@@ -122,6 +122,7 @@ typedef struct Elab {
     Module *module;
     Graph *g;     // being built
     Graph *init;  // draws the parameters
+    Graph *start; // what the optimisers' buffers begin with
     Node *seed;   // of init
     int sites;    // of random, so far
     Frame *frame; // running now

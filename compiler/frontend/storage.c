@@ -1,7 +1,8 @@
 // storage.c: param and buffer: paths, sharing, initialisers, and what a storage holds now.
 //     param weight: T[O, I] = kaiming_uniform(a=5**0.5)     in linear(..., name="fc1") is the storage "fc1.weight"
-// The full path alone decides sharing. The initialiser runs once, at the first declaration, into the graph "init"; what
-// begins as zeros is left out of it, because memory is zeroed before.
+// The full path alone decides sharing. The initialiser runs once, at the first declaration, into the graph "init", of
+// an optimiser's buffer into "start", which a file without optimiser state runs again; what begins as zeros is left out
+// of them, because memory is zeroed before.
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -95,22 +96,19 @@ static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *stora
                   type_name(el, &storage->type));
 }
 
-// Builds into init, whatever graph is being built; the caller's is restored.
+// Builds into init or start, whatever graph is being built; the caller's is restored.
 static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
     if (!stmt->init) return;
     Graph *entry = el->g;
     bool training = el->training;
-    el->g = el->init;
+    el->g = storage->kind == STORAGE_OPTIM ? el->start : el->init;
     el->training = false;
     el->g->origin_now = stmt->init->kind == AST_CALL ? stmt->init->s : NULL;
     el->g->name_now = storage->name;
     Value value = run_initialiser(el, stmt, storage, component);
     double constant;
     bool zero = is_tensor(value) && node_constant(value.node, &constant) && constant == 0 && !signbit(constant);
-    if (is_tensor(value) && !zero && storage->kind == STORAGE_OPTIM)
-        refuse(el, stmt->init->span, "buffers of optimizers that do not begin as zeros are not supported yet");
-    else if (is_tensor(value) && !zero)
-        graph_bind(el->g, storage, value.node, user_place(el, stmt->span));
+    if (is_tensor(value) && !zero) graph_bind(el->g, storage, value.node, user_place(el, stmt->span));
     el->g = entry;
     el->training = training;
 }
@@ -142,7 +140,7 @@ static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, St
 // What a param or buffer may be, and where.
 static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, const Type *type) {
     const char *name = stmt->names.at[0].name;
-    if (el->g == el->init)
+    if (el->g == el->init || el->g == el->start)
         refuse(el, stmt->span, "an initialiser cannot declare parameters of its own");
     else if (kind == STORAGE_PARAM && el->frame->minimize)
         refuse(el, stmt->span, "an optimizer has buffers, and no parameters of its own");

@@ -9,7 +9,7 @@
 //                 ...
 //             n0_0 -> n0_2
 // A node that no kernel stores is inlined where it is used: it stands in its readers' kernel when they are of one, and
-// outside of all otherwise. `init`, which draws the parameters, is left out.
+// outside of all otherwise. `start` and `init`, which fill storages, are left out.
 #include <string.h>
 
 #include "ir/graph.h"
@@ -138,6 +138,6 @@ void module_print_dot(Str *s, const Module *m) {
     put_label(s, m->source_name);
     str_put(s, "\" {\n    node [shape=box, style=filled, fillcolor=white]\n");
     for (int k = 0; k < m->entries.len; k++)
-        if (m->entries.at[k]->kind != ENTRY_INIT) put_entry(s, m->entries.at[k], k);
+        if (graph_is_public(m->entries.at[k])) put_entry(s, m->entries.at[k], k);
     str_put(s, "}\n");
 }

@@ -1,7 +1,7 @@
 // graph.h: the graph that the passes work on: static single assignment, static types, no effects.
 //
 // A Module holds what a whole .dl means: run-time sizes, storages (parameters, buffers, optimiser state, state) and
-// one Graph per entry point (and one, "init", that draws the parameters). A Graph's nodes stand in topological
+// one Graph per entry point (and two that the runtime calls, "start" and "init"). A Graph's nodes stand in topological
 // order. Each storage is read through a `storage` node (its value when the entry is called); its last assignment is
 // an Output bound to that storage. Text form, which dlc prints and reads back:
 //
@@ -158,7 +158,12 @@ typedef struct Group {
 
 // ---- graphs ------------------------------------------------------------------------------------------------
 
-typedef enum EntryKind { ENTRY_MODEL, ENTRY_TRAIN, ENTRY_INIT } EntryKind;
+typedef enum EntryKind {
+    ENTRY_MODEL,
+    ENTRY_TRAIN,
+    ENTRY_START, // what optimiser state begins with where that is not zero
+    ENTRY_INIT,  // draws the parameters
+} EntryKind;
 
 struct Graph {
     Arena *arena;
@@ -189,13 +194,16 @@ struct Module {
     VEC(Storage *) storages;
     Storage **by_name; // storages, a hash table
     int by_name_size;
-    VEC(Graph *) entries; // in source order; the one of kind ENTRY_INIT, if any, is last
+    VEC(Graph *) entries; // in source order; those of kind ENTRY_START and ENTRY_INIT, if any, are last
 };
 
 Module *module_new(Arena *arena, Diag *diag, const char *source_name);
 // Returns the storage of that path, or NULL.
 Storage *module_find_storage(const Module *module, const char *name);
 Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span);
+
+// A function of the header's, not one that the runtime calls.
+static inline bool graph_is_public(const Graph *g) { return g->kind == ENTRY_MODEL || g->kind == ENTRY_TRAIN; }
 
 Graph *graph_new(Module *module, const char *name, EntryKind kind);
 

@@ -9,7 +9,7 @@
 #include "ops/op.h"
 
 static const char *const storage_kinds[] = {"param", "buffer", "optim", "state"};
-static const char *const entry_kinds[] = {"model", "train", "init"};
+static const char *const entry_kinds[] = {"model", "train", "start", "init"};
 static const char *const sections[] = {"forward", "loss", "backward", "update"};
 
 // Quotes, backslashes and control characters are escaped, so that a string stays on its line.

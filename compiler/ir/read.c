@@ -485,16 +485,16 @@ Module *module_read(Arena *arena, Diag *diag, const Source *source) {
     static const struct {
         const char *word;
         EntryKind kind;
-    } entries[] = {{"model", ENTRY_MODEL}, {"train", ENTRY_TRAIN}, {"init", ENTRY_INIT}};
+    } entries[] = {{"model", ENTRY_MODEL}, {"train", ENTRY_TRAIN}, {"start", ENTRY_START}, {"init", ENTRY_INIT}};
     Reader r = {.arena = arena, .diag = diag, .source = source, .m = module_new(arena, diag, source->name)};
     while (!r.failed && peek(&r)) {
         bool known = accept(&r, "size ");
         if (known) read_size(&r);
         for (int k = 0; k < 4 && !known; k++)
             if ((known = accept(&r, storages[k].word))) read_storage(&r, storages[k].kind);
-        for (int k = 0; k < 3 && !known; k++)
+        for (int k = 0; k < 4 && !known; k++)
             if ((known = accept(&r, entries[k].word))) read_entry(&r, entries[k].kind);
-        if (!known) fail(&r, "graph text: expected size, param, buffer, optim, state, model, train or init");
+        if (!known) fail(&r, "graph text: expected size, param, buffer, optim, state, model, train, start or init");
     }
     if (!r.failed && r.at < source->len && memchr(source->text + r.at, 0, (size_t)(source->len - r.at)))
         fail(&r, "graph text: a NUL byte");

@@ -85,7 +85,7 @@ static void note_advice(Diag *diag, Arena *arena, const Graph *g) {
     Str sizes = str_new(arena);
     for (int k = 0; k < module->nsizes; k++)
         str_printf(&sizes, "%s%s = %d", k ? ", " : "", module->sizes[k].name, module->sizes[k].bound);
-    if (module->nsizes && g->kind != ENTRY_INIT)
+    if (module->nsizes && graph_is_public(g))
         diag_note(diag, (Span){0}, "memory is planned for %s: a lower bound, or -D %s=..., takes less",
                   str_text(&sizes), module->sizes[0].name);
 }
@@ -96,7 +96,7 @@ void program_check_budget(Diag *diag, const Program *program, int64_t most) {
     const Graph *g = program->graph;
     int peak = find_peak(program);
     diag_error(diag, g->span, "%s needs an arena of %s bytes, and --arena-max allows %s",
-               g->kind == ENTRY_INIT ? "drawing the parameters" : g->name, text_grouped(arena, program->arena_bytes),
+               graph_is_public(g) ? g->name : "drawing the parameters", text_grouped(arena, program->arena_bytes),
                text_grouped(arena, most));
     diag_note(diag, call_span(&program->calls.at[peak]),
               "no plan takes less than %s bytes: these live while %s is computed",

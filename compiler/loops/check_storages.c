@@ -61,9 +61,9 @@ static void want_value(Storages *s, const Node *node) {
     const Graph *g = s->program->graph;
     const Buffer *lies = s->program->of_node[node->id];
     if (!lies || lies->scope != SCOPE_STORAGE) return;
-    for (; node->nin; node = node->in[0])
+    for (const Node *at = node; at; at = at->nin ? at->in[0] : NULL)
         for (int k = 0; k < g->outputs.len; k++)
-            if (g->outputs.at[k].value == node && g->outputs.at[k].storage == lies->storage) {
+            if (g->outputs.at[k].value == at && g->outputs.at[k].storage == lies->storage) {
                 s->found[lies->storage->index] |= WANTS_NEW;
                 return;
             }

@@ -115,7 +115,7 @@ static char *driver_text(Arena *arena, const Module *m) {
                 "    return m_error(net);\n}\n");
     for (int e = 0; e < m->entries.len; e++) {
         const Graph *g = m->entries.at[e];
-        if (g->kind == ENTRY_INIT) continue;
+        if (!graph_is_public(g)) continue;
         const char *head =
             arena_printf(arena, "int drive_%s(void *net, const int32_t *size, void **in, void **out)", g->name);
         unsigned used = sizes_of(g);

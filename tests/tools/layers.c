@@ -32,6 +32,10 @@ static void read_cases(Arena *arena, const char *path, Cases *cases) {
     char kind[8];
     if (!file) exit(3);
     while (fscanf(file, "%7s", kind) == 1) {
+        if (*kind == '#') { // to the end of the line
+            if (fscanf(file, "%*[^\n]") == EOF) exit(3);
+            continue;
+        }
         if (!strcmp(kind, "case")) {
             Case c = {0};
             char text[200];
@@ -121,9 +125,13 @@ static Tensor *arguments_of(Arena *arena, const Graph *g, const Case *c) {
     return arguments;
 }
 
+// What they begin with: parameters as zeros (a case gives its own), the optimisers' state as its entry says.
 static Tensor *new_storages(Arena *arena, Module *m) {
     Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
     for (int k = 0; k < m->storages.len; k++) storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
+    for (int e = 0; e < m->entries.len; e++)
+        if (m->entries.at[e]->kind == ENTRY_START)
+            graph_interpret(m->entries.at[e], &(Interpretation){.arena = arena, .storages = storages});
     return storages;
 }
 

@@ -103,7 +103,7 @@ static void check_entry(Tally *t, Arena *arena, Compiled *c, const Reference *r,
 
 static void check_module(Tally *t, const Module *m, Target *targets, int ntargets) {
     for (int e = 0; e < m->entries.len; e++)
-        for (int half = 0; half < 2 && m->entries.at[e]->kind != ENTRY_INIT; half++) {
+        for (int half = 0; half < 2 && graph_is_public(m->entries.at[e]); half++) {
             Arena scratch = {0};
             int64_t bound = m->sizes[0].bound;
             Reference r = interpret(&scratch, m, m->entries.at[e], half ? 1 + e % bound : bound);

@@ -41,6 +41,10 @@ static const Row rows[] = {
      "forward", 1},
     {"the perceptron", "examples/mlp/mlp.dl", "forward", 2},
     {"the perceptron", "examples/mlp/mlp.dl", "step", 11},
+    {"adam: two numbers of the step, then one pass over each parameter, its gradient and its moments",
+     "train step(x: f32[N, 32], d: f32[N, 16], lr: f32[]) {"
+     " minimize sum(linear(x, 16) * d) with adam(lr=lr, weight_decay=0.1) }",
+     "step", 4},
     {"mynet", "examples/mynet/mynet.dl", "forward", 5},
     {"mynet", "examples/mynet/mynet.dl", "step", 30},
     {"the fashion CNN", "examples/fashion/fashion.dl", "forward", 4},

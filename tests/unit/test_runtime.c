@@ -25,6 +25,9 @@ static void draw(unsigned char *const region[DLC_REGIONS], int64_t seed) {
         ((float *)(void *)region[DLC_REGION_PARAM])[i] = (float)dlc_uniform(seed, 0, 0, (uint64_t)i);
 }
 
+// The first element of the momentum begins at 0.5.
+static void start(unsigned char *const region[DLC_REGIONS]) { ((float *)(void *)region[DLC_REGION_OPTIM])[16] = 0.5F; }
+
 static const struct dlc_slot slots[] = {
     {{"fc1.weight", "f32", "param", 2, {3, 4}, 48}, DLC_REGION_PARAM, 0},
     {{"fc1.bias", "f32", "param", 1, {3}, 12}, DLC_REGION_PARAM, 64},
@@ -35,8 +38,8 @@ static const struct dlc_slot slots[] = {
     {{"kinds.pixel", "u8", "state", 1, {3}, 3}, DLC_REGION_STATE, 64},
     {{"kinds.mask", "bool", "state", 1, {3}, 3}, DLC_REGION_STATE, 128},
 };
-static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, draw, NULL, 0};
-static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL, NULL, 0};
+static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, start, draw, NULL, 0};
+static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL, NULL, NULL, 0};
 
 static struct dlc_net *net_new(void) {
     struct dlc_net *net = dlc_new(&model, sizeof(struct net));
@@ -140,6 +143,29 @@ Test(runtime, placed) {
     net = dlc_place(&inference, at, bytes);
     cr_expect(net != NULL, "regions that are not needed");
     dlc_reset(net), dlc_init(net, 2), dlc_free(net), dlc_free(fresh);
+}
+
+// What does not begin as zeros: in a new and a placed net, after init, after a file without optimiser state; and a file
+// with one keeps its own.
+Test(runtime, optimiser_state_begins_anew) {
+    static const char name[] = "optim.step.0.fc1.weight.momentum_buffer", path[] = "build/tests/begins.safetensors";
+    static _Alignas(64) unsigned char memory[DLC_REGIONS][DLC_NET_BYTES + 192];
+    void *at[DLC_REGIONS] = {memory[0], memory[1], memory[2], memory[3]};
+    const size_t bytes[DLC_REGIONS] = {0};
+    struct dlc_net *net = net_new(), *placed = dlc_place(&model, at, bytes);
+    float want[12] = {0.5F}, got[12], ones[12];
+    for (int i = 0; i < 12; i++) ones[i] = 1;
+    cr_assert(net && placed);
+    cr_expect(dlc_get(placed, name, got, sizeof got) == DLC_OK && !memcmp(got, want, sizeof got), "placed");
+    cr_expect(dlc_get(net, name, got, sizeof got) == DLC_OK && !memcmp(got, want, sizeof got), "new");
+    cr_expect(dlc_set(net, name, ones, sizeof ones) == DLC_OK && dlc_save(net, path) == DLC_OK);
+    dlc_init(net, 3);
+    cr_expect(dlc_get(net, name, got, sizeof got) == DLC_OK && !memcmp(got, want, sizeof got), "init");
+    cr_expect(dlc_load(net, path) == DLC_OK && dlc_get(net, name, got, sizeof got) == DLC_OK);
+    cr_expect(!memcmp(got, ones, sizeof got), "a checkpoint has its own");
+    cr_expect(dlc_save_weights(net, path) == DLC_OK && dlc_load(net, path) == DLC_OK);
+    cr_expect(dlc_get(net, name, got, sizeof got) == DLC_OK && !memcmp(got, want, sizeof got), "weights alone");
+    dlc_free(net);
 }
 
 Test(runtime, parameters_by_name) {

@@ -24,15 +24,15 @@ static const char text[] = "dim N <= 8\n"
                            "    return before, cross_entropy(net(x, name=\"\"), label)\n"
                            "}\n";
 
-static void bench_open(Bench *b, int level) {
+static void bench_open(Bench *b, const char *program, int entry, int level) {
     *b = (Bench){.diag = {.out = stderr}};
     Source *source = NEW(&b->arena, Source);
-    *source = (Source){.name = "test.dl", .text = text, .len = (int)strlen(text)};
+    *source = (Source){.name = "test.dl", .text = program, .len = (int)strlen(program)};
     AstFile *file = parse_source(&b->arena, &b->diag, source);
     Module *module = b->diag.errors ? NULL : elaborate(&b->arena, &b->diag, file, &(ElaborateOptions){0});
     cr_assert(module, "does not compile");
     passes_run(module, &(PassOptions){.level = level, .out = stderr});
-    b->program = program_lower(module->entries.at[0], target_find("x86-64-v4"), level, 2);
+    b->program = program_lower(module->entries.at[entry], target_find("x86-64-v4"), level, 2);
     program_plan(b->program);
     const char *wrong = program_check_plan(b->program);
     cr_assert_null(wrong, "-O%d: %s", level, wrong);
@@ -126,7 +126,7 @@ static const struct {
 Test(storages, damage_is_refused) {
     for (size_t d = 0; d < sizeof damages / sizeof *damages; d++) {
         Bench b;
-        bench_open(&b, 2);
+        bench_open(&b, text, 0, 2);
         damages[d].damage(&b);
         const char *wrong = program_check_plan(b.program);
         cr_expect(wrong && strstr(wrong, damages[d].want), "%s: got \"%s\", want \"... %s ...\"", damages[d].what,
@@ -137,6 +137,18 @@ Test(storages, damage_is_refused) {
 
 Test(storages, naive_kernels_are_proven_too) {
     Bench b;
-    bench_open(&b, 0);
+    bench_open(&b, text, 0, 0);
     arena_release(&b.arena);
+}
+
+// Equal numbers are one node, which is stored in the one and copied to the other.
+Test(storages, parameters_that_begin_with_one_number) {
+    for (int level = 0; level < 3; level += 2) {
+        Bench b;
+        bench_open(&b,
+                   "train step(x: f32[3]) {\n    param v: f32[] = ones()\n    param w: f32[] = ones()\n"
+                   "    minimize sum(x * v * w) with sgd()\n}\n",
+                   1, level);
+        arena_release(&b.arena);
+    }
 }

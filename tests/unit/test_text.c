@@ -372,7 +372,8 @@ typedef struct Bad {
 #define MAPS X "%1 = reduce %0 {kind=\"sum\", ties=\"even\", shape=[], iter="
 
 static const Bad bad[] = {
-    {"fc1", "test.graph:1:1: error: graph text: expected size, param, buffer, optim, state, model, train or init"},
+    {"fc1",
+     "test.graph:1:1: error: graph text: expected size, param, buffer, optim, state, model, train, start or init"},
     {"\n  size 3", "test.graph:2:8: error: graph text: a name starts with a letter"},
     {"size N <= 0", "0 is no bound"},
     {"size N <= 99999999999999999999", "expected an integer"},
