@@ -1,9 +1,8 @@
 // image.c: transforms of one image of bytes, each with the arithmetic of Pillow, so that results are equal to the byte.
 // Resizing is in resize.c.
 #include <math.h>
-#include <string.h>
 
-#include "kit.h"
+#include "steps.h"
 
 void kit_image_gray(uint8_t *to, const uint8_t *from, size_t pixels) {
     // 0.299, 0.587, 0.114 (ITU-R 601) times 2^16; their sum is 2^16, so grey stays as it is.
@@ -126,14 +125,22 @@ void kit_image_contrast(uint8_t *image, int channels, size_t pixels, float facto
     blend(image, (size_t)channels * pixels, mean, factor);
 }
 
+void kit_normalize_table(float table[256], float mean, float std) {
+    for (int value = 0; value < 256; value++) {
+        float part = (float)value / 255, middle = part - mean;
+        table[value] = middle / std;
+    }
+}
+
+void kit_look_up(float *to, const uint8_t *from, size_t pixels, const float table[256]) {
+    for (size_t p = 0; p < pixels; p++) to[p] = table[from[p]];
+}
+
 void kit_image_normalize(float *to, const uint8_t *from, int channels, size_t pixels, const float *mean,
                          const float *std) {
-    for (int c = 0; c < channels; c++) {
-        float table[256];
-        for (int value = 0; value < 256; value++) {
-            float part = (float)value / 255, middle = part - (mean ? mean[c] : 0);
-            table[value] = std ? middle / std[c] : middle;
-        }
-        for (size_t p = 0; p < pixels; p++) *to++ = table[*from++];
+    float table[256];
+    for (int c = 0; c < channels; c++, to += pixels, from += pixels) {
+        kit_normalize_table(table, mean ? mean[c] : 0, std ? std[c] : 1);
+        kit_look_up(to, from, pixels, table);
     }
 }

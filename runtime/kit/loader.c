@@ -179,10 +179,7 @@ void kit_loader_start(struct kit_loader *l, int64_t epoch) {
 
 // Gives the last batch back and waits for the next one, which is made here when there is no worker. Its number, or -1.
 static int32_t take(struct kit_loader *l) {
-    if (l->taken == l->total) {
-        l->total = l->taken = l->made = 0; // the epoch is over, and stays so
-        return -1;
-    }
+    if (l->taken == l->total) return -1; // the epoch is over
     int32_t batch = l->taken++;
     if (l->threads) pthread_cond_signal(&l->work);
     while (l->threads && l->made <= batch) pthread_cond_wait(&l->done, &l->lock);

@@ -2,10 +2,9 @@
 // first along the rows, rounded to bytes, then along the columns.
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "fail.h"
-#include "resize.h"
+#include "steps.h"
 
 enum { BITS = 22 }; // fractional bits of a weight: 8 bits of value, 22 of weight and 2 to spare are 32
 

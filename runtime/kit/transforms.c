@@ -7,11 +7,12 @@
 
 #include "../dlc_math.h"
 #include "fail.h"
-#include "resize.h"
+#include "steps.h"
 
 struct kit_pipeline {
     struct kit_transforms list;
     struct kit_resizer resizer[KIT_MAX_TRANSFORMS]; // of the steps that resize
+    float table[3][256];                            // what bytes become, for each channel
     int steps;
     int32_t from[3], shape[3]; // (channels, rows, columns) at the start and at the end
     size_t largest;            // bytes of an image at most
@@ -96,6 +97,15 @@ static int check(struct kit_pipeline *p, char *error) {
 // ---- making
 // -------------------------------------------------------------------------------------------------------------
 
+static void make_tables(struct kit_pipeline *p) {
+    const struct kit_transform *last = p->steps ? &p->list.step[p->steps - 1] : NULL;
+    for (int c = 0; c < p->shape[0]; c++)
+        if (last && last->kind == KIT_NORMALIZE)
+            kit_normalize_table(p->table[c], last->mean[c], last->std[c]);
+        else
+            kit_normalize_table(p->table[c], 0, 1);
+}
+
 static int allocate(struct kit_pipeline *p, char *error) {
     int rows = p->from[1], columns = p->from[2];
     for (int k = 0; k < 2; k++)
@@ -120,6 +130,7 @@ int kit_pipeline_new(struct kit_pipeline **pipeline, const struct kit_transforms
     if (transforms) p->list = *transforms;
     int status = check(p, error);
     if (!status) status = allocate(p, error);
+    if (!status) make_tables(p);
     if (status)
         kit_pipeline_free(p);
     else
@@ -200,7 +211,6 @@ static void jitter(struct image *i, const struct kit_transform *t, const struct 
 void kit_pipeline_run(struct kit_pipeline *p, float *to, const uint8_t *from, int64_t seed, int64_t epoch,
                       int64_t index) {
     struct image i = {p->buffer[0], p->buffer[1], p->from[0], p->from[1], p->from[2]};
-    const float *mean = NULL, *std = NULL;
     memcpy(i.at, from, (size_t)i.planes * pixels(&i));
     for (int k = 0; k < p->steps; k++) {
         const struct kit_transform *t = &p->list.step[k];
@@ -213,10 +223,9 @@ void kit_pipeline_run(struct kit_pipeline *p, float *to, const uint8_t *from, in
         if (t->kind == KIT_ROTATION) rotate(&i, t, d.u[0]);
         if (t->kind == KIT_FLIP && d.u[0] < (double)t->probability) kit_image_flip(i.at, i.planes, i.rows, i.columns);
         if (t->kind == KIT_COLOR_JITTER) jitter(&i, t, &d);
-        if (t->kind == KIT_NORMALIZE) mean = t->mean, std = t->std;
     }
     for (int c = 0; c < p->shape[0]; c++, to += pixels(&i)) {
         const uint8_t *plane = i.at + (i.planes == 3 ? (size_t)c * pixels(&i) : 0);
-        kit_image_normalize(to, plane, 1, pixels(&i), mean ? mean + c : NULL, std ? std + c : NULL);
+        kit_look_up(to, plane, pixels(&i), p->table[c]);
     }
 }

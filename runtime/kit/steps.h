@@ -1,8 +1,11 @@
-// resize.h: resizing made ready once for many images of one shape. Inside the kit; kit.h has kit_image_resize.
-#ifndef DLC_KIT_RESIZE_H
-#define DLC_KIT_RESIZE_H
+// steps.h: transforms whose tables are made once for many images. Inside the kit; kit.h has kit_image_resize and
+// kit_image_normalize for one image.
+#ifndef DLC_KIT_STEPS_H
+#define DLC_KIT_STEPS_H
 
 #include "kit.h"
+
+// ---- resize.c -------------------------------------------------------------------------------------------------------
 
 // One axis: result k is the sum over t < taps[k] of weight[k * most + t] * source[first[k] + t].
 struct kit_axis {
@@ -25,5 +28,11 @@ int kit_resizer_new(struct kit_resizer *r, int to_rows, int to_columns, int rows
 void kit_resizer_free(struct kit_resizer *r);
 // One plane: to is (y.to, x.to), from (y.from, x.from).
 void kit_resizer_run(struct kit_resizer *r, uint8_t *to, const uint8_t *from);
+
+// ---- image.c --------------------------------------------------------------------------------------------------------
+
+// The floats that bytes become: (byte / 255 - mean) / std, in float arithmetic.
+void kit_normalize_table(float table[256], float mean, float std);
+void kit_look_up(float *to, const uint8_t *from, size_t pixels, const float table[256]);
 
 #endif
