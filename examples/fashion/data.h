@@ -7,22 +7,21 @@
 #include "fashion.h"
 #include "kit/kit.h"
 
-enum { BATCH = FASHION_N, PIXELS = 28 * 28, CLASSES = 10 };
+enum { BATCH = FASHION_N, CLASSES = 10 };
 
 extern const char *const class_names[CLASSES];
 
-// One set: images (count, 28, 28) and labels (count), bytes as they are in the files.
+// A data set and what makes batches of it: image (n, 1, 28, 28) from 0 to 1, label (n).
 struct set {
-    struct kit_idx images, labels;
-    int32_t count;
+    struct kit_dataset data;
+    struct kit_loader *loader;
 };
 
-// Reads DIR/KIND-images-idx3-ubyte and -labels-idx1-ubyte, .gz or not; limit: images at most, 0 for all. Exits with a
-// message when it cannot.
-struct set set_read(const char *dir, const char *kind, int limit);
+// Reads DIR/PREFIX-images-idx3-ubyte and -labels-idx1-ubyte, .gz or not; limit: images at most, 0 for all. transforms:
+// of training, NULL for none. Exits with a message when it cannot.
+void set_read(struct set *set, const char *dir, const char *prefix, int limit, const struct kit_transforms *transforms,
+              int64_t seed);
 void set_free(struct set *set);
-// n pictures and their labels: image (n, 1, 28, 28) from 0 to 1.
-void set_gather(const struct set *set, const int32_t *index, int32_t n, float *image, int32_t *label);
 // Counts what the net says of every picture: matrix[truth][predicted].
 void set_classify(const struct set *set, struct fashion *net, int64_t matrix[CLASSES * CLASSES]);
 

@@ -24,7 +24,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: fashion --load FILE.safetensors [--data DIR] [--limit COUNT]\n");
         return 2;
     }
-    struct set testing = set_read(data, "t10k", limit);
+    struct set testing;
+    set_read(&testing, data, "t10k", limit, NULL, 0);
     struct fashion *net = fashion_new();
     if (!net) die("no memory for the net");
     if (fashion_load(net, load)) die(fashion_error(net));
@@ -36,7 +37,7 @@ int main(int argc, char **argv) {
     printf("\n");
     kit_confusion_print(stdout, matrix, CLASSES, class_names);
     printf("\n%s: accuracy %.2f %% of %d images, %.0f images/s\n", load, 100 * kit_accuracy(matrix, CLASSES),
-           (int)testing.count, testing.count / seconds);
+           (int)testing.data.count, testing.data.count / seconds);
     fashion_free(net);
     set_free(&testing);
     return 0;

@@ -14,39 +14,23 @@ struct options {
     const char *data, *save;
 };
 
-static float image[BATCH * PIXELS];
-static int32_t label[BATCH];
-
-// Pictures are turned over from left to right at random: half of them, others in each epoch.
-static void flip_some(int32_t n, uint32_t *random) {
-    for (int32_t k = 0; k < n; k++) {
-        *random = *random * 1664525 + 1013904223;
-        if (*random >> 31) continue;
-        for (float *row = image + k * PIXELS; row < image + (k + 1) * PIXELS; row += 28)
-            for (int x = 0; x < 14; x++) {
-                float left = row[x];
-                row[x] = row[27 - x], row[27 - x] = left;
-            }
-    }
-}
+// Half of the pictures are turned over from left to right, others in each epoch.
+static const struct kit_transforms augmented = {{{KIT_FLIP, .probability = 0.5f}}};
 
 // One epoch; the learning rate falls from o->lr to 0 along a cosine over all steps. Returns the mean loss.
-static double train_epoch(struct fashion *net, const struct set *set, struct kit_batches *batches,
-                          const struct options *o, int epoch) {
-    int32_t per_epoch = (set->count + BATCH - 1) / BATCH, step = epoch * per_epoch, n;
-    const int32_t *index;
+static double train_epoch(struct fashion *net, const struct set *set, const struct options *o, int epoch) {
+    int32_t per_epoch = kit_loader_batches(set->loader), step = epoch * per_epoch, n;
+    const float *image;
+    const int32_t *label;
     double sum = 0;
-    uint32_t random = (uint32_t)o->seed * 7919 + (uint32_t)epoch;
-    kit_batches_shuffle(batches, (int64_t)o->seed, epoch);
-    while ((n = kit_batches_next(batches, &index)) > 0) {
-        set_gather(set, index, n, image, label);
-        flip_some(n, &random);
+    kit_loader_start(set->loader, epoch);
+    while ((n = kit_loader_next(set->loader, &image, &label, NULL)) > 0) {
         float loss, lr = (float)(o->lr * 0.5 * (1 + cos(3.14159265 * step++ / ((double)per_epoch * o->epochs))));
         fashion_step(net, n, image, label, lr, &loss, NULL);
         if (!isfinite(loss)) die("the loss is not finite; try a smaller --lr");
         sum += (double)loss * n;
     }
-    return sum / set->count;
+    return sum / set->data.count;
 }
 
 static struct options read_options(int argc, char **argv) {
@@ -76,24 +60,22 @@ static struct options read_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     struct options o = read_options(argc, argv);
-    struct set training = set_read(o.data, "train", o.limit), testing = set_read(o.data, "t10k", o.limit);
+    struct set training, testing;
+    set_read(&training, o.data, "train", o.limit, &augmented, (int64_t)o.seed);
+    set_read(&testing, o.data, "t10k", o.limit, NULL, 0);
     struct fashion *net = fashion_new();
-    struct kit_batches batches;
-    char error[KIT_ERROR_BYTES];
     if (!net) die("no memory for the net");
-    if (kit_batches_new(&batches, training.count, BATCH, error)) die(error);
     fashion_init(net, (int64_t)o.seed);
     fashion_seed(net, (int64_t)o.seed);
     for (int epoch = 0; epoch < o.epochs; epoch++) {
         int64_t matrix[CLASSES * CLASSES];
-        double start = now(), loss = train_epoch(net, &training, &batches, &o, epoch), seconds = now() - start;
+        double start = now(), loss = train_epoch(net, &training, &o, epoch), seconds = now() - start;
         set_classify(&testing, net, matrix);
         printf("epoch %2d  loss %.4f  test accuracy %.2f %%  %6.0f images/s\n", epoch + 1, loss,
-               100 * kit_accuracy(matrix, CLASSES), training.count / seconds);
+               100 * kit_accuracy(matrix, CLASSES), training.data.count / seconds);
         fflush(stdout);
     }
     if (fashion_save_weights(net, o.save)) die(fashion_error(net));
-    kit_batches_free(&batches);
     fashion_free(net);
     set_free(&training);
     set_free(&testing);

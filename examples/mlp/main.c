@@ -1,7 +1,7 @@
 // main.c: trains examples/mlp/mlp.dl on Fashion-MNIST and classifies the 10,000 test images, all in C.
 //
 //     dlc mlp.dl -o mlp.c --target=native          mlp.c, mlp.h: the net, its training step, its parameters
-//     cc main.c mlp.c ...                          this file: data, the loop over epochs, what is printed
+//     cc main.c mlp.c ...                          this file: the loop over epochs, what is printed
 //
 //     mlp [--epochs 10] [--lr 0.05] [--seed 1] [--limit COUNT] [--data DIR] [--load FILE] [--save FILE]
 #include <math.h>
@@ -13,7 +13,7 @@
 #include "kit/kit.h"
 #include "mlp.h"
 
-enum { BATCH = MLP_N, PIXELS = 28 * 28, CLASSES = 10 };
+enum { BATCH = MLP_N, CLASSES = 10 };
 
 static const char *const class_names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                                  "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
@@ -25,10 +25,10 @@ struct options {
     const char *data, *load, *save;
 };
 
-// One set: images (count, 28, 28) and labels (count), bytes as they are in the files.
+// A data set and what makes batches of it: images (n, 28, 28) from 0 to 1 and labels (n).
 struct set {
-    struct kit_idx images, labels;
-    int32_t count;
+    struct kit_dataset data;
+    struct kit_loader *loader;
 };
 
 static void die(const char *message) {
@@ -38,57 +38,28 @@ static void die(const char *message) {
 
 // ---- data ---------------------------------------------------------------------------------------------------------
 
-// Reads DIR/NAME.gz, or DIR/NAME.
-static void read_file(struct kit_idx *idx, const char *dir, const char *name) {
-    char path[4096], error[KIT_ERROR_BYTES];
-    snprintf(path, sizeof path, "%s/%s.gz", dir, name);
-    int status = kit_idx_read(idx, path, error);
-    if (status == KIT_EIO) {
-        snprintf(path, sizeof path, "%s/%s", dir, name);
-        status = kit_idx_read(idx, path, error);
-    }
-    if (status) die(error);
-}
-
-static struct set read_set(const struct options *o, const char *kind) {
-    struct set set;
-    char name[64];
-    snprintf(name, sizeof name, "%s-images-idx3-ubyte", kind);
-    read_file(&set.images, o->data, name);
-    snprintf(name, sizeof name, "%s-labels-idx1-ubyte", kind);
-    read_file(&set.labels, o->data, name);
-    if (set.images.rank != 3 || set.images.dim[1] != 28 || set.images.dim[2] != 28) die("the images are not 28 x 28");
-    if (set.labels.rank != 1 || set.labels.dim[0] != set.images.dim[0]) die("there are not as many labels as images");
-    set.count = set.images.dim[0];
-    if (o->limit && o->limit < set.count) set.count = o->limit;
-    if (set.count < 1) die("there are no images");
-    return set;
+static void read_set(struct set *set, const struct options *o, const char *prefix) {
+    char error[KIT_ERROR_BYTES];
+    if (kit_dataset_read(&set->data, o->data, prefix, CLASSES, o->limit, error)) die(error);
+    if (set->data.rows != 28 || set->data.columns != 28 || set->data.channels != 1) die("the images are not 28 x 28");
+    if (kit_loader_new(&set->loader, &set->data, NULL, BATCH, o->seed, 0, error)) die(error);
 }
 
 static void free_set(struct set *set) {
-    kit_idx_free(&set->images);
-    kit_idx_free(&set->labels);
+    kit_loader_free(set->loader);
+    kit_dataset_free(&set->data);
 }
 
 // ---- training and testing ---------------------------------------------------------------------------------------
 
-static float image[BATCH * PIXELS], logits[BATCH * CLASSES];
-static int32_t label[BATCH];
-
-static void gather(const struct set *set, const int32_t *index, int32_t n) {
-    kit_gather_scaled(image, set->images.at, PIXELS, index, n, 1.0f / 255);
-    kit_gather_labels(label, set->labels.at, index, n);
-}
-
 // One epoch; the learning rate falls linearly from o->lr to 0 over all steps. Returns the mean loss.
-static double train_epoch(struct mlp *net, const struct set *set, struct kit_batches *batches, const struct options *o,
-                          int epoch) {
-    int32_t per_epoch = (set->count + BATCH - 1) / BATCH, step = epoch * per_epoch, n;
-    const int32_t *index;
+static double train_epoch(struct mlp *net, struct set *set, const struct options *o, int epoch) {
+    int32_t per_epoch = kit_loader_batches(set->loader), step = epoch * per_epoch, n;
+    const float *image;
+    const int32_t *label;
     double sum = 0;
-    kit_batches_shuffle(batches, o->seed, epoch);
-    while ((n = kit_batches_next(batches, &index)) > 0) {
-        gather(set, index, n);
+    kit_loader_start(set->loader, epoch);
+    while ((n = kit_loader_next(set->loader, &image, &label, NULL)) > 0) {
         float lr = o->lr * (1 - (float)step++ / (float)(per_epoch * o->epochs)), loss;
         mlp_step(net, n, image, label, lr, &loss, NULL);
         if (!isfinite(loss)) {
@@ -98,23 +69,21 @@ static double train_epoch(struct mlp *net, const struct set *set, struct kit_bat
         }
         sum += (double)loss * n;
     }
-    return sum / set->count;
+    return sum / set->data.count;
 }
 
 // Counts what the net says of every image: matrix[truth][predicted].
-static void test(struct mlp *net, const struct set *set, int64_t matrix[CLASSES * CLASSES]) {
-    struct kit_batches batches;
-    const int32_t *index;
-    char error[KIT_ERROR_BYTES];
-    if (kit_batches_new(&batches, set->count, BATCH, error)) die(error);
+static void test(struct mlp *net, struct set *set, int64_t matrix[CLASSES * CLASSES]) {
+    static float logits[BATCH * CLASSES];
+    const float *image;
+    const int32_t *label;
     memset(matrix, 0, sizeof *matrix * CLASSES * CLASSES);
-    for (int32_t n; (n = kit_batches_next(&batches, &index)) > 0;) {
-        gather(set, index, n);
+    kit_loader_start(set->loader, -1); // in order
+    for (int32_t n; (n = kit_loader_next(set->loader, &image, &label, NULL)) > 0;) {
         mlp_forward(net, n, image, logits);
         for (int32_t k = 0; k < n; k++)
             kit_confusion_add(matrix, CLASSES, label[k], kit_argmax(logits + k * CLASSES, CLASSES));
     }
-    kit_batches_free(&batches);
 }
 
 static double now(void) {
@@ -123,19 +92,15 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void train(struct mlp *net, const struct set *training, const struct set *testing, const struct options *o) {
+static void train(struct mlp *net, struct set *training, struct set *testing, const struct options *o) {
     int64_t matrix[CLASSES * CLASSES];
-    struct kit_batches batches;
-    char error[KIT_ERROR_BYTES];
-    if (kit_batches_new(&batches, training->count, BATCH, error)) die(error);
     for (int epoch = 0; epoch < o->epochs; epoch++) {
-        double start = now(), loss = train_epoch(net, training, &batches, o, epoch), seconds = now() - start;
+        double start = now(), loss = train_epoch(net, training, o, epoch), seconds = now() - start;
         test(net, testing, matrix);
         printf("epoch %2d  loss %.4f  test accuracy %.2f %%  %6.0f images/s\n", epoch + 1, loss,
-               100 * kit_accuracy(matrix, CLASSES), training->count / seconds);
+               100 * kit_accuracy(matrix, CLASSES), training->data.count / seconds);
         fflush(stdout);
     }
-    kit_batches_free(&batches);
 }
 
 // ---- the command line -----------------------------------------------------------------------------------------------
@@ -180,12 +145,15 @@ static struct options read_options(char **argv) {
 int main(int argc, char **argv) {
     (void)argc;
     struct options o = read_options(argv);
-    struct set training = read_set(&o, "train"), testing = read_set(&o, "t10k");
+    struct set training, testing;
+    read_set(&training, &o, "train");
+    read_set(&testing, &o, "t10k");
     struct mlp *net = mlp_new();
     if (!net) die("no memory for the net");
     mlp_init(net, o.seed);
     if (o.load && mlp_load(net, o.load)) die(mlp_error(net));
-    printf("%d training images, %d test images, batches of %d\n", (int)training.count, (int)testing.count, BATCH);
+    printf("%d training images, %d test images, batches of %d\n", (int)training.data.count, (int)testing.data.count,
+           BATCH);
     train(net, &training, &testing, &o);
     int64_t matrix[CLASSES * CLASSES];
     test(net, &testing, matrix);

@@ -1,4 +1,4 @@
-// batches.c: the order of an epoch, and items gathered into a batch.
+// batches.c: the order of an epoch, and the labels of a batch.
 #include <stdlib.h>
 
 #include "../dlc_math.h"
@@ -39,13 +39,6 @@ int32_t kit_batches_next(struct kit_batches *b, const int32_t **index) {
     *index = b->order + b->at;
     b->at += n;
     return n;
-}
-
-void kit_gather_scaled(float *to, const uint8_t *from, size_t size, const int32_t *index, int32_t n, float scale) {
-    for (int32_t k = 0; k < n; k++) {
-        const uint8_t *item = from + (size_t)index[k] * size;
-        for (size_t e = 0; e < size; e++) *to++ = (float)item[e] * scale;
-    }
 }
 
 void kit_gather_labels(int32_t *to, const uint8_t *from, const int32_t *index, int32_t n) {

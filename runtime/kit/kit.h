@@ -83,8 +83,6 @@ void kit_batches_free(struct kit_batches *b);
 void kit_batches_shuffle(struct kit_batches *b, int64_t seed, int64_t epoch);
 // The indices of the next batch and their number: batch, fewer at the end, 0 when the epoch is over.
 int32_t kit_batches_next(struct kit_batches *b, const int32_t **index);
-// Gathers n items of `size` bytes each as floats byte * scale: to is (n, size).
-void kit_gather_scaled(float *to, const uint8_t *from, size_t size, const int32_t *index, int32_t n, float scale);
 // Gathers n labels.
 void kit_gather_labels(int32_t *to, const uint8_t *from, const int32_t *index, int32_t n);
 

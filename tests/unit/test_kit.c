@@ -173,14 +173,10 @@ Test(kit, orders_are_uniform) {
 }
 
 Test(kit, gather) {
-    static const uint8_t bytes[] = {0, 51, 102, 153, 204, 255}, labels[] = {7, 8, 9};
+    static const uint8_t labels[] = {7, 8, 9};
     static const int32_t index[] = {2, 0};
-    float to[4];
     int32_t label[2];
-    kit_gather_scaled(to, bytes, 2, index, 2, 1.0f / 255);
     kit_gather_labels(label, labels, index, 2);
-    static const float want[] = {0.8f, 1, 0, 0.2f};
-    for (int i = 0; i < 4; i++) cr_expect(fabsf(to[i] - want[i]) < 1e-7f, "[%d] is %g, want %g", i, to[i], want[i]);
     cr_expect(label[0] == 9 && label[1] == 7);
 }
 
