@@ -89,8 +89,7 @@ int32_t kit_batches_next(struct kit_batches *b, const int32_t **index);
 // Gathers n labels.
 void kit_gather_labels(int32_t *to, const uint8_t *from, const int32_t *index, int32_t n);
 
-// ---- resize.c, image.c: one transform each, on bytes
-// -----------------------------------------------------------------
+// ---- resize.c, image.c: one transform each, on bytes --------------------------------------------------------------
 //
 // An image is planar: (channels, rows, columns) with one channel (grey) or three (red, green, blue). Results equal
 // those of Pillow on the same 8-bit image to the byte (and so torchvision's on Pillow's images). Sides are 1 to
@@ -120,8 +119,7 @@ void kit_image_contrast(uint8_t *image, int channels, size_t pixels, float facto
 void kit_image_normalize(float *to, const uint8_t *from, int channels, size_t pixels, const float *mean,
                          const float *std);
 
-// ---- transforms.c: a list of transforms
-// -------------------------------------------------------------------------------
+// ---- transforms.c: a list of transforms ---------------------------------------------------------------------------
 //
 //     static const struct kit_transforms augmented = {{
 //         {KIT_RESIZE, .size = 48},
@@ -177,8 +175,7 @@ size_t kit_pipeline_size(const struct kit_pipeline *pipeline);
 void kit_pipeline_run(struct kit_pipeline *pipeline, float *to, const uint8_t *from, int64_t seed, int64_t epoch,
                       int64_t index);
 
-// ---- loader.c: batches made ahead by a second thread
-// -------------------------------------------------------------------
+// ---- loader.c: batches made ahead by a second thread --------------------------------------------------------------
 //
 //     struct kit_loader *loader;
 //     if (kit_loader_new(&loader, &training, &augmented, 64, seed, 1, error)) ...

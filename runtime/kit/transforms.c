@@ -126,7 +126,7 @@ int kit_pipeline_new(struct kit_pipeline **pipeline, const struct kit_transforms
     *pipeline = NULL;
     struct kit_pipeline *p = calloc(1, sizeof *p);
     if (!p) return kit_fail(error, KIT_ENOMEM, "no memory for a list of transforms");
-    p->from[0] = channels, p->from[1] = rows, p->from[2] = columns;
+    p->from[0] = channels, p->from[1] = rows, p->from[2] = columns, p->largest = 1;
     if (transforms) p->list = *transforms;
     int status = check(p, error);
     if (!status) status = allocate(p, error);

@@ -249,7 +249,11 @@ make -C "$top" --no-print-directory install BUILD="$build" DESTDIR="$work/root" 
     cd "away from here" && "$work/root/opt/dlc/bin/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 &&
         flags=$(PKG_CONFIG_PATH=$work/root/opt/dlc/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root pkg-config --cflags --libs dlc) &&
         # shellcheck disable=SC2086
-        gcc -std=c11 -Wpedantic $strict $sanitize -o app app.c mlp.c $flags && ./app
+        gcc -std=c11 -Wpedantic $strict $sanitize -o app app.c mlp.c $flags && ./app &&
+        printf '#include "kit/kit.h"\nint main(void) {\n    struct kit_dataset set;\n    return kit_dataset_read(&set, "/nowhere", "train", 10, 0, NULL) != KIT_EIO;\n}\n' >kit.c &&
+        flags=$(PKG_CONFIG_PATH=$work/root/opt/dlc/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root pkg-config --cflags --libs dlckit) &&
+        # shellcheck disable=SC2086
+        gcc -std=c11 -Wpedantic $strict $sanitize -o kit kit.c $flags && ./kit
 ) && ok || bad "what was installed does not build an application: $(tail -3 install.txt)"
 
 # C made for wide vectors says so when the compiler was not told of them, instead of running many times slower.
