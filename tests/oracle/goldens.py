@@ -127,7 +127,7 @@ class Kinks(torch.overrides.TorchFunctionMode):
         kwargs = kwargs or {}
         x = args[0].detach() if args and isinstance(args[0], torch.Tensor) else None
         name = getattr(func, "__name__", "")
-        if name == "relu" and x.any():
+        if name in ("relu", "leaky_relu") and x.any():
             self.near(x[x != 0].abs(), x)  # an exact 0 is one on both sides
         if name == "hardtanh":  # ReLU6
             self.near(torch.minimum(x.abs(), (x - 6).abs()), x)
@@ -391,7 +391,57 @@ def tied():
     golden("tied", Tied(), {"token": [4], "label": None}, F.cross_entropy, 8, 3, 20, 0.05, classes=12)
 
 
+def gan():
+    """Two optimisers in one step: the discriminator learns first, the generator from what it has learned. Written out,
+    since `golden` knows one loss."""
+    def perceptron(inputs, outputs):
+        return nn.ModuleDict({"fc1": nn.Linear(inputs, 24), "fc2": nn.Linear(24, outputs)}).double()
+
+    nets = nn.ModuleDict({"gen": perceptron(6, 10), "disc": perceptron(10, 1)})
+    w, kinks, lr, losses = Writer("gan", 256), Kinks(), 2e-3, []
+    optimizer = {}
+    for path, value in nets.state_dict().items():
+        value.copy_(filled(path, tuple(value.shape)))
+    for part, net in nets.items():
+        optimizer[part] = torch.optim.Adam(net.parameters(), lr=float(np.float32(lr)), betas=(0.5, 0.999))
+
+    def generate(z):
+        return torch.tanh(nets["gen"]["fc2"](F.relu(nets["gen"]["fc1"](z))))
+
+    def judge(x, real):
+        y = nets["disc"]["fc2"](F.leaky_relu(nets["disc"]["fc1"](x), 0.2))
+        return F.binary_cross_entropy_with_logits(y, torch.full_like(y, real))
+
+    def learn(part, loss):
+        nets.zero_grad()
+        loss.backward(retain_graph=True)
+        optimizer[part].step()
+        return loss.item()
+
+    def batch(key, step, width):
+        return uniform(seed_of(f"{key}.{step}.0"), (5 if step % 5 == 4 else 16, width), -1, 1).double()
+
+    w.tensor("first.image", generate(batch("z", 0, 6)))
+    for step in range(20):
+        with kinks:
+            fake = generate(batch("z", step, 6))
+            d = learn("disc", judge(batch("real", step, 10), 1.0) + judge(fake.detach(), 0.0))
+            losses.append((d, learn("gen", judge(fake, 1.0))))
+        for path, value in nets.named_parameters():
+            if step == 0:
+                w.tensor("step1." + path, value)
+    for path, value in nets.named_parameters():
+        part = path.split(".")[0]
+        w.tensor("last." + path, value)
+        for name in ("exp_avg", "exp_avg_sq"):
+            w.tensor(f"last.optim.step.{0 if part == 'disc' else 1}.{path}.{name}", optimizer[part].state[value][name])
+    for name, values in zip(("losses", "losses.g_loss"), zip(*losses)):
+        w.tensor(name, torch.tensor(values, dtype=torch.float64))
+    w.tensor("last.image", generate(batch("z", 0, 6)))
+    print(f"gan: {kinks.margin:.2g} from a kink")
+
+
 if __name__ == "__main__":
-    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet, cnn, cnn_norm, tied)}
+    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet, cnn, cnn_norm, tied, gan)}
     for net in sys.argv[1:] or nets:
         nets[net]()

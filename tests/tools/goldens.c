@@ -80,6 +80,14 @@ static const Net nets[] = {
      .classes = 12,
      .lr = 0.05,
      .runs = INTERPRETER | THREE},
+    {.name = "gan",
+     .dl = "tests/nets/gan.dl",
+     .batch = 16,
+     .partial = 5,
+     .steps = 20,
+     .low = -1,
+     .lr = 2e-3,
+     .runs = INTERPRETER | THREE},
     // clang 14 takes minutes for its C.
     {.name = "tcn",
      .dl = "tests/nets/tcn.dl",
@@ -197,10 +205,20 @@ static void check_outputs(Tally *t, Runner *r, const Net *net, const Goldens *go
 static void check_storages(Tally *t, Runner *r, const Goldens *goldens, const char *when, bool parameters_only) {
     for (int k = 0; k < r->module->storages.len; k++) {
         const Storage *s = r->module->storages.at[k];
-        bool momentum = ends_with(s->name, ".momentum_buffer");
+        bool momentum = ends_with(s->name, ".momentum_buffer") || ends_with(s->name, ".exp_avg") ||
+                        ends_with(s->name, ".exp_avg_sq");
         if (s->kind == STORAGE_PARAM || (!parameters_only && (s->kind == STORAGE_BUFFER || momentum)))
             golden_compare(t, goldens, r->who, arena_printf(r->arena, "%s.%s", when, s->name), runner_get(r, s));
     }
+}
+
+enum { MAX_LOSSES = 4 };
+
+// The first outputs of a step are losses.
+static int loss_count(const Graph *g) {
+    int count = 0;
+    while (count < MAX_LOSSES && g->outputs.at[count].name && !g->outputs.at[count].value->type.rank) count++;
+    return count;
 }
 
 // Rows `first` to `first + n` of the arguments of a batch, for an entry that takes some of them.
@@ -225,38 +243,43 @@ static void part_arguments(Runner *r, const Graph *whole, const Tensor *batch, c
         }
 }
 
-// The loss of one step.
-static double run_step(Runner *r, const Net *net, int step, int64_t n, bool parts) {
+// loss: one by one the scalars that the step returns; their number.
+static int run_step(Runner *r, const Net *net, int step, int64_t n, bool parts, double *loss) {
     Graph *g = runner_entry(r, "step");
-    Tensor arguments[4], part[4], returned[4];
-    double loss = 0;
+    Tensor arguments[4], part[4], returned[MAX_LOSSES];
+    int count = loss_count(g);
     draw_arguments(r, net, g, step, n, arguments);
-    if (!parts) {
-        runner_run(r, g, n, arguments, returned);
-        return returned[0].f[0];
-    }
+    if (!parts) runner_run(r, g, n, arguments, returned);
+    for (int k = 0; k < count; k++) loss[k] = parts ? 0 : returned[k].f[0];
+    if (!parts) return count;
     Graph *adds = runner_entry(r, "step_accumulate"), *updates = runner_entry(r, "step_update");
     for (int64_t first = 0, half = n / 2 + 1; first < n; first += half) {
-        int64_t count = n - first < half ? n - first : half;
-        part_arguments(r, g, arguments, adds, first, count, part);
-        runner_run(r, adds, count, part, returned);
-        loss += returned[0].f[0] * (double)count / (double)n;
+        int64_t rows = n - first < half ? n - first : half;
+        part_arguments(r, g, arguments, adds, first, rows, part);
+        runner_run(r, adds, rows, part, returned);
+        for (int k = 0; k < count; k++) loss[k] += returned[k].f[0] * (double)rows / (double)n;
     }
     part_arguments(r, g, arguments, updates, 0, 0, part);
     runner_run(r, updates, n, part, returned);
-    return loss;
+    return count;
 }
 
 static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens, bool parts) {
-    Tensor losses = tensor_new(r->arena, &(Type){F32, 1, {{net->steps, 0}}}, NULL);
+    Graph *g = runner_entry(r, "step");
+    Tensor losses[MAX_LOSSES];
+    for (int k = 0; k < MAX_LOSSES; k++) losses[k] = tensor_new(r->arena, &(Type){F32, 1, {{net->steps, 0}}}, NULL);
     golden_worst = 0;
     fill_storages(r, net);
     check_outputs(t, r, net, goldens, "first");
     for (int s = 0; s < net->steps; s++) {
-        losses.f[s] = run_step(r, net, s, s % 5 == 4 ? net->partial : net->batch, parts);
+        double loss[MAX_LOSSES];
+        int count = run_step(r, net, s, s % 5 == 4 ? net->partial : net->batch, parts, loss);
+        for (int k = 0; k < count; k++) losses[k].f[s] = loss[k];
         if (s == 0) check_storages(t, r, goldens, "step1", true);
     }
-    golden_compare(t, goldens, r->who, "losses", &losses);
+    for (int k = 0; k < loss_count(g); k++)
+        golden_compare(t, goldens, r->who, k ? arena_printf(r->arena, "losses.%s", g->outputs.at[k].name) : "losses",
+                       &losses[k]);
     check_storages(t, r, goldens, "last", false);
     check_outputs(t, r, net, goldens, "last");
     goldens_all_seen(t, goldens, r->who);
