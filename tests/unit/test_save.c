@@ -15,7 +15,7 @@
 #include "dlc.h"
 
 static const struct dlc_slot slots[] = {{{"w", "f32", "param", 1, {4096}, 16384}, DLC_REGION_PARAM, 0}};
-static const struct dlc_model model = {"toy", slots, 1, {16384, 0, 0, 0}, 64, NULL, NULL, 0};
+static const struct dlc_model model = {"toy", slots, 1, {16384, 0, 0, 0}, 64, NULL, NULL, NULL, 0};
 
 static char dir[100], joined[8][200];
 static struct dlc_net *net;
