@@ -1,0 +1,141 @@
+// main.c: a trained CNN learns another task from a few pictures: its last layer is new, all else is frozen.
+//
+//     finetune --load fashion.safetensors [--epochs 20] [--limit 500] [--lr 0.01] [--seed 1] [--data DIR] [--save FILE]
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "finetune.h"
+#include "kit/kit.h"
+
+enum { BATCH = FINETUNE_N, CLASSES = 10, KINDS = 5 };
+
+static const char *const kind_names[KINDS] = {"top", "trouser", "dress", "shoe", "bag"};
+// Which kind each class of Fashion-MNIST is: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, boot.
+static const uint8_t kind_of[CLASSES] = {0, 1, 0, 2, 0, 3, 0, 3, 4, 3};
+
+struct options {
+    int epochs, limit; // limit: training images
+    float lr;
+    long long seed;
+    const char *data, *load, *save;
+};
+
+static _Noreturn void die(const char *message) {
+    fprintf(stderr, "finetune: %s\n", message);
+    exit(1);
+}
+
+// A data set whose labels are kinds, and what makes batches of it.
+struct set {
+    struct kit_dataset data;
+    struct kit_loader *loader;
+};
+
+static void read_set(struct set *set, const struct options *o, const char *prefix, int limit) {
+    char error[KIT_ERROR_BYTES];
+    if (kit_dataset_read(&set->data, o->data, prefix, CLASSES, limit, error)) die(error);
+    if (set->data.rows != 28 || set->data.columns != 28 || set->data.channels != 1) die("the images are not 28 x 28");
+    for (int32_t k = 0; k < set->data.count; k++) set->data.labels.at[k] = kind_of[set->data.labels.at[k]];
+    if (kit_loader_new(&set->loader, &set->data, NULL, BATCH, o->seed, 0, error)) die(error);
+}
+
+static void free_set(struct set *set) {
+    kit_loader_free(set->loader);
+    kit_dataset_free(&set->data);
+}
+
+// Counts what the net says of every image: matrix[truth][predicted].
+static void test(struct finetune *net, struct set *set, int64_t matrix[KINDS * KINDS]) {
+    static float logits[BATCH * KINDS];
+    const float *image;
+    const int32_t *label;
+    memset(matrix, 0, sizeof *matrix * KINDS * KINDS);
+    kit_loader_start(set->loader, -1); // in order
+    for (int32_t n; (n = kit_loader_next(set->loader, &image, &label, NULL)) > 0;) {
+        finetune_forward(net, n, image, logits);
+        for (int32_t k = 0; k < n; k++)
+            kit_confusion_add(matrix, KINDS, label[k], kit_argmax(logits + k * KINDS, KINDS));
+    }
+}
+
+// One epoch; returns the mean loss.
+static double train_epoch(struct finetune *net, struct set *set, float lr, int epoch) {
+    const float *image;
+    const int32_t *label;
+    double sum = 0;
+    kit_loader_start(set->loader, epoch);
+    for (int32_t n; (n = kit_loader_next(set->loader, &image, &label, NULL)) > 0;) {
+        float loss;
+        finetune_step(net, n, image, label, lr, &loss, NULL);
+        sum += (double)loss * n;
+    }
+    return sum / set->data.count;
+}
+
+static double number(const char *option, const char *text, double low, double high) {
+    char *end;
+    double value = text ? strtod(text, &end) : 0;
+    if (text && end != text && !*end && value >= low && value <= high) return value;
+    fprintf(stderr, "finetune: %s takes a number from %g to %g, not %s\n", option, low, high, text ? text : "nothing");
+    exit(2);
+}
+
+static struct options read_options(char **argv) {
+    struct options o = {
+        .epochs = 20, .limit = 500, .lr = 0.01f, .seed = 1, .data = "/usr/share/datasets/fashion-mnist"};
+    for (argv++; *argv; argv += argv[1] ? 2 : 1) {
+        const char *name = argv[0], *value = argv[1];
+        if (!strcmp(name, "--epochs"))
+            o.epochs = (int)number(name, value, 0, 10000);
+        else if (!strcmp(name, "--limit"))
+            o.limit = (int)number(name, value, 1, 1e9);
+        else if (!strcmp(name, "--lr"))
+            o.lr = (float)number(name, value, 0, 100);
+        else if (!strcmp(name, "--seed"))
+            o.seed = (long long)number(name, value, 0, 9e15);
+        else if (value && !strcmp(name, "--data"))
+            o.data = value;
+        else if (value && !strcmp(name, "--load"))
+            o.load = value;
+        else if (value && !strcmp(name, "--save"))
+            o.save = value;
+        else
+            o.load = NULL, argv[1] = NULL;
+    }
+    if (o.load) return o;
+    fprintf(stderr, "usage: finetune --load fashion.safetensors [--epochs 20] [--limit 500] [--lr 0.01] [--seed 1]\n"
+                    "                [--data DIR] [--save FILE]\n");
+    exit(2);
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    struct options o = read_options(argv);
+    struct set training, testing;
+    read_set(&training, &o, "train", o.limit);
+    read_set(&testing, &o, "t10k", 0);
+    struct finetune *net = finetune_new();
+    if (!net) die("no memory for the net");
+    finetune_init(net, o.seed);
+    int loaded = finetune_load_some(net, o.load, "", ""); // the head is not in the file, its fc2 not in this net
+    if (loaded < 0) die(finetune_error(net));
+    printf("%d tensors of the backbone loaded; %d images to learn from, %d to be tested on\n", loaded,
+           (int)training.data.count, (int)testing.data.count);
+    int64_t matrix[KINDS * KINDS];
+    for (int epoch = 0; epoch < o.epochs; epoch++) {
+        double loss = train_epoch(net, &training, o.lr, epoch);
+        if (!(loss < 1e30)) die("the loss is not finite; try a smaller --lr");
+        test(net, &testing, matrix);
+        printf("epoch %2d  loss %.4f  test accuracy %.2f %%\n", epoch + 1, loss, 100 * kit_accuracy(matrix, KINDS));
+        fflush(stdout);
+    }
+    test(net, &testing, matrix);
+    printf("\n");
+    kit_report_print(stdout, matrix, KINDS, kind_names, 4);
+    if (o.save && finetune_save_weights(net, o.save)) die(finetune_error(net));
+    finetune_free(net);
+    free_set(&training);
+    free_set(&testing);
+    return 0;
+}
