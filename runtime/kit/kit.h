@@ -1,6 +1,7 @@
 // kit.h: helpers for applications around a compiled net: data sets in IDX files, pictures and their transforms,
-// shuffled batches made by a second thread, metrics as scikit-learn prints them. Plain C, zlib and POSIX threads. The
-// net does not need it.
+// shuffled batches made by a second thread, metrics as scikit-learn prints them; and what a loop over epochs shows:
+// a progress bar, running loss and accuracy, learning-rate schedules, the learning curve, pictures with predictions.
+// Plain C, zlib and POSIX. The net does not need it.
 //
 //     struct kit_dataset training;
 //     char error[KIT_ERROR_BYTES];
@@ -8,10 +9,11 @@
 //         fprintf(stderr, "%s\n", error);
 //
 // Nothing here keeps global state. Functions that can fail return 0, or a status of enum kit_status with a message in
-// `error` (KIT_ERROR_BYTES bytes; NULL is fine).
+// `error` (KIT_ERROR_BYTES bytes; NULL is fine). Texts are written with LC_NUMERIC as "C", where a program starts.
 #ifndef DLC_KIT_H
 #define DLC_KIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,10 +22,11 @@ enum { KIT_ERROR_BYTES = 512, KIT_MAX_RANK = 4 };
 
 enum kit_status {
     KIT_OK = 0,
-    KIT_EIO = 1,     // a file cannot be read
+    KIT_EIO = 1,     // a file cannot be read or written
     KIT_EFORMAT = 2, // not what the reader reads, truncated, or longer than it says
     KIT_ENOMEM = 3,
-    KIT_EVALUE = 4 // an argument is out of its range
+    KIT_EVALUE = 4, // an argument is out of its range
+    KIT_ENAN = 5    // a loss that is not finite
 };
 
 // ---- idx.c: the IDX format (yann.lecun.com/exdb/mnist), plain or gzip -----------------------------------------
@@ -220,5 +223,154 @@ double kit_accuracy(const int64_t *matrix, int classes);
 void kit_report_print(FILE *out, const int64_t *matrix, int classes, const char *const *names, int digits);
 // The matrix as a table: rows are the truth, columns what was predicted.
 void kit_confusion_print(FILE *out, const int64_t *matrix, int classes, const char *const *names);
+// How many of n rows of logits (n, classes) have their largest value at the label (n).
+int32_t kit_count_right(const float *logits, const int32_t *label, int32_t n, int classes);
+
+// ---- meter.c: running loss and accuracy ---------------------------------------------------------------------------
+
+// Sums in double over the samples of an epoch: batches count by their samples.
+struct kit_meter {
+    int64_t epoch, batches, samples, right;
+    double loss; // the sum of loss * n
+};
+
+// Everything is zero again; epoch is counted from 1 and stands in messages alone.
+void kit_meter_start(struct kit_meter *m, int64_t epoch);
+// A batch of n samples of this mean loss, `right` of them classified right. KIT_ENAN when the loss is NaN or infinite:
+// the sums are as before, and the message names epoch, batch (from 1) and, above 0, the learning rate. The net has then
+// been updated from such a loss: what goes on is what was saved before.
+int kit_meter_add(struct kit_meter *m, double loss, int64_t right, int32_t n, double lr, char *error);
+double kit_meter_loss(const struct kit_meter *m);     // mean over the samples; NaN without one
+double kit_meter_accuracy(const struct kit_meter *m); // 0 to 1; NaN without a sample
+
+// ---- schedule.c: learning rates as functions of the step ------------------------------------------------------------
+//
+// Names and arithmetic are those of torch.optim.lr_scheduler: `lr` is the rate that the optimiser was made with, `step`
+// how often scheduler.step() has been called, from 0. Pure functions, so that a resumed run goes on where it was. A
+// warm-up of W steps before a cosine (SequentialLR):
+//
+//     lr = step < W ? kit_lr_linear(1e-3, step, 0.01, 1, W) : kit_lr_cosine(1e-3, step - W, steps - W, 0);
+
+// StepLR: times gamma every step_size steps.
+double kit_lr_step(double lr, int64_t step, int64_t step_size, double gamma);
+// MultiStepLR: times gamma from each milestone on. milestone: (count).
+double kit_lr_multi_step(double lr, int64_t step, const int64_t *milestone, int count, double gamma);
+// LinearLR: from lr * start_factor to lr * end_factor (PyTorch: 1/3, 1) in total_iters steps, then as it is: a warm-up.
+double kit_lr_linear(double lr, int64_t step, double start_factor, double end_factor, int64_t total_iters);
+// CosineAnnealingLR: half a cosine from lr to eta_min (PyTorch: 0) in t_max steps; beyond them it rises again.
+double kit_lr_cosine(double lr, int64_t step, int64_t t_max, double eta_min);
+
+enum kit_anneal { KIT_COS, KIT_LINEAR };
+
+// OneCycleLR: from max_lr / div_factor up to max_lr in the first pct_start of total_steps, then down to
+// max_lr / div_factor / final_div_factor. PyTorch's defaults: pct_start 0.3, div_factor 25, final_div_factor 1e4,
+// KIT_COS. Beyond total_steps the last rate stays.
+double kit_lr_one_cycle(double max_lr, int64_t step, int64_t total_steps, double pct_start, double div_factor,
+                        double final_div_factor, enum kit_anneal anneal);
+
+// ---- progress.c: a progress bar -------------------------------------------------------------------------------------
+//
+//     Epoch 1:  45%|####5     | 27008/60000 [00:12<00:14, 2215.40img/s, loss=0.5312, acc=80.9%]
+//
+//     kit_progress_start(&bar, stderr, "Epoch 1", 60000, "img");
+//     while (...) kit_progress_update(&bar, done += n, "loss=%.4f", loss);
+//     kit_progress_end(&bar);
+//
+// Share done, elapsed time < time left, mean rate (seconds for each when it is below 1 a second), what the caller adds.
+// On a terminal it is redrawn at most ten times a second, in blocks when the locale (LC_ALL, LC_CTYPE, LANG) is UTF-8,
+// else in ASCII. Elsewhere it is lines without a bar: at the quarters, when they are 10 seconds apart, and at the end.
+
+struct kit_progress {
+    FILE *out;
+    const char *what, *unit; // kept, not copied
+    int64_t total, done;
+    int64_t quarter;     // of the last line
+    double start, drawn; // kit_now()
+    int width;           // columns of what was drawn last
+    bool terminal, utf8;
+    char postfix[128];
+};
+
+// total: 0 or less when it is not known: count, time and rate are shown. unit: "img", "it".
+void kit_progress_start(struct kit_progress *p, FILE *out, const char *what, int64_t total, const char *unit);
+#ifdef __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
+// `done` of total; the text behind the numbers, as printf does it, is made when it is shown.
+void kit_progress_update(struct kit_progress *p, int64_t done, const char *fmt, ...);
+// Shows the last state and ends the line.
+void kit_progress_end(struct kit_progress *p);
+// Or takes the bar away for what the caller prints in its place. Where there is no terminal nothing happens.
+void kit_progress_clear(struct kit_progress *p);
+// The text of the bar after `elapsed` seconds in `columns` columns, cut where it is longer (0: without a bar, not cut).
+// A character takes one column. Gives their number. to: (room), room >= 1.
+int kit_progress_text(const struct kit_progress *p, double elapsed, int columns, char *to, size_t room);
+
+// ---- history.c: what every epoch came to ----------------------------------------------------------------------------
+
+struct kit_epoch {
+    double train_loss, train_accuracy, test_loss, test_accuracy, seconds; // accuracies 0 to 1; NaN: not known
+};
+
+// Begins as {0}.
+struct kit_history {
+    int count, room;
+    struct kit_epoch *epoch; // (count), owned
+};
+
+// Epoch 1 and up; epochs that were left out are NaN. KIT_EVALUE, KIT_ENOMEM.
+int kit_history_set(struct kit_history *h, int epoch, const struct kit_epoch *e, char *error);
+// Forgets what lies behind the first `count` epochs.
+void kit_history_cut(struct kit_history *h, int count);
+void kit_history_free(struct kit_history *h);
+// A CSV with a line of names: epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds. On failure of reading
+// `h` is empty.
+int kit_history_write(const struct kit_history *h, const char *path, char *error);
+int kit_history_read(struct kit_history *h, const char *path, char *error);
+
+// ---- curve.c: the learning curve ------------------------------------------------------------------------------------
+
+// Losses (left axis) and accuracies (right axis, percent) over the epochs as a self-contained SVG of 720 x 400, for
+// light and dark. Values that are not finite are gaps.
+int kit_curve_write(const struct kit_history *h, const char *title, const char *path, char *error);
+
+// ---- png.c, grid.c, font.c: pictures with what the net says of them -------------------------------------------------
+
+// rgb: (height, width, 3), at least one pixel.
+int kit_png_write(const uint8_t *rgb, int width, int height, const char *path, char *error);
+
+// Pictures of one shape: planar bytes (channels, rows, columns), 1 or 3 channels, as kit_dataset_image gives them. Each
+// pixel becomes scale x scale; `across` of them stand beside each other.
+struct kit_grid {
+    int channels, rows, columns, across, scale;
+};
+
+struct kit_tile {
+    const uint8_t *image;          // (channels, rows, columns)
+    const char *truth, *predicted; // below the picture, the latter green when `right`, else red
+    bool right;
+};
+
+// A PNG of `count` pictures, at least one. KIT_EVALUE when there is nothing to show.
+int kit_grid_write(const struct kit_grid *g, const struct kit_tile *tile, int count, const char *path, char *error);
+// The seven rows of a character, five pixels each, the leftmost is 16; a box for what is not printable ASCII.
+const uint8_t *kit_glyph(char c);
+
+// ---- write.c: files that appear whole or not at all, and the clock --------------------------------------------------
+
+struct kit_file {
+    FILE *out;        // write here
+    const char *path; // kept, not copied
+    char *beside;     // what becomes path; NULL for devices and pipes, which are written as they are
+};
+
+// A new file beside `path`. KIT_EIO.
+int kit_file_open(struct kit_file *file, const char *path, char *error);
+// Syncs it and renames it to `path`. KIT_EIO when anything since open has failed (a full disk): the new file is gone,
+// and the old one is as it was.
+int kit_file_close(struct kit_file *file, char *error);
+
+// Seconds of a clock that only goes forward; differences alone mean something.
+double kit_now(void);
 
 #endif

@@ -1,0 +1,62 @@
+// write.c: files that appear whole or not at all: written beside the old one, synced, renamed; and the clock.
+//     kit_file_open(&f, "curve.svg")   curve.svg.0.tmp is written      kit_file_close(&f)   it becomes curve.svg
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "kit.h"
+
+static int fail_write(const struct kit_file *file, int why, char *error) {
+    return kit_fail(error, KIT_EIO, "cannot write %s: %s", file->path, why ? strerror(why) : "unknown error");
+}
+
+// A rename would put a file in the place of a device or a pipe: they are written as they are.
+static bool is_special(const char *path) {
+    struct stat status;
+    return !stat(path, &status) && !S_ISREG(status.st_mode);
+}
+
+int kit_file_open(struct kit_file *file, const char *path, char *error) {
+    *file = (struct kit_file){.path = path};
+    errno = 0;
+    if (is_special(path)) {
+        file->out = fopen(path, "wb");
+    } else {
+        size_t room = strlen(path) + 16;
+        if (!(file->beside = malloc(room))) return fail_write(file, ENOMEM, error);
+        for (int k = 0; k < 100 && !file->out; k++) {
+            snprintf(file->beside, room, "%s.%d.tmp", path, k);
+            file->out = fopen(file->beside, "wbx");
+            if (!file->out && errno != EEXIST) break;
+        }
+    }
+    if (file->out) return KIT_OK;
+    int status = fail_write(file, errno, error);
+    free(file->beside);
+    return status;
+}
+
+int kit_file_close(struct kit_file *file, char *error) {
+    bool ok = !ferror(file->out) && !fflush(file->out);
+    int why = errno;
+    // What cannot be synced (a pipe, a device) says EINVAL.
+    if (ok && fsync(fileno(file->out)) && errno != EINVAL) ok = false, why = errno;
+    if (fclose(file->out) && ok) ok = false, why = errno;
+    if (ok && file->beside && rename(file->beside, file->path)) ok = false, why = errno;
+    if (!ok && file->beside) remove(file->beside);
+    free(file->beside);
+    return ok ? KIT_OK : fail_write(file, why, error);
+}
+
+double kit_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
