@@ -46,7 +46,9 @@ static void test(struct mlp *net, struct kit_loader *testing) {
         for (int k = 0; k < n; k++)
             kit_confusion_add(matrix, CLASSES, label[k], kit_argmax(logits + k * CLASSES, CLASSES));
     }
+    printf("\n");
     kit_report_print(stdout, matrix, CLASSES, names, 4);
+    printf("\n");
     kit_confusion_print(stdout, matrix, CLASSES, names);
 }
 

@@ -112,6 +112,15 @@ wrong 1 'pictures are classified by weights' picture.ppm
     [ "$(echo parts/epoch*)" = "parts/epoch-001.ckpt parts/epoch-002.ckpt parts/epoch-003.ckpt" ] && ok || bad "mynet, a full disk: $(cat error.txt; ls parts)"
 rm -rf whole parts
 
+# The perceptron learns them too; its page is the README.
+"$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 && program mlp "-pthread" "$top/examples/mlp/main.c" mlp.c &&
+    ./mlp --data few --epochs 20 --save mlp.safetensors >mlp.txt && [ "$(grep -c '^epoch' mlp.txt)" = 20 ] &&
+    grep -q 'accuracy  *1.0000 *20$' mlp.txt && ok || bad "mlp: $(cat mlp.txt)"
+./mlp --data few --lr 1e30 2>error.txt >mlp.txt
+[ $? = 1 ] && grep -q 'lr takes a number from 0 to 100' error.txt && ok || bad "mlp --lr 1e30: $(cat error.txt)"
+./mlp --data nowhere 2>error.txt >mlp.txt
+[ $? = 1 ] && grep -q 'nowhere' error.txt && ok || bad "mlp --data nowhere: $(cat error.txt)"
+
 # The fashion CNN: dark and bright pictures are learned, the weights saved, and classified by the other program.
 pictures data 128
 "$build/dlc" "$top/examples/fashion/fashion.dl" -o fashion.c --target=c11 &&
