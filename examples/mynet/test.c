@@ -7,7 +7,7 @@
 const char *const class_names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                           "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
 
-enum { SHOWN = 40, ACROSS = 8, SCALE = 4 };
+enum { SHOWN = 40, ACROSS = 8, SCALE = 5 };
 
 const struct kit_transforms transforms = {{
     {KIT_RESIZE, .size = SIDE},
