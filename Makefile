@@ -83,7 +83,7 @@ $(BUILD)/gen/scanner.c: grammar/dlc.l
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
-# ---- make demo: train a perceptron on Fashion-MNIST, then classify with it and with a CNN that was trained before ----
+# ---- make demo: train a perceptron and a CNN on Fashion-MNIST, then classify with the weights of the CNN --------------
 
 # DATA=DIR takes the images from elsewhere than Debian's dataset-fashion-mnist.
 demo:
@@ -93,16 +93,21 @@ demo:
 DEMO_CFLAGS = -std=gnu11 -O3 -march=native -fno-math-errno -fopenmp
 DEMO_RUN = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=$${OMP_WAIT_POLICY:-passive}
 DEMO_DATA = $(if $(DATA),--data $(DATA))
-demo-run: $(BUILD)/demo/mlp $(BUILD)/demo/fashion
-	$(DEMO_RUN) $(BUILD)/demo/mlp $(DEMO_DATA) $(DEMO_ARGS)
+# A budget of seconds: all images, five epochs, are `build/demo/mynet --save DIR`.
+DEMO_ARGS = --epochs 2 --limit 10000
+demo-run: $(BUILD)/demo/mlp $(BUILD)/demo/mynet
+	$(DEMO_RUN) $(BUILD)/demo/mlp $(DEMO_DATA)
 	@echo
-	$(DEMO_RUN) $(BUILD)/demo/fashion --load examples/fashion/fashion.safetensors $(DEMO_DATA)
+	$(DEMO_RUN) $(BUILD)/demo/mynet --save $(BUILD)/demo/run $(DEMO_DATA) $(DEMO_ARGS)
+	@echo
+	$(DEMO_RUN) $(BUILD)/demo/mynet --load $(BUILD)/demo/run/mynet.safetensors $(DEMO_DATA)
 
 # The weights of the CNN anew: some minutes.
 train-fashion: $(BUILD)/demo/fashion-train
 	$(DEMO_RUN) $(BUILD)/demo/fashion-train --save examples/fashion/fashion.safetensors $(DEMO_DATA)
 
 $(BUILD)/demo/mlp.c: examples/mlp/mlp.dl
+$(BUILD)/demo/mynet.c: examples/mynet/mynet.dl
 $(BUILD)/demo/fashion.c: examples/fashion/fashion.dl
 $(BUILD)/demo/%.c: $(BUILD)/dlc
 	@mkdir -p $(@D)
@@ -111,6 +116,8 @@ $(BUILD)/demo/%.c: $(BUILD)/dlc
 DEMO_LINK = $(CC) $(DEMO_CFLAGS) -Iruntime -I$(BUILD)/demo -o $@ $(filter %.c,$^) $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm -pthread
 DEMO_LIBS = $(BUILD)/libdlcrt.a $(BUILD)/libdlckit.a
 $(BUILD)/demo/mlp: $(BUILD)/demo/mlp.c examples/mlp/main.c $(DEMO_LIBS)
+	$(DEMO_LINK)
+$(BUILD)/demo/mynet: $(BUILD)/demo/mynet.c $(wildcard examples/mynet/*.c) examples/mynet/app.h $(DEMO_LIBS)
 	$(DEMO_LINK)
 $(BUILD)/demo/fashion: $(BUILD)/demo/fashion.c examples/fashion/main.c examples/fashion/data.c examples/fashion/data.h $(DEMO_LIBS)
 	$(DEMO_LINK)
@@ -177,8 +184,8 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make demo      install what is missing, train a perceptron on Fashion-MNIST, classify with it and with a CNN (DATA=DIR: images from there)'
-	@echo 'make train-fashion   train the weights of that CNN anew'
+	@echo 'make demo      install what is missing, train a perceptron and a CNN on Fashion-MNIST, classify (DATA=DIR: images from there)'
+	@echo 'make train-fashion   train the weights of examples/fashion anew'
 	@echo 'make test      install what is missing, run every test'
 	@echo 'make           build $(BUILD)/dlc and the runtime'
 	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'

@@ -1,169 +1,84 @@
-// main.c: trains examples/mlp/mlp.dl on Fashion-MNIST and classifies the 10,000 test images, all in C.
-//
-//     dlc mlp.dl -o mlp.c --target=native          mlp.c, mlp.h: the net, its training step, its parameters
-//     cc main.c mlp.c ...                          this file: the loop over epochs, what is printed
-//
-//     mlp [--epochs 10] [--lr 0.05] [--seed 1] [--limit COUNT] [--data DIR] [--load FILE] [--save FILE]
-#include <math.h>
+// main.c: trains the perceptron of mlp.dl on Fashion-MNIST and classifies the 10,000 test images, all in C.
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "kit/kit.h"
 #include "mlp.h"
 
-enum { BATCH = MLP_N, CLASSES = 10 };
+enum { CLASSES = 10 };
+static const char *const names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                           "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
 
-static const char *const class_names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                                 "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+static char error[KIT_ERROR_BYTES];
+static const float *image;   // (n, 784) from 0 to 1: the batch that is at work
+static const int32_t *label; // (n)
+static int32_t n;
 
-struct options {
-    int epochs, limit; // limit: images of each set at most, 0 for all
-    float lr;
-    long long seed;
-    const char *data, *load, *save;
-};
-
-// A data set and what makes batches of it: images (n, 28, 28) from 0 to 1 and labels (n).
-struct set {
-    struct kit_dataset data;
-    struct kit_loader *loader;
-};
-
-static void die(const char *message) {
+static int fail(const char *message) {
     fprintf(stderr, "mlp: %s\n", message);
-    exit(1);
+    return 1;
 }
 
-// ---- data ---------------------------------------------------------------------------------------------------------
-
-static void read_set(struct set *set, const struct options *o, const char *prefix) {
-    char error[KIT_ERROR_BYTES];
-    if (kit_dataset_read(&set->data, o->data, prefix, CLASSES, o->limit, error)) die(error);
-    if (set->data.rows != 28 || set->data.columns != 28 || set->data.channels != 1) die("the images are not 28 x 28");
-    if (kit_loader_new(&set->loader, &set->data, NULL, BATCH, o->seed, 0, error)) die(error);
-}
-
-static void free_set(struct set *set) {
-    kit_loader_free(set->loader);
-    kit_dataset_free(&set->data);
-}
-
-// ---- training and testing ---------------------------------------------------------------------------------------
-
-// One epoch; the learning rate falls linearly from o->lr to 0 over all steps. Returns the mean loss.
-static double train_epoch(struct mlp *net, struct set *set, const struct options *o, int epoch) {
-    int32_t per_epoch = kit_loader_batches(set->loader), step = epoch * per_epoch, n;
-    const float *image;
-    const int32_t *label;
-    double sum = 0;
-    kit_loader_start(set->loader, epoch);
-    while ((n = kit_loader_next(set->loader, &image, &label, NULL)) > 0) {
-        float lr = o->lr * (1 - (float)step++ / (float)(per_epoch * o->epochs)), loss;
-        mlp_step(net, n, image, label, lr, &loss, NULL);
-        if (!isfinite(loss)) {
-            fprintf(stderr, "mlp: epoch %d, step %d: the loss is %g; try a smaller --lr\n", epoch + 1, (int)step,
-                    (double)loss);
-            exit(1);
-        }
-        sum += (double)loss * n;
+// Every image once, in the order of this epoch; the learning rate falls linearly to 0 over all epochs.
+static int train(struct mlp *net, struct kit_loader *training, int64_t epoch, int64_t epochs, double lr) {
+    int64_t steps = kit_loader_batches(training), step = epoch * steps;
+    struct kit_meter meter;
+    double start = kit_now();
+    kit_meter_start(&meter, epoch + 1);
+    kit_loader_start(training, epoch);
+    for (; (n = kit_loader_next(training, &image, &label, NULL)) > 0; step++) {
+        double rate = kit_lr_linear(lr, step, 1, 0, epochs * steps);
+        float loss, logits[MLP_N * CLASSES];
+        mlp_step(net, n, image, label, (float)rate, &loss, logits);
+        if (kit_meter_add(&meter, loss, kit_count_right(logits, label, n, CLASSES), n, rate, error)) return fail(error);
     }
-    return sum / set->data.count;
+    printf("epoch %2d  loss %.4f  accuracy %.2f %%  %6.0f images/s\n", (int)epoch + 1, kit_meter_loss(&meter),
+           100 * kit_meter_accuracy(&meter), (double)meter.samples / (kit_now() - start));
+    return 0;
 }
 
-// Counts what the net says of every image: matrix[truth][predicted].
-static void test(struct mlp *net, struct set *set, int64_t matrix[CLASSES * CLASSES]) {
-    static float logits[BATCH * CLASSES];
-    const float *image;
-    const int32_t *label;
-    memset(matrix, 0, sizeof *matrix * CLASSES * CLASSES);
-    kit_loader_start(set->loader, -1); // in order
-    for (int32_t n; (n = kit_loader_next(set->loader, &image, &label, NULL)) > 0;) {
+// What the net says of each test image, as scikit-learn would print it.
+static void test(struct mlp *net, struct kit_loader *testing) {
+    int64_t matrix[CLASSES * CLASSES] = {0}; // [truth][predicted]
+    kit_loader_start(testing, -1);
+    while ((n = kit_loader_next(testing, &image, &label, NULL)) > 0) {
+        float logits[MLP_N * CLASSES];
         mlp_forward(net, n, image, logits);
-        for (int32_t k = 0; k < n; k++)
+        for (int k = 0; k < n; k++)
             kit_confusion_add(matrix, CLASSES, label[k], kit_argmax(logits + k * CLASSES, CLASSES));
     }
-}
-
-static double now(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void train(struct mlp *net, struct set *training, struct set *testing, const struct options *o) {
-    int64_t matrix[CLASSES * CLASSES];
-    for (int epoch = 0; epoch < o->epochs; epoch++) {
-        double start = now(), loss = train_epoch(net, training, o, epoch), seconds = now() - start;
-        test(net, testing, matrix);
-        printf("epoch %2d  loss %.4f  test accuracy %.2f %%  %6.0f images/s\n", epoch + 1, loss,
-               100 * kit_accuracy(matrix, CLASSES), training->data.count / seconds);
-        fflush(stdout);
-    }
-}
-
-// ---- the command line -----------------------------------------------------------------------------------------------
-
-static double number(const char *option, const char *text, double low, double high) {
-    char *end;
-    double value = text ? strtod(text, &end) : 0;
-    if (!text || end == text || *end || !(value >= low && value <= high)) {
-        fprintf(stderr, "mlp: %s takes a number from %g to %g, not %s\n", option, low, high, text ? text : "nothing");
-        exit(2);
-    }
-    return value;
-}
-
-static struct options read_options(char **argv) {
-    struct options o = {.epochs = 10, .lr = 0.05f, .seed = 1, .data = "/usr/share/datasets/fashion-mnist"};
-    for (argv++; *argv; argv += argv[1] ? 2 : 1) {
-        const char *name = argv[0], *value = argv[1];
-        if (!strcmp(name, "--epochs"))
-            o.epochs = (int)number(name, value, 0, 10000);
-        else if (!strcmp(name, "--lr"))
-            o.lr = (float)number(name, value, 0, 100);
-        else if (!strcmp(name, "--seed"))
-            o.seed = (long long)number(name, value, 0, 9e15);
-        else if (!strcmp(name, "--limit"))
-            o.limit = (int)number(name, value, 1, 1e9);
-        else if (value && !strcmp(name, "--data"))
-            o.data = value;
-        else if (value && !strcmp(name, "--load"))
-            o.load = value;
-        else if (value && !strcmp(name, "--save"))
-            o.save = value;
-        else {
-            fprintf(stderr, "usage: mlp [--epochs 10] [--lr 0.05] [--seed 1] [--limit COUNT] [--data DIR]\n"
-                            "           [--load FILE] [--save FILE]\n");
-            exit(2);
-        }
-    }
-    return o;
+    printf("\n");
+    kit_report_print(stdout, matrix, CLASSES, names, 4);
+    printf("\n");
+    kit_confusion_print(stdout, matrix, CLASSES, names);
 }
 
 int main(int argc, char **argv) {
-    (void)argc;
-    struct options o = read_options(argv);
-    struct set training, testing;
-    read_set(&training, &o, "train");
-    read_set(&testing, &o, "t10k");
+    const char *data = "/usr/share/datasets/fashion-mnist", *save = NULL;
+    int64_t epochs = 10;
+    double lr = 0.05;
+    const struct kit_option options[] = {{"--data", "DIR", "the files of Fashion-MNIST", KIT_TEXT, &data, 0, 0},
+                                         {"--epochs", "N", "passes over the images (10)", KIT_INT, &epochs, 0, 1e4},
+                                         {"--lr", "RATE", "learning rate (0.05)", KIT_REAL, &lr, 0, 100},
+                                         {"--save", "FILE", "where weights go", KIT_TEXT, &save, 0, 0},
+                                         {0}};
+    int rest;
+    if (kit_options_read(options, argc, argv, &rest, error)) return kit_options_print(stderr, options), fail(error);
+
+    struct kit_dataset training, testing;
+    struct kit_loader *batches, *tests;
     struct mlp *net = mlp_new();
-    if (!net) die("no memory for the net");
-    mlp_init(net, o.seed);
-    if (o.load && mlp_load(net, o.load)) die(mlp_error(net));
-    printf("%d training images, %d test images, batches of %d\n", (int)training.data.count, (int)testing.data.count,
-           BATCH);
-    train(net, &training, &testing, &o);
-    int64_t matrix[CLASSES * CLASSES];
-    test(net, &testing, matrix);
-    printf("\n");
-    kit_report_print(stdout, matrix, CLASSES, class_names, 4);
-    printf("\n");
-    kit_confusion_print(stdout, matrix, CLASSES, class_names);
-    if (o.save && mlp_save(net, o.save)) die(mlp_error(net));
+    if (!net) return fail("no memory for the net");
+    if (kit_dataset_read(&training, data, "train", CLASSES, 0, error)) return fail(error);
+    if (kit_dataset_read(&testing, data, "t10k", CLASSES, 0, error)) return fail(error);
+    if (kit_loader_new(&batches, &training, NULL, MLP_N, 1, 0, error)) return fail(error);
+    if (kit_loader_new(&tests, &testing, NULL, MLP_N, 1, 0, error)) return fail(error);
+    if (kit_loader_shape(batches)[1] != 28 || kit_loader_shape(batches)[2] != 28) return fail("images are not 28 x 28");
+    for (int64_t epoch = 0; epoch < epochs; epoch++)
+        if (train(net, batches, epoch, epochs, lr)) return 1;
+    test(net, tests);
+    if (save && mlp_save_weights(net, save)) return fail(mlp_error(net));
+    kit_loader_free(batches), kit_loader_free(tests);
+    kit_dataset_free(&training), kit_dataset_free(&testing);
     mlp_free(net);
-    free_set(&training);
-    free_set(&testing);
     return 0;
 }

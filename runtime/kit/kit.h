@@ -353,6 +353,27 @@ int kit_grid_write(const struct kit_grid *g, const struct kit_tile *tile, int co
 // The seven rows of a character, five pixels each, the leftmost is 16; a box for what is not printable ASCII.
 const uint8_t *kit_glyph(char c);
 
+// ---- options.c: the command line ------------------------------------------------------------------------------------
+//
+//     int64_t epochs = 5;
+//     const struct kit_option options[] = {{"--epochs", "N", "passes over the data (5)", KIT_INT, &epochs, 1, 1000},
+//     {0}}; if (kit_options_read(options, argc, argv, &rest, error)) ...
+
+enum kit_option_kind { KIT_INT, KIT_REAL, KIT_TEXT };
+
+struct kit_option {
+    const char *name, *value, *help; // "--epochs", what its value is called, a line of help
+    enum kit_option_kind kind;
+    void *to;           // int64_t, double or const char *
+    double least, most; // of numbers
+};
+
+// Reads options and their values up to the first word that is none; *rest is its index, argc at the end. options end
+// with {0}. KIT_EVALUE: the message names the option, what was found and what is expected.
+int kit_options_read(const struct kit_option *options, int argc, char **argv, int *rest, char *error);
+// A line for each option.
+void kit_options_print(FILE *out, const struct kit_option *options);
+
 // ---- write.c: files that appear whole or not at all, and the clock --------------------------------------------------
 
 struct kit_file {

@@ -27,5 +27,17 @@ else
     failed=$((failed + 1))
     echo "FAILED docs/language.md: its table of options is not that of dlc --help"
 fi
+# Files that the README prints whole: the block behind a line that ends with their name is the file.
+for file in examples/mlp/mlp.dl examples/mlp/main.c; do
+    awk -v name="\`$file\`:" 'in_block && /^```/ { exit } in_block { print }
+        found && /^```/ { in_block = 1 } length($0) >= length(name) && substr($0, length($0) - length(name) + 1) == name { found = 1 }' \
+        "$top/README.md" >"$build/tests/work/docs/printed.txt"
+    if diff "$top/$file" "$build/tests/work/docs/printed.txt"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED README.md: what it prints as $file is another file"
+    fi
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

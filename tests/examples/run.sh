@@ -48,21 +48,81 @@ done
 ./classify "$top/tests/golden/safetensors/resnet18.safetensors" 2>error.txt
 [ $? = 1 ] && grep -q 'features.0.0.weight' error.txt && ok || bad "the weights of another net: $(cat error.txt)"
 
-# mynet: as many parameters as its page says; a picture of its own.
-"$build/dlc" "$top/examples/mynet/mynet.dl" -o mynet.c --target=c11 --entry=forward --report >report.txt &&
-    grep -q ' 9,536,074 elements' report.txt && ok || bad "mynet: $(grep parameters report.txt)"
-printf 'P6 2 2 255\nabcdefghijkl' >picture.ppm
-program mynet "" "$top/examples/mynet/main.c" mynet.c && ./mynet picture.ppm >mynet.txt && ./mynet >>mynet.txt &&
-    [ "$(grep -c 'class [0-9] [0-9.]* %' mynet.txt)" = 2 ] && ok || bad "mynet: $(cat mynet.txt)"
+# pictures DIRECTORY COUNT: a set of two classes, dark and bright pictures, for training and test.
+pictures() {
+    mkdir -p "$1"
+    for kind in train t10k; do
+        { printf "\\0\\0\\010\\003\\0\\0\\0\\$(printf %o "$2")\\0\\0\\0\\034\\0\\0\\0\\034" && for k in $(seq $(($2 / 2))); do
+            head -c 784 /dev/zero && head -c 784 /dev/zero | tr '\0' '\300'
+        done; } >"$1/$kind-images-idx3-ubyte"
+        { printf "\\0\\0\\010\\001\\0\\0\\0\\$(printf %o "$2")" && for k in $(seq $(($2 / 2))); do printf '\003\005'; done; } >"$1/$kind-labels-idx1-ubyte"
+    done
+}
 
-# The fashion CNN: a set of two classes, dark and bright pictures, is learned, saved, and classified by the other program.
-mkdir -p data
-for kind in train t10k; do
-    { printf '\0\0\010\003\0\0\0\200\0\0\0\034\0\0\0\034' && for k in $(seq 64); do
-        head -c 784 /dev/zero && head -c 784 /dev/zero | tr '\0' '\300'
-    done; } >data/$kind-images-idx3-ubyte
-    { printf '\0\0\010\001\0\0\0\200' && for k in $(seq 64); do printf '\003\005'; done; } >data/$kind-labels-idx1-ubyte
-done
+# mynet: as many parameters as its page says. Its program in small batches: three of training, the last one of four
+# pictures, two of evaluation.
+"$build/dlc" "$top/examples/mynet/mynet.dl" --entry=forward --report >report.txt && grep -q ' 9,536,074 elements' report.txt &&
+    ok || bad "mynet: $(grep parameters report.txt)"
+pictures few 20
+sed 's/N <= 64/N <= 8/; s/M <= 256/M <= 16/' "$top/examples/mynet/mynet.dl" >mynet.dl
+"$build/dlc" mynet.dl -o mynet.c --target=native &&
+    gcc -std=gnu11 -O1 -march=native -fno-math-errno $sanitize -I"$top/runtime" -c mynet.c -o mynet.o &&
+    program mynet "-pthread" "$top"/examples/mynet/*.c mynet.o || bad "mynet does not build"
+# The third epoch is the same to the bit, whether the program ended in between or not.
+./mynet --data few --epochs 3 --seed 5 --schedule step --save whole >whole.txt 2>progress.txt &&
+    ./mynet --data few --epochs 2 --seed 5 --schedule step --save parts >parts.txt 2>>progress.txt &&
+    ./mynet --data few --epochs 3 --resume parts/epoch-002.ckpt --schedule step >>parts.txt 2>>progress.txt &&
+    cmp whole/epoch-003.ckpt parts/epoch-003.ckpt && cmp whole/mynet.safetensors parts/mynet.safetensors &&
+    cmp whole/samples.png parts/samples.png && [ "$(grep -c '^[123],' parts/history.csv)" = 3 ] &&
+    [ "$(grep -c '<circle' parts/curve.svg)" = 12 ] && [ "$(grep -c '^epoch ./.  train loss' parts.txt)" = 3 ] &&
+    ok || bad "mynet --resume: $(cat parts.txt progress.txt)"
+cmp -s whole/epoch-002.ckpt whole/epoch-003.ckpt && bad "mynet: an epoch that changes nothing"
+# Its weights classify: the test images as at the end of training, and pictures.
+printf 'P6 2 2 255\nabcdefghijkl' >picture.ppm
+./mynet --data few --load whole/mynet.safetensors >load.txt && [ "$(grep 'test loss' load.txt)" = "$(grep '^test loss' whole.txt)" ] &&
+    ./mynet --load whole/mynet.safetensors picture.ppm picture.ppm >two.txt && [ "$(grep -c '^picture.ppm:  .* %  ' two.txt)" = 2 ] &&
+    ok || bad "mynet --load: $(cat load.txt two.txt)"
+# What goes wrong: status, words of the message, options. The checkpoint that is resumed stays as it is.
+wrong() {
+    status=$1 says=$2
+    shift 2
+    ./mynet --data few "$@" >out.txt 2>error.txt
+    [ $? = "$status" ] && tr '\n' ' ' <error.txt | grep -q "$says" && ok || bad "mynet $*: $(cat error.txt)"
+}
+wrong 1 'epoch 4, batch [23]: the loss is .* at a learning rate of 1e+30; try a smaller one .*the last good state is in parts/epoch-003.ckpt' --resume parts/epoch-003.ckpt --epochs 4 --lr 1e30
+cmp -s whole/epoch-003.ckpt parts/epoch-003.ckpt && [ ! -e parts/epoch-004.ckpt ] && ok || bad "mynet: the checkpoint is not what it was"
+wrong 1 'epoch 1, batch [23]: the loss is .*no epoch had been saved' --epochs 1 --lr 1e30
+wrong 1 'parts/epoch-003.ckpt: trained with --seed 5, not 6' --resume parts/epoch-003.ckpt --seed 6
+wrong 1 'parts/epoch-003.ckpt: 9 steps are no whole number of epochs of 2; was it trained with another --limit' --resume parts/epoch-003.ckpt --limit 16
+wrong 1 'whole/mynet.safetensors: weights without a state of training; --load takes them' --resume whole/mynet.safetensors
+wrong 1 'nothere.ckpt' --resume nothere.ckpt
+wrong 1 'cannot make the directory picture.ppm/x: Not a directory' --save picture.ppm/x
+wrong 1 'schedule is constant, step, cosine or one-cycle, not "sine"' --schedule sine
+wrong 2 'lr takes a number from 0 to 1e+38, not "fast".*usage.*--resume FILE' --lr fast
+wrong 2 'epochs takes a whole number from 0 to 100000, not "1.5"' --epochs 1.5
+wrong 2 'save: DIR is missing behind it' --save
+wrong 1 'pictures are classified by weights' picture.ppm
+# A disk that is full while an epoch is saved: the checkpoint before is named, and is whole.
+(
+    trap '' XFSZ
+    ulimit -f 20000
+    ./mynet --data few --epochs 4 --resume parts/epoch-003.ckpt >out.txt 2>error.txt
+)
+[ $? = 1 ] && grep -q 'cannot write parts/epoch-004.ckpt' error.txt && grep -q 'the last good state is in parts/epoch-003.ckpt' error.txt &&
+    [ "$(echo parts/epoch*)" = "parts/epoch-001.ckpt parts/epoch-002.ckpt parts/epoch-003.ckpt" ] && ok || bad "mynet, a full disk: $(cat error.txt; ls parts)"
+rm -rf whole parts
+
+# The perceptron learns them too; its page is the README.
+"$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 && program mlp "-pthread" "$top/examples/mlp/main.c" mlp.c &&
+    ./mlp --data few --epochs 20 --save mlp.safetensors >mlp.txt && [ "$(grep -c '^epoch' mlp.txt)" = 20 ] &&
+    grep -q 'accuracy  *1.0000 *20$' mlp.txt && ok || bad "mlp: $(cat mlp.txt)"
+./mlp --data few --lr 1e30 2>error.txt >mlp.txt
+[ $? = 1 ] && grep -q 'lr takes a number from 0 to 100' error.txt && ok || bad "mlp --lr 1e30: $(cat error.txt)"
+./mlp --data nowhere 2>error.txt >mlp.txt
+[ $? = 1 ] && grep -q 'nowhere' error.txt && ok || bad "mlp --data nowhere: $(cat error.txt)"
+
+# The fashion CNN: dark and bright pictures are learned, the weights saved, and classified by the other program.
+pictures data 128
 "$build/dlc" "$top/examples/fashion/fashion.dl" -o fashion.c --target=c11 &&
     program train "" "$top/examples/fashion/train.c" "$top/examples/fashion/data.c" fashion.c &&
     program fashion "" "$top/examples/fashion/main.c" "$top/examples/fashion/data.c" fashion.c &&

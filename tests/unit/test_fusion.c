@@ -46,7 +46,7 @@ static const Row rows[] = {
      " minimize sum(linear(x, 16) * d) with adam(lr=lr, weight_decay=0.1) }",
      "step", 4},
     {"mynet", "examples/mynet/mynet.dl", "forward", 5},
-    {"mynet", "examples/mynet/mynet.dl", "step", 30},
+    {"mynet", "examples/mynet/mynet.dl", "step", 32},
     {"the fashion CNN", "examples/fashion/fashion.dl", "forward", 4},
     {"the fashion CNN", "examples/fashion/fashion.dl", "step", 36},
     {"ResNet-18", "examples/resnet/resnet18.dl", "forward", 23},

@@ -297,3 +297,49 @@ Test(kit_history, files_that_are_none) {
     struct kit_history h;
     cr_expect(kit_history_read(&h, path, error) == KIT_EIO && strstr(error, "No such file"), "%s", error);
 }
+
+// ---- the command line -----------------------------------------------------------------------------------------------
+
+Test(kit_options, read_and_refused) {
+    int64_t count = 3;
+    double rate = 0.5;
+    const char *name = NULL;
+    const struct kit_option table[] = {{"--count", "N", "how many", KIT_INT, &count, 0, 9e15},
+                                       {"--rate", "R", "how fast", KIT_REAL, &rate, 0, 1},
+                                       {"--name", "TEXT", "who", KIT_TEXT, &name, 0, 0},
+                                       {0}};
+    static const struct {
+        const char *word[6], *says; // NULL: no error
+        int rest;
+    } row[] = {
+        {{"--count", "9000000000000000", "--rate", "1e-3", "a", "b"}, NULL, 5},
+        {{"--name", "--count"}, NULL, 3},
+        {{NULL}, NULL, 1},
+        {{"-"}, NULL, 1},
+        {{"--count", "-1"}, "--count takes a whole number from 0 to 9e+15, not \"-1\"", 0},
+        {{"--count", "1.5"}, "not \"1.5\"", 0},
+        {{"--count", "nan"}, "not \"nan\"", 0},
+        {{"--rate", "1x"}, "--rate takes a number from 0 to 1, not \"1x\"", 0},
+        {{"--rate", ""}, "not \"\"", 0},
+        {{"--rate", "nan"}, "not \"nan\"", 0},
+        {{"--rate"}, "--rate: R is missing behind it", 0},
+        {{"--rat", "1"}, "--rat is no option", 0},
+        {{"a", "--rate"}, "--rate: options stand before everything else", 0},
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        char *argv[7] = {"program"}, error[KIT_ERROR_BYTES] = "";
+        int argc = 1, rest = 0;
+        while (argc < 7 && row[k].word[argc - 1]) argv[argc] = (char *)row[k].word[argc - 1], argc++;
+        int status = kit_options_read(table, argc, argv, &rest, error);
+        if (row[k].says)
+            cr_expect(status == KIT_EVALUE && strstr(error, row[k].says), "row %zu: \"%s\"", k, error);
+        else
+            cr_expect(status == KIT_OK && rest == row[k].rest, "row %zu: %d, %d, \"%s\"", k, status, rest, error);
+    }
+    cr_expect(count == 9000000000000000 && rate == 1e-3 && !strcmp(name, "--count"));
+    char got[512] = "";
+    FILE *out = fmemopen(got, sizeof got, "w");
+    kit_options_print(out, table);
+    fclose(out);
+    cr_expect_str_eq(got, "  --count N         how many\n  --rate R          how fast\n  --name TEXT       who\n");
+}

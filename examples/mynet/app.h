@@ -1,0 +1,63 @@
+// app.h: what the files of this program share.
+//     main.c: the command line, and what is done     train.c: the loop over epochs     test.c: how good the net is
+#ifndef MYNET_APP_H
+#define MYNET_APP_H
+
+#include "kit/kit.h"
+#include "mynet.h"
+
+enum { CLASSES = 10, SIDE = 48, PIXELS = 3 * SIDE * SIDE };
+
+// Mean and deviation of Fashion-MNIST's training images.
+#define MEAN      0.2860f
+#define DEVIATION 0.3530f
+
+// What the command line says; NULL for what it does not.
+struct options {
+    const char *data, *save, *resume, *load, *schedule;
+    int64_t epochs, limit, seed; // limit: training images in an epoch, 0 for all
+    double lr;
+};
+
+extern const char *const class_names[CLASSES];
+
+// Prints "mynet: " and the message, and exits with status 1.
+_Noreturn void die(const char *fmt, ...);
+
+// ---- test.c ---------------------------------------------------------------------------------------------------------
+
+// How the net does on the test images.
+struct result {
+    double loss, accuracy;
+    int64_t matrix[CLASSES * CLASSES]; // [truth][predicted]
+    uint8_t *predicted;                // (images), allocated by test_open
+};
+
+struct test {
+    struct kit_dataset set;
+    struct kit_loader *loader;
+    struct result result;
+};
+
+// What an image goes through; the random steps are left out in a test.
+extern const struct kit_transforms transforms;
+
+// Reads the test images of a directory; exits when it cannot.
+void test_open(struct test *t, const char *data);
+void test_close(struct test *t);
+// Runs the net over all of them, 256 at a time. KIT_ENAN when a loss is not finite; epoch stands in the message.
+int test_run(struct test *t, struct mynet *net, int epoch, char *error);
+// Prints loss, accuracy, report and confusion matrix.
+void test_print(const struct test *t);
+// The first images with their predictions as a PNG.
+int test_draw(const struct test *t, const char *path, char *error);
+// Makes a picture from 0 to 1 what the net was trained on: (3, SIDE, SIDE), in place.
+void normalize(float *image);
+
+// ---- train.c --------------------------------------------------------------------------------------------------------
+
+// Trains up to o->epochs epochs, from where the checkpoint o->resume ends. Exits with status 1 when the loss is not
+// finite or a file cannot be written.
+void train(struct mynet *net, struct test *t, const struct options *o);
+
+#endif
