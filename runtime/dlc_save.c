@@ -1,5 +1,7 @@
-// dlc_save.c: a net as a .safetensors file: written beside the old one, synced, renamed.
-// ISO C, and on POSIX fsync and stat.
+// dlc_save.c: a net as a .safetensors file: written beside the old one, synced, renamed, the directory synced.
+//     net.ckpt, net.ckpt.0.tmp -> net.ckpt
+// A process may end at any point of that: net.ckpt is the old file or the new one, and the next save takes over what
+// was left beside it. ISO C; on POSIX with fsync, links followed and a lock on what is being written.
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #define DLC_POSIX 1
@@ -125,73 +128,163 @@ static void dlc_write_file(FILE *f, const struct dlc_net *net, bool all) {
     }
 }
 
-// Everything on the disk; closes in any case.
-static bool dlc_finish(FILE *f) {
-    bool ok = !ferror(f) && !fflush(f);
-    int why = errno;
+// ---- a new file takes the place of the old one --------------------------------------------------------------------
+
+// A file that is being written.
+struct dlc_new_file {
+    char *path;   // where it shall be
+    char *name;   // what is written: beside `path`, or NULL for a device or a pipe, which is written as it is
+    bool replace; // there is a file at `path`
+    FILE *f;
+};
+
 #if DLC_POSIX
-    // What cannot be synced (a pipe, a device) says EINVAL.
-    if (ok && fsync(fileno(f)) && errno != EINVAL) ok = false, why = errno;
+// `path` with the symbolic link at its end followed, and what that leads to: the link stays, its target is replaced.
+// Of malloc; NULL with errno.
+static char *dlc_follow_links(const char *path) {
+    char *at = malloc(strlen(path) + 1), to[4096];
+    if (at) strcpy(at, path);
+    for (int links = 0; at; links++) {
+        ssize_t len = readlink(at, to, sizeof to);
+        if (len < 0) return at; // no link, or nothing there yet
+        const char *slash = strrchr(at, '/');
+        size_t folder = *to == '/' || !slash ? 0 : (size_t)(slash - at) + 1;
+        char *next = links < 40 && len < (ssize_t)sizeof to ? malloc(folder + (size_t)len + 1) : NULL;
+        if (next) {
+            memcpy(next, at, folder);
+            memcpy(next + folder, to, (size_t)len);
+            next[folder + (size_t)len] = 0;
+        } else if (links == 40) {
+            errno = ELOOP;
+        }
+        free(at);
+        at = next;
+    }
+    return NULL;
+}
+
+// Locked by one open file at a time, and by none of a process that is gone. Where there are no locks, what is fresh is
+// ours.
+static bool dlc_lock(int fd, bool fresh) {
+#ifdef LOCK_EX
+    return !flock(fd, LOCK_EX | LOCK_NB) || (fresh && errno != EWOULDBLOCK);
+#else
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &whole) >= 0 || (fresh && errno != EAGAIN && errno != EACCES);
 #endif
-    if (fclose(f) && ok) return false;
-    if (!ok) errno = why;
-    return ok;
+}
+
+// Makes a new file, or takes over what a process that was killed has left; -1 with errno, EEXIST for a file in use.
+// Whoever has the lock renames before giving it up, so a file that has its name still is nobody else's.
+static int dlc_claim(const char *name) {
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool fresh = fd >= 0;
+    if (!fresh && errno != EEXIST) return -1;
+    if (!fresh) fd = open(name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    struct stat opened, named;
+    bool ours = fd >= 0 && dlc_lock(fd, fresh) && !fstat(fd, &opened) && !lstat(name, &named) &&
+                S_ISREG(opened.st_mode) && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+    if (ours && !ftruncate(fd, 0)) return fd;
+    int why = ours ? errno : EEXIST;
+    if (fd >= 0) close(fd);
+    errno = why;
+    return -1;
+}
+
+// A file without a name in use: beside p->path, in p->name, which has room for it.
+static FILE *dlc_open_beside(struct dlc_new_file *p, size_t room) {
+    struct stat old;
+    p->replace = !stat(p->path, &old);
+    if (p->replace && access(p->path, W_OK)) return NULL; // write-protected
+    int fd = -1;
+    for (int i = 0; i < 100 && fd < 0; i++) {
+        snprintf(p->name, room, "%s.%d.tmp", p->path, i);
+        fd = dlc_claim(p->name);
+        if (fd < 0 && errno != EEXIST) return NULL;
+    }
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (f && p->replace) (void)!fchmod(fd, old.st_mode & 07777); // who may read it stays so
+    if (!f && fd >= 0) close(fd);
+    return f;
 }
 
 // Makes the rename last: a name is data of its directory. A file system that cannot do it is no failure.
 static void dlc_sync_directory(char *path) {
-#if DLC_POSIX
     char *slash = strrchr(path, '/');
     if (slash) slash[slash == path] = 0;
-    int directory = open(slash ? path : ".", O_RDONLY);
+    int directory = open(slash ? path : ".", O_RDONLY | O_CLOEXEC);
     if (directory < 0) return;
     (void)!fsync(directory);
     close(directory);
-#else
-    (void)path;
-#endif
 }
 
 // Devices and pipes are written as they are: a rename would put a file in their place.
 static bool dlc_is_special(const char *path) {
-#if DLC_POSIX
     struct stat status;
     return !stat(path, &status) && !S_ISREG(status.st_mode);
-#else
-    (void)path;
-    return false;
-#endif
 }
 
-// A new file beside `path`; its name is left in `name`, which has room for it.
-static FILE *dlc_open_beside(const char *path, char *name, size_t room) {
-    FILE *f = NULL;
-    for (int i = 0; i < 100 && !f; i++) {
-        snprintf(name, room, "%s.%d.tmp", path, i);
-        errno = 0;
-        f = fopen(name, "wbx");
-        if (!f && errno != EEXIST) break;
+// Everything on the disk. What cannot be synced (a pipe, a device) says EINVAL.
+static bool dlc_sync(FILE *f) { return !ferror(f) && !fflush(f) && (!fsync(fileno(f)) || errno == EINVAL); }
+#else
+static char *dlc_follow_links(const char *path) {
+    char *at = malloc(strlen(path) + 1);
+    return at ? strcpy(at, path) : NULL;
+}
+
+static FILE *dlc_open_beside(struct dlc_new_file *p, size_t room) {
+    snprintf(p->name, room, "%s.tmp", p->path);
+    return fopen(p->name, "wb");
+}
+
+static void dlc_sync_directory(char *path) { (void)path; }
+static bool dlc_is_special(const char *path) { return (void)path, false; }
+static bool dlc_sync(FILE *f) { return !ferror(f) && !fflush(f); }
+#endif
+
+// Opens p->f; false with errno.
+static bool dlc_new_file_open(struct dlc_new_file *p, const char *path) {
+    *p = (struct dlc_new_file){0};
+    errno = 0;
+    if (dlc_is_special(path)) {
+        p->f = fopen(path, "wb");
+        return p->f;
     }
-    return f;
+    p->path = dlc_follow_links(path);
+    size_t room = p->path ? strlen(p->path) + 16 : 0;
+    p->name = p->path ? calloc(1, room) : NULL;
+    p->f = p->name ? dlc_open_beside(p, room) : NULL;
+    return p->f;
+}
+
+// Closes p->f in any case. False with errno: then the old file is what it was, and nothing is left beside it. The
+// stream is closed last, because the lock goes with it.
+static bool dlc_new_file_close(struct dlc_new_file *p) {
+    bool ok = dlc_sync(p->f);
+    if (!DLC_POSIX && fclose(p->f)) ok = false; // others rename no open file
+    if (ok && p->name) ok = !rename(p->name, p->path);
+    int why = errno;
+    if (!ok && p->name) remove(p->name);
+    if (DLC_POSIX && fclose(p->f) && ok && !p->name) ok = false, why = errno;
+    if (ok && p->name) dlc_sync_directory(p->name);
+    errno = why;
+    return ok;
 }
 
 static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
-    bool special = dlc_is_special(path);
-    size_t room = strlen(path) + 16;
-    char *name = malloc(room);
-    if (!name) return dlc_fail(net, DLC_EIO, path, ": out of memory", "");
-    errno = 0;
-    FILE *f = special ? fopen(path, "wb") : dlc_open_beside(path, name, room);
-    if (!f) {
-        free(name);
-        return dlc_fail_file(net, "cannot write ", path);
+    struct dlc_new_file p;
+    int status = DLC_OK;
+    if (!dlc_new_file_open(&p, path)) {
+        bool beside = p.name && *p.name && (errno == EACCES || errno == EROFS);
+        status = dlc_fail_file(net, beside ? "cannot make a new file beside " : "cannot write ", path);
+    } else {
+        dlc_write_file(p.f, net, all);
+        if (!dlc_new_file_close(&p)) status = dlc_fail_file(net, "cannot write ", path);
+        struct dlc_text t = {.at = net->error, .len = strlen(net->error)};
+        if (status && p.replace) dlc_put(&t, "; the old file is as it was");
     }
-    dlc_write_file(f, net, all);
-    bool ok = dlc_finish(f) && (special || !rename(name, path));
-    int status = ok ? DLC_OK : dlc_fail_file(net, "cannot write ", path);
-    if (!ok && !special) remove(name);
-    if (ok && !special) dlc_sync_directory(name);
-    free(name);
+    free(p.path);
+    free(p.name);
     return status;
 }
 

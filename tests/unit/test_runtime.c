@@ -3,12 +3,9 @@
 // Golden files are the Python library's own (tests/oracle/safetensors_check.py).
 #include <criterion/criterion.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dlc.h"
@@ -514,38 +511,6 @@ Test(runtime, saves_and_loads) {
         remove(path), remove(weights), rmdir(dir);
     }
     dlc_free(net), dlc_free(other), dlc_free(reset);
-}
-
-Test(runtime, a_failed_save_leaves_the_old_file) {
-    char dir[100], path[200], path2[300];
-    strcpy(dir, "/tmp/dlc_runtime_XXXXXX");
-    cr_assert(mkdtemp(dir));
-    struct dlc_net *net = net_ramp(8);
-    sprintf(path, "%s/missing/x", dir);
-    cr_expect(dlc_save(net, path) == DLC_EIO && strstr(dlc_error(net), "No such file"), "%s", dlc_error(net));
-    cr_expect(dlc_save(net, dir) == DLC_EIO && strstr(dlc_error(net), "directory"), "%s", dlc_error(net));
-    cr_expect(dlc_save(net, "/dev/full") == DLC_EIO && strstr(dlc_error(net), "No space left"), "%s", dlc_error(net));
-    struct stat status;
-    cr_expect(!stat("/dev/full", &status) && S_ISCHR(status.st_mode), "a device was replaced");
-    cr_expect(files_in(dir) == 0, "something is left behind");
-    sprintf(path, "%s/net", dir);
-    cr_assert(dlc_save(net, path) == DLC_OK, "%s", dlc_error(net));
-    struct dlc_net *changed = net_new(), *loaded = net_new();
-    // A disk that is full in the middle of the file.
-    struct rlimit limit, full;
-    signal(SIGXFSZ, SIG_IGN);
-    cr_assert(!getrlimit(RLIMIT_FSIZE, &limit));
-    full = limit;
-    full.rlim_cur = 400;
-    cr_assert(!setrlimit(RLIMIT_FSIZE, &full));
-    int refused = dlc_save(changed, path);
-    cr_assert(!setrlimit(RLIMIT_FSIZE, &limit));
-    cr_expect(refused == DLC_EIO && strstr(dlc_error(changed), "too large"), "%s", dlc_error(changed));
-    cr_expect(files_in(dir) == 1, "the half-written file is left");
-    cr_expect(dlc_load(loaded, path) == DLC_OK && same_bytes(net, loaded), "the old file changed");
-    sprintf(path2, "rm -r '%s'", dir);
-    cr_assert(!system(path2));
-    dlc_free(net), dlc_free(changed), dlc_free(loaded);
 }
 
 Test(runtime, files_that_cannot_be_read) {
