@@ -109,7 +109,8 @@ DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t s
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);
-// Writes beside the file, syncs, renames: the old file stays whole until the new one is.
+// Writes beside the file (path.0.tmp), syncs, renames, and syncs the directory: whenever the process ends, the old file
+// or the new one is there, whole. What a killed process left is taken over. Links are followed, permissions stay.
 DLC_API int dlc_save(struct dlc_net *net, const char *path);         // everything: training resumes to the bit
 DLC_API int dlc_save_weights(struct dlc_net *net, const char *path); // params and buffers: what torch loads
 #endif
