@@ -138,12 +138,17 @@ struct dlc_new_file {
     FILE *f;
 };
 
+static char *dlc_copy(const char *s) {
+    size_t size = strlen(s) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, s, size) : NULL;
+}
+
 #if DLC_POSIX
 // `path` with the symbolic link at its end followed, and what that leads to: the link stays, its target is replaced.
 // Of malloc; NULL with errno.
 static char *dlc_follow_links(const char *path) {
-    char *at = malloc(strlen(path) + 1), to[4096];
-    if (at) strcpy(at, path);
+    char *at = dlc_copy(path), to[4096];
     for (int links = 0; at; links++) {
         ssize_t len = readlink(at, to, sizeof to);
         if (len < 0) return at; // no link, or nothing there yet
@@ -226,11 +231,18 @@ static bool dlc_is_special(const char *path) {
 
 // Everything on the disk. What cannot be synced (a pipe, a device) says EINVAL.
 static bool dlc_sync(FILE *f) { return !ferror(f) && !fflush(f) && (!fsync(fileno(f)) || errno == EINVAL); }
-#else
-static char *dlc_follow_links(const char *path) {
-    char *at = malloc(strlen(path) + 1);
-    return at ? strcpy(at, path) : NULL;
+
+// Closes what is `ok` as a whole under its name, all in one step. The stream is closed last: the lock goes with it.
+static bool dlc_rename(const struct dlc_new_file *p, bool ok) {
+    ok = ok && !rename(p->name, p->path);
+    int why = errno;
+    if (!ok) remove(p->name);
+    fclose(p->f);
+    errno = why;
+    return ok;
 }
+#else
+static char *dlc_follow_links(const char *path) { return dlc_copy(path); }
 
 static FILE *dlc_open_beside(struct dlc_new_file *p, size_t room) {
     snprintf(p->name, room, "%s.tmp", p->path);
@@ -240,6 +252,15 @@ static FILE *dlc_open_beside(struct dlc_new_file *p, size_t room) {
 static void dlc_sync_directory(char *path) { (void)path; }
 static bool dlc_is_special(const char *path) { return (void)path, false; }
 static bool dlc_sync(FILE *f) { return !ferror(f) && !fflush(f); }
+
+// Systems that rename no open file, and none over another.
+static bool dlc_rename(const struct dlc_new_file *p, bool ok) {
+    int why = errno;
+    if (fclose(p->f)) ok = false, why = errno;
+    ok = ok && (!rename(p->name, p->path) || (!remove(p->path) && !rename(p->name, p->path)));
+    if (!ok) remove(p->name), errno = why;
+    return ok;
+}
 #endif
 
 // Opens p->f; false with errno.
@@ -257,17 +278,12 @@ static bool dlc_new_file_open(struct dlc_new_file *p, const char *path) {
     return p->f;
 }
 
-// Closes p->f in any case. False with errno: then the old file is what it was, and nothing is left beside it. The
-// stream is closed last, because the lock goes with it.
+// Closes p->f in any case. False with errno: then the old file is what it was, and nothing is left beside it.
 static bool dlc_new_file_close(struct dlc_new_file *p) {
     bool ok = dlc_sync(p->f);
-    if (!DLC_POSIX && fclose(p->f)) ok = false; // others rename no open file
-    if (ok && p->name) ok = !rename(p->name, p->path);
-    int why = errno;
-    if (!ok && p->name) remove(p->name);
-    if (DLC_POSIX && fclose(p->f) && ok && !p->name) ok = false, why = errno;
-    if (ok && p->name) dlc_sync_directory(p->name);
-    errno = why;
+    if (!p->name) return !fclose(p->f) && ok;
+    ok = dlc_rename(p, ok);
+    if (ok) dlc_sync_directory(p->name);
     return ok;
 }
 
