@@ -62,12 +62,14 @@ static const char *call_layer(Arena *arena, const Call *call) {
     const char *origin = node ? node->origin : NULL;
     const char *layer = name ? name : origin ? origin : node ? node->op->name : "";
     if (name && origin && strcmp(name, origin)) layer = arena_printf(arena, "%s %s", origin, name);
+    if (kernel_is_again(call->kernel)) return arena_printf(arena, "%s, again", layer);
     return call->section == SECTION_BACKWARD ? arena_printf(arena, "%s, gradient", layer) : layer;
 }
 
 typedef struct Totals {
     int64_t parameters, bytes;
-    double flops;
+    double flops, flops_again;
+    int again; // calls that compute something again
 } Totals;
 
 // The written buffer that stands in the table: the first of the call.
@@ -109,6 +111,8 @@ static Row call_row(Arena *arena, const Program *program, int c, const CallText 
     totals->parameters += parameters;
     totals->bytes += once ? 0 : bytes;
     totals->flops += once ? 0 : call->kernel->flops;
+    totals->again += call->kernel->flops_again > 0;
+    totals->flops_again += call->kernel->flops_again;
     const char *recipe = call->kernel->recipe ? call->kernel->recipe : "naive";
     return (Row){{call_place(arena, program->graph->module, call),
                   once ? arena_printf(arena, "%s, once", layer) : layer,
@@ -135,6 +139,9 @@ static void put_entry(Str *s, const Program *program, const CallText *calls, con
     str_printf(s, "%s%s: %s, -O%d, %d chunk%s for threads\n", kinds[program->graph->kind], program->graph->name,
                options->target->name, options->level, options->threads, options->threads == 1 ? "" : "s");
     put_rows(s, &rows);
+    if (totals.again)
+        str_printf(s, "  computed again for the backward pass: %s FLOPs, in %d kernel%s\n",
+                   text_grouped(arena, (int64_t)totals.flops_again), totals.again, totals.again == 1 ? "" : "s");
     double ratio = program->arena_bound ? (double)program->arena_bytes / (double)program->arena_bound : 1;
     str_printf(s, "  arena: peak %s bytes, lower bound %s, ratio %.3f\n\n", text_grouped(arena, program->arena_bytes),
                text_grouped(arena, program->arena_bound), ratio);

@@ -304,7 +304,6 @@ AstStmt *ast_freeze(Parser *p, Span span, Span keyword, const AstExprs *patterns
 }
 
 AstStmt *ast_block(Parser *p, AstStmtKind kind, Span span, Span keyword, const AstStmts *body) {
-    if (kind == DO_CHECKPOINT) refuse(p, keyword, "checkpoint");
     AstStmt *s = new_stmt(p, kind, span, keyword);
     if (body) s->body = *body;
     return s;

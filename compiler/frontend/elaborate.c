@@ -336,6 +336,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     el->versions = (Versions){0};
     el->frozen = (Patterns){0};
     el->minimizes = 0;
+    el->checkpoints = 0;
     el->frame = frame;
     int errors = el->diag->errors;
     bool good = check_header(el, decl);

@@ -130,6 +130,7 @@ typedef struct Elab {
     Patterns frozen;     // by `freeze`, in g so far
     Versions versions;   // by storage: the values it had in g so far, the first at entry; empty: not used in g
     int minimizes;       // in g so far
+    int checkpoints;     // blocks of g so far
     const AstStmt *loop; // innermost `for`
     int64_t steps;       // of work, capped
     int depth;           // of nested evaluation, capped

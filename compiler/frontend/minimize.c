@@ -316,6 +316,13 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
         refuse(el, stmt->keyword, "`minimize` stands in a train entry, and %s is none", frame->decl->name);
         return;
     }
+    if (el->g->checkpoint_now) {
+        refuse(
+            el, stmt->keyword,
+            "`minimize` cannot stand in a `checkpoint` block: what the block computes again is for the backward pass "
+            "of a `minimize` behind it");
+        return;
+    }
     Value loss = eval(el, stmt->exprs.at[0]);
     enum Section section = el->g->section_now;
     const char *name = el->g->name_now;

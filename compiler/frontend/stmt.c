@@ -134,6 +134,23 @@ static void run_require(Elab *el, const AstStmt *stmt) {
     el->frame->result = value_poison();
 }
 
+// Opens no scope: its nodes carry the blocks that they are in, "2.3", and the pass rematerialise does the rest.
+static void run_checkpoint(Elab *el, const AstStmt *stmt) {
+    Graph *g = el->g;
+    const char *outer = g->checkpoint_now;
+    int depth = 1;
+    for (const char *at = outer ? outer : ""; *at; at++) depth += *at == '.' || at == outer;
+    if (el->frame->minimize)
+        refuse(el, stmt->keyword, "`checkpoint` cannot stand in an optimizer: no backward pass reads what it computes");
+    if (depth > MAX_COPY) {
+        refuse(el, stmt->keyword, "more than %d `checkpoint` blocks are nested here", MAX_COPY);
+        return;
+    }
+    g->checkpoint_now = arena_printf(el->arena, "%s%s%d", outer ? outer : "", outer ? "." : "", ++el->checkpoints);
+    run_body(el, &stmt->body);
+    g->checkpoint_now = outer;
+}
+
 static void run_stmt(Elab *el, const AstStmt *stmt) {
     switch (stmt->kind) {
     case DO_ASSIGN:
@@ -166,7 +183,7 @@ static void run_stmt(Elab *el, const AstStmt *stmt) {
         run_eval(el, stmt);
         break;
     case DO_CHECKPOINT:
-        refuse(el, stmt->keyword, "`checkpoint` is not supported yet");
+        run_checkpoint(el, stmt);
         break;
     }
 }

@@ -153,16 +153,16 @@ bool node_is(const Node *node, const char *op) { return !strcmp(node->op->name, 
 
 // ---- the constructor ------------------------------------------------------------------------------------------------
 
-uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs) {
-    uint64_t h = 0;
+uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy) {
+    uint64_t h = (uint64_t)copy;
     for (const char *s = op->name; *s; s++) h = mix(h, (uint64_t)*s);
     for (int k = 0; k < nin; k++) h = mix(h, (uint64_t)in[k]->id);
     for (int k = 0; op->attrs[k].name; k++) h = mix(h, attr_hash(op->attrs[k].kind, &attrs[k]));
     return h;
 }
 
-static bool node_same(const Node *node, const Op *op, Node *const *in, int nin, const Attr *attrs) {
-    if (node->op != op || node->nin != nin) return false;
+static bool node_same(const Node *node, const Op *op, Node *const *in, int nin, const Attr *attrs, int copy) {
+    if (node->op != op || node->nin != nin || node->copy != copy) return false;
     for (int k = 0; k < nin; k++)
         if (node->in[k] != in[k]) return false;
     for (int k = 0; op->attrs[k].name; k++)
@@ -187,7 +187,7 @@ static void table_grow(Graph *g) {
 static Node *table_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, int nin, const Attr *attrs) {
     if (!g->table_size) return NULL;
     for (int at = (int)(hash & (uint64_t)(g->table_size - 1)); g->table[at]; at = (at + 1) & (g->table_size - 1))
-        if (g->table[at]->hash == hash && node_same(g->table[at], op, in, nin, attrs)) return g->table[at];
+        if (g->table[at]->hash == hash && node_same(g->table[at], op, in, nin, attrs, g->copy_now)) return g->table[at];
     return NULL;
 }
 
@@ -198,7 +198,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
         if (in[k]->id >= g->nodes.len || g->nodes.at[in[k]->id] != in[k])
             dlc_bug(g->stage, "input %d of %s belongs to another graph", k, op->name);
     if (nin != op->inputs) dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
-    uint64_t hash = node_hash(op, in, nin, attrs);
+    uint64_t hash = node_hash(op, in, nin, attrs, g->copy_now);
     Node *found = table_find(g, hash, op, in, nin, attrs);
     if (found) return found;
 
@@ -219,6 +219,8 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
                    .name = g->name_now,
                    .origin = g->origin_now,
                    .section = g->section_now,
+                   .checkpoint = g->checkpoint_now,
+                   .copy = g->copy_now,
                    .hash = hash};
     for (int k = 0; k < nin; k++) node->in[k] = in[k];
     if (2 * (g->nodes.len + 1) > g->table_size) table_grow(g);
@@ -270,6 +272,8 @@ static void tag_as(Graph *g, const Node *node) {
     g->name_now = node->name;
     g->origin_now = node->origin;
     g->section_now = node->section;
+    g->checkpoint_now = node->checkpoint;
+    g->copy_now = node->copy;
 }
 
 Node *graph_copy_node(Graph *to, const Node *old, Node *const *in) {

@@ -80,7 +80,7 @@ typedef struct Attr {
     const Iter *iter;
 } Attr;
 
-enum { MAX_ATTRS = 6 };
+enum { MAX_ATTRS = 6, MAX_COPY = 64 }; // MAX_COPY: as deep as checkpoint blocks may be nested
 
 // ---- nodes -------------------------------------------------------------------------------------------------
 
@@ -96,6 +96,11 @@ struct Node {
     const char *origin; // the prelude layer or user layer that made it ("linear", "cross_entropy"), or NULL
     // Which part of a train entry made it, for the sections of the -O0 C.
     enum Section { SECTION_FORWARD, SECTION_LOSS, SECTION_BACKWARD, SECTION_UPDATE } section;
+    // The `checkpoint` blocks that it was made in, outermost first: "2", "2.3"; NULL: in none. For rematerialise.
+    const char *checkpoint;
+    // Which computation of the same value it is: 0 the first, k the one for the backward pass of the k-th of those
+    // blocks. Part of what makes nodes identical.
+    int copy;
     uint64_t hash;
     // Scratch for passes; every pass that uses it sets it up first.
     int mark;
@@ -169,8 +174,9 @@ struct Graph {
     VEC(Group) groups; // after fuse: in an order in which they can run
     // What the next nodes are tagged with; the elaborator and autodiff set them.
     Span span_now;
-    const char *name_now, *origin_now;
+    const char *name_now, *origin_now, *checkpoint_now;
     enum Section section_now;
+    int copy_now;
     const char *stage; // who builds now ("elaborate", a pass's name), for internal errors
 };
 
@@ -234,7 +240,7 @@ Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadca
 // numpy's broadcast of two shapes (dtype taken from a). False when they do not fit.
 bool shape_broadcast(const Type *a, const Type *b, Type *result);
 // What the table of identical nodes is keyed by.
-uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs);
+uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy);
 // Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
 bool node_is(const Node *node, const char *op);
@@ -253,7 +259,7 @@ int graph_mark_live(Graph *g);
 // as it is. old->map points at the new node afterwards.
 typedef Node *(*RewriteFn)(Graph *to, const Node *old, Node *const *in, void *context);
 Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context);
-// Copies one node into `to` over the given inputs.
+// Copies one node into `to` over the given inputs, with its tags.
 Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
 
 // By node id: the value depends on parameters and buffers alone (prepared.c). All false but in a model.

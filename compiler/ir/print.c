@@ -140,10 +140,17 @@ char *node_text(Arena *arena, const Node *node) {
     return arena_strdup(arena, str_text(&s));
 }
 
-// What later stages tell of a node: @{section name="h" origin="linear"}; forward without names prints nothing.
+// What later stages tell of a node: @{section copy=1 checkpoint="2" name="h" origin="linear"}; forward without any of
+// it prints nothing.
 static void tags_print(Str *s, const Node *node) {
-    if (node->section == SECTION_FORWARD && !node->name && !node->origin) return;
+    bool plain = node->section == SECTION_FORWARD && !node->copy && !node->checkpoint;
+    if (plain && !node->name && !node->origin) return;
     str_printf(s, " @{%s", sections[node->section]);
+    if (node->copy) str_printf(s, " copy=%d", node->copy);
+    if (node->checkpoint) {
+        str_put(s, " checkpoint=");
+        put_quoted(s, node->checkpoint);
+    }
     if (node->name) {
         str_put(s, " name=");
         put_quoted(s, node->name);

@@ -306,11 +306,19 @@ static Node *read_reference(Reader *r) {
     return r->failed ? NULL : r->nodes.at[id];
 }
 
-// " @{loss name="h" origin="linear"}", which may be missing.
+static int read_copy(Reader *r) {
+    int64_t copy = integer(r);
+    if (copy < 0 || copy > MAX_COPY)
+        fail(r, "graph text: copy %lld is not between 0 and %d", (long long)copy, MAX_COPY);
+    return r->failed ? 0 : (int)copy;
+}
+
+// " @{loss copy=1 checkpoint="2" name="h" origin="linear"}", which may be missing, as may each part.
 static void read_tags(Reader *r) {
     static const char *const sections[] = {"forward", "loss", "backward", "update"};
     r->g->section_now = SECTION_FORWARD;
-    r->g->name_now = r->g->origin_now = NULL;
+    r->g->name_now = r->g->origin_now = r->g->checkpoint_now = NULL;
+    r->g->copy_now = 0;
     if (!accept(r, "@{")) return;
     const char *section = word(r);
     bool known = false;
@@ -320,6 +328,8 @@ static void read_tags(Reader *r) {
             known = true;
         }
     if (!known) fail(r, "graph text: there is no section %s", section);
+    if (accept(r, "copy=")) r->g->copy_now = read_copy(r);
+    if (accept(r, "checkpoint=")) r->g->checkpoint_now = quoted(r);
     if (accept(r, "name=")) r->g->name_now = quoted(r);
     if (accept(r, "origin=")) r->g->origin_now = quoted(r);
     expect(r, "}");
@@ -431,6 +441,7 @@ static void read_entry(Reader *r, EntryKind kind) {
         else
             fail(r, "graph text: expected a node, return, store or }");
     }
+    r->g->copy_now = 0;
     for (int k = 0; k < r->g->arguments.len && !r->failed; k++) {
         const char *name = r->g->arguments.at[k]->attr[0].s;
         r->g->arguments.at[k] = graph_op(r->g, op_find("argument"), NULL, 0, (Attr[]){{.s = name}});

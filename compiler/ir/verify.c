@@ -40,8 +40,10 @@ static const char *check_node(Graph *g, int id) {
         if (!is_node_of(g, in)) return wrong(g, node, "an input is of another graph");
         if (in->id >= id) return wrong(g, node, "an input comes after it");
     }
-    if (node->hash != node_hash(node->op, node->in, node->nin, node->attr))
+    if (node->hash != node_hash(node->op, node->in, node->nin, node->attr, node->copy))
         return wrong(g, node, "was changed after it was made");
+    if (node->copy < 0 || node->copy > MAX_COPY || (node->copy && node->op->traits & OP_INPUT))
+        return wrong(g, node, "has a copy number, which it cannot");
     for (int d = 0; d < node->type.rank; d++) {
         Dim dim = node->type.dim[d];
         if (dim.size < 0 || dim.size > g->module->nsizes)
@@ -53,7 +55,7 @@ static const char *check_node(Graph *g, int id) {
 }
 
 static bool nodes_identical(const Node *a, const Node *b) {
-    if (a->op != b->op || a->hash != b->hash || a->nin != b->nin) return false;
+    if (a->op != b->op || a->hash != b->hash || a->nin != b->nin || a->copy != b->copy) return false;
     for (int k = 0; k < a->nin; k++)
         if (a->in[k] != b->in[k]) return false;
     for (int k = 0; a->op->attrs[k].name; k++)

@@ -88,6 +88,8 @@ static double node_flops(const Node *node) {
 static const char *const suffix[] = {
     [SECTION_FORWARD] = "", [SECTION_LOSS] = "", [SECTION_BACKWARD] = "_grad", [SECTION_UPDATE] = "_update"};
 
+bool kernel_is_again(const Kernel *kernel) { return kernel->flops_again > kernel->flops / 2; }
+
 void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const Group *group) {
     Arena *arena = program->arena;
     NodeVec computes = {0};
@@ -97,6 +99,7 @@ void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const
     for (int k = 0; k < computes.len; k++) {
         const Node *node = computes.at[k];
         kernel->flops += node_flops(node);
+        if (node->copy) kernel->flops_again += node_flops(node);
         if (is_plumbing(node) && computes.len > 1) continue;
         words_add(&layers, layer_of(node));
         words_add(&operators, node->op->name);
@@ -111,10 +114,11 @@ void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const
     Str name = str_new(arena), comment = str_new(arena);
     layers.more = false;
     words_put(&name, &layers, NAME_PARTS, "_");
-    str_put(&name, suffix[last->section]);
+    bool again = kernel_is_again(kernel);
+    str_put(&name, again ? "_again" : suffix[last->section]);
     kernel->name = str_text(&name);
     words_put(&comment, &results, 4, ", ");
-    str_put(&comment, last->section == SECTION_BACKWARD ? " = gradient of " : " = ");
+    str_put(&comment, again ? " = again " : last->section == SECTION_BACKWARD ? " = gradient of " : " = ");
     words_put(&comment, &layers, COMMENT_PARTS, ", ");
     const char *place = span_text(arena, root->span);
     if (*place) str_printf(&comment, " at %s", place);

@@ -176,6 +176,7 @@ struct Kernel {
     Stmt *body;
     int nvars;
     double flops;       // for --report, at the bounds
+    double flops_again; // of these, what is computed again for the backward pass
     const char *recipe; // "naive", "contraction 6x4", "rows": for --report
 };
 
@@ -204,6 +205,8 @@ typedef struct Program {
 
 // Lowers a graph that was fused: one kernel per group by its recipe, copies for outputs. Buffers get lifetimes.
 Program *program_lower(Graph *g, const Target *target, int level, int threads);
+// Whether most of what a kernel does was done before, in the forward pass.
+bool kernel_is_again(const Kernel *kernel);
 // Takes the prepare part out, when its buffers have their data.
 void program_drop_prepare(Program *program);
 // Lets results take the memory of inputs that end with their kernel, then gives every arena and every prepared buffer

@@ -124,6 +124,7 @@ static Buffer *place_outside(Lowering *l, int group, const Node *node) {
 
 static const char *value_name(const Lowering *l, const Node *node) {
     const char *name = node->name ? node->name : node->origin ? node->origin : node->op->name;
+    if (node->copy) return arena_printf(l->arena, "%s_again", name);
     return node->section == SECTION_BACKWARD ? arena_printf(l->arena, "d_%s", name) : name;
 }
 

@@ -14,7 +14,8 @@
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
 //      more than one kernel: that is stored by an element-wise group.
 // In a model, what depends on parameters alone is never in one group with what each call computes, so that it can be
-// computed once after load; where the two meet, it is stored.
+// computed once after load; where the two meet, it is stored. What is computed again for the backward pass is in no
+// group with the forward pass.
 // A group never reads, even through others, what depends on itself: groups form an acyclic graph (checked per group).
 // Groups are ordered so that what updates a storage in place runs after the other readers of its old value.
 #include <string.h>
@@ -28,6 +29,12 @@ static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEME
 static bool is_input(const Node *node) { return node->op->traits & OP_INPUT; }
 static bool is_source(const Node *node) { return node->op->traits & OP_SOURCE; }
 static bool is_unassigned(const Fuse *f, const Node *node) { return f->group_of[node->id] == NONE; }
+
+// Whether two nodes may be in one group at all.
+static bool may_join(const Fuse *f, const Node *a, const Node *b) {
+    bool apart = (f->early[a->id] && f->late[b->id]) || (f->late[a->id] && f->early[b->id]);
+    return f->prepared[a->id] == f->prepared[b->id] && !apart;
+}
 
 static int group_new(Fuse *f, GroupKind kind, Node *root) {
     f->group[f->ngroups] = (Group){.kind = kind, .id = f->ngroups, .root = root};
@@ -129,7 +136,7 @@ static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) 
         bool pools = with_pool && !pool && node_is(node, "reduce") && windows_join(root, node, covers);
         bool in_shape = shape_equal(&node->type, &root->type) || (pool && shape_equal(&node->type, &pool->type));
         bool fits = state == MEMBER && (pools || (is_elementwise(node) && in_shape)) && is_unassigned(f, node) &&
-                    members.len < MAX_EPILOGUE && f->prepared[id] == f->prepared[root->id];
+                    members.len < MAX_EPILOGUE && may_join(f, node, root);
         if (fits && pools) pool = node;
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
@@ -279,7 +286,7 @@ static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *membe
             if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
             seen[in->id] = true;
             bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
-                        reduced_axes(in) == group->reduced && f->prepared[in->id] == f->prepared[members->at[0]->id];
+                        reduced_axes(in) == group->reduced && may_join(f, in, members->at[0]);
             if (fits) return in;
             if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
         }
@@ -299,7 +306,7 @@ static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
         // A reduction over the same values shares the loop though it does not depend on the root.
         is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
         if (state == UNRELATED && !is_root) continue;
-        bool fits = state != TAINTED && members.len < MAX_MEMBERS && f->prepared[id] == f->prepared[roots->at[0]->id] &&
+        bool fits = state != TAINTED && members.len < MAX_MEMBERS && may_join(f, node, roots->at[0]) &&
                     joins_rows(f, group, node, &f->align[id]);
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
@@ -493,7 +500,7 @@ static bool must_store(Fuse *f, const Node *node) {
 
 static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
     if (!is_elementwise(node) || !is_unassigned(f, node) || !shape_equal(&node->type, &root->type) ||
-        f->members[group].len >= MAX_EPILOGUE || f->prepared[node->id] != f->prepared[root->id])
+        f->members[group].len >= MAX_EPILOGUE || !may_join(f, node, root))
         return;
     f->group_of[node->id] = group;
     vec_push(&f->scratch, &f->members[group], node);
@@ -571,6 +578,18 @@ static void find_prepared(Fuse *f) {
         }
 }
 
+// What is computed again must not be made where it was made first, or nothing is gained.
+static void find_late(Fuse *f) {
+    f->early = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    f->late = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    for (int id = 0; id < f->n; id++) {
+        const Node *node = f->g->nodes.at[id];
+        f->late[id] = node->copy > 0;
+        for (int i = 0; i < node->nin; i++) f->late[id] |= f->late[node->in[i]->id];
+        f->early[id] = !f->late[id] && node->section < SECTION_BACKWARD;
+    }
+}
+
 static void fuse_begin(Fuse *f, Graph *g) {
     int n = g->nodes.len;
     *f = (Fuse){.g = g, .n = n};
@@ -597,6 +616,7 @@ static void fuse_begin(Fuse *f, Graph *g) {
     }
     for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
     find_prepared(f);
+    find_late(f);
 }
 
 Graph *pass_fuse(Graph *from) {

@@ -33,6 +33,8 @@ typedef struct Fuse {
     bool *output;   // by node id: an output of the graph
     bool *again;    // by node id: readers compute it again (recompute.c)
     bool *prepared; // by node id: a model computes it once after load
+    bool *early;    // by node id: of the forward pass, and
+    bool *late;     // of what is computed again for the backward pass, or follows from that: never in one group
     bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
     int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
     NodeVec *users; // by node id

@@ -2,6 +2,7 @@
 //     k0 stores h, k1 reads w, k2 stores w's new value       k2 after k1: then the update can happen in place
 // A group runs after those that it reads from (hard). What updates a storage runs after the other readers of its old
 // value where that is possible (soft); where it is not, lowering keeps the new value aside and copies it at the end.
+// What is computed again (rematerialise.c) waits until nothing else can run.
 #include <string.h>
 
 #include "ops/op.h"
@@ -72,16 +73,22 @@ static int wanted_at(Sequence *sequence, int k) {
     return sequence->wanted[k] = at;
 }
 
-// Takes the ready group that is wanted first; an update waits for the readers of the old value if it can.
+static bool is_again(const Fuse *f, int group) { return f->members[group].at[0]->copy > 0; }
+
+// Whether group a runs before b, both being ready. An update waits for the readers of the old value if it can.
+static bool runs_before(Sequence *sequence, int a, int b) {
+    const Fuse *f = sequence->f;
+    if (sequence->soft_left[a] != sequence->soft_left[b]) return sequence->soft_left[a] < sequence->soft_left[b];
+    if (is_again(f, a) != is_again(f, b)) return is_again(f, b);
+    return wanted_at(sequence, a) < wanted_at(sequence, b);
+}
+
 static int next_group(Sequence *sequence, const bool *done) {
     const Fuse *f = sequence->f;
     int best = NONE;
     for (int k = 0; k < f->ngroups; k++) {
         if (done[k] || sequence->hard_left[k]) continue;
-        bool better =
-            best == NONE || sequence->soft_left[k] < sequence->soft_left[best] ||
-            (sequence->soft_left[k] == sequence->soft_left[best] && wanted_at(sequence, k) < wanted_at(sequence, best));
-        if (better) best = k;
+        if (best == NONE || runs_before(sequence, k, best)) best = k;
     }
     return best;
 }

@@ -40,9 +40,10 @@ void passes_run(Module *m, const PassOptions *options);
 
 Graph *pass_fold(Graph *g);
 Graph *pass_simplify(Graph *g);
-Graph *pass_scale(Graph *g);  // a model's batch norms into the weights before them
-Graph *pass_dedupe(Graph *g); // common subexpressions and dead code: a rebuild
-Graph *pass_layout(Graph *g); // channels last around convolutions
+Graph *pass_scale(Graph *g);         // a model's batch norms into the weights before them
+Graph *pass_dedupe(Graph *g);        // common subexpressions and dead code: a rebuild
+Graph *pass_layout(Graph *g);        // channels last around convolutions
+Graph *pass_rematerialise(Graph *g); // copies of what checkpoint blocks do not keep
 Graph *pass_fuse(Graph *g);
 Graph *pass_separate(Graph *g); // -O0's grouping: each operator its own group
 

@@ -44,6 +44,12 @@ const Pass pipeline[] = {
      .min_level = 0,
      .max_level = 2,
      .run = pass_dedupe},
+    {.name = "rematerialise",
+     .doc = "what checkpoint blocks do not keep is computed again for the backward pass",
+     .needs = FACT_DEDUPED,
+     .min_level = 0,
+     .max_level = 2,
+     .run = pass_rematerialise},
     {.name = "separate",
      .doc = "-O0: every operator is a kernel of its own",
      .needs = FACT_DEDUPED,
@@ -227,5 +233,5 @@ void passes_run(Module *m, const PassOptions *options) {
     if (!options->time) return;
     for (int k = 0; pipeline[k].name; k++)
         if (pass_runs(pipeline[k].name, options->level))
-            fprintf(options->out, "%-10s %8.2f ms  %s\n", pipeline[k].name, ms[k], pipeline[k].doc);
+            fprintf(options->out, "%-13s %8.2f ms  %s\n", pipeline[k].name, ms[k], pipeline[k].doc);
 }

@@ -88,15 +88,15 @@ void fuse_recompute(Fuse *f) {
         NodeVec *members = &f->members[group];
         int kept = 0;
         for (int k = 0; k < members->len; k++) again[members->at[k]->id] = how_again(f, again, members->at[k], group);
-        for (int k = 0; k < members->len; k++) {
+        // Readers first: a step that only steps read which go to their readers goes there too.
+        for (int k = members->len - 1; k >= 0; k--) {
             Node *node = members->at[k];
             f->again[node->id] = k > 0 && again[node->id].from && !f->output[node->id] && reads_once(f, node) &&
                                  is_read_elsewhere(f, node, group);
-            if (f->again[node->id])
-                f->group_of[node->id] = NONE;
-            else
-                members->at[kept++] = node;
+            if (f->again[node->id]) f->group_of[node->id] = NONE;
         }
+        for (int k = 0; k < members->len; k++)
+            if (f->group_of[members->at[k]->id] == group) members->at[kept++] = members->at[k];
         members->len = kept;
     }
 }

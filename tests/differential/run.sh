@@ -22,6 +22,7 @@ mkdir -p "$build/tests/log"
 run "$build/tests/goldens" "$top"
 run "$build/tests/convolutions" "$top"
 run "$build/tests/layers" "$top" layers losses
+run "$build/tests/checkpoints" "$top" "$build"
 run "$build/tests/prelude_examples"
 run "$build/tests/gradients"
 run "$build/tests/random_gradients" 1 30

@@ -448,13 +448,6 @@ static const struct {
      "net.dl:2:13: error: scan is not supported yet\n"
      "    2 |     hs, h = scan xt in x over 1, mt in mask over 1 from h = h0 {\n"
      "      |             ^~~~\n"},
-    {"what later versions compile",
-     "train f(x: f32[2]) {\n"
-     "    checkpoint { y = x }\n"
-     "}\n",
-     "net.dl:2:5: error: checkpoint is not supported yet\n"
-     "    2 |     checkpoint { y = x }\n"
-     "      |     ^~~~~~~~~~\n"},
     {"minimize",
      "train f(x: f32[2]) accumulates -> (y: f32[]) { return x }\n"
      "train f(x: f32[2]) {\n"

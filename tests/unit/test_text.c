@@ -42,6 +42,7 @@ static bool attrs_equal(const Node *a, const Node *b) {
 
 static void expect_same_node(const Node *a, const Node *b) {
     bool same = a->op == b->op && a->nin == b->nin && type_equal(&a->type, &b->type) && a->section == b->section;
+    same &= a->copy == b->copy && !strcmp(a->checkpoint ? a->checkpoint : "-", b->checkpoint ? b->checkpoint : "-");
     for (int k = 0; same && k < a->nin; k++) same = a->in[k]->id == b->in[k]->id;
     cr_expect(same && attrs_equal(a, b), "node %%%d (%s) was read as another", a->id, a->op->name);
     cr_expect(!strcmp(a->name ? a->name : "-", b->name ? b->name : "-"), "node %%%d: name", a->id);
@@ -214,6 +215,32 @@ Test(text, graphs_survive_printing_and_reading) {
     }
 }
 
+// Copies are apart from what they are copies of, and from each other; the blocks of a node are a mark and no more.
+Test(text, copies_are_other_nodes) {
+    Bench b;
+    bench_open(&b);
+    Node *x = arg(&b, "x", "f32[4]"), *made[4];
+    for (int k = 0; k < 4; k++) {
+        b.g->copy_now = k / 2;
+        b.g->checkpoint_now = k % 2 ? "1.2" : NULL;
+        made[k] = build_unary(b.g, "exp", x);
+    }
+    cr_expect(made[0] == made[1] && made[2] == made[3] && made[1] != made[2]);
+    b.g->copy_now = 2;
+    b.g->checkpoint_now = "3.\"7";
+    build_unary(b.g, "exp", x);
+    b.g->copy_now = 0;
+    finish(&b);
+    const char *wrong = graph_verify(b.g);
+    cr_expect(!wrong, "%s", wrong);
+    expect_round_trip("copies", &b);
+    cr_expect(strstr(printed(&b.arena, b.module), "= exp %0 : f32[4] @{forward copy=1}\n"), "%s",
+              printed(&b.arena, b.module));
+    const Graph *again = graph_rebuild(b.g, NULL, NULL);
+    cr_expect(again->nodes.len == b.g->nodes.len && again->nodes.at[3]->copy == 2);
+    bench_close(&b);
+}
+
 // Several entries share the module's storages; places are printed as comments and change nothing.
 Test(text, places_are_comments) {
     static const Source source = {.name = "net.dl", .text = "y = relu(x)\n", .len = 12};
@@ -377,6 +404,9 @@ static const Bad bad[] = {
     {X "%1 = relu %0 : f32[5] }", "the result has type f32[4]"},
     {X "%1 = not %0 : bool[4] }", "not: needs bool, got f32[4]"},
     {X "%1 = relu %0 : f32[4] @{sideways} }", "there is no section sideways"},
+    {X "%1 = relu %0 : f32[4] @{forward copy=-1} }", "copy -1 is not between 0 and 64"},
+    {X "%1 = relu %0 : f32[4] @{forward copy=65} }", "copy 65 is not between 0 and 64"},
+    {X "%1 = argument {name=\"x\"} : f32[4] @{forward copy=1} }", "has a copy number, which it cannot"},
     {X "return \"y\" = %0 store \"w\" = %0 }", "there is no storage \"w\""},
     {"param \"w\": f32[5] " X "store \"w\" = %0 }", "\"w\" has type f32[5]"},
     {"param \"w\": f32[4] " X "store \"w\" = %0 store \"w\" = %0 }", "\"w\" is stored twice"},

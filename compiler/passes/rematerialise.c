@@ -1,0 +1,155 @@
+// rematerialise.c: compute again for the backward pass what is not kept for it.
+//     checkpoint {                    %1 = contract %x, %w     @{forward checkpoint="1"}
+//         h = tanh(x @ w)             %2 = tanh %1             @{forward checkpoint="1"}
+//     }                               %3 = contract %2, %v     @{forward}
+//     y = h @ v                       %4 = mul %dy, %2         @{backward}: the gradient of v reads h
+// %2 is used outside of its block, so it is kept. Had `y = h @ v` been inside:
+//                                     %4 = contract %x, %w     @{backward copy=1 checkpoint="1"}
+//                                     %5 = tanh %4             @{backward copy=1 checkpoint="1"}
+//                                     %6 = mul %dy, %5         @{backward}
+// Runs after the last pass that merges identical nodes by their tags of the first; the copy number keeps copies apart.
+// Only a train entry has a backward pass: any other graph stays as it is.
+//
+// Blocks nest. A value of the blocks "2.3" has level 2: its copy 1 is made where block 2 is computed again, and dies
+// there; copy 2 is made where, later, block 3 is, from copy 1 of what block 3 reads. The level of a value goes down to
+// that of the innermost block around all of its readers in the forward pass: there it is kept (at level 0 as it was
+// computed first). A copy at level k reads its inputs at level k, or lower where that is theirs.
+#include "passes/rematerialise.h"
+
+#include <string.h>
+
+#include "ops/op.h"
+
+enum { STATISTIC = 16 }; // a reduction to so many times fewer elements is kept: means, maxima of rows
+
+// ---- what the blocks ask for ---------------------------------------------------------------------------------------
+
+// How many blocks, from the outermost on, both stand in.
+static int shared_depth(const char *a, const char *b) {
+    int depth = 0;
+    if (!a || !b) return 0;
+    for (;; a++, b++) {
+        bool end_a = !*a || *a == '.', end_b = !*b || *b == '.';
+        if (end_a && end_b) depth++;
+        if (end_a || end_b || *a != *b) {
+            if (!(*a == '.' && *b == '.')) return depth;
+        }
+    }
+}
+
+static bool is_statistic(const Node *node) {
+    return node_is(node, "reduce") && type_count(&node->type) * STATISTIC <= type_count(&node->in[0]->type);
+}
+
+Choice choice_of_checkpoints(Arena *arena, const Graph *g) {
+    int n = g->nodes.len;
+    Choice choice = {NEW_ARRAY(arena, int, n + 1), NEW_ARRAY(arena, bool, n + 1)};
+    if (g->kind != ENTRY_TRAIN) return choice;
+    for (int id = 0; id < n; id++) {
+        const Node *node = g->nodes.at[id];
+        choice.late[id] = node->section >= SECTION_BACKWARD;
+        bool kept = choice.late[id] || node->op->traits & (OP_INPUT | OP_SOURCE) || is_statistic(node);
+        if (!kept) choice.level[id] = shared_depth(node->checkpoint, node->checkpoint);
+    }
+    for (int id = 0; id < n; id++) {
+        const Node *node = g->nodes.at[id];
+        for (int i = 0; i < node->nin && !choice.late[id]; i++) {
+            int *level = &choice.level[node->in[i]->id];
+            int depth = shared_depth(node->checkpoint, node->in[i]->checkpoint);
+            if (depth < *level) *level = depth;
+        }
+    }
+    for (int k = 0; k < g->outputs.len; k++) choice.level[g->outputs.at[k].value->id] = 0;
+    return choice;
+}
+
+// ---- copies --------------------------------------------------------------------------------------------------------
+
+typedef struct Want {
+    const Node *node;
+    int level;
+} Want;
+
+typedef struct Remat {
+    Arena scratch;
+    const Choice *choice;
+    NodeVec *copies; // by id of old nodes: copy k at [k - 1], or NULL
+    VEC(Want) work;
+} Remat;
+
+static int level_for(const Remat *remat, const Node *node, int level) {
+    int own = remat->choice->level[node->id];
+    return own < level ? own : level;
+}
+
+// What stands for `node` at that level; NULL: its copy is not made yet.
+static Node *found(const Remat *remat, const Node *node, int level) {
+    int wanted = level_for(remat, node, level);
+    const NodeVec *copies = &remat->copies[node->id];
+    return !wanted ? node->map : wanted <= copies->len ? copies->at[wanted - 1] : NULL;
+}
+
+static void make_copy(Graph *to, Remat *remat, const Node *old, int level) {
+    Node **in = NEW_ARRAY(&remat->scratch, Node *, old->nin + 1);
+    for (int i = 0; i < old->nin; i++) in[i] = found(remat, old->in[i], level);
+    to->span_now = old->span;
+    to->name_now = old->name;
+    to->origin_now = old->origin;
+    to->checkpoint_now = old->checkpoint;
+    to->section_now = SECTION_BACKWARD; // there it is computed
+    to->copy_now = level;
+    Node *node = graph_op(to, old->op, in, old->nin, old->attr);
+    if (!node) dlc_bug("rematerialise", "%s could not be copied", old->op->name);
+    NodeVec *copies = &remat->copies[old->id];
+    while (copies->len < level) vec_push(&remat->scratch, copies, NULL);
+    copies->at[level - 1] = node;
+}
+
+// Inputs first, without recursion: nets are deep.
+static Node *copy_of(Graph *to, Remat *remat, const Node *node) {
+    vec_push(&remat->scratch, &remat->work, (Want){node, remat->choice->level[node->id]});
+    while (remat->work.len) {
+        Want want = remat->work.at[remat->work.len - 1];
+        bool ready = true;
+        for (int i = want.node->nin - 1; i >= 0 && !found(remat, want.node, want.level); i--) {
+            const Node *in = want.node->in[i];
+            if (found(remat, in, want.level)) continue;
+            vec_push(&remat->scratch, &remat->work, (Want){in, level_for(remat, in, want.level)});
+            ready = false;
+        }
+        if (!ready) continue;
+        if (!found(remat, want.node, want.level)) make_copy(to, remat, want.node, want.level);
+        remat->work.len--;
+    }
+    return found(remat, node, MAX_COPY);
+}
+
+static Node *read_copies(Graph *to, const Node *old, Node *const *in, void *context) {
+    Remat *remat = context;
+    bool reads = false;
+    for (int i = 0; i < old->nin; i++) reads |= remat->choice->level[old->in[i]->id] > 0;
+    if (!reads || !remat->choice->late[old->id]) return NULL;
+    Node **read = NEW_ARRAY(&remat->scratch, Node *, old->nin + 1);
+    for (int i = 0; i < old->nin; i++)
+        read[i] = remat->choice->level[old->in[i]->id] ? copy_of(to, remat, old->in[i]) : in[i];
+    return graph_copy_node(to, old, read);
+}
+
+Graph *rematerialise(Graph *from, const Choice *choice) {
+    Remat remat = {.choice = choice};
+    remat.copies = NEW_ARRAY(&remat.scratch, NodeVec, from->nodes.len + 1);
+    Graph *to = graph_rebuild(from, read_copies, &remat);
+    arena_release(&remat.scratch);
+    return to;
+}
+
+Graph *pass_rematerialise(Graph *g) {
+    Arena scratch = {0};
+    Choice choice = choice_of_checkpoints(&scratch, g);
+    bool any = false;
+    for (int id = 0; id < g->nodes.len; id++) any |= choice.level[id] > 0;
+    // What only the backward pass read has no reader any more where it was: the second rebuild drops it.
+    if (any) g = graph_rebuild(rematerialise(g, &choice), NULL, NULL);
+    arena_release(&scratch);
+    return g;
+}
