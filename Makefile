@@ -109,6 +109,7 @@ train-fashion: $(BUILD)/demo/fashion-train
 $(BUILD)/demo/mlp.c: examples/mlp/mlp.dl
 $(BUILD)/demo/mynet.c: examples/mynet/mynet.dl
 $(BUILD)/demo/fashion.c: examples/fashion/fashion.dl
+$(BUILD)/demo/finetune.c: examples/finetune/finetune.dl
 $(BUILD)/demo/%.c: $(BUILD)/dlc
 	@mkdir -p $(@D)
 	$(BUILD)/dlc $(filter %.dl,$^) -o $@ --target=native
@@ -120,6 +121,8 @@ $(BUILD)/demo/mlp: $(BUILD)/demo/mlp.c examples/mlp/main.c $(DEMO_LIBS)
 $(BUILD)/demo/mynet: $(BUILD)/demo/mynet.c $(wildcard examples/mynet/*.c) examples/mynet/app.h $(DEMO_LIBS)
 	$(DEMO_LINK)
 $(BUILD)/demo/fashion: $(BUILD)/demo/fashion.c examples/fashion/main.c examples/fashion/data.c examples/fashion/data.h $(DEMO_LIBS)
+	$(DEMO_LINK)
+$(BUILD)/demo/finetune: $(BUILD)/demo/finetune.c examples/finetune/main.c $(DEMO_LIBS)
 	$(DEMO_LINK)
 $(BUILD)/demo/fashion-train: $(BUILD)/demo/fashion.c examples/fashion/train.c examples/fashion/data.c examples/fashion/data.h $(DEMO_LIBS)
 	$(DEMO_LINK)

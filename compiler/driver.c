@@ -8,6 +8,7 @@
 
 #include "emit/emit.h"
 #include "files.h"
+#include "fit.h"
 #include "frontend/elaborate.h"
 #include "loops/budget.h"
 #include "options.h"
@@ -59,6 +60,18 @@ static void plan_entry(Program *program) {
     if (wrong) dlc_bug("plan", "entry %s: %s", program->graph->name, wrong);
 }
 
+// plain: by entry, what the arena would be without --arena-max.
+static void fit_entries(Job *job, Module *module, const PassOptions *passes, int64_t *plain) {
+    const Options *o = &job->options;
+    FitOptions fit = {.target = o->target,
+                      .level = o->level,
+                      .threads = o->threads,
+                      .embedded = o->weights != NULL,
+                      .most = o->arena_max,
+                      .passes = passes};
+    for (int k = 0; k < module->entries.len; k++) plain[k] = fit_entry(module, k, &fit);
+}
+
 // Weights that are embedded are not drawn.
 static void drop_init(Module *module) {
     while (module->entries.len && !graph_is_public(module->entries.at[module->entries.len - 1])) module->entries.len--;
@@ -107,11 +120,14 @@ static int compile(Job *job) {
         print_text(job, &text);
         return EXIT_OK;
     }
-    passes_run(module, &(PassOptions){.level = o->level,
-                                      .dump_after = o->dump_after,
-                                      .time = o->time_passes,
-                                      .verify_meaning = o->verify,
-                                      .out = job->out});
+    PassOptions passes = {.level = o->level,
+                          .dump_after = o->dump_after,
+                          .time = o->time_passes,
+                          .verify_meaning = o->verify,
+                          .out = job->out};
+    passes_run(module, &passes);
+    int64_t *plain = NEW_ARRAY(&job->arena, int64_t, module->entries.len + 1);
+    if (o->arena_max >= 0) fit_entries(job, module, &passes, plain);
     if (o->emit == EMIT_DOT) {
         module_print_dot(&text, module);
         print_text(job, &text);
@@ -127,7 +143,7 @@ static int compile(Job *job) {
         return EXIT_USER;
     for (int k = 0; k < module->entries.len; k++) plan_entry(programs[k]);
     for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)
-        program_check_budget(&job->diag, programs[k], o->arena_max);
+        program_check_budget(&job->diag, programs[k], o->arena_max, plain[k]);
     if (o->emit == EMIT_LOOPS) {
         for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
         print_text(job, &text);

@@ -200,7 +200,8 @@ static const OptionRow rows[] = {
     {"--target", "NAME", take_target, "c11 (default, portable), native, ...; --target=help lists them"},
     {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
     {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
-    {"--arena-max", "SIZE", take_arena_max, "an error when an entry's workspace is larger: 65536, 256K, 16M"},
+    {"--arena-max", "SIZE", take_arena_max,
+     "what an entry's workspace may take (65536, 256K, 16M): choose an order and what is computed again"},
     {"--weights", "FILE", take_weights, "embed these weights (.safetensors) as constants, packed"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
     {"--emit", "graph|loops|c|dot", take_emit, "stop there and print; dot is the graph after the passes, for Graphviz"},
@@ -290,6 +291,7 @@ static const char *options_text(Arena *arena, const Options *o) {
     for (int k = 0; k < o->defines.len; k++)
         str_printf(&s, " -D %s=%lld", o->defines.at[k].name, o->defines.at[k].value);
     for (int k = 0; k < o->entries.len; k++) str_printf(&s, "%s%s", k ? "," : " --entry=", o->entries.at[k]);
+    if (o->arena_max >= 0) str_printf(&s, " --arena-max=%lld", (long long)o->arena_max);
     if (o->standalone) str_put(&s, " --standalone");
     if (o->weights) {
         const char *slash = strrchr(o->weights, '/');

@@ -287,6 +287,8 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     Graph *to = graph_new(from->module, from->name, from->kind);
     to->span = from->span;
     to->stage = from->stage;
+    to->source = from->source;
+    to->frugal = from->frugal;
     graph_mark_live(from);
     int most = 1;
     for (int k = 0; k < from->nodes.len; k++)

@@ -183,6 +183,12 @@ struct Graph {
     enum Section section_now;
     int copy_now;
     const char *stage; // who builds now ("elaborate", a pass's name), for internal errors
+    // For --arena-max, which may want another plan (compiler/fit.c): the graph that the pass rematerialise was given;
+    // what is computed again instead of what the checkpoint blocks ask for; whether groups run in an order that takes
+    // little memory, rather than that of their nodes.
+    Graph *source;
+    const struct Choice *choice;
+    bool frugal;
 };
 
 struct Module {

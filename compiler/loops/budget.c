@@ -2,10 +2,11 @@
 //     net.dl:7:1: error: forward needs an arena of 868,352 bytes, and --arena-max allows 262,144
 //         7 | model forward(x: f32[N, 784]) -> ...
 //           | ^~~~~
-//        note: no plan takes less than 868,352 bytes: these live while linear_relu is computed at net.dl:8:18
+//        note: the peak: 868,352 bytes live while linear_relu is computed at net.dl:8:18
 //        note: scratch of linear_relu (panel_lanes), 802,816 bytes at net.dl:8:18
 //        note: h: f32[N, 256], 65,536 bytes at net.dl:8:48
-// Needs the plan. The peak is the call with the largest sum of live bytes, which is the lower bound.
+// Needs the plan, the smallest that compiler/fit.c found. The peak is the call with the largest sum of live bytes,
+// which is the lower bound.
 #include "loops/budget.h"
 
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static void note_buffer(Diag *diag, Arena *arena, const Program *program, const 
         Type type = buffer->value->type;
         static const char *const parts[] = {"", "", " (backward)", " (update)"}; // by section
         const char *name = buffer->value->name ? buffer->value->name : buffer->name;
-        const char *part = parts[buffer->value->section];
+        const char *part = buffer->value->copy ? " (again)" : parts[buffer->value->section];
         diag_note(diag, buffer->value->span, "%s%s: %s, %s bytes", name, part,
                   type_text(arena, &type, program->graph->module->sizes), bytes);
         return;
@@ -90,16 +91,22 @@ static void note_advice(Diag *diag, Arena *arena, const Graph *g) {
                   str_text(&sizes), module->sizes[0].name);
 }
 
-void program_check_budget(Diag *diag, const Program *program, int64_t most) {
+void program_check_budget(Diag *diag, const Program *program, int64_t most, int64_t plain) {
     if (program->arena_bytes <= most) return;
     Arena scratch = {0}, *arena = &scratch;
     const Graph *g = program->graph;
     int peak = find_peak(program);
+    double again = 0;
+    for (int k = 0; k < program->calls.len; k++) again += program->calls.at[k].kernel->flops_again;
     diag_error(diag, g->span, "%s needs an arena of %s bytes, and --arena-max allows %s",
                graph_is_public(g) ? g->name : "drawing the parameters", text_grouped(arena, program->arena_bytes),
                text_grouped(arena, most));
-    diag_note(diag, call_span(&program->calls.at[peak]),
-              "no plan takes less than %s bytes: these live while %s is computed",
+    if (program->arena_bytes < plain)
+        diag_note(diag, (Span){0},
+                  "this is the smallest plan that was found%s%s%s; without --arena-max it takes %s bytes",
+                  again > 0 ? ", where " : "", again > 0 ? text_grouped(arena, (int64_t)again) : "",
+                  again > 0 ? " FLOPs are computed again" : "", text_grouped(arena, plain));
+    diag_note(diag, call_span(&program->calls.at[peak]), "the peak: %s bytes live while %s is computed",
               text_grouped(arena, program->arena_bound), program->calls.at[peak].kernel->name);
     note_live(diag, arena, program, peak);
     note_advice(diag, arena, g);

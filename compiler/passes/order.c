@@ -2,7 +2,9 @@
 //     k0 stores h, k1 reads w, k2 stores w's new value       k2 after k1: then the update can happen in place
 // A group runs after those that it reads from (hard). What updates a storage runs after the other readers of its old
 // value where that is possible (soft); where it is not, lowering keeps the new value aside and copies it at the end.
-// What is computed again (rematerialise.c) waits until nothing else can run.
+// Otherwise groups run in the order of their nodes, where what is computed again (rematerialise.c) stands just before
+// it is read. In a graph that is to be frugal, what frees memory goes first: the gradient of a weight and its update,
+// which are the last to read an activation, before the gradient of the layer in front.
 #include <string.h>
 
 #include "ops/op.h"
@@ -15,10 +17,12 @@ typedef struct Sequence {
     int *hard_left, *soft_left; // by group: how many that come before are not placed yet
     int *wanted;                // by group: the lowest first node of it and of all that wait for it; 0: not known yet
     int *seen;                  // by node id: visited for group seen - 1
+    NodeVec *reads;             // by group: what others store and it reads
+    int *readers_left;          // by node id: groups that read it and are not placed yet
 } Sequence;
 
 // The groups that an inlined value is read from run before `reader`.
-static void add_hard_edges(Sequence *sequence, const Node *node, int reader) {
+static void add_hard_edges(Sequence *sequence, Node *node, int reader) {
     Fuse *f = sequence->f;
     if (sequence->seen[node->id] == reader + 1) return;
     sequence->seen[node->id] = reader + 1;
@@ -26,6 +30,8 @@ static void add_hard_edges(Sequence *sequence, const Node *node, int reader) {
     if (group != NONE && group != reader && f->stored[node->id]) {
         vec_push(&f->scratch, &sequence->hard[group], reader);
         sequence->hard_left[reader]++;
+        sequence->readers_left[node->id]++;
+        vec_push(&f->scratch, &sequence->reads[reader], node);
         return;
     }
     for (int i = 0; i < node->nin; i++) add_hard_edges(sequence, node->in[i], reader);
@@ -73,14 +79,38 @@ static int wanted_at(Sequence *sequence, int k) {
     return sequence->wanted[k] = at;
 }
 
+static int64_t bytes_of(const Fuse *f, const Node *node) {
+    return f->output[node->id] ? 0 : type_count(&node->type) * dtype_info[node->type.dtype].bytes;
+}
+
+// Bytes more that live when the group has run.
+static int64_t growth(const Sequence *sequence, int group) {
+    const Fuse *f = sequence->f;
+    int64_t bytes = 0;
+    for (int k = 0; k < f->group[group].outputs.len; k++) bytes += bytes_of(f, f->group[group].outputs.at[k]);
+    for (int k = 0; k < sequence->reads[group].len; k++) {
+        const Node *node = sequence->reads[group].at[k];
+        if (sequence->readers_left[node->id] == 1) bytes -= bytes_of(f, node);
+    }
+    return bytes;
+}
+
 static bool is_again(const Fuse *f, int group) { return f->members[group].at[0]->copy > 0; }
+
+// 0, or less for what should not wait in a frugal graph: it frees memory, or is an update that takes none. Steps of the
+// backward pass that take none wait: what they make early cannot be computed again.
+static int64_t haste(const Sequence *sequence, int group) {
+    const Fuse *f = sequence->f;
+    if (!f->g->frugal || is_again(f, group)) return 0;
+    int64_t more = growth(sequence, group) - (f->members[group].at[0]->section == SECTION_UPDATE);
+    return more < 0 ? more : 0;
+}
 
 // Whether group a runs before b, both being ready. An update waits for the readers of the old value if it can.
 static bool runs_before(Sequence *sequence, int a, int b) {
-    const Fuse *f = sequence->f;
     if (sequence->soft_left[a] != sequence->soft_left[b]) return sequence->soft_left[a] < sequence->soft_left[b];
-    if (is_again(f, a) != is_again(f, b)) return is_again(f, b);
-    return wanted_at(sequence, a) < wanted_at(sequence, b);
+    int64_t more_a = haste(sequence, a), more_b = haste(sequence, b);
+    return more_a != more_b ? more_a < more_b : wanted_at(sequence, a) < wanted_at(sequence, b);
 }
 
 static int next_group(Sequence *sequence, const bool *done) {
@@ -101,7 +131,9 @@ void fuse_order(Fuse *f) {
                          .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
                          .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
                          .wanted = NEW_ARRAY(&f->scratch, int, n + 1),
-                         .seen = NEW_ARRAY(&f->scratch, int, f->n + 1)};
+                         .seen = NEW_ARRAY(&f->scratch, int, f->n + 1),
+                         .reads = NEW_ARRAY(&f->scratch, NodeVec, n + 1),
+                         .readers_left = NEW_ARRAY(&f->scratch, int, f->n + 1)};
     for (int k = 0; k < n; k++)
         for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&sequence, f->members[k].at[m], k);
     for (int k = 0; k < f->g->outputs.len; k++)
@@ -113,6 +145,7 @@ void fuse_order(Fuse *f) {
         done[next] = true;
         for (int k = 0; k < sequence.hard[next].len; k++) sequence.hard_left[sequence.hard[next].at[k]]--;
         for (int k = 0; k < sequence.soft[next].len; k++) sequence.soft_left[sequence.soft[next].at[k]]--;
+        for (int k = 0; k < sequence.reads[next].len; k++) sequence.readers_left[sequence.reads[next].at[k]->id]--;
         f->group[next].id = count;
         vec_push(f->g->arena, &f->g->groups, f->group[next]);
     }

@@ -37,6 +37,8 @@ typedef struct PassOptions {
 // node, writes the graph before the pass with the command that replays it, and exits with 70. With verify_meaning, a
 // pass that changed an answer is reported the same way.
 void passes_run(Module *m, const PassOptions *options);
+// The passes from rematerialise on, over the `source` of a graph that they made before, with its `choice` and `frugal`.
+Graph *passes_run_again(Module *m, int entry, const PassOptions *options);
 
 Graph *pass_fold(Graph *g);
 Graph *pass_simplify(Graph *g);

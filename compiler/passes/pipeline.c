@@ -181,14 +181,16 @@ static void check_meaning(const Pass *pass, Graph *from, Graph *to, Meaning *kep
 
 // ---- the runner ----------------------------------------------------------------------------------------------------
 
-// `dumped` is the graph after options->dump_after.
-static Graph *run_entry(Module *m, int entry, const PassOptions *options, double *ms, Graph **dumped) {
+// From row `first` on. `dumped` is the graph after options->dump_after.
+static Graph *run_entry(Module *m, int entry, int first, const PassOptions *options, double *ms, Graph **dumped) {
     Graph *g = m->entries.at[entry];
     unsigned facts = 0;
     const char *wrong = graph_verify(g);
     if (wrong) dlc_bug("elaborate", "entry %s: %s", g->name, wrong);
     Meaning meaning = options->verify_meaning ? meaning_of(g) : (Meaning){0};
-    for (int k = 0; pipeline[k].name; k++) {
+    for (int k = 0; k < first; k++)
+        if (pass_runs(pipeline[k].name, options->level)) facts = (facts & ~pipeline[k].breaks) | pipeline[k].gives;
+    for (int k = first; pipeline[k].name; k++) {
         const Pass *pass = &pipeline[k];
         if (!pass_runs(pass->name, options->level)) continue;
         if (pass->needs & ~facts) dlc_bug(pass->name, "runs before what it needs");
@@ -219,12 +221,22 @@ bool pass_runs(const char *name, int level) {
     return false;
 }
 
+Graph *passes_run_again(Module *m, int entry, const PassOptions *options) {
+    double ms[sizeof pipeline / sizeof *pipeline] = {0};
+    Graph *dumped;
+    int first = 0;
+    while (pipeline[first].run != pass_rematerialise) first++;
+    m->entries.at[entry] = m->entries.at[entry]->source;
+    m->entries.at[entry] = run_entry(m, entry, first, options, ms, &dumped);
+    return m->entries.at[entry];
+}
+
 void passes_run(Module *m, const PassOptions *options) {
     double ms[sizeof pipeline / sizeof *pipeline] = {0};
     Module dumped = *m; // the whole module, so that the text can be read back
     dumped.entries.at = NEW_ARRAY(m->arena, Graph *, m->entries.len + 1);
     for (int entry = 0; entry < m->entries.len; entry++)
-        m->entries.at[entry] = run_entry(m, entry, options, ms, &dumped.entries.at[entry]);
+        m->entries.at[entry] = run_entry(m, entry, 0, options, ms, &dumped.entries.at[entry]);
     if (options->dump_after && pass_runs(options->dump_after, options->level)) {
         Str text = str_new(m->arena);
         module_print(&text, &dumped);

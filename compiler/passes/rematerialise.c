@@ -135,7 +135,7 @@ static Node *read_copies(Graph *to, const Node *old, Node *const *in, void *cont
     return graph_copy_node(to, old, read);
 }
 
-Graph *rematerialise(Graph *from, const Choice *choice) {
+static Graph *rematerialise(Graph *from, const Choice *choice) {
     Remat remat = {.choice = choice};
     remat.copies = NEW_ARRAY(&remat.scratch, NodeVec, from->nodes.len + 1);
     Graph *to = graph_rebuild(from, read_copies, &remat);
@@ -145,11 +145,13 @@ Graph *rematerialise(Graph *from, const Choice *choice) {
 
 Graph *pass_rematerialise(Graph *g) {
     Arena scratch = {0};
-    Choice choice = choice_of_checkpoints(&scratch, g);
+    Choice choice = g->choice ? *g->choice : choice_of_checkpoints(&scratch, g);
+    Graph *to = g;
     bool any = false;
     for (int id = 0; id < g->nodes.len; id++) any |= choice.level[id] > 0;
     // What only the backward pass read has no reader any more where it was: the second rebuild drops it.
-    if (any) g = graph_rebuild(rematerialise(g, &choice), NULL, NULL);
+    if (any) to = graph_rebuild(rematerialise(g, &choice), NULL, NULL);
+    to->source = g;
     arena_release(&scratch);
-    return g;
+    return to;
 }

@@ -1,4 +1,4 @@
-// rematerialise.h: what the pass and --arena-max (loops/budget.c) share.
+// rematerialise.h: what the pass and --arena-max (compiler/fit.c) share.
 #ifndef DLC_REMATERIALISE_H
 #define DLC_REMATERIALISE_H
 
@@ -12,8 +12,5 @@ typedef struct Choice {
 
 // What the checkpoint blocks ask for.
 Choice choice_of_checkpoints(Arena *arena, const Graph *g);
-// The graph with copies of what is computed again, each in front of the first that reads it. old->map is the first
-// computation of a value, not its copy.
-Graph *rematerialise(Graph *from, const Choice *choice);
 
 #endif

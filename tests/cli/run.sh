@@ -137,17 +137,36 @@ expect 1 'bad.dl:3:15: error: f returns a value, but its header declares no resu
 broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
 expect 1 '//' bad.dl -o left.c
 
-# ---- --arena-max: within it all goes well; beyond it, what lives at the peak, as arena_max.err has it
-bytes=$("$dlc" "$top/tests/cli/arena_max.dl" -O0 --report | sed -n 's/.*peak \([0-9,]*\) bytes.*/\1/p' | tr -d , | sort -n | tail -1)
-for size in "$bytes" 1G; do
-    "$dlc" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max="$size" >out.txt 2>&1 && ok || bad "--arena-max=$size: $(cat out.txt)"
+# ---- --arena-max: as it is, in another order, with values that are computed again; beyond that, what lives at the peak
+peak() { # of the entry of the options, from --report
+    "$dlc" "$@" --report 2>/dev/null | sed -n 's/.*peak \([0-9,]*\) bytes.*/\1/p' | tr -d , | head -1
+}
+fits() { # SIZE AGAIN FILE OPTIONS: AGAIN is whether values are computed again
+    size=$1 again=$2
+    shift 2
+    "$dlc" "$@" --entry=step --arena-max="$size" --report >out.txt 2>&1 && [ "$(peak "$@" --entry=step --arena-max="$size")" -le "$size" ] &&
+        [ "$again" = "$(grep -c 'computed again for the backward pass' out.txt)" ] && ok || bad "--arena-max=$size $*: $(cat out.txt)"
+}
+cp "$top"/tests/cli/arena_max*.dl .
+bytes=$(peak arena_max.dl -O0 --entry=step)
+fits "$bytes" 0 arena_max.dl -O0
+fits $((bytes - 1)) 0 arena_max.dl -O0
+for level in -O0 -O2; do
+    bytes=$(peak arena_max_train.dl $level --entry=step)
+    fits "$bytes" 0 arena_max_train.dl $level
+    fits $((bytes * 3 / 4)) 1 arena_max_train.dl $level
+    fits $((bytes * 6 / 10)) 1 arena_max_train.dl $level
 done
-rm -f left.c left.h
-expect 1 "step needs an arena of .*, and --arena-max allows" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max=$((bytes - 1))
-expect 1 'arena: peak' "$top/tests/cli/arena_max.dl" --report --arena-max=1
-cp "$top/tests/cli/arena_max.dl" .
-"$dlc" arena_max.dl -O0 -o left.c --arena-max=2K 2>arena.err && bad "--arena-max=2K went well"
-diff -u "$top/tests/cli/arena_max.err" arena.err && ok || bad "--arena-max does not print arena_max.err"
+"$dlc" arena_max_train.dl -o left.c --arena-max=1G >out.txt 2>&1 && ok || bad "--arena-max=1G: $(cat out.txt)"
+"$dlc" arena_max_train.dl -o one.c --arena-max=200K && cp one.c two.c && "$dlc" arena_max_train.dl -o one.c --arena-max=200K && cmp -s one.c two.c &&
+    grep -q 'arena-max=204800' one.h && ok || bad "--arena-max=200K: two runs differ, or the C does not say so"
+rm -f left.c left.h one.c one.h two.c
+expect 1 'arena: peak' arena_max.dl --report --arena-max=1
+for case in "arena_max -O0 2K" "arena_max_train -O2 64K"; do
+    set -- $case
+    "$dlc" "$1.dl" "$2" -o left.c "--arena-max=$3" 2>arena.err && bad "$1: --arena-max=$3 went well"
+    diff -u "$top/tests/cli/$1.err" arena.err && ok || bad "--arena-max=$3 does not print $1.err"
+done
 ls left.c left.h 2>/dev/null && bad "--arena-max left files" || ok
 
 # ---- the same input gives the same bytes

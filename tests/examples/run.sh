@@ -152,5 +152,17 @@ pictures data 128
 # Its committed weights are of this very net.
 ./fashion --data data --load "$top/examples/fashion/fashion.safetensors" >fashion.txt && ok || bad "the weights of examples/fashion"
 
+# finetune: from those weights, what is frozen keeps its bits, and a step has no gradient kernel of the backbone.
+"$build/dlc" "$top/examples/finetune/finetune.dl" -o finetune.c --target=c11 --report >report.txt &&
+    program finetune "" "$top/examples/finetune/main.c" finetune.c &&
+    ./finetune --data data --load learned.safetensors --epochs 9 --save tuned.safetensors >finetune.txt &&
+    grep -q '^16 tensors of the backbone' finetune.txt && grep -q '^epoch  9 .* 100.00 %' finetune.txt && ok || bad "finetune: $(tail -1 finetune.txt)"
+awk '/^train step:/ { on = 1 } /^train step_all/ { on = 0 } on && / k_/ { kernels++; if (/block|fc1/ && /gradient|adam/) bad = 1 }
+    END { exit bad || kernels < 8 || kernels > 20 }' report.txt && ok || bad "finetune computes gradients of the backbone"
+# 325 numbers of the head, one after the other, are all that training changes.
+./finetune --data data --load learned.safetensors --epochs 0 --save before.safetensors >finetune.txt &&
+    cmp -l before.safetensors tuned.safetensors | awk 'NR == 1 { first = $1 } { last = $1 } END { exit !(NR > 500 && last - first < 325 * 4) }' &&
+    ok || bad "finetune changes what is frozen"
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -137,7 +137,7 @@ static char *driver_text(Arena *arena, const Module *m) {
 }
 
 static bool run_dlc(Arena *arena, const char *path, const char *dir, const HarnessOptions *o) {
-    char *argv[12 + 2 * MAX_DEFINES], *word[MAX_DEFINES];
+    char *argv[13 + 2 * MAX_DEFINES], *word[MAX_DEFINES];
     int argc = 0, defines = split_defines(arena, o->defines, word);
     argv[argc++] = "dlc";
     argv[argc++] = (char *)path;
@@ -147,6 +147,7 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
     argv[argc++] = o->level ? "-O2" : "-O0";
     if (o->threads) argv[argc++] = arena_printf(arena, "--threads=%d", o->threads);
     if (o->standalone) argv[argc++] = "--standalone";
+    if (o->arena_max) argv[argc++] = arena_printf(arena, "--arena-max=%s", o->arena_max);
     for (int k = 0; k < defines; k++) argv[argc++] = "-D", argv[argc++] = word[k];
     argv[argc] = NULL;
     return dlc_main(argc, argv, stdout, stderr) == 0;

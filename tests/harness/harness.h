@@ -12,8 +12,9 @@ typedef struct HarnessOptions {
     const char *cc;     // "gcc", "clang"
     bool openmp;
     bool standalone;
-    const char *cc_level; // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
-    const char *defines;  // "SIZE=64 WIDTH=16": -D each, or NULL
+    const char *cc_level;  // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
+    const char *defines;   // "SIZE=64 WIDTH=16": -D each, or NULL
+    const char *arena_max; // --arena-max, or NULL
 } HarnessOptions;
 
 typedef struct Compiled {

@@ -307,6 +307,14 @@ static void add_training(Generator *r, Node *last) {
     graph_return(g, "loss", loss, (Span){0});
 }
 
+// Half of the entries have checkpoint blocks, some in others, of values that stand together: nothing else is drawn
+// otherwise for it. What is not trained has them too, where they mean nothing.
+static void enter_block(Generator *r, int number, int step) {
+    static const char *const blocks[] = {NULL, "1", "1.2", "1.2.3", "1.4", "5", NULL, "6"};
+    double at = drawn(r->seed * 31 + 7, (uint64_t)number * 100 + (uint64_t)step / 2);
+    r->g->checkpoint_now = number % 2 ? blocks[(int)(at * 8)] : NULL;
+}
+
 // Outputs stand in a fixed order: returned ones first.
 static void make_entry(Generator *r, int number) {
     r->image = random_pick(r, 5) > 1;
@@ -325,11 +333,13 @@ static void make_entry(Generator *r, int number) {
     }
     r->inputs = r->npool;
     for (int steps = 4 + random_pick(r, r->image ? 7 : 12); steps > 0; steps--) {
+        enter_block(r, number, steps);
         if (r->image && random_pick(r, 6))
             random_grow_image(r);
         else
             grow(r);
     }
+    r->g->checkpoint_now = NULL;
     Node *last = r->pool[r->npool - 1];
     graph_return(r->g, "y", last, (Span){0});
     for (int k = random_pick(r, 4); k > 0; k--) {

@@ -1,0 +1,383 @@
+// fit.c: what --arena-max chooses, so that an entry's plan fits.
+//     as it is -> another order of kernels -> values of the forward pass that are computed again, the cheapest choice
+// Choices of values are tried on an estimate (loops/timeline.c), which takes microseconds; what is best there is
+// passed, lowered and planned, and if that does not fit, the next search aims lower: a few plans in all. Two ways lead
+// to choices:
+//   - the value at the peak that has most bytes for the work of computing it again is dropped, one after another;
+//   - the forward pass is cut where few bytes cross, once for so many bytes that are dropped, and what crosses is kept
+//     (after Chen et al., 2016, arXiv:1604.06174): that is what brings a chain of n to the root of n.
+// Then what need not be dropped is kept again, the most expensive first. All of it follows from the graph alone: the
+// same input gives the same bytes.
+#include "fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loops/recipes.h"
+#include "loops/timeline.h"
+#include "passes/rematerialise.h"
+
+enum { MOST_PLANS = 8, SEGMENTS = 24, PRICES = 8 };
+static const double MOST_WORK = 3e7; // steps of all estimates of a search
+
+typedef struct Plan {
+    Graph *graph;
+    int64_t bytes; // of the arena
+    double again;  // FLOPs of what is computed again
+} Plan;
+
+typedef struct Fit {
+    Module *m;
+    int entry;
+    const FitOptions *options;
+    Arena arena;
+    Graph *source; // of all its graphs
+    Timeline *timeline;
+    int *by_writer; // values that may be dropped and live when there is too much
+    int nchoices;
+    double work;
+    // The best choices so far, by value.
+    bool *kept, *smallest;
+    Estimate best, least;
+    bool found;
+} Fit;
+
+// ---- plans ---------------------------------------------------------------------------------------------------------
+
+static Program *lower(const Fit *f, Graph *g) {
+    Program *program = program_lower(g, f->options->target, f->options->level, f->options->threads);
+    if (f->options->embedded) program_drop_prepare(program);
+    return program;
+}
+
+static Plan make_plan(const Fit *f, Graph *g) {
+    Program *program = lower(f, g);
+    Plan plan = {.graph = g};
+    program_plan(program);
+    plan.bytes = program->arena_bytes;
+    for (int k = 0; k < program->calls.len; k++) plan.again += program->calls.at[k].kernel->flops_again;
+    return plan;
+}
+
+// What fits is better than what does not; then less work; then less memory.
+static bool is_better(const Fit *f, const Plan *a, const Plan *b) {
+    bool fits_a = a->bytes <= f->options->most, fits_b = b->bytes <= f->options->most;
+    if (fits_a != fits_b) return fits_a;
+    if (fits_a && a->again != b->again) return a->again < b->again;
+    return a->bytes < b->bytes;
+}
+
+static Graph *make_graph(Fit *f, bool frugal, const Choice *choice) {
+    f->source->frugal = frugal;
+    f->source->choice = choice;
+    f->m->entries.at[f->entry]->source = f->source;
+    return passes_run_again(f->m, f->entry, f->options->passes);
+}
+
+// ---- a search ------------------------------------------------------------------------------------------------------
+
+static Estimate estimate(Fit *f, const bool *kept) {
+    f->work += (double)f->timeline->work;
+    return timeline_estimate(f->timeline, kept);
+}
+
+// Remembers a choice that is better than those so far.
+static void consider(Fit *f, const bool *kept, int64_t target, Estimate e) {
+    size_t bytes = sizeof *kept * (size_t)f->timeline->values.len;
+    bool fits = e.peak <= target;
+    if (fits && (!f->found || e.cost < f->best.cost)) {
+        memcpy(f->kept, kept, bytes);
+        f->best = e;
+        f->found = true;
+    }
+    if (e.peak < f->least.peak || (e.peak == f->least.peak && e.cost < f->least.cost)) {
+        memcpy(f->smallest, kept, bytes);
+        f->least = e;
+    }
+}
+
+static void keep_all(const Fit *f, bool *kept) {
+    for (int k = 0; k < f->timeline->values.len; k++)
+        kept[k] = f->timeline->values.at[k].first_late < f->timeline->program->calls.len;
+}
+
+static double price(const Fit *f, int value) {
+    const Value *v = &f->timeline->values.at[value];
+    return f->timeline->cost[v->writer] / (double)v->bytes;
+}
+
+static bool lives_between(const Value *v, int call) { return v->last_early < call && call < v->first_late; }
+
+// Drops what is cheapest for its bytes at the peak, again and again.
+static void drop_at_peaks(Fit *f, int64_t target, bool *kept) {
+    keep_all(f, kept);
+    for (;;) {
+        Estimate e = estimate(f, kept);
+        consider(f, kept, target, e);
+        if (e.peak <= target || f->work > MOST_WORK) return;
+        int drop = -1;
+        for (int k = 0; k < f->nchoices; k++) {
+            int value = f->by_writer[k];
+            if (!kept[value] || !lives_between(&f->timeline->values.at[value], e.at)) continue;
+            if (drop < 0 || price(f, value) < price(f, drop)) drop = value;
+        }
+        if (drop < 0) return;
+        kept[drop] = false;
+    }
+}
+
+// Whether the forward pass goes on with a value behind a call, so that a cut there keeps it.
+static bool crosses(const Value *v, int call) { return v->writer <= call && call < v->last_early; }
+
+// Cuts the forward pass into segments of about so many bytes that are dropped, where few bytes cross, and keeps those;
+// and all values whose price is higher than `most`.
+static void drop_segments(Fit *f, int64_t target, int64_t segment, double most, bool *kept) {
+    const Timeline *t = f->timeline;
+    int64_t dropped = 0, fewest = 0;
+    keep_all(f, kept);
+    for (int k = 0; k < f->nchoices; k++) kept[f->by_writer[k]] = price(f, f->by_writer[k]) > most;
+    for (int k = 0, cut = -1; k < f->nchoices; k++) {
+        const Value *v = &t->values.at[f->by_writer[k]];
+        bool ends = k + 1 == f->nchoices || t->values.at[f->by_writer[k + 1]].writer != v->writer;
+        dropped += kept[f->by_writer[k]] ? 0 : v->bytes;
+        if (!ends || dropped <= segment / 2) continue;
+        int64_t bytes = 0;
+        for (int j = 0; j <= k; j++)
+            if (crosses(&t->values.at[f->by_writer[j]], v->writer)) bytes += t->values.at[f->by_writer[j]].bytes;
+        if (cut < 0 || bytes <= fewest) cut = k, fewest = bytes;
+        if (dropped <= segment) continue;
+        for (int j = 0; j <= cut; j++)
+            kept[f->by_writer[j]] |= crosses(&t->values.at[f->by_writer[j]], t->values.at[f->by_writer[cut]].writer);
+        dropped = 0;
+        for (int from = cut + 1; from <= k; from++)
+            if (!kept[f->by_writer[from]]) dropped += t->values.at[f->by_writer[from]].bytes;
+        cut = -1;
+    }
+    f->work += (double)f->nchoices * f->nchoices / 4;
+    consider(f, kept, target, estimate(f, kept));
+}
+
+static int by_number(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void try_segments(Fit *f, int64_t target, bool *kept) {
+    double *prices = NEW_ARRAY(&f->arena, double, f->nchoices + 1);
+    int64_t all = 0;
+    for (int k = 0; k < f->nchoices; k++) {
+        prices[k] = price(f, f->by_writer[k]);
+        all += f->timeline->values.at[f->by_writer[k]].bytes;
+    }
+    qsort(prices, (size_t)f->nchoices, sizeof *prices, by_number);
+    for (int p = PRICES; p > 0; p--) {
+        double segment = (double)all, most = prices[(f->nchoices * p - 1) / PRICES];
+        for (int s = 0; s < SEGMENTS && f->work < MOST_WORK; s++, segment *= 0.75)
+            drop_segments(f, target, (int64_t)segment, most, kept);
+    }
+}
+
+// Keeps what need not be dropped.
+static void keep_again(Fit *f, int64_t target, bool *kept) {
+    int *order = NEW_ARRAY(&f->arena, int, f->nchoices + 1);
+    memcpy(order, f->by_writer, sizeof *order * (size_t)f->nchoices);
+    for (int k = 1; k < f->nchoices; k++) // the most expensive first; a stable insertion
+        for (int j = k; j > 0; j--) {
+            const Timeline *t = f->timeline;
+            if (t->cost[t->values.at[order[j]].writer] <= t->cost[t->values.at[order[j - 1]].writer]) break;
+            int swap = order[j];
+            order[j] = order[j - 1], order[j - 1] = swap;
+        }
+    for (int k = 0; k < f->nchoices && f->work < 2 * MOST_WORK; k++) {
+        if (f->kept[order[k]]) continue;
+        memcpy(kept, f->kept, sizeof *kept * (size_t)f->timeline->values.len);
+        kept[order[k]] = true;
+        consider(f, kept, target, estimate(f, kept));
+    }
+}
+
+static int writer_before(const Fit *f, int a, int b) {
+    const Value *x = &f->timeline->values.at[a], *y = &f->timeline->values.at[b];
+    return x->writer != y->writer ? x->writer < y->writer : a < b;
+}
+
+// Values that live, unread, across a call with too much.
+static void find_choices(Fit *f, int64_t target) {
+    const Timeline *t = f->timeline;
+    int ncalls = t->program->calls.len;
+    int64_t *live = NEW_ARRAY(&f->arena, int64_t, ncalls + 2), now = 0;
+    bool *full = NEW_ARRAY(&f->arena, bool, ncalls + 1);
+    for (int k = 0; k < t->values.len; k++) {
+        const Buffer *buffer = t->values.at[k].buffer;
+        live[buffer->first_call] += t->values.at[k].bytes;
+        live[buffer->last_call + 1] -= t->values.at[k].bytes;
+    }
+    for (int call = 0; call < ncalls; call++) {
+        now += live[call];
+        full[call] = now + t->scratch[call] > target;
+    }
+    f->nchoices = 0;
+    for (int k = 0; k < t->values.len; k++) {
+        const Value *v = &t->values.at[k];
+        bool counts = false;
+        for (int call = v->last_early + 1; call < v->first_late && !counts; call++) counts = full[call];
+        if (!counts || !timeline_is_choice(t, k)) continue;
+        int at = f->nchoices++;
+        for (; at > 0 && writer_before(f, k, f->by_writer[at - 1]); at--) f->by_writer[at] = f->by_writer[at - 1];
+        f->by_writer[at] = k;
+    }
+}
+
+static void search(Fit *f, int64_t target) {
+    bool *kept = NEW_ARRAY(&f->arena, bool, f->timeline->values.len + 1);
+    f->found = false;
+    f->work = 0;
+    find_choices(f, target);
+    keep_all(f, kept);
+    f->least = estimate(f, kept);
+    memcpy(f->smallest, kept, sizeof *kept * (size_t)f->timeline->values.len);
+    if (!f->nchoices) return;
+    drop_at_peaks(f, target, kept);
+    try_segments(f, target, kept);
+    if (f->found) keep_again(f, target, kept);
+}
+
+// ---- from values to nodes ------------------------------------------------------------------------------------------
+
+// Where a node of the source graph went: the same value in the last one; NULL: nobody needs it.
+static const Node *final_of(const Graph *g, const Node *node) {
+    while (node && (node->id >= g->nodes.len || g->nodes.at[node->id] != node)) node = node->map;
+    return node;
+}
+
+typedef struct Marking {
+    Fit *f;
+    const bool *kept;
+    const Node **last;        // by id of the source graph: final_of, taken before the source graph is passed again
+    bool *early, *late;       // by id of the last graph: computed by a call of the forward pass, by another one
+    bool *dropped, *in_place; // by id of the source graph: computed again; stays in memory
+} Marking;
+
+static void find_times(Marking *mark, const Program *program) {
+    const Timeline *t = mark->f->timeline;
+    Arena scratch = {0};
+    const Graph *g = program->graph;
+    bool *stored = NEW_ARRAY(&scratch, bool, g->nodes.len + 1);
+    for (int id = 0; id < g->nodes.len; id++) stored[id] = program->of_node[id] != NULL;
+    for (int call = 0; call < program->calls.len; call++) {
+        NodeVec computes = {0};
+        LoadVec loads = {0};
+        if (!program->calls.at[call].group) continue;
+        group_nodes(&scratch, g, stored, program->calls.at[call].group, &computes, &loads);
+        for (int k = 0; k < computes.len; k++) (t->early[call] ? mark->early : mark->late)[computes.at[k]->id] = true;
+    }
+    arena_release(&scratch);
+}
+
+static void find_places(Marking *mark, const Program *program) {
+    const Graph *source = mark->f->source;
+    for (int id = 0; id < source->nodes.len; id++) {
+        const Node *node = mark->last[id];
+        const Buffer *buffer = node ? program->of_node[node->id] : NULL;
+        if (!buffer || buffer->value != node || buffer->view) continue;
+        bool arena = buffer->scope == SCOPE_ARENA && buffer->offset >= 0;
+        int value = arena ? (int)buffer->offset : -1;
+        bool choice = arena && timeline_is_choice(mark->f->timeline, value);
+        mark->dropped[id] = choice && !mark->kept[value];
+        mark->in_place[id] = !arena || (mark->kept[value] && !mark->dropped[id]);
+    }
+}
+
+// Computed again are the values that are dropped, what they need that is not in memory, and what follows from them
+// without being stored itself.
+static void set_levels(const Marking *mark, Choice *choice) {
+    const Graph *source = mark->f->source;
+    int n = source->nodes.len;
+    bool *again = NEW_ARRAY(&mark->f->arena, bool, n + 1);
+    for (int id = 0; id < n; id++) {
+        const Node *node = source->nodes.at[id];
+        again[id] = mark->dropped[id];
+        bool follows = node->section < SECTION_BACKWARD && !mark->in_place[id];
+        for (int i = 0; i < node->nin && follows; i++) again[id] |= again[node->in[i]->id];
+    }
+    for (int id = n - 1; id >= 0; id--)
+        for (int i = 0; i < source->nodes.at[id]->nin && again[id]; i++) {
+            const Node *in = source->nodes.at[id]->in[i];
+            again[in->id] |= !mark->in_place[in->id];
+        }
+    for (int k = 0; k < source->outputs.len; k++) again[source->outputs.at[k].value->id] = false;
+    for (int id = 0; id < n; id++) {
+        const Node *node = source->nodes.at[id], *last = mark->last[id];
+        bool is_early = last && mark->early[last->id] && !mark->late[last->id];
+        choice->late[id] &= again[id] || !is_early;
+        bool input = node->op->traits & (OP_INPUT | OP_SOURCE);
+        if (again[id] && !input && !choice->level[id] && node->section < SECTION_BACKWARD) choice->level[id] = 1;
+    }
+}
+
+static Choice *choice_of(Fit *f, const Node **last, const bool *kept) {
+    const Program *program = f->timeline->program;
+    int n = f->source->nodes.len, nlast = program->graph->nodes.len;
+    Choice *choice = NEW(&f->arena, Choice);
+    *choice = choice_of_checkpoints(&f->arena, f->source);
+    Marking mark = {.f = f,
+                    .kept = kept,
+                    .last = last,
+                    .early = NEW_ARRAY(&f->arena, bool, nlast + 1),
+                    .late = NEW_ARRAY(&f->arena, bool, nlast + 1),
+                    .dropped = NEW_ARRAY(&f->arena, bool, n + 1),
+                    .in_place = NEW_ARRAY(&f->arena, bool, n + 1)};
+    find_times(&mark, program);
+    find_places(&mark, program);
+    set_levels(&mark, choice);
+    return choice;
+}
+
+// ---- the entry -----------------------------------------------------------------------------------------------------
+
+// Searches and plans until one fits. `base` computes nothing again but what checkpoint blocks say; it is the last that
+// the passes made of the source, whose node->map leads to it.
+static Plan compute_again(Fit *f, Plan base, bool frugal) {
+    const int64_t most = f->options->most;
+    Plan best = base;
+    const Node **last = NEW_ARRAY(&f->arena, const Node *, f->source->nodes.len + 1);
+    for (int id = 0; id < f->source->nodes.len; id++) last[id] = final_of(base.graph, f->source->nodes.at[id]);
+    f->timeline = timeline_new(&f->arena, lower(f, base.graph));
+    int nvalues = f->timeline->values.len;
+    f->kept = NEW_ARRAY(&f->arena, bool, nvalues + 1);
+    f->smallest = NEW_ARRAY(&f->arena, bool, nvalues + 1);
+    f->by_writer = NEW_ARRAY(&f->arena, int, nvalues + 1);
+    bool *all = NEW_ARRAY(&f->arena, bool, nvalues + 1);
+    keep_all(f, all);
+    // What the estimate says too much of the plan that is known, it may say of others.
+    int64_t target = most + (timeline_estimate(f->timeline, all).peak - base.bytes);
+    for (int plans = 0; plans < MOST_PLANS && best.bytes > most; plans++) {
+        search(f, target);
+        if (!f->nchoices) break;
+        Plan plan = make_plan(f, make_graph(f, frugal, choice_of(f, last, f->found ? f->kept : f->smallest)));
+        if (is_better(f, &plan, &best)) best = plan;
+        if (!f->found) break;
+        int64_t over = plan.bytes - most;
+        target -= over > most / 64 ? over : most / 64;
+    }
+    return best;
+}
+
+int64_t fit_entry(Module *m, int entry, const FitOptions *options) {
+    Fit f = {.m = m, .entry = entry, .options = options, .source = m->entries.at[entry]->source};
+    Plan plain = make_plan(&f, m->entries.at[entry]), best = plain;
+    for (int again = 0; again < 2 && best.bytes > options->most; again++) {
+        // The frugal order takes less as it is, but may do in the forward pass already what could be done again later.
+        if (again && m->entries.at[entry]->kind != ENTRY_TRAIN) break;
+        for (int frugal = 1; frugal >= 0; frugal--) {
+            if (!again && !frugal) break; // that is what there was
+            Plan plan = make_plan(&f, make_graph(&f, frugal, NULL));
+            if (again) plan = compute_again(&f, plan, frugal);
+            if (is_better(&f, &plan, &best)) best = plan;
+        }
+    }
+    m->entries.at[entry] = best.graph;
+    f.source->choice = NULL;
+    arena_release(&f.arena);
+    return plain.bytes;
+}

@@ -1,0 +1,21 @@
+// fit.h: make an entry fit into --arena-max.
+#ifndef DLC_FIT_H
+#define DLC_FIT_H
+
+#include "passes/passes.h"
+#include "targets/targets.h"
+
+typedef struct FitOptions {
+    const Target *target;
+    int level, threads;
+    bool embedded; // weights are: what is prepared from them takes no memory while the entry runs
+    int64_t most;  // bytes of the arena
+    const PassOptions *passes;
+} FitOptions;
+
+// Chooses the order of an entry's groups, and what its backward pass computes again, so that the plan takes at most
+// `most` bytes: nothing is changed that need not be. m->entries.at[entry] becomes the graph of that plan, or of the
+// smallest that was found. Returns the bytes of the plan as it was.
+int64_t fit_entry(Module *m, int entry, const FitOptions *options);
+
+#endif

@@ -1,0 +1,46 @@
+// timeline.h: how much memory a program takes when some values of the forward pass are computed again, without lowering
+// it anew: what compiler/fit.c tries choices on.
+#ifndef DLC_TIMELINE_H
+#define DLC_TIMELINE_H
+
+#include "loops/loops.h"
+
+typedef VEC(int) IntVec;
+
+// A buffer of the arena that is not scratch of one call, with what lies in it.
+typedef struct Value {
+    const Buffer *buffer;
+    int64_t bytes;
+    int writer;     // call
+    int last_early; // the last call of the forward pass that reads or writes it
+    int first_late; // the first other one that reads it; the number of calls: none does
+    bool early;     // of the forward pass, and made by one call: it can be computed again
+} Value;
+
+typedef struct Timeline {
+    Arena *arena;
+    const Program *program;
+    VEC(Value) values; // buffer->offset is the position of a buffer's value here, or -1
+    IntVec *reads;     // by call: values
+    IntVec *writes;    // by call: values it is the writer of
+    bool *early;       // by call: of the forward pass
+    int64_t *scratch;  // by call: bytes
+    double *cost;      // by call: FLOPs, with those that the processor could do while bytes are written
+    int64_t work;      // steps of one estimate
+} Timeline;
+
+typedef struct Estimate {
+    int64_t peak; // bytes
+    int at;       // the call of the peak, or in front of which something is computed again then
+    double cost;  // of what is computed again
+} Estimate;
+
+// Of a program that is lowered and not planned; uses its buffers' offsets for itself.
+Timeline *timeline_new(Arena *arena, Program *program);
+// Whether a value is read in the backward pass, and can be dropped and computed again.
+bool timeline_is_choice(const Timeline *timeline, int value);
+// kept: by value; what is early and not kept is computed again where a call behind the forward pass wants it, or what
+// is computed again there.
+Estimate timeline_estimate(const Timeline *timeline, const bool *kept);
+
+#endif
