@@ -93,11 +93,13 @@ counted() {
     fi
 }
 
-# The stream of dropout, in checkpoints too; what models keep beside the parameters; gradients over several calls.
+# The stream of dropout, in checkpoints too; what models keep beside the parameters; gradients over several
+# calls; what optimiser state begins with.
 for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; do
     counted "$flags" dropout
     counted "$flags" prepared
     counted "$flags" accumulate
+    counted "$flags" starts
 done
 
 # Training that is cut and goes on, to the bit; saves that end anywhere, 200 of them by kill -9.
