@@ -145,6 +145,8 @@ done
 rm -f left.c left.h
 expect 1 "step needs an arena of .*, and --arena-max allows" "$top/tests/cli/arena_max.dl" -O0 -o left.c --arena-max=$((bytes - 1))
 expect 1 'arena: peak' "$top/tests/cli/arena_max.dl" --report --arena-max=1
+titles=$("$dlc" "$top/tests/nets/starts.dl" --report | sed -n 's/: c11, .*//p' | tr '\n' ' ')
+[ "$titles" = "train step start init " ] && ok || bad "--report: its tables are of $titles"
 cp "$top/tests/cli/arena_max.dl" .
 "$dlc" arena_max.dl -O0 -o left.c --arena-max=2K 2>arena.err && bad "--arena-max=2K went well"
 diff -u "$top/tests/cli/arena_max.err" arena.err && ok || bad "--arena-max does not print arena_max.err"
