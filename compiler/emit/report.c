@@ -135,7 +135,8 @@ static void put_entry(Str *s, const Program *program, const CallText *calls, con
     vec_push(arena, &rows,
              (Row){{"total", "", "", text_grouped(arena, totals.parameters), text_grouped(arena, (int64_t)totals.flops),
                     text_grouped(arena, totals.bytes), "", ""}});
-    static const char *const kinds[] = {"model ", "train ", ""};
+    static const char *const kinds[] = {
+        [ENTRY_MODEL] = "model ", [ENTRY_TRAIN] = "train ", [ENTRY_START] = "", [ENTRY_INIT] = ""};
     str_printf(s, "%s%s: %s, -O%d, %d chunk%s for threads\n", kinds[program->graph->kind], program->graph->name,
                options->target->name, options->level, options->threads, options->threads == 1 ? "" : "s");
     put_rows(s, &rows);

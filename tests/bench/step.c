@@ -1,6 +1,6 @@
-// step.c: training steps of examples/mynet on random pictures, batches of 64. Each line of the standard input is a number
-// of steps to make; the answer is a line with the seconds and the CPU seconds of one step (means), and the largest size
-// of this process so far in KiB.
+// step.c: training steps of examples/mynet on random pictures, batches of 64. Each line of the standard input is a
+// number of steps to make; the answer is a line with the seconds and the CPU seconds of one step (means), and the
+// largest size of this process so far in KiB.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
