@@ -181,7 +181,8 @@ static void put_call(Str *s, const Entry *e, int c) {
     str_put(s, "    ");
     if (guard) str_printf(s, "if (%s) ", bound_name(e, guard));
     put_wrapped(s, open, items.at, items.len, ");");
-    const char *place = call->text->calls > 1 ? call_place(e->arena, e->in->module, &e->program->calls.at[c]) : "";
+    bool cited = call->text->calls > 1 || (e->options->level == 0 && e->program->graph->kind == ENTRY_TRAIN);
+    const char *place = cited ? call_place(e->arena, e->in->module, &e->program->calls.at[c]) : "";
     if (*place) {
         str_put(s, " // ");
         put_comment_text(s, place);

@@ -39,13 +39,44 @@ static void bind_target(Elab *el, const AstParam *target, Value value, Span span
     storage_set(el, storage, value.node, span);
 }
 
+// A number that a train entry computes for itself is a loss: the section LOSS takes what leads there from the last
+// contraction on, up to a loss of the prelude. Nodes before `before` are other statements'.
+static void mark_loss(Elab *el, Node *loss, int before) {
+    const NodeVec *nodes = &el->g->nodes;
+    bool *wanted = NEW_ARRAY(el->arena, bool, loss->id - before + 1);
+    wanted[loss->id - before] = true;
+    for (int id = loss->id; id >= before; id--) {
+        Node *node = nodes->at[id];
+        if (!wanted[id - before] || node->section != SECTION_FORWARD) continue;
+        if (node->op->traits & OP_INPUT || node_is(node, "contract")) continue;
+        node->section = SECTION_LOSS;
+        for (int k = 0; k < node->nin; k++)
+            if (node->in[k]->id >= before) wanted[node->in[k]->id - before] = true;
+    }
+}
+
+// What a statement of an entry computes is called what the user called it, and nothing else is. What is rebound keeps
+// the path of its layer: x = x |> block(name="blocks.{i}").
+static void name_result(Elab *el, const AstParam *target, Value value, int before) {
+    if (!is_tensor(value) || value.node->id < before || value.node->op->traits & OP_INPUT) return;
+    bool entry = el->frame->decl->kind == DECL_MODEL || el->frame->decl->kind == DECL_TRAIN;
+    if (!entry || value.node->section == SECTION_BACKWARD) return;
+    for (int id = before; id < value.node->id; id++)
+        if (el->g->nodes.at[id]->name == target->name) el->g->nodes.at[id]->name = NULL;
+    if (!value.node->name || !frame_find(el->frame, target->name)) value.node->name = target->name;
+    bool number = value.node->type.rank == 0 && dtype_info[value.node->type.dtype].is_float;
+    if (number && el->frame->decl->kind == DECL_TRAIN) mark_loss(el, value.node, before);
+}
+
 // Nodes of the right side get the name, unless a layer's path says more.
 static void run_assign(Elab *el, const AstStmt *stmt) {
     const char *name = el->g->name_now;
+    int before = el->g->nodes.len;
     if (!el->frame->path[0] || !name) el->g->name_now = stmt->names.at[0].name;
     const AstExpr *expr = stmt->exprs.at[0];
     Value value = eval(el, expr);
     el->g->name_now = name;
+    if (stmt->names.len == 1) name_result(el, &stmt->names.at[0], value, before);
     int n = stmt->names.len, got = value.kind == VALUE_TUPLE ? value.list->len : 1;
     // `a, b = [x, y]` takes a list apart as well.
     if (n > 1 && value.kind == VALUE_LIST) got = value.list->len;

@@ -3,14 +3,16 @@
 //     %3 = tanh %2          gives           with %4 the gradient that arrived at %2
 //     loss = sum %3
 // Only nodes on a path from `wrt` to `loss` are differentiated, in reverse topological order, so that a node's gradient
-// is complete before it is handed on. New nodes carry the span, name and origin of the forward node and the section
-// BACKWARD. Gradients are nodes like any other: they can be differentiated again.
+// is complete before it is handed on. New nodes carry the span and origin of the forward node and the section BACKWARD;
+// the gradient of h is called d_h. Gradients are nodes like any other: they can be differentiated again.
 #include "ops/op.h"
 
 typedef struct Autodiff {
     Graph *g;
     bool *needs;    // by id of forward nodes: depends on a wrt
     Node **arrived; // by id: the gradient so far, or NULL
+    int nforward;
+    VEC(const Node *) named; // by id, less nforward: the value whose gradient a new node was called
 } Autodiff;
 
 static void mark_needs(Autodiff *ad, int nforward, Node *const *wrt, int nwrt) {
@@ -34,6 +36,44 @@ static bool refuse_node(Graph *g, const Node *node, const Node *towards) {
     return false;
 }
 
+// ---- names --------------------------------------------------------------------------------------------------------
+
+// What the user knows a value by: a moved parameter is still that parameter.
+static const char *label_of(const Node *node) {
+    const Node *from = node;
+    while (from->op->traits & OP_MOVEMENT && from->nin == 1) from = from->in[0];
+    if (from->op->traits & OP_INPUT) return node_attr(from, "name")->s;
+    return node->name ? node->name : node->origin ? node->origin : node->op->name;
+}
+
+static void name_gradient(Autodiff *ad, Node *dx, const Node *x) {
+    if (dx->id < ad->nforward) return;
+    while (ad->named.len <= dx->id - ad->nforward) vec_push(ad->g->arena, &ad->named, NULL);
+    ad->named.at[dx->id - ad->nforward] = x;
+    dx->name = arena_printf(ad->g->arena, "d_%s", label_of(x));
+}
+
+// New nodes: dx, and what the rule of y needed for it ("h_gt").
+static void name_nodes(Autodiff *ad, int before, const Node *y, const Node *x, Node *dx) {
+    for (int id = before; id < ad->g->nodes.len; id++) {
+        Node *node = ad->g->nodes.at[id];
+        node->name = arena_printf(ad->g->arena, "%s_%s", label_of(y), node->op->name);
+    }
+    for (; dx->id >= before; dx = dx->in[0]) { // under another shape it is the gradient already
+        name_gradient(ad, dx, x);
+        if (!(dx->op->traits & OP_MOVEMENT) || dx->nin != 1) break;
+    }
+}
+
+// One node may be the gradient of several values: x and x + b. Out of the inside of a layer it takes the name of what
+// that layer was given.
+static void rename_gradient(Autodiff *ad, const Node *y, Node *dy) {
+    int k = dy->id - ad->nforward;
+    const Node *x = k >= 0 && k < ad->named.len ? ad->named.at[k] : NULL;
+    if (x && x->origin && (x->span.source != y->span.source || x->span.start != y->span.start))
+        name_gradient(ad, dy, y);
+}
+
 // Adds dy's part to each input of y.
 static bool propagate(Autodiff *ad, Node *y, Node *dy) {
     Graph *g = ad->g;
@@ -41,7 +81,7 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
     for (int k = 0; k < y->nin; k++) {
         Node *x = y->in[k];
         if (!ad->needs[x->id]) continue;
-        int errors = g->module->diag->errors;
+        int errors = g->module->diag->errors, before = g->nodes.len;
         Node *dx = y->op->grad(g, y, dy, k);
         if (g->module->diag->errors != errors)
             dlc_bug("autodiff", "the gradient of %s was refused", node_text(g->arena, y));
@@ -50,23 +90,28 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
         if (!type_equal(&dx->type, &x->type))
             dlc_bug("autodiff", "%s: the gradient of input %d is %s", node_text(g->arena, y), k,
                     node_text(g->arena, dx));
+        name_nodes(ad, before, y, x, dx);
         Node **sum = &ad->arrived[x->id];
+        before = g->nodes.len;
         *sum = *sum ? build_binary(g, "add", *sum, dx) : dx;
+        name_nodes(ad, before, y, x, *sum);
     }
     return true;
 }
 
 static bool run_backward(Autodiff *ad, Node *loss) {
     Graph *g = ad->g;
+    int before = g->nodes.len;
     ad->arrived[loss->id] = build_full(g, &loss->type, 1);
+    name_nodes(ad, before, loss, loss, ad->arrived[loss->id]);
     for (int id = loss->id; id >= 0; id--) {
         Node *y = g->nodes.at[id];
         bool leaf = true; // what depends on no wrt but itself has nowhere to send its gradient
         for (int k = 0; k < y->nin; k++) leaf &= !ad->needs[y->in[k]->id];
         if (!ad->needs[id] || leaf || !ad->arrived[id] || y->op->traits & OP_STOPS) continue;
         g->span_now = y->span;
-        g->name_now = y->name;
-        g->origin_now = y->origin;
+        g->origin_now = y->origin ? y->origin : y->op->name;
+        rename_gradient(ad, y, ad->arrived[id]);
         if (!propagate(ad, y, ad->arrived[id])) return false;
     }
     return true;
@@ -94,7 +139,10 @@ bool autodiff(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grads, bo
     if (!check_request(g, loss, wrt, nwrt)) return false;
     Arena scratch = {0};
     int nforward = g->nodes.len;
-    Autodiff ad = {g, NEW_ARRAY(&scratch, bool, nforward), NEW_ARRAY(&scratch, Node *, nforward)};
+    Autodiff ad = {.g = g,
+                   .needs = NEW_ARRAY(&scratch, bool, nforward),
+                   .arrived = NEW_ARRAY(&scratch, Node *, nforward),
+                   .nforward = nforward};
     Span span = g->span_now;
     const char *name = g->name_now, *origin = g->origin_now;
     enum Section section = g->section_now;

@@ -186,6 +186,37 @@ expect 1 'f32.safetensors does not fit the model:' "$top/examples/mlp/mlp.dl" --
 expect 1 'fc1.weight is missing|fc1.weight is F32' "$top/examples/mlp/mlp.dl" --entry=forward --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
 expect 1 'step writes fc1.weight, but embedded weights are constant' "$top/examples/mlp/mlp.dl" --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
 
+# ---- at -O0 a step reads as four sections, and every nest of the backward one cites the line whose gradient it is
+# sections FILE STEP: the sections of STEP in order; calls of the backward one cite lines of FILE that stand there, above
+# or below each other as in the .dl, and so do the functions that they call.
+sections() {
+    "$dlc" "$1" -O0 -o sections.c && awk -v step="$2" -v dl="$(basename "$1")" -v lines="$(wc -l <"$1")" '
+        /^\/\/ / { comment = comment $0 "\n"; next }
+        /^static void / { sub(/\(.*/, "", $3); about[$3] = comment }
+        /^int|^void/ { inside = index($0, "_" step "(") > 0 }
+        !inside { comment = ""; next }
+        / ---- / { order = order $3 " "; section = $3; next }
+        section == "backward" && /\(/ {
+            calls++
+            name = $1 == "if" ? $3 : $1
+            sub(/\(.*/, "", name)
+            place = $NF
+            if (split(place, at, ":") != 3 || at[1] != dl || at[2] < 1 || at[2] > lines) { print "no place: " $0; bad = 1 }
+            if (about[name] !~ dl ":[0-9]+:[0-9]+") { print name " cites nothing: " about[name]; bad = 1 }
+            if (about[name] !~ /gradient of/ && about[name] !~ /Called from/) { print name ": " about[name]; bad = 1 }
+        }
+        END {
+            if (order !~ /^forward loss backward update / || !calls) { print "sections: " order ", " calls " calls"; bad = 1 }
+            exit bad
+        }' sections.c
+}
+for net in "$top/examples/mlp/mlp.dl" "$top/examples/mynet/mynet.dl" "$top/tests/nets/resume.dl"; do
+    sections "$net" step >out.txt 2>&1 && ok || bad "sections of $net: $(head -5 out.txt)"
+done
+"$dlc" "$top/examples/mlp/mlp.dl" -O0 -o sections.c
+awk '/^int sections_step/ { inside = 1 } inside && /, h_gt, d_h, N\); \/\/ mlp.dl:8:48/ { found++ } inside && /\(d_fc2_weight, h, d_logits, N\); \/\/ mlp.dl:9:12/ { found++ } END { exit found != 2 }' sections.c && ok ||
+    bad "values of the backward section are not called after what they are the gradients of: $(grep d_fc sections.c | head -4)"
+
 # ---- what dlc prints as a graph it reads: the same C
 "$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph && sed -i "s/  #.*//" mlp.graph again.graph &&
     cmp -s mlp.graph again.graph && ok || bad "--emit=graph does not read back"

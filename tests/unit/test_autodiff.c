@@ -391,9 +391,9 @@ Test(autodiff, new_nodes_carry_the_forward_node_and_the_section) {
     bool used;
     cr_assert(autodiff(b.g, y, &x, 1, &grad, &used));
     cr_expect(b.g->nodes.len > before);
-    cr_expect(grad->section == SECTION_BACKWARD && grad->span.start == 4 && !strcmp(grad->name, "y") &&
+    cr_expect(grad->section == SECTION_BACKWARD && grad->span.start == 4 && !strcmp(grad->name, "d_x") &&
                   !strcmp(grad->origin, "my_layer"),
-              "the gradient of tanh must carry tanh's place, name and origin");
+              "the gradient of x must carry tanh's place and origin, and x's name");
     cr_expect(b.g->section_now == SECTION_UPDATE && b.g->span_now.end == later.end && !b.g->name_now,
               "what comes next must be tagged as before");
     bench_close(&b);
