@@ -48,6 +48,26 @@ done
 ./classify "$top/tests/golden/safetensors/resnet18.safetensors" 2>error.txt
 [ $? = 1 ] && grep -q 'features.0.0.weight' error.txt && ok || bad "the weights of another net: $(cat error.txt)"
 
+# backprop: the gradient is its finite difference, XOR is learned, and the page quotes the C that dlc emits today.
+"$build/dlc" "$top/examples/backprop/backprop.dl" -O0 -o backprop.c && program backprop "" "$top/examples/backprop/main.c" backprop.c &&
+    ./backprop >backprop.txt && ok || bad "backprop: $(cat backprop.txt)"
+awk -v page="$top/examples/backprop/README.md" -v dl="$top/examples/backprop/backprop.dl" '
+    function all(file,  text, line) { while ((getline line < file) > 0) text = text line "\n"; return text }
+    BEGIN {
+        emitted = all("backprop.c")
+        if (!index(all(page), "```\n" all(dl) "```\n")) { print "its .dl is not the file"; bad = 1 }
+        while ((getline line < page) > 0) {
+            if (line == "```c") { quote = ""; inside = 1; continue }
+            if (line == "```" && inside) {
+                inside = 0
+                quotes++
+                if (!index(emitted, quote)) { print "not in the C:\n" quote; bad = 1 }
+            }
+            if (inside) quote = quote line "\n"
+        }
+        exit bad || quotes < 15
+    }' >quotes.txt && ok || bad "examples/backprop/README.md: $(head -20 quotes.txt)"
+
 # mynet: as many parameters as its page says; a picture of its own.
 "$build/dlc" "$top/examples/mynet/mynet.dl" -o mynet.c --target=c11 --entry=forward --report >report.txt &&
     grep -q ' 9,536,074 elements' report.txt && ok || bad "mynet: $(grep parameters report.txt)"
