@@ -52,7 +52,7 @@ done
 "$build/dlc" "$top/examples/backprop/backprop.dl" -O0 -o backprop.c && program backprop "" "$top/examples/backprop/main.c" backprop.c &&
     ./backprop >backprop.txt && ok || bad "backprop: $(cat backprop.txt)"
 awk -v page="$top/examples/backprop/README.md" -v dl="$top/examples/backprop/backprop.dl" '
-    function all(file,  text, line) { while ((getline line < file) > 0) text = text line "\n"; return text }
+    function all(file,  text, line) { while ((getline line < file) > 0) text = text line "\n"; close(file); return text }
     BEGIN {
         emitted = all("backprop.c")
         if (!index(all(page), "```\n" all(dl) "```\n")) { print "its .dl is not the file"; bad = 1 }
