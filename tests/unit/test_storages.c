@@ -73,7 +73,7 @@ static Stmt *find_store(Stmt *s, const char *buffer) {
     return found;
 }
 
-static const char weight[] = "fc2.weight", momentum[] = "optim.step.0.fc2.weight.momentum_buffer";
+static const char weight[] = "fc2.weight", momentum[] = "fc2.weight.momentum_buffer";
 
 // The gradient of what comes before needs the old weight.
 static void update_too_early(Bench *b) {
