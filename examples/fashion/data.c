@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 const char *const class_names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                           "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
@@ -14,27 +13,19 @@ _Noreturn void die(const char *message) {
     exit(1);
 }
 
-double now(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-double number(const char *option, const char *text, double low, double high) {
-    char *end;
-    double value = text ? strtod(text, &end) : 0;
-    if (!text || end == text || *end || !(value >= low && value <= high)) {
-        fprintf(stderr, "fashion: %s takes a number from %g to %g, not %s\n", option, low, high,
-                text ? text : "nothing");
-        exit(2);
-    }
-    return value;
-}
-
-void set_read(struct set *set, const char *dir, const char *prefix, int limit, const struct kit_transforms *transforms,
-              int64_t seed) {
+void read_options(const struct kit_option *options, int argc, char **argv) {
     char error[KIT_ERROR_BYTES];
-    if (kit_dataset_read(&set->data, dir, prefix, CLASSES, limit, error)) die(error);
+    int rest, status = kit_options_read(options, argc, argv, &rest, error);
+    if (!status && rest == argc) return;
+    if (status) fprintf(stderr, "%s: %s\n", argv[0], error);
+    kit_options_print(stderr, options);
+    exit(2);
+}
+
+void set_read(struct set *set, const char *dir, const char *prefix, int64_t limit,
+              const struct kit_transforms *transforms, int64_t seed) {
+    char error[KIT_ERROR_BYTES];
+    if (kit_dataset_read(&set->data, dir, prefix, CLASSES, (int32_t)limit, error)) die(error);
     if (set->data.channels != 1 || set->data.rows != 28 || set->data.columns != 28) die("the images are not 28 x 28");
     if (kit_loader_new(&set->loader, &set->data, transforms, BATCH, seed, 1, error)) die(error);
 }

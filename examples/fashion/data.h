@@ -19,15 +19,14 @@ struct set {
 
 // Reads DIR/PREFIX-images-idx3-ubyte and -labels-idx1-ubyte, .gz or not; limit: images at most, 0 for all. transforms:
 // of training, NULL for none. Exits with a message when it cannot.
-void set_read(struct set *set, const char *dir, const char *prefix, int limit, const struct kit_transforms *transforms,
-              int64_t seed);
+void set_read(struct set *set, const char *dir, const char *prefix, int64_t limit,
+              const struct kit_transforms *transforms, int64_t seed);
 void set_free(struct set *set);
 // Counts what the net says of every picture: matrix[truth][predicted].
 void set_classify(const struct set *set, struct fashion *net, int64_t matrix[CLASSES * CLASSES]);
 
 _Noreturn void die(const char *message);
-double now(void); // seconds
-// A number on the command line; exits with a message when it is none.
-double number(const char *option, const char *text, double low, double high);
+// Reads the command line; exits with a message and the list of options when it is not one.
+void read_options(const struct kit_option *options, int argc, char **argv);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include HEADER
 #include "kit/kit.h"
@@ -28,12 +27,6 @@ enum { AREA = SIZE * SIZE };
 static _Noreturn void die(const char *message) {
     fprintf(stderr, "classify: %s\n", message);
     exit(1);
-}
-
-static double now(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 // What torchvision's models were trained with: each channel minus its mean, divided by its deviation over ImageNet.
@@ -60,9 +53,9 @@ static void print_best(const char *picture, const float logits[CLASSES], double 
 static void classify(struct NET *net, const char *picture, float image[3 * AREA]) {
     static float logits[CLASSES];
     normalise(image);
-    double start = now();
+    double start = kit_now();
     if (CALL(NET, _forward)(net, 1, image, logits)) die("the net refuses one picture");
-    print_best(picture, logits, now() - start);
+    print_best(picture, logits, kit_now() - start);
 }
 
 int main(int argc, char **argv) {
