@@ -116,6 +116,11 @@ static const LayerForm layer_forms[] = {
     {.params = "x: f32[N, 4], z: f32[1, 4]", .call = "concat([x * z, x], axis=1)[:, 1:7]"},
     {.params = "x: f32[N, 4], z: f32[N, 4]", .call = "max(x, z) * min(x, 0.25) / (1 + abs(z))"},
     {.params = "x: f32[N, 4], z: f32[4]", .call = "x ** z + clip(x, 0.75, 1.25) * sqrt(z)", .low = 0.3, .high = 2},
+    // gradients as values: those of first order here are second derivatives, those of second order third ones
+    {.params = "x: f32[N, 4]", .call = "grad(sum(linear(softplus(linear(x, 6)), 1, name=\"out\")), x) ** 2"},
+    {.params = "x: f32[N, 4]", .call = "grad(mean(batch_norm(x) ** 3), x)"},
+    {.params = IMAGE, .call = "grad(sum(tanh(conv2d(x, 3, 3, stride=2, padding=1))), x)"},
+    {.params = "x: f32[N, 5]", .call = "grad(logsumexp(x ** 2), x) * grad(sum(gelu(x) * layer_norm(x)), x)"},
 };
 
 #endif
