@@ -1,6 +1,7 @@
 // goldens.c: whole nets against PyTorch's numbers (tests/golden/data, written by tests/oracle/goldens.py): the
 // interpreter and the compiled C run the model, train it for some steps with partial batches, and run it again.
-// Outputs, losses, parameters, buffers and momentum are compared.
+// Outputs, losses, parameters, buffers and momentum are compared. A net whose step accumulates does the same batches
+// again in two parts each.
 //     goldens TOP [NET...]
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ typedef struct Net {
     int draw;    // of the arguments: one that keeps away from kinks, where rounding would decide (goldens.py: Kinks)
     double bias; // biases are drawn about it
     int runs;
+    bool accumulates;
 } Net;
 
 static const Net nets[] = {
@@ -59,7 +61,8 @@ static const Net nets[] = {
      .classes = 10,
      .low = -1,
      .lr = 0.01,
-     .runs = INTERPRETER | THREE},
+     .runs = INTERPRETER | THREE,
+     .accumulates = true},
     {.name = "cnn_norm",
      .dl = "tests/nets/cnn_norm.dl",
      .batch = 32,
@@ -200,18 +203,57 @@ static void check_storages(Tally *t, Runner *r, const Goldens *goldens, const ch
     }
 }
 
-static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens) {
+// Rows `first` to `first + n` of the arguments of a batch, for an entry that takes some of them.
+static void part_arguments(Runner *r, const Graph *whole, const Tensor *batch, const Graph *g, int64_t first, int64_t n,
+                           Tensor *arguments) {
+    for (int k = 0; k < g->arguments.len; k++)
+        for (int w = 0; w < whole->arguments.len; w++) {
+            if (strcmp(node_attr(g->arguments.at[k], "name")->s, node_attr(whole->arguments.at[w], "name")->s))
+                continue;
+            const Tensor *from = &batch[w];
+            if (!from->rank) {
+                arguments[k] = *from;
+                continue;
+            }
+            int64_t row = from->count / from->shape[0];
+            arguments[k] = tensor_new(r->arena, &g->arguments.at[k]->type, &n);
+            for (int64_t e = 0; e < n * row; e++)
+                if (from->f)
+                    arguments[k].f[e] = from->f[first * row + e];
+                else
+                    arguments[k].i[e] = from->i[first * row + e];
+        }
+}
+
+// The loss of one step.
+static double run_step(Runner *r, const Net *net, int step, int64_t n, bool parts) {
     Graph *g = runner_entry(r, "step");
+    Tensor arguments[4], part[4], returned[4];
+    double loss = 0;
+    draw_arguments(r, net, g, step, n, arguments);
+    if (!parts) {
+        runner_run(r, g, n, arguments, returned);
+        return returned[0].f[0];
+    }
+    Graph *adds = runner_entry(r, "step_accumulate"), *updates = runner_entry(r, "step_update");
+    for (int64_t first = 0, half = n / 2 + 1; first < n; first += half) {
+        int64_t count = n - first < half ? n - first : half;
+        part_arguments(r, g, arguments, adds, first, count, part);
+        runner_run(r, adds, count, part, returned);
+        loss += returned[0].f[0] * (double)count / (double)n;
+    }
+    part_arguments(r, g, arguments, updates, 0, 0, part);
+    runner_run(r, updates, n, part, returned);
+    return loss;
+}
+
+static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens, bool parts) {
     Tensor losses = tensor_new(r->arena, &(Type){F32, 1, {{net->steps, 0}}}, NULL);
     golden_worst = 0;
     fill_storages(r, net);
     check_outputs(t, r, net, goldens, "first");
     for (int s = 0; s < net->steps; s++) {
-        int64_t n = s % 5 == 4 ? net->partial : net->batch;
-        Tensor arguments[4], returned[4];
-        draw_arguments(r, net, g, s, n, arguments);
-        runner_run(r, g, n, arguments, returned);
-        losses.f[s] = returned[0].f[0];
+        losses.f[s] = run_step(r, net, s, s % 5 == 4 ? net->partial : net->batch, parts);
         if (s == 0) check_storages(t, r, goldens, "step1", true);
     }
     golden_compare(t, goldens, r->who, "losses", &losses);
@@ -222,18 +264,25 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
     fflush(stdout);
 }
 
+static void check_runner(Tally *t, Runner *r, const Net *net, const char *path) {
+    Goldens goldens = goldens_read(r->arena, path);
+    check_run(t, r, net, &goldens, false);
+    if (!net->accumulates) return;
+    r->who = arena_printf(r->arena, "%s, in parts", r->who);
+    check_run(t, r, net, &goldens, true);
+}
+
 static void check_net(Tally *t, const char *top, const Net *net) {
     Arena arena = {0};
     const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
     const char *path = arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->name);
     bool sanitize = getenv("DLC_TEST_SANITIZE");
     if (net->runs & INTERPRETER) {
-        Goldens goldens = goldens_read(&arena, path);
         Runner r = {.who = arena_printf(&arena, "%s, interpreter", net->name),
                     .arena = &arena,
                     .module = harness_module(&arena, dl, net->defines)};
         if (!r.module) exit(3);
-        check_run(t, &r, net, &goldens);
+        check_runner(t, &r, net, path);
     }
     for (size_t k = 0; k < sizeof builds / sizeof *builds; k++) {
         HarnessOptions o = builds[k].options;
@@ -244,9 +293,8 @@ static void check_net(Tally *t, const char *top, const Net *net) {
         Compiled *c = compiled_new(&arena, dl, arena_printf(&arena, "golden-%s-%d", net->name, (int)k), &o);
         tally(t, c != NULL, "%s: does not compile", who);
         if (!c) continue;
-        Goldens goldens = goldens_read(&arena, path);
         Runner r = {.who = who, .arena = &arena, .module = c->module, .compiled = c};
-        check_run(t, &r, net, &goldens);
+        check_runner(t, &r, net, path);
         compiled_free(c);
     }
     arena_release(&arena);
