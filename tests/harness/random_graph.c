@@ -257,6 +257,27 @@ static bool reaches(const Node *node, const Node *of) {
     return false;
 }
 
+// As a second minimize does it: a loss of what was learned, and sometimes of what it was before; some of the parameters
+// learn once more.
+static void learn_again(Generator *r, Node *const *old, Node *const *learned, int n) {
+    Graph *g = r->g;
+    Node *loss = NULL, *grads[RANDOM_WRT];
+    bool used[RANDOM_WRT];
+    for (int k = 0; k < n; k++) {
+        Node *y = build_unary(g, "tanh", learned[k]);
+        if (random_pick(r, 3) == 0) y = build_binary(g, "mul", y, build_unary(g, "sin", old[k]));
+        y = random_scaled(g, build_binary(g, "mul", y, y), 1 / (double)type_count(&y->type));
+        if (y->type.rank) y = build_reduce(g, "sum", y, (1u << y->type.rank) - 1u, "even");
+        loss = loss ? build_binary(g, "add", loss, y) : y;
+    }
+    if (!loss || !autodiff(g, loss, learned, n, grads, used)) return;
+    for (int k = 0; k < n; k++)
+        if (random_pick(r, 2))
+            graph_bind(g, module_find_storage(r->m, node_attr(old[k], "name")->s),
+                       build_binary(g, "sub", learned[k], random_scaled(g, grads[k], 0.5)), (Span){0});
+    graph_return(g, "again", loss, (Span){0});
+}
+
 // A loss, its gradients, the parameters updated in place; the gradient of the first argument is returned.
 static void add_training(Generator *r, Node *last) {
     Graph *g = r->g;
@@ -270,14 +291,19 @@ static void add_training(Generator *r, Node *last) {
         if ((node_is(node, "storage") || node == r->pool[0]) && reaches(loss, node)) wrt[n++] = node;
     }
     if (!autodiff(g, loss, wrt, n, grads, used)) exit(3);
+    Node *old[RANDOM_WRT], *learned[RANDOM_WRT];
+    int updated = 0;
     for (int k = 0; k < n; k++) {
         if (!used[k]) continue;
-        if (node_is(wrt[k], "argument"))
+        if (node_is(wrt[k], "argument")) {
             graph_return(g, "dx", grads[k], (Span){0});
-        else
-            graph_bind(g, module_find_storage(r->m, node_attr(wrt[k], "name")->s),
-                       build_binary(g, "sub", wrt[k], random_scaled(g, grads[k], 0.1)), (Span){0});
+            continue;
+        }
+        old[updated] = wrt[k];
+        learned[updated] = build_binary(g, "sub", wrt[k], random_scaled(g, grads[k], 0.1));
+        graph_bind(g, module_find_storage(r->m, node_attr(wrt[k], "name")->s), learned[updated++], (Span){0});
     }
+    if (random_pick(r, 3) == 0) learn_again(r, old, learned, updated);
     graph_return(g, "loss", loss, (Span){0});
 }
 
