@@ -221,6 +221,14 @@ static int64_t common_divisor(const Index *a, int64_t by) {
     return by;
 }
 
+const Index *index_tighten(Arena *arena, const Index *a) {
+    Index *quotient, *unused;
+    int64_t by = common_divisor(a, 0);
+    if (by < 2) return a;
+    split_by(arena, a, by, &quotient, &unused);
+    return quotient;
+}
+
 Index *index_div(Arena *arena, const Index *a, int64_t by) {
     Index *quotient, *rest;
     split_by(arena, a, by, &quotient, &rest);

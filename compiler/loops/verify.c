@@ -126,7 +126,8 @@ static void check_if(Verify *v, const Stmt *s) {
     int before = v->facts.nguards;
     for (int k = 0; k < s->cond.len; k++) {
         check_index(v, s->cond.at[k]);
-        if (v->facts.nguards < MOST_FACTS) v->facts.guard[v->facts.nguards++] = s->cond.at[k];
+        if (v->facts.nguards < MOST_FACTS)
+            v->facts.guard[v->facts.nguards++] = index_tighten(v->facts.arena, s->cond.at[k]);
     }
     check_body(v, s);
     v->facts.nguards = before;

@@ -223,6 +223,11 @@ case((21, 3), "conv1d(42, 3, stride=3, padding=1, groups=21, $) |> reshape([N, 4
 called((3, 1, 5), "avg_pool2d", F.avg_pool2d, kernel_size=2, ceil_mode=True)
 called((3, 1, 5), "max_pool2d", F.max_pool2d, kernel_size=2, ceil_mode=True)
 
+# A window whose steps are as long as each element is repeated: its edge is one of the elements before.
+case((2, 17), "interpolate(scale_factor=3) |> conv1d(4, 3, stride=3, padding=3, dilation=3, $)",
+     nn.Sequential(OrderedDict(up=nn.Upsample(scale_factor=3),
+                               weights=nn.Conv1d(2, 4, 3, stride=3, padding=3, dilation=3))), True)
+
 
 HEADER = """# Written by tests/oracle/convolutions.py, which says what is tested; run by tests/tools/convolutions.c.
 dim N <= 3

@@ -213,6 +213,11 @@ Test(loops, proofs_use_loops_and_guards) {
     facts.guard[facts.nguards++] = minus(&b, tail, c);
     cr_expect(prove_not_negative(&facts, pixel), "8 (i - r) + (tail - c) >= 0");
     cr_expect(!prove_not_negative(&facts, index_add_const(a, pixel, -1)), "8 (i - r) + (tail - c) >= 1");
+    // Every third element: what a guard says of three steps, it says of one.
+    facts.guard[0] = index_tighten(a, index_add_const(a, index_scale(a, minus(&b, i, r), 3), -4));
+    facts.nguards = 1;
+    cr_expect(prove_not_negative(&facts, index_add_const(a, minus(&b, i, r), -2)), "3 (i - r) >= 4: i - r >= 2");
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, minus(&b, i, r), -3)), "3 (i - r) >= 4: i - r >= 3");
     arena_release(a);
 }
 
