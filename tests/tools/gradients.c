@@ -2,7 +2,7 @@
 // the gradients of these gradients, against central differences in double.
 //     gradients [NAME]        all, or the calls that name a layer
 // The layers are those that the prelude declares: one without a call in layer_forms.h and without an example in its
-// comment fails by name. Not looked for: initialisers, and layers that take no tensor.
+// comment fails by name. Not looked for: what initialisers and optimisers are made of, and layers that take no tensor.
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,11 +61,12 @@ static Forms all_forms(Arena *arena, Tally *t, const char *only) {
                          .text = (const char *)prelude_files[k].text,
                          .len = prelude_files[k].len,
                          .prelude = true};
+        if (!strcmp(source.name, "initialisers.dl") || !strcmp(source.name, "optimizers.dl")) continue;
         Diag diag = {.out = stderr};
         AstFile *file = parse_source(arena, &diag, &source);
         for (int d = 0; d < file->decls.len; d++) {
             const AstDecl *decl = file->decls.at[d];
-            if (decl->kind != DECL_LAYER || !strcmp(source.name, "initialisers.dl") || !takes_tensor(decl)) continue;
+            if (decl->kind != DECL_LAYER || !takes_tensor(decl)) continue;
             bool found = false;
             add_examples(arena, decl, &forms);
             for (int f = 0; f < forms.len; f++) found |= calls(&forms.at[f], decl->name);
