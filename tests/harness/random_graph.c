@@ -278,6 +278,17 @@ static void learn_again(Generator *r, Node *const *old, Node *const *learned, in
     graph_return(g, "again", loss, (Span){0});
 }
 
+// One parameter keeps what another of its type was, and that one what it has learned: no order lets both be in place.
+static void change_places(Generator *r, Node *const *old, Node *const *learned, int n) {
+    for (int a = 0; a < n; a++)
+        for (int b = 0; b < a; b++) {
+            if (!type_equal(&old[a]->type, &old[b]->type)) continue;
+            graph_bind(r->g, module_find_storage(r->m, node_attr(old[a], "name")->s), old[b], (Span){0});
+            graph_bind(r->g, module_find_storage(r->m, node_attr(old[b], "name")->s), learned[a], (Span){0});
+            return;
+        }
+}
+
 // A loss, its gradients, the parameters updated in place; the gradient of the first argument is returned.
 static void add_training(Generator *r, Node *last) {
     Graph *g = r->g;
@@ -304,6 +315,7 @@ static void add_training(Generator *r, Node *last) {
         graph_bind(g, module_find_storage(r->m, node_attr(wrt[k], "name")->s), learned[updated++], (Span){0});
     }
     if (random_pick(r, 3) == 0) learn_again(r, old, learned, updated);
+    if (random_pick(r, 4) == 0) change_places(r, old, learned, updated);
     graph_return(g, "loss", loss, (Span){0});
 }
 

@@ -266,12 +266,21 @@ def huge():
     case("log_softmax(x)", lambda x: x.log_softmax(1), {"x": uniform(55, (3, 33), -1e4, 1e4)})
 
 
+def padding():
+    """The row of an embedding that does not learn, among rows that are read more than once."""
+    i = {"i": torch.tensor([[0, 4, 2, 2], [2, 3, 0, 3]])}
+    for row in (2, -2):
+        case(f'embedding(i, 5, 9, padding_idx={row}, name="NAME")',
+             lambda i, weight: F.embedding(i, weight, padding_idx=row), i, params={"weight": uniform(39, (5, 9), -1, 1)})
+
+
 if __name__ == "__main__":
     activations()
     parts()
     reductions()
     not_finite()
     huge()
+    padding()
     header = ("# Printed by tests/oracle/layers.py: one entry for each case of tests/golden/data/layers.txt.\n"
               "optimizer take(p: T[...S], g: T[...S], t: i64[]) { return g }\n\n")
     with open(os.path.join(HERE, "..", "nets", "layers.dl"), "w") as f:
