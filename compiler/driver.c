@@ -120,6 +120,14 @@ static int compile(Job *job) {
         print_text(job, &text);
         return EXIT_OK;
     }
+    if (o->emit == EMIT_BACKWARD) {
+        if (!module_explain(&text, module)) {
+            fprintf(job->err, "dlc: error: %s has no train entry, so there is no gradient to print\n", o->input);
+            return EXIT_USER;
+        }
+        print_text(job, &text);
+        return EXIT_OK;
+    }
     PassOptions passes = {.level = o->level,
                           .dump_after = o->dump_after,
                           .time = o->time_passes,

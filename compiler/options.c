@@ -142,11 +142,11 @@ static bool take_level(Reader *r, const char *value) {
 }
 
 static bool take_emit(Reader *r, const char *value) {
-    static const char *const names[] = {"graph", "loops", "c", "dot"};
-    for (int k = 0; k < 4; k++)
+    static const char *const names[] = {"graph", "loops", "c", "dot", "backward"};
+    for (int k = 0; k < 5; k++)
         if (!strcmp(value, names[k])) r->options->emit = (EmitKind)(EMIT_GRAPH + k);
     if (r->options->emit != EMIT_NONE) return true;
-    return usage(r, "--emit takes graph, loops, c or dot, got `%s`%s", value, suggest(r, value, names, 4));
+    return usage(r, "--emit takes graph, loops, c, dot or backward, got `%s`%s", value, suggest(r, value, names, 5));
 }
 
 static bool take_dump_after(Reader *r, const char *value) {
@@ -204,7 +204,8 @@ static const OptionRow rows[] = {
      "what an entry's workspace may take (65536, 256K, 16M): choose an order and what is computed again"},
     {"--weights", "FILE", take_weights, "embed these weights (.safetensors) as constants, packed"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
-    {"--emit", "graph|loops|c|dot", take_emit, "stop there and print; dot is the graph after the passes, for Graphviz"},
+    {"--emit", "WHAT", take_emit,
+     "print and stop: graph, loops, c, dot (for Graphviz) or backward (training as formulas)"},
     {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
     {"--time-passes", NULL, take_time_passes, "print how long each pass took"},
     {"--verify", NULL, take_verify, "interpret the graph before and after each pass and compare"},
@@ -317,7 +318,9 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
     if (o->help || o->version || o->target_help || o->print_prelude) return true;
     if (!o->input) return usage(r, "no input file");
     bool asks = o->output || o->emit || o->report || o->dump_after || o->time_passes || o->verify;
-    if (!asks) return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c|dot", o->input);
+    if (!asks)
+        return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c|dot|backward",
+                     o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
     if (o->validate && !o->output) return usage(r, "--validate reads the C that was written: it needs -o FILE.c");
     if (o->dump_after && !pass_runs(o->dump_after, o->level))

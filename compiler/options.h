@@ -5,7 +5,7 @@
 #include "frontend/elaborate.h"
 #include "targets/targets.h"
 
-typedef enum EmitKind { EMIT_NONE, EMIT_GRAPH, EMIT_LOOPS, EMIT_C, EMIT_DOT } EmitKind;
+typedef enum EmitKind { EMIT_NONE, EMIT_GRAPH, EMIT_LOOPS, EMIT_C, EMIT_DOT, EMIT_BACKWARD } EmitKind;
 
 typedef struct Options {
     const char *input;

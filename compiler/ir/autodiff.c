@@ -12,7 +12,6 @@ typedef struct Autodiff {
     bool *needs;    // by id of forward nodes: depends on a wrt
     Node **arrived; // by id: the gradient so far, or NULL
     int nforward;
-    VEC(const Node *) named; // by id, less nforward: the value whose gradient a new node was called
 } Autodiff;
 
 static void mark_needs(Autodiff *ad, int nforward, Node *const *wrt, int nwrt) {
@@ -48,8 +47,7 @@ static const char *label_of(const Node *node) {
 
 static void name_gradient(Autodiff *ad, Node *dx, const Node *x) {
     if (dx->id < ad->nforward) return;
-    while (ad->named.len <= dx->id - ad->nforward) vec_push(ad->g->arena, &ad->named, NULL);
-    ad->named.at[dx->id - ad->nforward] = x;
+    dx->gradient_of = x->id + 1;
     dx->name = arena_printf(ad->g->arena, "d_%s", label_of(x));
 }
 
@@ -65,11 +63,17 @@ static void name_nodes(Autodiff *ad, int before, const Node *y, const Node *x, N
     }
 }
 
+// A value that is used in two places: neither part is its gradient yet.
+static void name_part(const Autodiff *ad, Node *part, const Node *x) {
+    if (part->id < ad->nforward || part->gradient_of != x->id + 1) return;
+    part->gradient_of = 0;
+    part->name = arena_printf(ad->g->arena, "d_%s_part", label_of(x));
+}
+
 // One node may be the gradient of several values: x and x + b. Out of the inside of a layer it takes the name of what
 // that layer was given.
 static void rename_gradient(Autodiff *ad, const Node *y, Node *dy) {
-    int k = dy->id - ad->nforward;
-    const Node *x = k >= 0 && k < ad->named.len ? ad->named.at[k] : NULL;
+    const Node *x = dy->gradient_of ? ad->g->nodes.at[dy->gradient_of - 1] : NULL;
     if (x && x->origin && (x->span.source != y->span.source || x->span.start != y->span.start))
         name_gradient(ad, dy, y);
 }
@@ -92,6 +96,7 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
                     node_text(g->arena, dx));
         name_nodes(ad, before, y, x, dx);
         Node **sum = &ad->arrived[x->id];
+        if (*sum) name_part(ad, *sum, x), name_part(ad, dx, x);
         before = g->nodes.len;
         *sum = *sum ? build_binary(g, "add", *sum, dx) : dx;
         name_nodes(ad, before, y, x, *sum);

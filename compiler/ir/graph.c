@@ -306,6 +306,8 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
         tag_as(to, old);
         Node *made = rewrite ? rewrite(to, old, in, context) : NULL;
         old->map = made ? made : graph_copy_node(to, old, in);
+        const Node *of = old->gradient_of ? from->nodes.at[old->gradient_of - 1]->map : NULL;
+        if (of && old->map->section == SECTION_BACKWARD) old->map->gradient_of = of->id + 1;
     }
     for (int k = 0; k < from->outputs.len; k++) {
         Output output = from->outputs.at[k];

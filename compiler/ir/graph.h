@@ -101,6 +101,8 @@ struct Node {
     // Which computation of the same value it is: 0 the first, k the one for the backward pass of the k-th of those
     // blocks. Part of what makes nodes identical.
     int copy;
+    // Made by autodiff: 1 + the id of the value whose gradient it is. 0: of none.
+    int gradient_of;
     uint64_t hash;
     // Scratch for passes; every pass that uses it sets it up first.
     int mark;
@@ -285,6 +287,8 @@ void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there
 void module_print(Str *s, const Module *m); // everything: what `--emit=graph` prints
 // dot.c: the same as a picture, with the groups, when there are any, as boxes: what `--emit=dot` prints.
 void module_print_dot(Str *s, const Module *m);
+// explain.c: the train entries as formulas: what `--emit=backward` prints. False when there are none.
+bool module_explain(Str *s, const Module *m);
 // Reads what module_print printed. Errors (with places in `source`) go to diag; NULL then.
 Module *module_read(Arena *arena, Diag *diag, const Source *source);
 void iter_print(Str *s, const Iter *iter, const Size *sizes);

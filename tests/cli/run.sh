@@ -238,6 +238,16 @@ done
 awk '/^int sections_step/ { inside = 1 } inside && /, h_gt, d_h, N\); \/\/ mlp.dl:8:48/ { found++ } inside && /\(d_fc2_weight, h, d_logits, N\); \/\/ mlp.dl:9:12/ { found++ } END { exit found != 2 }' sections.c && ok ||
     bad "values of the backward section are not called after what they are the gradients of: $(grep d_fc sections.c | head -4)"
 
+# ---- --emit=backward: no train entry, and every example and net without a word left out
+printf 'model f(x: f32[2]) -> (y: f32[2]) { return x }\n' >model.dl
+expect 1 'model.dl has no train entry, so there is no gradient to print' model.dl --emit=backward
+for net in "$top"/examples/*/*.dl "$top"/tests/nets/*.dl; do
+    grep -q '^train' "$net" || continue
+    "$dlc" "$net" --emit=backward >net.txt 2>dlc.err && grep -q '^update$' net.txt && ! grep -q '(null)' net.txt && ok || {
+        grep -q minimize "$net" && bad "--emit=backward $net: $(head -3 dlc.err)"
+    }
+done
+
 # ---- what dlc prints as a graph it reads: the same C
 "$dlc" "$top/examples/mlp/mlp.dl" --emit=graph >mlp.graph && "$dlc" mlp.graph --emit=graph >again.graph && sed -i "s/  #.*//" mlp.graph again.graph &&
     cmp -s mlp.graph again.graph && ok || bad "--emit=graph does not read back"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh BUILD: compiles every tests/golden/*.dl and compares with its sidecars, byte by byte:
 #     x.dl + x.graph   dlc --emit=graph exits with 0 and prints this; what it printed reads back to the same text
+#     x.dl + x.backward  and dlc --emit=backward prints this
 #     x.dl + x.err     dlc --emit=graph exits with 1 and prints this to the standard error, and nothing else
 # `UPDATE=1 run.sh BUILD` writes the sidecars anew, to be read before they are committed.
 dlc=$(realpath "$1/dlc") || exit 2
@@ -25,6 +26,7 @@ for dl in *.dl; do
     status=$?
     if [ -n "${UPDATE:-}" ]; then
         rm -f "$name.graph" "$name.err"
+        if [ -f "$name.backward" ]; then "$dlc" "$dl" --emit=backward >"$name.backward"; fi
         if [ $status = 0 ]; then cp "$got/out.graph" "$name.graph"; else cp "$got/err" "$name.err"; fi
     fi
     if [ -f "$name.graph" ]; then
@@ -42,6 +44,8 @@ for dl in *.dl; do
         fail "$name" "cannot read back what it printed"
     elif [ $status = 0 ] && ! places_aside "$got/out.graph" "$got/again.graph"; then
         fail "$name" "reads back differently"
+    elif [ -f "$name.backward" ] && ! { "$dlc" "$dl" --emit=backward >"$got/backward" && diff -u "$name.backward" "$got/backward"; }; then
+        fail "$name" "differs from $name.backward"
     else
         passed=$((passed + 1))
     fi
