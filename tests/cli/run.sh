@@ -243,7 +243,7 @@ printf 'model f(x: f32[2]) -> (y: f32[2]) { return x }\n' >model.dl
 expect 1 'model.dl has no train entry, so there is no gradient to print' model.dl --emit=backward
 for net in "$top"/examples/*/*.dl "$top"/tests/nets/*.dl; do
     grep -q '^train' "$net" || continue
-    "$dlc" "$net" --emit=backward >net.txt 2>dlc.err && grep -q '^update$' net.txt && ! grep -q '(null)' net.txt && ok || {
+    "$dlc" "$net" --emit=backward >net.txt 2>dlc.err && grep -q '^backward, ' net.txt && ! grep -q '(null)' net.txt && ok || {
         grep -q minimize "$net" && bad "--emit=backward $net: $(head -3 dlc.err)"
     }
 done
