@@ -14,6 +14,11 @@
 
 enum { LONGEST = 4, COLUMN = 76 }; // operators of a formula; where types stand
 
+typedef struct Taken {
+    const char *name;
+    int next; // how many more of this name were wanted
+} Taken;
+
 typedef struct Explain {
     Str *s;
     Arena *arena;
@@ -21,6 +26,8 @@ typedef struct Explain {
     bool *own;         // by node id: has a line
     const char **name; // by node id, of those with a line and of inputs
     bool *assigns;     // by node id: the name is a storage's
+    Taken *taken;      // names, a hash table
+    int ntaken;        // its size
 } Explain;
 
 static Formula input_formula(void *context, const Node *node) {
@@ -102,11 +109,16 @@ static const char *storage_name(const Storage *storage) {
     return digits && dot[1 + digits] == '.' ? dot + 2 + digits : name;
 }
 
-static bool name_taken(const Explain *e, const char *name, int before) {
-    for (int id = 0; id < before; id++)
-        if (e->name[id] && !strcmp(e->name[id], name)) return true;
-    return false;
+// The name's place in the table: its own, or a free one.
+static Taken *taken_place(const Explain *e, const char *name) {
+    unsigned hash = 5381;
+    for (const char *c = name; *c; c++) hash = hash * 33 + (unsigned char)*c;
+    int k = (int)(hash % (unsigned)e->ntaken);
+    while (e->taken[k].name && strcmp(e->taken[k].name, name)) k = (k + 1) % e->ntaken;
+    return &e->taken[k];
 }
+
+static const char *take(const Explain *e, const char *name) { return taken_place(e, name)->name = name; }
 
 // The gradient of conv1_2 is d_conv1_2, however many there are that were called conv1.
 static const char *gradient_name(const Explain *e, const Node *node) {
@@ -121,8 +133,9 @@ static const char *fresh_name(const Explain *e, const Node *node) {
     if (node->section == SECTION_UPDATE && node->name)
         wanted = arena_printf(e->arena, "%s.%s", node->name, node->op->name);
     const char *name = wanted;
-    for (int n = 2; name_taken(e, name, e->g->nodes.len); n++) name = arena_printf(e->arena, "%s_%d", wanted, n);
-    return name;
+    Taken *first = taken_place(e, wanted);
+    while (taken_place(e, name)->name) name = arena_printf(e->arena, "%s_%d", wanted, 2 + first->next++);
+    return take(e, name);
 }
 
 static void name_values(Explain *e) {
@@ -131,14 +144,14 @@ static void name_values(Explain *e) {
         const Node *node = g->nodes.at[id];
         if (!node->mark || !(node->op->traits & OP_INPUT)) continue;
         const Storage *storage = node_is(node, "storage") ? module_find_storage(g->module, node->attr[0].s) : NULL;
-        e->name[id] = storage ? storage_name(storage) : node_attr(node, "name")->s;
+        e->name[id] = take(e, storage ? storage_name(storage) : node_attr(node, "name")->s);
     }
     for (int k = g->outputs.len - 1; k >= 0; k--) { // a result that is returned and stored is called as it is returned
         const Output *output = &g->outputs.at[k];
         int id = output->value->id;
         if (output->value->op->traits & OP_INPUT) continue;
         e->assigns[id] = output->storage != NULL;
-        e->name[id] = output->storage ? storage_name(output->storage) : output->name;
+        e->name[id] = take(e, output->storage ? storage_name(output->storage) : output->name);
     }
     for (int id = 0; id < g->nodes.len; id++)
         if (e->own[id] && !e->name[id]) e->name[id] = fresh_name(e, g->nodes.at[id]);
@@ -195,6 +208,8 @@ static void explain_entry(Str *s, Graph *g) {
     Explain e = {.s = s, .arena = s->arena, .g = g, .own = NEW_ARRAY(s->arena, bool, n)};
     e.name = NEW_ARRAY(s->arena, const char *, n);
     e.assigns = NEW_ARRAY(s->arena, bool, n);
+    e.ntaken = 2 * (n + g->outputs.len);
+    e.taken = NEW_ARRAY(s->arena, Taken, e.ntaken);
     find_lines(&e);
     name_values(&e);
     put_header(&e);
