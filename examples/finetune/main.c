@@ -11,14 +11,14 @@
 enum { BATCH = FINETUNE_N, CLASSES = 10, KINDS = 5 };
 
 static const char *const kind_names[KINDS] = {"top", "trouser", "dress", "shoe", "bag"};
-// Which kind each class of Fashion-MNIST is: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, boot.
+// Which kind each class of Fashion-MNIST is: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag,
+// boot.
 static const uint8_t kind_of[CLASSES] = {0, 1, 0, 2, 0, 3, 0, 3, 4, 3};
 
 struct options {
-    int epochs, limit; // limit: training images
-    float lr;
-    long long seed;
     const char *data, *load, *save;
+    int64_t epochs, limit, seed; // limit: training images
+    double lr;
 };
 
 static _Noreturn void die(const char *message) {
@@ -32,7 +32,7 @@ struct set {
     struct kit_loader *loader;
 };
 
-static void read_set(struct set *set, const struct options *o, const char *prefix, int limit) {
+static void read_set(struct set *set, const struct options *o, const char *prefix, int32_t limit) {
     char error[KIT_ERROR_BYTES];
     if (kit_dataset_read(&set->data, o->data, prefix, CLASSES, limit, error)) die(error);
     if (set->data.rows != 28 || set->data.columns != 28 || set->data.channels != 1) die("the images are not 28 x 28");
@@ -60,60 +60,40 @@ static void test(struct finetune *net, struct set *set, int64_t matrix[KINDS * K
 }
 
 // One epoch; returns the mean loss.
-static double train_epoch(struct finetune *net, struct set *set, float lr, int epoch) {
+static double train_epoch(struct finetune *net, struct set *set, double lr, int64_t epoch) {
+    struct kit_meter meter;
     const float *image;
     const int32_t *label;
-    double sum = 0;
+    char error[KIT_ERROR_BYTES];
+    kit_meter_start(&meter, epoch + 1);
     kit_loader_start(set->loader, epoch);
     for (int32_t n; (n = kit_loader_next(set->loader, &image, &label, NULL)) > 0;) {
         float loss;
-        finetune_step(net, n, image, label, lr, &loss, NULL);
-        sum += (double)loss * n;
+        finetune_step(net, n, image, label, (float)lr, &loss, NULL);
+        if (kit_meter_add(&meter, (double)loss, 0, n, lr, error)) die(error);
     }
-    return sum / set->data.count;
-}
-
-static double number(const char *option, const char *text, double low, double high) {
-    char *end;
-    double value = text ? strtod(text, &end) : 0;
-    if (text && end != text && !*end && value >= low && value <= high) return value;
-    fprintf(stderr, "finetune: %s takes a number from %g to %g, not %s\n", option, low, high, text ? text : "nothing");
-    exit(2);
-}
-
-static struct options read_options(char **argv) {
-    struct options o = {
-        .epochs = 20, .limit = 500, .lr = 0.01f, .seed = 1, .data = "/usr/share/datasets/fashion-mnist"};
-    for (argv++; *argv; argv += argv[1] ? 2 : 1) {
-        const char *name = argv[0], *value = argv[1];
-        if (!strcmp(name, "--epochs"))
-            o.epochs = (int)number(name, value, 0, 10000);
-        else if (!strcmp(name, "--limit"))
-            o.limit = (int)number(name, value, 1, 1e9);
-        else if (!strcmp(name, "--lr"))
-            o.lr = (float)number(name, value, 0, 100);
-        else if (!strcmp(name, "--seed"))
-            o.seed = (long long)number(name, value, 0, 9e15);
-        else if (value && !strcmp(name, "--data"))
-            o.data = value;
-        else if (value && !strcmp(name, "--load"))
-            o.load = value;
-        else if (value && !strcmp(name, "--save"))
-            o.save = value;
-        else
-            o.load = NULL, argv[1] = NULL;
-    }
-    if (o.load) return o;
-    fprintf(stderr, "usage: finetune --load fashion.safetensors [--epochs 20] [--limit 500] [--lr 0.01] [--seed 1]\n"
-                    "                [--data DIR] [--save FILE]\n");
-    exit(2);
+    return kit_meter_loss(&meter);
 }
 
 int main(int argc, char **argv) {
-    (void)argc;
-    struct options o = read_options(argv);
+    struct options o = {"/usr/share/datasets/fashion-mnist", "fashion.safetensors", NULL, 20, 500, 1, 0.01};
+    const struct kit_option options[] = {
+        {"--load", "FILE", "weights of examples/fashion (fashion.safetensors)", KIT_TEXT, &o.load, 0, 0},
+        {"--save", "FILE", "where the weights go", KIT_TEXT, &o.save, 0, 0},
+        {"--epochs", "N", "passes over the images (20)", KIT_INT, &o.epochs, 0, 1e4},
+        {"--limit", "N", "training images (500)", KIT_INT, &o.limit, 1, 1e9},
+        {"--lr", "RATE", "learning rate (0.01)", KIT_REAL, &o.lr, 0, 100},
+        {"--seed", "N", "of the head and the order (1)", KIT_INT, &o.seed, 0, 9e15},
+        {"--data", "DIR", "the files of Fashion-MNIST", KIT_TEXT, &o.data, 0, 0},
+        {0}};
+    char error[KIT_ERROR_BYTES];
+    int rest;
+    if (kit_options_read(options, argc, argv, &rest, error)) {
+        kit_options_print(stderr, options);
+        die(error);
+    }
     struct set training, testing;
-    read_set(&training, &o, "train", o.limit);
+    read_set(&training, &o, "train", (int32_t)o.limit);
     read_set(&testing, &o, "t10k", 0);
     struct finetune *net = finetune_new();
     if (!net) die("no memory for the net");
@@ -123,11 +103,11 @@ int main(int argc, char **argv) {
     printf("%d tensors of the backbone loaded; %d images to learn from, %d to be tested on\n", loaded,
            (int)training.data.count, (int)testing.data.count);
     int64_t matrix[KINDS * KINDS];
-    for (int epoch = 0; epoch < o.epochs; epoch++) {
+    for (int64_t epoch = 0; epoch < o.epochs; epoch++) {
         double loss = train_epoch(net, &training, o.lr, epoch);
-        if (!(loss < 1e30)) die("the loss is not finite; try a smaller --lr");
         test(net, &testing, matrix);
-        printf("epoch %2d  loss %.4f  test accuracy %.2f %%\n", epoch + 1, loss, 100 * kit_accuracy(matrix, KINDS));
+        printf("epoch %2d  loss %.4f  test accuracy %.2f %%\n", (int)epoch + 1, loss,
+               100 * kit_accuracy(matrix, KINDS));
         fflush(stdout);
     }
     test(net, &testing, matrix);

@@ -3,19 +3,8 @@
 #include <string.h>
 
 #include "fit.h"
-#include "frontend/elaborate.h"
 #include "loops/timeline.h"
-
-static Module *compile(Arena *arena, const char *text) {
-    Source *source = NEW(arena, Source);
-    *source = (Source){.name = "test.dl", .text = text, .len = (int)strlen(text)};
-    Diag *diag = NEW(arena, Diag);
-    diag->out = stderr;
-    AstFile *file = parse_source(arena, diag, source);
-    Module *m = diag->errors ? NULL : elaborate(arena, diag, file, &(ElaborateOptions){0});
-    cr_assert(m, "does not compile: %s", text);
-    return m;
-}
+#include "modules.h"
 
 static const char *chain(Arena *arena, int layers) {
     return arena_printf(arena,

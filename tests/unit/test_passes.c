@@ -2,20 +2,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "frontend/elaborate.h"
+#include "modules.h"
 #include "ops/op.h"
 #include "passes/passes.h"
-
-static Module *compile(Arena *arena, const char *text) {
-    Source *source = NEW(arena, Source);
-    *source = (Source){.name = "test.dl", .text = text, .len = (int)strlen(text)};
-    Diag *diag = NEW(arena, Diag);
-    diag->out = stderr;
-    AstFile *file = parse_source(arena, diag, source);
-    Module *m = diag->errors ? NULL : elaborate(arena, diag, file, &(ElaborateOptions){0});
-    cr_assert(m, "does not compile: %s", text);
-    return m;
-}
 
 static Module *run_passes(Arena *arena, const char *text, int level) {
     Module *m = compile(arena, text);

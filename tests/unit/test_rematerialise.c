@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "frontend/elaborate.h"
 #include "loops/loops.h"
+#include "modules.h"
 #include "ops/op.h"
 #include "passes/passes.h"
 
@@ -15,17 +15,6 @@ static Module *read_graph(Arena *arena, const char *text) {
     diag->out = stderr;
     Module *m = module_read(arena, diag, source);
     cr_assert(m, "cannot be read: %s", text);
-    return m;
-}
-
-static Module *compile(Arena *arena, const char *text) {
-    Source *source = NEW(arena, Source);
-    *source = (Source){.name = "test.dl", .text = text, .len = (int)strlen(text)};
-    Diag *diag = NEW(arena, Diag);
-    diag->out = stderr;
-    AstFile *file = parse_source(arena, diag, source);
-    Module *m = diag->errors ? NULL : elaborate(arena, diag, file, &(ElaborateOptions){0});
-    cr_assert(m, "does not compile: %s", text);
     return m;
 }
 
