@@ -324,6 +324,16 @@ static Value run_integer(Elab *el, const Call *call) {
     return value_int((int64_t)v.f);
 }
 
+// known(lr): the number of a scalar that is a constant, as `f32[]` makes one of a number that was given; else none.
+static Value run_known(Elab *el, const Call *call) {
+    (void)el;
+    Value v = call->arg[0];
+    double number;
+    if (is_number(v)) return v;
+    if (!is_tensor(v) || v.node->type.rank || !node_constant(v.node, &number)) return value_none();
+    return dtype_info[v.node->type.dtype].is_float ? value_float(number) : value_int((int64_t)number);
+}
+
 // The stream of an entry: its seed and how many calls there were, in storages beside the optimisers', so that a
 // checkpoint goes on to the bit. The count goes up once for each call.
 static bool random_stream(Elab *el, const Call *call, Node **in) {
@@ -445,6 +455,7 @@ static const Builtin builtins[] = {
     {"product", {"list"}, 1, run_product},
     {"cast", {"x", "dtype"}, 2, run_cast},
     {"integer", {"number"}, 1, run_integer},
+    {"known", {"x"}, 1, run_known},
     {"detach", {"x"}, 1, run_detach},
     {"grad", {"loss", "x"}, 2, run_grad},
     {"reshape", {"x", "shape"}, 2, run_reshape},
