@@ -335,7 +335,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     el->phase = phase;
     el->versions = (Versions){0};
     el->frozen = (Patterns){0};
-    el->minimizes = 0;
+    el->minimizes.len = 0;
     el->checkpoints = 0;
     el->frame = frame;
     int errors = el->diag->errors;
@@ -352,7 +352,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
         return_results(el, decl, run_frame(el, frame, decl->name_span));
     check_frozen(el);
     if (el->diag->errors != errors) return;
-    if (decl->accumulates && !el->minimizes) {
+    if (decl->accumulates && !el->minimizes.len) {
         refuse(el, decl->span, "%s accumulates gradients, but nothing in it minimizes a loss", decl->name);
         return;
     }

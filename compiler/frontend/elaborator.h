@@ -128,14 +128,14 @@ typedef struct Elab {
     Frame *frame; // running now
     bool training;
     enum Phase phase;
-    Patterns frozen;     // by `freeze`, in g so far
-    Versions versions;   // by storage: the values it had in g so far, the first at entry; empty: not used in g
-    int minimizes;       // in g so far
-    int checkpoints;     // blocks of g so far
-    const AstStmt *loop; // innermost `for`
-    int64_t steps;       // of work, capped
-    int depth;           // of nested evaluation, capped
-    bool stop;           // a cap was hit: everything is poison from here on
+    Patterns frozen;   // by `freeze`, in g so far
+    Versions versions; // by storage: the values it had in g so far, the first at entry; empty: not used in g
+    VEC(const AstStmt *) minimizes; // in g so far
+    int checkpoints;                // blocks of g so far
+    const AstStmt *loop;            // innermost `for`
+    int64_t steps;                  // of work, capped
+    int depth;                      // of nested evaluation, capped
+    bool stop;                      // a cap was hit: everything is poison from here on
 } Elab;
 
 enum { MAX_NODES = 1000000, MAX_STEPS = 5000000, MAX_LIST = 1000000, MAX_DEPTH = 2500, MAX_CALLS = 200 };

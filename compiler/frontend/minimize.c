@@ -104,13 +104,21 @@ static bool change_gradients(Elab *el, const Link *link, Gradients *of, int grou
 
 // ---- the optimizer -------------------------------------------------------------------------------------------------
 
+// Made once: other phases and other rounds of a loop find it.
+static Storage *optim_storage(Elab *el, const char *name, Type type, Span span) {
+    Storage *storage = module_find_storage(el->module, name);
+    if (storage) return storage;
+    storage = module_add_storage(el->module, name, STORAGE_OPTIM, type, user_place(el, span));
+    storage->user = user_place(el, span);
+    return storage;
+}
+
 // t, read for the first time in this minimize: 1 at the first step.
 Value minimize_step(Elab *el, Frame *frame, Span span) {
     Minimize *minimize = frame->minimize;
     if (!minimize->step) {
         const char *name = arena_printf(el->arena, "%s.t", minimize->prefix);
-        Storage *storage = module_add_storage(el->module, name, STORAGE_OPTIM, type_scalar(I64), user_place(el, span));
-        storage->user = user_place(el, span);
+        Storage *storage = optim_storage(el, name, type_scalar(I64), span);
         place_nodes(el, span);
         Node *step = build_binary(el->g, "add", storage_now(el, storage), build_constant_int(el->g, I64, 1));
         storage_set(el, storage, step, span);
@@ -174,14 +182,6 @@ static Node *samples_of_call(Elab *el) {
     return build_constant_int(el->g, I64, 1);
 }
 
-static Storage *sum_storage(Elab *el, const char *name, Type type, Span span) {
-    Storage *storage = module_find_storage(el->module, name);
-    if (storage) return storage;
-    storage = module_add_storage(el->module, name, STORAGE_OPTIM, type, user_place(el, span));
-    storage->user = user_place(el, span);
-    return storage;
-}
-
 static Node *as_factor(Elab *el, Node *samples, const Type *type) {
     return build_broadcast_numpy(el->g, build_cast(el->g, samples, type->dtype), type);
 }
@@ -189,7 +189,7 @@ static Node *as_factor(Elab *el, Node *samples, const Type *type) {
 // PHASE_ACCUMULATE: a loss is a mean over the samples of its call, so its gradient counts as often as there are any.
 // PHASE_UPDATE: the gradient is the mean over all samples since the last update; sum and count begin anew.
 static void accumulate(Elab *el, const Minimize *minimize, Gradients *of, Span span) {
-    Storage *count = sum_storage(el, arena_printf(el->arena, "%s.samples", minimize->prefix), type_scalar(I64), span);
+    Storage *count = optim_storage(el, arena_printf(el->arena, "%s.samples", minimize->prefix), type_scalar(I64), span);
     bool adds = el->phase == PHASE_ACCUMULATE;
     place_nodes(el, span);
     Node *before = storage_now(el, count), *here = samples_of_call(el);
@@ -198,8 +198,8 @@ static void accumulate(Elab *el, const Minimize *minimize, Gradients *of, Span s
         Gradient *one = &of->at[k];
         if (!one->node) continue;
         const Type *type = &one->storage->type;
-        Storage *sum = sum_storage(el, arena_printf(el->arena, "%s.%s.grad_sum", minimize->prefix, one->storage->name),
-                                   *type, span);
+        Storage *sum = optim_storage(
+            el, arena_printf(el->arena, "%s.%s.grad_sum", minimize->prefix, one->storage->name), *type, span);
         Node *held = storage_now(el, sum), *factor = as_factor(el, samples, type);
         el->g->name_now = one->storage->name;
         if (adds) {
@@ -283,9 +283,23 @@ static bool assign_groups(Elab *el, const AstStmt *stmt, Gradients *of) {
     return true;
 }
 
+// Which minimize of the entry this is; it keeps its number, and so its state, in every round of a loop. -1: reported.
+static int minimize_number(Elab *el, const AstStmt *stmt) {
+    for (int k = 0; k < el->minimizes.len; k++) {
+        if (el->minimizes.at[k] != stmt) continue;
+        if (!el->frame->decl->accumulates) return k;
+        refuse(el, stmt->keyword, "in an entry that accumulates, a `minimize` runs once, and this stands in a loop");
+        return -1;
+    }
+    vec_push(el->arena, &el->minimizes, stmt);
+    return el->minimizes.len - 1;
+}
+
 // All gradients first, then all updates: each sees the parameters of before.
 static void train(Elab *el, const AstStmt *stmt, const Chain *common, const Chain *chains, Node *loss) {
-    Minimize minimize = {.prefix = arena_printf(el->arena, "optim.%s.%d", el->frame->decl->name, el->minimizes++)};
+    int number = minimize_number(el, stmt);
+    if (number < 0) return;
+    Minimize minimize = {.prefix = arena_printf(el->arena, "optim.%s.%d", el->frame->decl->name, number)};
     Gradients of = {0};
     Patterns over = {0};
     if (!patterns_read(el, &stmt->over, &over)) return;

@@ -37,6 +37,7 @@ static void grow_by_name(Module *module) {
 }
 
 Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span) {
+    if (module_find_storage(module, name)) dlc_bug("elaborate", "two storages are called %s", name);
     if (2 * (module->storages.len + 1) > module->by_name_size) grow_by_name(module);
     Storage *storage = NEW(module->arena, Storage);
     *storage = (Storage){.name = arena_strdup(module->arena, name),

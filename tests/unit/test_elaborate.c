@@ -422,6 +422,21 @@ Test(elaborate, eval_is_not_training) {
     release(&r);
 }
 
+// A minimize in a loop is one optimizer that steps twice.
+Test(elaborate, a_loop_keeps_its_optimizer) {
+    Result r = elaborate_text(
+        "train step(x: f32[]) {\n param w: f32[] = ones()\n for i in 0..2 {\n minimize w * x with sgd(lr=1, "
+        "momentum=0.5)\n }\n}\n");
+    cr_assert(r.module != NULL, "%s", r.errors);
+    cr_assert_eq(r.module->storages.len, 2, "w and its momentum");
+    Tensor *storages = storages_new(&r);
+    storages[0].f[0] = 1;
+    run_step(&r, 0.1, storages, NULL);
+    expect_near(storages[0].f[0], 1 - 0.1 - 0.15, "w");
+    expect_near(storages[1].f[0], 0.15, "momentum");
+    release(&r);
+}
+
 Test(elaborate, cross_entropy_is_a_mean_over_the_given_size) {
     static const struct {
         const char *options;
