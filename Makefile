@@ -94,7 +94,7 @@ DEMO_CFLAGS = -std=gnu11 -O3 -march=native -fno-math-errno -fopenmp
 DEMO_RUN = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=$${OMP_WAIT_POLICY:-passive}
 DEMO_DATA = $(if $(DATA),--data $(DATA))
 # A budget of seconds: all images, five epochs, are `build/demo/mynet --save DIR`.
-DEMO_ARGS = --epochs 2 --limit 10000 --schedule cosine
+DEMO_ARGS = --epochs 2 --limit 8000 --schedule cosine
 demo-run: $(BUILD)/demo/mlp $(BUILD)/demo/mynet
 	$(DEMO_RUN) $(BUILD)/demo/mlp $(DEMO_DATA)
 	@echo
