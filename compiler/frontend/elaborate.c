@@ -351,6 +351,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     el->frozen = (Patterns){0};
     el->minimizes.len = 0;
     el->checkpoints = 0;
+    el->draws = 0;
     el->frame = frame;
     int errors = el->diag->errors;
     bool good = check_header(el, decl);
@@ -376,14 +377,12 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
 }
 
 static void run_entry(Elab *el, const AstDecl *decl) {
-    int errors = el->diag->errors, sites = el->sites, most = sites;
+    int errors = el->diag->errors;
+    el->drawn.len = 0;
     for (int p = 0; p < phases_of(decl) && !el->stop && el->diag->errors == errors; p++) {
         if (!is_selected(el, phase_name(el, decl, p))) continue;
-        el->sites = sites;
         run_phase(el, decl, p);
-        if (el->sites > most) most = el->sites;
     }
-    el->sites = most;
     el->phase = PHASE_STEP;
 }
 
