@@ -34,8 +34,7 @@ const char *text_without_folders(Arena *arena, const Module *module, const char 
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
-// ---- kernel.c, expr.c, places.c: one kernel as a function
-// -------------------------------------------------------------------
+// ---- kernel.c, expr.c, places.c: one kernel as a function ----------------------------------------------------------
 
 // What a kernel gets from its caller: found while its body is printed, in order of first use.
 typedef struct Formal {

@@ -26,6 +26,9 @@ bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *a
 // axis=1, axis=[1, 2] or none for all, as a bit mask.
 bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes);
 
+// random.c
+Value run_random(Elab *el, const Call *call);
+
 // gradients.c
 Value run_grad(Elab *el, const Call *call);
 

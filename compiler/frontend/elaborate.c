@@ -181,6 +181,20 @@ static const char *phase_name(const Elab *el, const AstDecl *decl, enum Phase ph
     return phase == PHASE_STEP ? decl->name : arena_printf(el->arena, "%s%s", decl->name, suffix[phase]);
 }
 
+// step_update of `train step(...) accumulate` cannot be an entry of its own.
+static void check_phases(Elab *el) {
+    for (int k = 0; k < el->file->decls.len; k++) {
+        const AstDecl *decl = el->file->decls.at[k];
+        for (int p = PHASE_ACCUMULATE; p < phases_of(decl); p++) {
+            const AstDecl *other = find_in_file(el, phase_name(el, decl, p));
+            if (!other || !is_entry(other)) continue;
+            refuse(el, other->name_span, "`%s` is a function that %s makes, which accumulates", other->name,
+                   decl->name);
+            diag_note(el->diag, decl->name_span, "it is declared here");
+        }
+    }
+}
+
 static bool is_selected(const Elab *el, const char *name) {
     for (int k = 0; k < el->options->nentries; k++)
         if (!strcmp(el->options->entries[k], name)) return true;
@@ -337,6 +351,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     el->frozen = (Patterns){0};
     el->minimizes.len = 0;
     el->checkpoints = 0;
+    el->draws = 0;
     el->frame = frame;
     int errors = el->diag->errors;
     bool good = check_header(el, decl);
@@ -362,14 +377,12 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
 }
 
 static void run_entry(Elab *el, const AstDecl *decl) {
-    int errors = el->diag->errors, sites = el->sites, most = sites;
+    int errors = el->diag->errors;
+    el->drawn.len = 0;
     for (int p = 0; p < phases_of(decl) && !el->stop && el->diag->errors == errors; p++) {
         if (!is_selected(el, phase_name(el, decl, p))) continue;
-        el->sites = sites;
         run_phase(el, decl, p);
-        if (el->sites > most) most = el->sites;
     }
-    el->sites = most;
     el->phase = PHASE_STEP;
 }
 
@@ -398,6 +411,7 @@ Module *elaborate(Arena *arena, Diag *diag, const AstFile *file, const Elaborate
     el->module = module_new(arena, diag, file->source->name);
     if (!prelude_load(el)) return NULL;
     check_names(el);
+    check_phases(el);
     check_selection(el);
     run_dims(el);
     if (diag->errors > errors) return NULL;

@@ -120,12 +120,14 @@ typedef struct Elab {
     VEC(const AstDecl *) prelude;
     VEC(Binding) dims;
     Module *module;
-    Graph *g;     // being built
-    Graph *init;  // draws the parameters
-    Graph *start; // what the optimisers' buffers begin with
-    Node *seed;   // of init
-    int sites;    // of random, so far
-    Frame *frame; // running now
+    Graph *g;       // being built
+    Graph *init;    // draws the parameters
+    Graph *start;   // what the optimisers' buffers begin with
+    Node *seed;     // of init
+    int sites;      // of random, so far
+    VEC(int) drawn; // the sites of random in this entry, in the order of its draws
+    int draws;      // of random in g so far
+    Frame *frame;   // running now
     bool training;
     enum Phase phase;
     Patterns frozen;   // by `freeze`, in g so far

@@ -13,21 +13,31 @@ static const char *component_end(const char *at) {
     return dot ? dot : at + strlen(at);
 }
 
-// Whole components; `*` stands for one or more; what matches up to a component takes all below it.
+static const char *component_next(const char *at) {
+    return *component_end(at) ? component_end(at) + 1 : component_end(at);
+}
+
+static bool component_is(const char *at, const char *text, size_t len) {
+    return (size_t)(component_end(at) - at) == len && !strncmp(at, text, len);
+}
+
+// Whole components; `*` stands for one or more; what matches up to a component takes all below it. What stands behind a
+// star is looked for from the left, and a star that is passed is not asked again: any later match would do as well.
 static bool pattern_matches(const char *pattern, const char *path) {
-    if (!*pattern) return true;
-    if (!*path) return false;
-    const char *pattern_end = component_end(pattern), *path_end = component_end(path);
-    const char *rest = *pattern_end ? pattern_end + 1 : pattern_end;
-    const char *below = *path_end ? path_end + 1 : path_end;
-    if (pattern_end - pattern == 1 && *pattern == '*') {
-        for (const char *at = below;; at = *component_end(at) ? component_end(at) + 1 : component_end(at)) {
-            if (pattern_matches(rest, at)) return true;
-            if (!*at) return false;
+    size_t len = strlen(pattern);
+    if (!len || pattern[len - 1] == '.') return false;
+    const char *behind_star = NULL, *longer = NULL; // where to go on when the star takes one component more
+    while (*pattern) {
+        bool star = component_is(pattern, "*", 1);
+        if (*path && (star || component_is(path, pattern, (size_t)(component_end(pattern) - pattern)))) {
+            pattern = component_next(pattern), path = component_next(path);
+            if (star) behind_star = pattern, longer = path;
+        } else {
+            if (!*path || !behind_star) return false;
+            pattern = behind_star, path = longer = component_next(longer);
         }
     }
-    bool same = pattern_end - pattern == path_end - path && !strncmp(pattern, path, (size_t)(path_end - path));
-    return same && pattern_matches(rest, below);
+    return true;
 }
 
 // A parameter that the entry never read has no gradient.

@@ -268,9 +268,16 @@ static bool assign_groups(Elab *el, const AstStmt *stmt, Gradients *of) {
         Patterns patterns = {0};
         const AstGroup *group = &stmt->with.groups.at[g];
         if (!patterns_read(el, &group->over, &patterns)) return false;
-        for (int k = 0; k < of->len; k++)
-            if (of->at[k].group < 0 && (!patterns.len || patterns_match(&patterns, of->at[k].storage->name)))
-                of->at[k].group = g;
+        int taken = 0;
+        for (int k = 0; k < of->len; k++) {
+            if (of->at[k].group >= 0 || (patterns.len && !patterns_match(&patterns, of->at[k].storage->name))) continue;
+            of->at[k].group = g;
+            taken++;
+        }
+        if (!taken && of->len && el->phase == PHASE_STEP)
+            diag_warning(el->diag, user_place(el, link_span(group->with)),
+                         "this group is left without a parameter: those that it matches are in a group before it, "
+                         "frozen or outside of `over`");
     }
     const char *left = names_text(el, of, has_no_group);
     if (left && el->phase == PHASE_STEP)

@@ -170,6 +170,11 @@ static bool declare(Elab *el, const AstStmt *stmt) {
         return false;
     }
     const char *path = path_join(el, el->frame->path, component);
+    if (kind == STORAGE_OPTIM && !strcmp(component, "grad_sum")) {
+        refuse(el, stmt->path ? stmt->path->span : stmt->span,
+               "a buffer cannot be called \"grad_sum\": that is the sum of gradients of an entry that accumulates");
+        return false;
+    }
     if (kind != STORAGE_OPTIM && !strncmp(path, "optim.", 6)) {
         refuse(el, stmt->path ? stmt->path->span : stmt->span,
                "\"%s\": what begins with `optim.` belongs to the optimizers", path);

@@ -101,14 +101,6 @@ static void find_lines(Explain *e) {
 
 // ---- names ----------------------------------------------------------------------------------------------------------
 
-// "optim.step.0.fc1.weight.momentum_buffer" is fc1.weight.momentum_buffer to the reader.
-static const char *storage_name(const Storage *storage) {
-    if (strncmp(storage->name, "optim.", 6)) return storage->name;
-    const char *name = storage->name + 6, *dot = strchr(name, '.');
-    size_t digits = dot ? strspn(dot + 1, "0123456789") : 0;
-    return digits && dot[1 + digits] == '.' ? dot + 2 + digits : name;
-}
-
 // The name's place in the table: its own, or a free one.
 static Taken *taken_place(const Explain *e, const char *name) {
     unsigned hash = 5381;
@@ -144,14 +136,14 @@ static void name_values(Explain *e) {
         const Node *node = g->nodes.at[id];
         if (!node->mark || !(node->op->traits & OP_INPUT)) continue;
         const Storage *storage = node_is(node, "storage") ? module_find_storage(g->module, node->attr[0].s) : NULL;
-        e->name[id] = take(e, storage ? storage_name(storage) : node_attr(node, "name")->s);
+        e->name[id] = take(e, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
     }
     for (int k = g->outputs.len - 1; k >= 0; k--) { // a result that is returned and stored is called as it is returned
         const Output *output = &g->outputs.at[k];
         int id = output->value->id;
         if (output->value->op->traits & OP_INPUT) continue;
         e->assigns[id] = output->storage != NULL;
-        e->name[id] = take(e, output->storage ? storage_name(output->storage) : output->name);
+        e->name[id] = take(e, output->storage ? storage_short_name(output->storage) : output->name);
     }
     for (int id = 0; id < g->nodes.len; id++)
         if (e->own[id] && !e->name[id]) e->name[id] = fresh_name(e, g->nodes.at[id]);

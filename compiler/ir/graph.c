@@ -51,6 +51,13 @@ Storage *module_add_storage(Module *module, const char *name, StorageKind kind, 
     return storage;
 }
 
+const char *storage_short_name(const Storage *storage) {
+    if (strncmp(storage->name, "optim.", 6)) return storage->name;
+    const char *name = storage->name + 6, *dot = strchr(name, '.');
+    size_t digits = dot ? strspn(dot + 1, "0123456789") : 0;
+    return digits && dot[1 + digits] == '.' ? dot + 2 + digits : name;
+}
+
 Graph *graph_new(Module *module, const char *name, EntryKind kind) {
     Graph *g = NEW(module->arena, Graph);
     g->arena = module->arena;

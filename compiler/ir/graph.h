@@ -209,6 +209,9 @@ Module *module_new(Arena *arena, Diag *diag, const char *source_name);
 // Returns the storage of that path, or NULL.
 Storage *module_find_storage(const Module *module, const char *name);
 Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span);
+// As people call it: "optim.step.0.fc1.weight.momentum_buffer" without entry and number, which only tell minimize
+// statements apart.
+const char *storage_short_name(const Storage *storage);
 
 // A function of the header's, not one that the runtime calls.
 static inline bool graph_is_public(const Graph *g) { return g->kind == ENTRY_MODEL || g->kind == ENTRY_TRAIN; }

@@ -35,18 +35,10 @@ static Buffer *buffer_new(Lowering *l, const char *name, const Type *type, Scope
     return buffer_scratch(l->program, name, type->dtype, type->rank, type->dim, scope);
 }
 
-// "optim.step.0.fc1.weight.momentum_buffer" without entry and number, which only tell minimize statements apart.
-static const char *short_name(const Storage *storage) {
-    if (strncmp(storage->name, "optim.", 6)) return storage->name;
-    const char *name = storage->name + 6, *dot = strchr(name, '.');
-    size_t digits = dot ? strspn(dot + 1, "0123456789") : 0;
-    return digits && dot[1 + digits] == '.' ? dot + 2 + digits : name;
-}
-
 static Buffer *storage_buffer(Lowering *l, Storage *storage) {
     Buffer **buffer = &l->storage[storage->index];
     if (*buffer) return *buffer;
-    *buffer = buffer_new(l, short_name(storage), &storage->type, SCOPE_STORAGE);
+    *buffer = buffer_new(l, storage_short_name(storage), &storage->type, SCOPE_STORAGE);
     (*buffer)->storage = storage;
     return *buffer;
 }

@@ -11,8 +11,7 @@ void kit_image_gray(uint8_t *to, const uint8_t *from, size_t pixels) {
             (uint8_t)((from[p] * 19595u + from[pixels + p] * 38470u + from[2 * pixels + p] * 7471u + 0x8000u) >> 16);
 }
 
-// ---- rotation
-// ---------------------------------------------------------------------------------------------------------
+// ---- rotation ------------------------------------------------------------------------------------------------------
 
 // Where the result's point (x, y) lies in the source: (xx * x + xy * y + x0, yx * x + yy * y + y0).
 struct affine {
@@ -95,8 +94,7 @@ void kit_image_flip(uint8_t *image, int planes, int rows, int columns) {
         }
 }
 
-// ---- colours
-// ------------------------------------------------------------------------------------------------------------
+// ---- colours -------------------------------------------------------------------------------------------------------
 
 // from + factor * (value - from) in float arithmetic, cut to a byte. All 256 values are computed, then looked up.
 static void blend(uint8_t *image, size_t bytes, int from, float factor) {

@@ -356,8 +356,8 @@ const uint8_t *kit_glyph(char c);
 // ---- options.c: the command line ------------------------------------------------------------------------------------
 //
 //     int64_t epochs = 5;
-//     const struct kit_option options[] = {{"--epochs", "N", "passes over the data (5)", KIT_INT, &epochs, 1, 1000},
-//     {0}}; if (kit_options_read(options, argc, argv, &rest, error)) ...
+//     const struct kit_option options[] = {{"--epochs", "N", "passes over the data", KIT_INT, &epochs, 1, 1000}, {0}};
+//     if (kit_options_read(options, argc, argv, &rest, error)) ...
 
 enum kit_option_kind { KIT_INT, KIT_REAL, KIT_TEXT };
 

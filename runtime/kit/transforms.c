@@ -25,8 +25,7 @@ struct image {
     int planes, rows, columns;
 };
 
-// ---- checking
-// -----------------------------------------------------------------------------------------------------------
+// ---- checking ------------------------------------------------------------------------------------------------------
 
 static const char *const names[] = {"end", "resize", "grayscale", "rotation", "flip", "colour jitter", "normalize"};
 
@@ -94,8 +93,7 @@ static int check(struct kit_pipeline *p, char *error) {
     }
 }
 
-// ---- making
-// -------------------------------------------------------------------------------------------------------------
+// ---- making --------------------------------------------------------------------------------------------------------
 
 static void make_tables(struct kit_pipeline *p) {
     const struct kit_transform *last = p->steps ? &p->list.step[p->steps - 1] : NULL;
@@ -152,8 +150,7 @@ size_t kit_pipeline_size(const struct kit_pipeline *p) {
     return (size_t)p->shape[0] * (size_t)p->shape[1] * (size_t)p->shape[2];
 }
 
-// ---- running
-// ------------------------------------------------------------------------------------------------------------
+// ---- running -------------------------------------------------------------------------------------------------------
 
 // What one random step of one image draws: four numbers in [0, 1) of 24 bits. The site keeps the kit's draws apart from
 // the order of an epoch and from dropout with the same seed.

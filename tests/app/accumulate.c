@@ -37,6 +37,22 @@ static void accumulate_all(struct accumulate *net) {
         check(!accumulate_step_accumulate(net, parts[k], x + at * 6, label + at, NULL, NULL), "a part is taken");
 }
 
+// A step and the same batch accumulated, then updated: the same dropout, and the stream goes on by one call in both.
+static void same_noise(void) {
+    struct accumulate *step = accumulate_new(), *parts = accumulate_new();
+    for (int k = 0; k < 3; k++) {
+        float whole = -1, loss = -2;
+        int64_t calls = -1;
+        check(!accumulate_noisy(step, N, x, 0.1f, &whole), "a step with dropout");
+        check(!accumulate_noisy_accumulate(parts, N, x, &loss), "a part with dropout");
+        accumulate_noisy_update(parts, 0.1f);
+        check(fabs(whole - loss) <= 1e-6 * whole && distance(step, parts) < 1e-6, "a part draws what a step draws");
+        check(!accumulate_get(parts, "optim.random.calls", &calls, sizeof calls) && calls == k + 1,
+              "calls are counted");
+    }
+    accumulate_free(step), accumulate_free(parts);
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     for (int k = 0; k < N * 6; k++) x[k] = (float)((k * 37) % 23) / 11 - 1;
@@ -73,6 +89,7 @@ int main(int argc, char **argv) {
     check(accumulate_get_grad(parts, "body.fc2.bias", mean, 8) == ACCUMULATE_ESIZE, "a wrong size");
     check(accumulate_step_accumulate(parts, 17, x, label, NULL, NULL) == ACCUMULATE_ERANGE, "too many samples");
     accumulate_free(whole), accumulate_free(parts), accumulate_free(resumed);
+    same_noise();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

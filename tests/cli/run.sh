@@ -137,6 +137,16 @@ expect 1 'bad.dl:3:15: error: f returns a value, but its header declares no resu
 broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'
 expect 1 '//' bad.dl -o left.c
 
+# ---- training: a name that an entry which accumulates makes; a pattern of many stars over a long path
+broken 'train step(x: f32[2, 3]) accumulate -> (y: f32[]) {\n    y = mean(linear(x, 2))\n    minimize y with sgd()\n    return y\n}\nmodel step_update(x: f32[2, 3]) -> (y: f32[2, 3]) { return x }\n'
+expect 1 'bad.dl:6:7: error: `step_update` is a function that step makes' bad.dl -o left.c
+{
+    echo 'layer l0(x: T[B, C]) -> T[B, C] { return linear(x, C, name="z") }'
+    for k in $(seq 50); do echo "layer l$k(x: T[B, C]) -> T[B, C] { return l$((k - 1))(x, name=\"a\") }"; done
+    echo "train step(x: f32[2, 3]) { minimize mean(l50(x, name=\"a\")) over \"$(printf '*.%.0s' $(seq 25))y\" with sgd() }"
+} >stars.dl
+expect 1 'no parameter of this entry matches' stars.dl -o left.c
+
 # ---- --arena-max: as it is, in another order, with values that are computed again; beyond that, what lives at the peak
 peak() { # of the entry of the options, from --report
     "$dlc" "$@" --report 2>/dev/null | sed -n 's/.*peak \([0-9,]*\) bytes.*/\1/p' | tr -d , | head -1

@@ -16,8 +16,7 @@ enum { MOST_ELEMENTS = 120 }; // of one tensor, each moved in both directions
 
 typedef VEC(LayerForm) Forms;
 
-// ---- the calls
-// -------------------------------------------------------------------------------------------------------
+// ---- the calls -----------------------------------------------------------------------------------------------------
 
 static bool is_letter(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -110,8 +109,7 @@ static char *program_text(Arena *arena, const Forms *forms) {
     return arena_strdup(arena, str_text(&s));
 }
 
-// ---- the numbers
-// -----------------------------------------------------------------------------------------------------
+// ---- the numbers ---------------------------------------------------------------------------------------------------
 
 static bool near_a_kink(double x) {
     double halves = 2 * x - (double)(long)(2 * x);
@@ -155,8 +153,7 @@ static Point point_of(Arena *arena, Graph *g, const int64_t *sizes, const LayerF
     return p;
 }
 
-// ---- checks
-// ----------------------------------------------------------------------------------------------------------
+// ---- checks --------------------------------------------------------------------------------------------------------
 
 static void check_refused(Tally *t, const LayerForm *form, const char *messages) {
     tally(t, form->refused && strstr(messages, form->refused), "%s: no gradient: want \"%s\", got: %s", form->call,

@@ -54,8 +54,7 @@ static void remove_directory(void) {
     rmdir(directory);
 }
 
-// ---- data sets
-// --------------------------------------------------------------------------------------------------------
+// ---- data sets -----------------------------------------------------------------------------------------------------
 
 Test(kit_dataset, files_by_their_names, .init = make_directory, .fini = remove_directory) {
     static const struct {
@@ -138,8 +137,7 @@ Test(kit_dataset, files_that_are_refused, .init = make_directory, .fini = remove
     free(name);
 }
 
-// ---- loaders
-// ------------------------------------------------------------------------------------------------------------
+// ---- loaders -------------------------------------------------------------------------------------------------------
 
 enum { COUNT = 150, SIDE = 9, PIXELS = 3 * 12 * 12 };
 static uint8_t pixels[COUNT * SIDE * SIDE], labels[COUNT];

@@ -1,5 +1,5 @@
 // test_save.c: saving beside other files, over links, on full and read-only disks: whatever happens, the old file is
-// there as it was, and nothing is left beside it. What a crash does is in tests/app/crash.c.
+// there as it was, and nothing is left beside it. What a crash does is in tests/app/resume.c.
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>

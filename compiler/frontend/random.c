@@ -1,0 +1,62 @@
+// random.c: random("uniform", [2, 3]), in initialisers and in train entries: where it draws from.
+//     random = Philox(seed, call counter, site, element)
+// A new net's parameters come from the seed that the net is initialised with, and dropout from a stream that the
+// optimisers' state keeps.
+#include <string.h>
+
+#include "frontend/builtin.h"
+
+// The stream of an entry: its seed and how many calls there were, in storages beside the optimisers', so that a
+// checkpoint goes on to the bit. The count goes up once for each call.
+static bool random_stream(Elab *el, const Call *call, Node **in) {
+    if (el->g == el->init) {
+        in[0] = el->seed;
+        in[1] = build_constant_int(el->g, I64, 0);
+        return true;
+    }
+    if (el->g == el->start) {
+        refuse(el, call->span,
+               "an optimizer's buffer begins with the same numbers every time: random has no place there");
+        return false;
+    }
+    if (el->g->kind != ENTRY_TRAIN) {
+        refuse(el, call->span, "random in a model is not supported yet; in a train entry it is");
+        return false;
+    }
+    Storage *storage[2];
+    for (int k = 0; k < 2; k++) {
+        const char *name = k ? "optim.random.calls" : "optim.random.seed";
+        storage[k] = module_find_storage(el->module, name);
+        if (!storage[k])
+            storage[k] =
+                module_add_storage(el->module, name, STORAGE_OPTIM, type_scalar(I64), user_place(el, call->span));
+        storage[k]->user = user_place(el, call->span);
+        in[k] = build_storage(el->g, storage[k]);
+    }
+    bool counted = false;
+    for (int k = 0; k < el->g->outputs.len; k++) counted |= el->g->outputs.at[k].storage == storage[1];
+    if (counted || el->phase == PHASE_UPDATE) return true;
+    Node *next = build_binary(el->g, "add", in[1], build_constant_int(el->g, I64, 1));
+    graph_bind(el->g, storage[1], next, user_place(el, call->span));
+    return true;
+}
+
+// The k-th draw of an entry has the same site in each of its phases.
+static int random_site(Elab *el) {
+    if (el->g == el->init) return el->sites++;
+    if (el->draws == el->drawn.len) vec_push(el->arena, &el->drawn, el->sites++);
+    return el->drawn.at[el->draws++];
+}
+
+// random("uniform", [2, 3]): [0, 1); "normal": mean 0, deviation 1. Each call is a site of its own.
+Value run_random(Elab *el, const Call *call) {
+    Value kind = call->arg[0];
+    Type type;
+    if (kind.kind != VALUE_STRING || (strcmp(kind.s, "uniform") && strcmp(kind.s, "normal")))
+        return refuse(el, call->at[0], "random: \"uniform\" or \"normal\" is needed, got %s", value_text(el, kind));
+    Node *in[2];
+    if (!random_stream(el, call, in) || !dims_from_list(el, call->arg[1], F32, call->at[1], &type))
+        return value_poison();
+    Attr attrs[3] = {{.s = kind.s}, {.n = type.rank, .dims = type.dim}, {.i = random_site(el)}};
+    return value_tensor(graph_op(el->g, op_find("random"), in, 2, attrs));
+}
