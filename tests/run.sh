@@ -1,17 +1,17 @@
 #!/bin/sh
 # Runs every test and closes with one line, `N passed, N failed`. Called by `make test`, which has built everything.
 #     tests/run.sh BUILD
-# Each part prints its own last line `N passed, N failed`; the sums are printed here.
+# Each part prints its own last line `N passed, N failed`; the sums are printed here. The longest, differential, runs
+# beside the others.
 set -u
 build=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 export BUILD="$build" TOP="$top"
 log=$build/tests/log
 mkdir -p "$log"
-passed=0
-failed=0
+rm -f "$log"/*.count
 
-# part NAME COMMAND...: runs a part, shows its failures, adds up its counts.
+# part NAME COMMAND...: runs a part, shows its failures, leaves its counts in a file.
 part() {
     name=$1
     shift
@@ -34,16 +34,25 @@ part() {
     p=${p:-0}
     f=${f:-0}
     if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$p" = 0 ]; }; then f=1; fi
-    passed=$((passed + p))
-    failed=$((failed + f))
+    echo "$p $f" >"$log/$name.count"
     echo "$name: $p passed, $f failed ($(($(date +%s) - start)) s)"
     if [ "$f" != 0 ] || [ "$status" != 0 ]; then tail -60 "$log/$name.txt"; fi
 }
 
+part differential sh "$top/tests/differential/run.sh" "$build" &
 part unit "$build/tests/unit" --color=never
+parts=2
 for script in "$top"/tests/*/run.sh; do
-    case $script in */bench/*) continue ;; esac # speeds are no tests
-    part "$(basename "$(dirname "$script")")" sh "$script" "$build"
+    name=$(basename "$(dirname "$script")")
+    case $name in bench | differential) continue ;; esac # speeds are no tests
+    part "$name" sh "$script" "$build"
+    parts=$((parts + 1))
 done
+wait
+# A part that left no counts was killed.
+counted=$(cat "$log"/*.count | awk '{ p += $1; f += $2 } END { print p + 0, f + 0, NR }')
+passed=${counted%% *}
+failed=$(echo "$counted" | cut -d ' ' -f 2)
+failed=$((failed + parts - ${counted##* }))
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

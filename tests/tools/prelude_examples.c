@@ -171,7 +171,7 @@ int main(int argc, char **argv) {
     Tally t = {0};
     Examples all = {.arena = &arena, .tally = &t};
     read_prelude(&all, argc > 1 ? argv[1] : NULL);
-    char *path = arena_printf(&arena, "%s/examples.dl", harness_dir(&arena, "examples"));
+    char *path = arena_printf(&arena, "%s/examples.dl", harness_dir(&arena, "prelude"));
     harness_write(path, program_text(&all));
     Module *m = all.at.len ? harness_module(&arena, path, NULL) : NULL;
     tally(&t, m, "no example, or one that does not compile");
