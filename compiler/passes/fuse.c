@@ -9,7 +9,8 @@
 // Needs DEDUPED and SIMPLE, gives GROUPED. Three steps:
 //   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue, and a pool of
 //      windows that do not overlap.
-//   2. Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise nodes over the
+//   2. (fuse_rows.c) Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise
+//   nodes over the
 //      domain or over what is left of it. Reductions of windows take what follows from them index by index.
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
 //      more than one kernel: that is stored by an element-wise group.
@@ -24,19 +25,7 @@
 #include "ops/op.h"
 #include "passes/fuse.h"
 
-static bool is_elementwise(const Node *node) { return node->op->traits & OP_ELEMENTWISE; }
-static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
-static bool is_input(const Node *node) { return node->op->traits & OP_INPUT; }
-static bool is_source(const Node *node) { return node->op->traits & OP_SOURCE; }
-static bool is_unassigned(const Fuse *f, const Node *node) { return f->group_of[node->id] == NONE; }
-
-// Whether two nodes may be in one group at all.
-static bool may_join(const Fuse *f, const Node *a, const Node *b) {
-    bool apart = (f->early[a->id] && f->late[b->id]) || (f->late[a->id] && f->early[b->id]);
-    return f->prepared[a->id] == f->prepared[b->id] && !apart;
-}
-
-static int group_new(Fuse *f, GroupKind kind, Node *root) {
+int fuse_group_new(Fuse *f, GroupKind kind, Node *root) {
     f->group[f->ngroups] = (Group){.kind = kind, .id = f->ngroups, .root = root};
     return f->ngroups++;
 }
@@ -77,9 +66,7 @@ static bool group_in_cycle(Fuse *f, int group) {
     return cycle;
 }
 
-// Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is
-// left.
-static void group_assign(Fuse *f, int group, const NodeVec *members, int keep) {
+void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep) {
     for (int k = 0; k < members->len; k++) {
         vec_push(&f->scratch, &f->members[group], members->at[k]);
         f->group_of[members->at[k]->id] = group;
@@ -94,7 +81,7 @@ static void group_assign(Fuse *f, int group, const NodeVec *members, int keep) {
 
 // ---- 1: contractions ---------------------------------------------------------------------------------------------
 
-static State worst_input(const Fuse *f, const Node *node) {
+State fuse_worst_input(const Fuse *f, const Node *node) {
     State state = UNRELATED;
     for (int i = 0; i < node->nin; i++)
         if (f->state[node->in[i]->id] > state) state = f->state[node->in[i]->id];
@@ -121,9 +108,7 @@ static bool pool_may_stay(const Fuse *f, const NodeVec *members, const Node *poo
     return true;
 }
 
-// An epilogue: element-wise nodes of the root's shape, at most one pool of separate windows, and element-wise nodes of
-// its shape.
-static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) {
+NodeVec fuse_grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) {
     NodeVec members = {0};
     const Node *pool = NULL;
     memset(f->state, 0, sizeof *f->state * (size_t)f->n);
@@ -131,7 +116,7 @@ static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) 
     vec_push(&f->scratch, &members, root);
     for (int id = root->id + 1; id < f->n; id++) {
         Node *node = f->g->nodes.at[id];
-        State state = worst_input(f, node);
+        State state = fuse_worst_input(f, node);
         if (state == UNRELATED) continue;
         bool pools = with_pool && !pool && node_is(node, "reduce") && windows_join(root, node, covers);
         bool in_shape = shape_equal(&node->type, &root->type) || (pool && shape_equal(&node->type, &pool->type));
@@ -141,232 +126,14 @@ static NodeVec grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) 
         f->state[id] = fits ? MEMBER : TAINTED;
         if (fits) vec_push(&f->scratch, &members, node);
     }
-    return pool && !pool_may_stay(f, &members, pool, *covers) ? grow_epilogue(f, root, false, covers) : members;
+    return pool && !pool_may_stay(f, &members, pool, *covers) ? fuse_grow_epilogue(f, root, false, covers) : members;
 }
 
 static void grow_contract(Fuse *f, Node *root) {
-    int group = group_new(f, GROUP_CONTRACT, root);
+    int group = fuse_group_new(f, GROUP_CONTRACT, root);
     bool covers;
-    NodeVec members = grow_epilogue(f, root, true, &covers);
-    group_assign(f, group, &members, 1);
-    for (int k = 0; k < f->members[group].len; k++)
-        if (node_is(f->members[group].at[k], "reduce"))
-            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
-}
-
-// ---- 2: rows -----------------------------------------------------------------------------------------------------
-
-// The whole axes of its input that a reduce sums, or 0 when it reads windows.
-static unsigned reduced_axes(const Node *node) {
-    const Iter *iter = node_attr(node, "iter")->iter;
-    const Map *out = &iter->map[0], *in = &iter->map[1];
-    unsigned axes = 0;
-    int next_out = 0;
-    for (int d = 0; d < in->rank; d++) {
-        int axis = NONE;
-        for (int a = 0; a < iter->naxes; a++)
-            if (in->dim[d].coef[a]) {
-                if (axis != NONE || in->dim[d].coef[a] != 1) return 0;
-                axis = a;
-            }
-        if (axis == NONE || in->dim[d].c || !dim_equal(iter->axis[axis], node->in[0]->type.dim[d])) return 0;
-        if (axis >= iter->nout) {
-            axes |= 1u << d;
-            continue;
-        }
-        // What is kept must stay in order.
-        if (next_out >= out->rank || out->dim[next_out].coef[axis] != 1 || out->dim[next_out].c) return 0;
-        next_out++;
-    }
-    return next_out == out->rank ? axes : 0;
-}
-
-static Type outer_shape(const Type *domain, unsigned reduced, signed char *axis) {
-    Type outer = {.dtype = domain->dtype};
-    for (int d = 0; d < domain->rank; d++)
-        if (!(reduced >> d & 1)) {
-            axis[outer.rank] = (signed char)d;
-            outer.dim[outer.rank++] = domain->dim[d];
-        }
-    return outer;
-}
-
-// Alignment of a movement of an aligned value; false when it does not follow the domain.
-static bool align_movement(const Node *node, const Alignment *from, Alignment *to) {
-    const Type *in = &node->in[0]->type, *out = &node->type;
-    for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
-    if (node_is(node, "broadcast")) {
-        const Attr *axes = node_attr(node, "axes");
-        for (int k = 0; k < in->rank; k++)
-            to->map[axes->ints[k]] = dim_equal(in->dim[k], out->dim[axes->ints[k]]) ? from->map[k] : FREE;
-        return true;
-    }
-    if (node_is(node, "transpose")) {
-        const Attr *perm = node_attr(node, "perm");
-        for (int k = 0; k < out->rank; k++) to->map[k] = from->map[perm->ints[k]];
-        return true;
-    }
-    if (!node_is(node, "reshape")) return false;
-    // Only axes of extent 1 may come and go.
-    int i = 0;
-    for (int o = 0; o < out->rank; o++) {
-        if (out->dim[o].extent == 1 && !out->dim[o].size) continue;
-        while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
-        if (i == in->rank || !dim_equal(in->dim[i], out->dim[o])) return false;
-        to->map[o] = from->map[i++];
-    }
-    while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
-    return i == in->rank;
-}
-
-// An element-wise node's alignment: its members' must agree. False when they do not.
-static bool align_elementwise(const Fuse *f, const Node *node, Alignment *to) {
-    for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
-    for (int i = 0; i < node->nin; i++) {
-        if (f->state[node->in[i]->id] != MEMBER) continue;
-        const Alignment *in = &f->align[node->in[i]->id];
-        for (int d = 0; d < node->type.rank; d++) {
-            if (in->map[d] == FREE) continue;
-            if (to->map[d] != FREE && to->map[d] != in->map[d]) return false;
-            to->map[d] = in->map[d];
-        }
-    }
-    return true;
-}
-
-// Whether a node of this alignment runs along the domain (axis d is d) or the outer shape; pins it there.
-static bool pin_alignment(const Node *node, const Group *group, Alignment *align) {
-    signed char outer_axis[MAX_RANK];
-    Type outer = outer_shape(&group->domain, group->reduced, outer_axis);
-    bool whole = shape_equal(&node->type, &group->domain), part = shape_equal(&node->type, &outer);
-    for (int d = 0; d < node->type.rank; d++) {
-        whole &= align->map[d] == FREE || align->map[d] == d;
-        part &= align->map[d] == FREE || align->map[d] == outer_axis[d];
-    }
-    if (!whole && !part) return false;
-    for (int d = 0; d < node->type.rank; d++) align->map[d] = whole ? (signed char)d : outer_axis[d];
-    return true;
-}
-
-// An output of the graph or a contraction's operand: cannot be inlined.
-static bool needs_buffer(const Fuse *f, const Node *node) {
-    bool needs = f->output[node->id];
-    for (int u = 0; u < f->users[node->id].len; u++) needs |= node_is(f->users[node->id].at[u], "contract");
-    return needs;
-}
-
-// Whether `node`, whose inputs are members or unrelated, can join; its alignment then.
-static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment *align) {
-    if (!is_unassigned(f, node)) return false;
-    if (is_movement(node)) return !needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
-    if (is_elementwise(node)) return align_elementwise(f, node, align) && pin_alignment(node, group, align);
-    if (!node_is(node, "reduce") || !shape_equal(&node->in[0]->type, &group->domain) ||
-        reduced_axes(node) != group->reduced)
-        return false;
-    // Reads of the input at another place than the domain's index would need another loop.
-    if (f->state[node->in[0]->id] == MEMBER)
-        for (int d = 0; d < group->domain.rank; d++) {
-            signed char along = f->align[node->in[0]->id].map[d];
-            if (along != FREE && along != d) return false;
-        }
-    outer_shape(&group->domain, group->reduced, align->map);
-    return true;
-}
-
-// Finds a reduction over the group's domain that members read through inlined nodes, though it follows from none of
-// them (the other sum of a softmax's gradient): it can run in the same loops. NULL when there is none.
-static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *members) {
-    NodeVec work = {0};
-    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
-    for (int k = 0; k < members->len; k++) vec_push(&f->scratch, &work, members->at[k]);
-    while (work.len) {
-        const Node *node = work.at[--work.len];
-        for (int i = 0; i < node->nin; i++) {
-            Node *in = node->in[i];
-            if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
-            seen[in->id] = true;
-            bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
-                        reduced_axes(in) == group->reduced && may_join(f, in, members->at[0]);
-            if (fits) return in;
-            if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
-        }
-    }
-    return NULL;
-}
-
-// Members that follow from the roots index by index.
-static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
-    NodeVec members = {0};
-    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
-    for (int id = 0; id < f->n; id++) {
-        Node *node = f->g->nodes.at[id];
-        State state = worst_input(f, node);
-        bool is_root = false;
-        for (int k = 0; k < roots->len; k++) is_root |= roots->at[k] == node;
-        // A reduction over the same values shares the loop though it does not depend on the root.
-        is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
-        if (state == UNRELATED && !is_root) continue;
-        bool fits = state != TAINTED && members.len < MAX_MEMBERS && may_join(f, node, roots->at[0]) &&
-                    joins_rows(f, group, node, &f->align[id]);
-        f->state[id] = fits ? MEMBER : TAINTED;
-        if (fits) vec_push(&f->scratch, &members, node);
-    }
-    return members;
-}
-
-static void stand_alone(Fuse *f, Node *root) {
-    int group = group_new(f, GROUP_NAIVE, root);
-    f->group_of[root->id] = group;
-    vec_push(&f->scratch, &f->members[group], root);
-}
-
-// A pool: its windows, then what follows from it index by index.
-static void grow_windows(Fuse *f, Node *root) {
-    const Iter *iter = node_attr(root, "iter")->iter;
-    if (iter->naxes > MAX_RANK || !iter->nout || iter->nout == iter->naxes) {
-        stand_alone(f, root);
-        return;
-    }
-    int group = group_new(f, GROUP_ROWS, root), last = iter->nout - 1;
-    Group *g = &f->group[group];
-    for (int k = 0; k < last; k++) g->domain.dim[g->domain.rank++] = iter->axis[k];
-    for (int k = iter->nout; k < iter->naxes; k++) {
-        g->reduced |= 1u << g->domain.rank;
-        g->domain.dim[g->domain.rank++] = iter->axis[k];
-    }
-    g->domain.dim[g->domain.rank++] = iter->axis[last];
-    vec_push(f->g->arena, &g->reduces, root);
-    bool covers;
-    NodeVec members = grow_epilogue(f, root, false, &covers);
-    group_assign(f, group, &members, 1);
-}
-
-static void grow_rows(Fuse *f, Node *root) {
-    unsigned reduced = reduced_axes(root);
-    if (!reduced) {
-        grow_windows(f, root);
-        return;
-    }
-    int group = group_new(f, GROUP_ROWS, NULL);
-    f->group[group].domain = root->in[0]->type;
-    f->group[group].reduced = reduced;
-    NodeVec roots = {0}, members;
-    vec_push(&f->scratch, &roots, root);
-    for (;;) {
-        members = grow_from(f, &f->group[group], &roots);
-        Node *more = roots.len < 8 ? feeding_reduction(f, &f->group[group], &members) : NULL;
-        if (!more) break;
-        vec_push(&f->scratch, &roots, more);
-    }
-    group_assign(f, group, &members, 1);
-    if (is_unassigned(f, root)) {
-        // The larger group would be in a cycle: what follows from the first root alone is left.
-        for (int k = 0; k < f->members[group].len; k++) f->group_of[f->members[group].at[k]->id] = NONE;
-        f->members[group].len = 0;
-        roots.len = 1;
-        members = grow_from(f, &f->group[group], &roots);
-        group_assign(f, group, &members, 1);
-    }
+    NodeVec members = fuse_grow_epilogue(f, root, true, &covers);
+    fuse_assign(f, group, &members, 1);
     for (int k = 0; k < f->members[group].len; k++)
         if (node_is(f->members[group].at[k], "reduce"))
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
@@ -487,7 +254,7 @@ static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
     int reader = f->reader[node->id];
     if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
-    if (needs_buffer(f, node) || fuse_is_part(f, node)) return true;
+    if (fuse_needs_buffer(f, node) || fuse_is_part(f, node)) return true;
     if (f->again[node->id]) return false;
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
@@ -511,7 +278,7 @@ static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
 
 // An element-wise group that stores `root` and, with it, what it is computed from if others read that too.
 static void grow_elementwise(Fuse *f, Node *root) {
-    int group = group_new(f, GROUP_ROWS, NULL);
+    int group = fuse_group_new(f, GROUP_ROWS, NULL);
     f->group[group].domain = root->type;
     NodeVec members = {0};
     vec_push(&f->scratch, &members, root);
@@ -524,7 +291,8 @@ static void grow_elementwise(Fuse *f, Node *root) {
         Node *node = f->members[group].at[k];
         for (int i = 0; i < node->nin; i++) join_elementwise(f, group, root, node->in[i]);
         for (int u = 0; u < f->users[node->id].len; u++)
-            if (needs_buffer(f, f->users[node->id].at[u])) join_elementwise(f, group, root, f->users[node->id].at[u]);
+            if (fuse_needs_buffer(f, f->users[node->id].at[u]))
+                join_elementwise(f, group, root, f->users[node->id].at[u]);
     }
 }
 
@@ -627,9 +395,10 @@ Graph *pass_fuse(Graph *from) {
     for (int id = f.n - 1; id >= 0; id--)
         if (node_is(g->nodes.at[id], "contract")) grow_contract(&f, g->nodes.at[id]);
     for (int id = 0; id < f.n; id++)
-        if (g->nodes.at[id]->op->traits & OP_ALONE) stand_alone(&f, g->nodes.at[id]);
+        if (g->nodes.at[id]->op->traits & OP_ALONE) fuse_stand_alone(&f, g->nodes.at[id]);
     for (int id = 0; id < f.n; id++)
-        if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id])) grow_rows(&f, g->nodes.at[id]);
+        if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id]))
+            fuse_grow_rows(&f, g->nodes.at[id]);
     for (int k = 0; k < f.ngroups; k++) release_cheap(&f, k);
     fuse_recompute(&f);
     store_rest(&f);
@@ -648,7 +417,7 @@ Graph *pass_separate(Graph *from) {
         Node *node = g->nodes.at[id];
         bool inlined = is_movement(node) || is_source(node) || is_input(node);
         if (is_input(node) || (inlined && !f.output[id])) continue;
-        int group = group_new(&f, GROUP_NAIVE, node);
+        int group = fuse_group_new(&f, GROUP_NAIVE, node);
         f.group_of[id] = group;
         f.stored[id] = true;
         vec_push(&f.scratch, &f.members[group], node);

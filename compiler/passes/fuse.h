@@ -1,7 +1,8 @@
-// fuse.h: what fuse.c and order.c share; nothing else includes it.
+// fuse.h: what the files of the fuse pass share; nothing else includes it.
 #ifndef DLC_FUSE_H
 #define DLC_FUSE_H
 
+#include "ops/op.h"
 #include "passes/passes.h"
 
 enum {
@@ -47,6 +48,36 @@ typedef struct Fuse {
     int *reader, *uses, *depth; // by node id, of inlined nodes: see store_rest
     int *copies;                // and at how many indices one expression would compute it
 } Fuse;
+
+static inline bool is_elementwise(const Node *node) { return node->op->traits & OP_ELEMENTWISE; }
+static inline bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
+static inline bool is_input(const Node *node) { return node->op->traits & OP_INPUT; }
+static inline bool is_source(const Node *node) { return node->op->traits & OP_SOURCE; }
+static inline bool is_unassigned(const Fuse *f, const Node *node) { return f->group_of[node->id] == NONE; }
+
+// Whether two nodes may be in one group at all.
+static inline bool may_join(const Fuse *f, const Node *a, const Node *b) {
+    bool apart = (f->early[a->id] && f->late[b->id]) || (f->late[a->id] && f->early[b->id]);
+    return f->prepared[a->id] == f->prepared[b->id] && !apart;
+}
+
+// fuse.c: a group without members; its number.
+int fuse_group_new(Fuse *f, GroupKind kind, Node *root);
+// Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is
+// left.
+void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep);
+// The worst state among the node's inputs.
+State fuse_worst_input(const Fuse *f, const Node *node);
+// An epilogue: element-wise nodes of the root's shape, at most one pool of separate windows, and element-wise nodes of
+// its shape.
+NodeVec fuse_grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers);
+
+// fuse_rows.c: the group of a reduction and all that joins it.
+void fuse_grow_rows(Fuse *f, Node *root);
+// A group of one node.
+void fuse_stand_alone(Fuse *f, Node *root);
+// An output of the graph or an operand of a contraction: cannot be inlined.
+bool fuse_needs_buffer(const Fuse *f, const Node *node);
 
 // recompute.c: takes members out of their groups that readers compute again.
 void fuse_recompute(Fuse *f);

@@ -16,8 +16,6 @@ typedef struct Again {
     int steps;
 } Again;
 
-static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
-
 // Whether another group reads the node, through movement of its own group at most.
 static bool is_read_elsewhere(const Fuse *f, const Node *node, int group) {
     for (int u = 0; u < f->users[node->id].len; u++) {

@@ -1,0 +1,228 @@
+// fuse_rows.c: groups of reductions: softmax, norms, losses, pools.
+//     %6 = reduce max %5
+//     %7 = exp (%5 - %6)           becomes  rows over the domain of %5, reduces %6 %8, stores %9
+//     %8 = reduce sum %7
+//     %9 = %7 / %8
+// A group's domain is what its reductions run over; every member's axes are aligned with it (Alignment).
+#include <string.h>
+
+#include "ir/windows.h"
+#include "ops/op.h"
+#include "passes/fuse.h"
+
+// The whole axes of its input that a reduce sums, or 0 when it reads windows.
+static unsigned reduced_axes(const Node *node) {
+    const Iter *iter = node_attr(node, "iter")->iter;
+    const Map *out = &iter->map[0], *in = &iter->map[1];
+    unsigned axes = 0;
+    int next_out = 0;
+    for (int d = 0; d < in->rank; d++) {
+        int axis = NONE;
+        for (int a = 0; a < iter->naxes; a++)
+            if (in->dim[d].coef[a]) {
+                if (axis != NONE || in->dim[d].coef[a] != 1) return 0;
+                axis = a;
+            }
+        if (axis == NONE || in->dim[d].c || !dim_equal(iter->axis[axis], node->in[0]->type.dim[d])) return 0;
+        if (axis >= iter->nout) {
+            axes |= 1u << d;
+            continue;
+        }
+        // What is kept must stay in order.
+        if (next_out >= out->rank || out->dim[next_out].coef[axis] != 1 || out->dim[next_out].c) return 0;
+        next_out++;
+    }
+    return next_out == out->rank ? axes : 0;
+}
+
+static Type outer_shape(const Type *domain, unsigned reduced, signed char *axis) {
+    Type outer = {.dtype = domain->dtype};
+    for (int d = 0; d < domain->rank; d++)
+        if (!(reduced >> d & 1)) {
+            axis[outer.rank] = (signed char)d;
+            outer.dim[outer.rank++] = domain->dim[d];
+        }
+    return outer;
+}
+
+// Alignment of a movement of an aligned value; false when it does not follow the domain.
+static bool align_movement(const Node *node, const Alignment *from, Alignment *to) {
+    const Type *in = &node->in[0]->type, *out = &node->type;
+    for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
+    if (node_is(node, "broadcast")) {
+        const Attr *axes = node_attr(node, "axes");
+        for (int k = 0; k < in->rank; k++)
+            to->map[axes->ints[k]] = dim_equal(in->dim[k], out->dim[axes->ints[k]]) ? from->map[k] : FREE;
+        return true;
+    }
+    if (node_is(node, "transpose")) {
+        const Attr *perm = node_attr(node, "perm");
+        for (int k = 0; k < out->rank; k++) to->map[k] = from->map[perm->ints[k]];
+        return true;
+    }
+    if (!node_is(node, "reshape")) return false;
+    // Only axes of extent 1 may come and go.
+    int i = 0;
+    for (int o = 0; o < out->rank; o++) {
+        if (out->dim[o].extent == 1 && !out->dim[o].size) continue;
+        while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
+        if (i == in->rank || !dim_equal(in->dim[i], out->dim[o])) return false;
+        to->map[o] = from->map[i++];
+    }
+    while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
+    return i == in->rank;
+}
+
+// An element-wise node's alignment: its members' must agree. False when they do not.
+static bool align_elementwise(const Fuse *f, const Node *node, Alignment *to) {
+    for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
+    for (int i = 0; i < node->nin; i++) {
+        if (f->state[node->in[i]->id] != MEMBER) continue;
+        const Alignment *in = &f->align[node->in[i]->id];
+        for (int d = 0; d < node->type.rank; d++) {
+            if (in->map[d] == FREE) continue;
+            if (to->map[d] != FREE && to->map[d] != in->map[d]) return false;
+            to->map[d] = in->map[d];
+        }
+    }
+    return true;
+}
+
+// Whether a node of this alignment runs along the domain (axis d is d) or the outer shape; pins it there.
+static bool pin_alignment(const Node *node, const Group *group, Alignment *align) {
+    signed char outer_axis[MAX_RANK];
+    Type outer = outer_shape(&group->domain, group->reduced, outer_axis);
+    bool whole = shape_equal(&node->type, &group->domain), part = shape_equal(&node->type, &outer);
+    for (int d = 0; d < node->type.rank; d++) {
+        whole &= align->map[d] == FREE || align->map[d] == d;
+        part &= align->map[d] == FREE || align->map[d] == outer_axis[d];
+    }
+    if (!whole && !part) return false;
+    for (int d = 0; d < node->type.rank; d++) align->map[d] = whole ? (signed char)d : outer_axis[d];
+    return true;
+}
+
+// An output of the graph or a contraction's operand: cannot be inlined.
+bool fuse_needs_buffer(const Fuse *f, const Node *node) {
+    bool needs = f->output[node->id];
+    for (int u = 0; u < f->users[node->id].len; u++) needs |= node_is(f->users[node->id].at[u], "contract");
+    return needs;
+}
+
+// Whether `node`, whose inputs are members or unrelated, can join; its alignment then.
+static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment *align) {
+    if (!is_unassigned(f, node)) return false;
+    if (is_movement(node))
+        return !fuse_needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
+    if (is_elementwise(node)) return align_elementwise(f, node, align) && pin_alignment(node, group, align);
+    if (!node_is(node, "reduce") || !shape_equal(&node->in[0]->type, &group->domain) ||
+        reduced_axes(node) != group->reduced)
+        return false;
+    // Reads of the input at another place than the domain's index would need another loop.
+    if (f->state[node->in[0]->id] == MEMBER)
+        for (int d = 0; d < group->domain.rank; d++) {
+            signed char along = f->align[node->in[0]->id].map[d];
+            if (along != FREE && along != d) return false;
+        }
+    outer_shape(&group->domain, group->reduced, align->map);
+    return true;
+}
+
+// Finds a reduction over the group's domain that members read through inlined nodes, though it follows from none of
+// them (the other sum of a softmax's gradient): it can run in the same loops. NULL when there is none.
+static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *members) {
+    NodeVec work = {0};
+    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    for (int k = 0; k < members->len; k++) vec_push(&f->scratch, &work, members->at[k]);
+    while (work.len) {
+        const Node *node = work.at[--work.len];
+        for (int i = 0; i < node->nin; i++) {
+            Node *in = node->in[i];
+            if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
+            seen[in->id] = true;
+            bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
+                        reduced_axes(in) == group->reduced && may_join(f, in, members->at[0]);
+            if (fits) return in;
+            if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
+        }
+    }
+    return NULL;
+}
+
+// Members that follow from the roots index by index.
+static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
+    NodeVec members = {0};
+    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
+    for (int id = 0; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        State state = fuse_worst_input(f, node);
+        bool is_root = false;
+        for (int k = 0; k < roots->len; k++) is_root |= roots->at[k] == node;
+        // A reduction over the same values shares the loop though it does not depend on the root.
+        is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
+        if (state == UNRELATED && !is_root) continue;
+        bool fits = state != TAINTED && members.len < MAX_MEMBERS && may_join(f, node, roots->at[0]) &&
+                    joins_rows(f, group, node, &f->align[id]);
+        f->state[id] = fits ? MEMBER : TAINTED;
+        if (fits) vec_push(&f->scratch, &members, node);
+    }
+    return members;
+}
+
+void fuse_stand_alone(Fuse *f, Node *root) {
+    int group = fuse_group_new(f, GROUP_NAIVE, root);
+    f->group_of[root->id] = group;
+    vec_push(&f->scratch, &f->members[group], root);
+}
+
+// A pool: its windows, then what follows from it index by index.
+static void grow_windows(Fuse *f, Node *root) {
+    const Iter *iter = node_attr(root, "iter")->iter;
+    if (iter->naxes > MAX_RANK || !iter->nout || iter->nout == iter->naxes) {
+        fuse_stand_alone(f, root);
+        return;
+    }
+    int group = fuse_group_new(f, GROUP_ROWS, root), last = iter->nout - 1;
+    Group *g = &f->group[group];
+    for (int k = 0; k < last; k++) g->domain.dim[g->domain.rank++] = iter->axis[k];
+    for (int k = iter->nout; k < iter->naxes; k++) {
+        g->reduced |= 1u << g->domain.rank;
+        g->domain.dim[g->domain.rank++] = iter->axis[k];
+    }
+    g->domain.dim[g->domain.rank++] = iter->axis[last];
+    vec_push(f->g->arena, &g->reduces, root);
+    bool covers;
+    NodeVec members = fuse_grow_epilogue(f, root, false, &covers);
+    fuse_assign(f, group, &members, 1);
+}
+
+void fuse_grow_rows(Fuse *f, Node *root) {
+    unsigned reduced = reduced_axes(root);
+    if (!reduced) {
+        grow_windows(f, root);
+        return;
+    }
+    int group = fuse_group_new(f, GROUP_ROWS, NULL);
+    f->group[group].domain = root->in[0]->type;
+    f->group[group].reduced = reduced;
+    NodeVec roots = {0}, members;
+    vec_push(&f->scratch, &roots, root);
+    for (;;) {
+        members = grow_from(f, &f->group[group], &roots);
+        Node *more = roots.len < 8 ? feeding_reduction(f, &f->group[group], &members) : NULL;
+        if (!more) break;
+        vec_push(&f->scratch, &roots, more);
+    }
+    fuse_assign(f, group, &members, 1);
+    if (is_unassigned(f, root)) {
+        // The larger group would be in a cycle: what follows from the first root alone is left.
+        for (int k = 0; k < f->members[group].len; k++) f->group_of[f->members[group].at[k]->id] = NONE;
+        f->members[group].len = 0;
+        roots.len = 1;
+        members = grow_from(f, &f->group[group], &roots);
+        fuse_assign(f, group, &members, 1);
+    }
+    for (int k = 0; k < f->members[group].len; k++)
+        if (node_is(f->members[group].at[k], "reduce"))
+            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
+}
