@@ -6,6 +6,7 @@
 
 #include "harness.h"
 #include "loops/loops.h"
+#include "modules.h"
 #include "passes/passes.h"
 #include "targets/targets.h"
 
@@ -61,9 +62,7 @@ static Module *module_of(Arena *arena, const Row *row) {
         const char *top = getenv("TOP") ? getenv("TOP") : ".";
         return harness_module(arena, arena_printf(arena, "%s/%s", top, row->text), NULL);
     }
-    char *path = arena_printf(arena, "%s/fusion.dl", harness_dir(arena, "unit"));
-    harness_write(path, arena_printf(arena, "dim N <= 4\n%s\n", row->text));
-    return harness_module(arena, path, NULL);
+    return compile(arena, arena_printf(arena, "dim N <= 4\n%s\n", row->text));
 }
 
 Test(fusion, kernels_of_each_net) {
