@@ -347,6 +347,8 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
     Value loss = eval(el, stmt->exprs.at[0]);
     enum Section section = el->g->section_now;
     const char *name = el->g->name_now;
+    bool training = el->training;
+    el->training = true; // of a loss from an `eval` block too
     el->g->section_now = SECTION_UPDATE;
     Chain common = {0}, *chains = NEW_ARRAY(el->arena, Chain, stmt->with.groups.len + 1);
     bool good = !stmt->with.chain || read_chain(el, stmt->with.chain, false, &common);
@@ -357,4 +359,5 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
     if (good) train(el, stmt, &common, chains, loss.node);
     el->g->section_now = section;
     el->g->name_now = name;
+    el->training = training;
 }
