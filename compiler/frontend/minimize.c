@@ -173,13 +173,15 @@ static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minim
 
 // ---- accumulation --------------------------------------------------------------------------------------------------
 
-// How many samples one call brings: the first axis of the first tensor among the arguments.
+// How many samples one call brings: the first axis of the first tensor among the arguments whose first axis is a
+// run-time size, or where there is none of the first tensor.
 static Node *samples_of_call(Elab *el) {
+    const Type *first = NULL;
     for (int k = 0; k < el->g->arguments.len; k++) {
         const Type *type = &el->g->arguments.at[k]->type;
-        if (type->rank) return build_size(el->g, type->dim[0]);
+        if (type->rank && (!first || (type->dim[0].size && !first->dim[0].size))) first = type;
     }
-    return build_constant_int(el->g, I64, 1);
+    return first ? build_size(el->g, first->dim[0]) : build_constant_int(el->g, I64, 1);
 }
 
 static Node *as_factor(Elab *el, Node *samples, const Type *type) {
