@@ -240,9 +240,12 @@ DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t
     if (!sum) return dlc_fail(net, DLC_ENAME, net->model->name, " accumulates no gradient of ", name);
     int status = DLC_OK;
     const struct dlc_slot *found = dlc_find(net, sum->info.name, bytes, &status);
-    float scale = all > 0 ? 1.0f / (float)all : 0.0f, *value = to;
-    if (found) memcpy(to, dlc_slot_data(net, found), bytes);
-    for (size_t k = 0; found && k < bytes / sizeof *value; k++) value[k] *= scale;
+    float scale = all > 0 ? 1.0f / (float)all : 0.0f, value;
+    for (size_t at = 0; found && at < bytes; at += sizeof value) { // `to` may lie anywhere
+        memcpy(&value, dlc_slot_data(net, found) + at, sizeof value);
+        value *= scale;
+        memcpy((unsigned char *)to + at, &value, sizeof value);
+    }
     return status;
 }
 

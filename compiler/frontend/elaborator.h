@@ -95,6 +95,7 @@ typedef VEC(NodeVec) Versions;
 typedef struct Pattern {
     const char *text;
     Span span;
+    int minimizes; // that stand before it; of `freeze`
 } Pattern;
 typedef VEC(Pattern) Patterns;
 

@@ -77,7 +77,7 @@ bool patterns_read(Elab *el, const AstExprs *strings, Patterns *patterns) {
         const char *text = eval_string(el, strings->at[k], "a pattern");
         if (!text) return false;
         if (!matches_any(el, text)) return refuse_pattern(el, text, span);
-        vec_push(el->arena, patterns, ((Pattern){text, span}));
+        vec_push(el->arena, patterns, ((Pattern){.text = text, .span = span}));
     }
     return true;
 }
@@ -95,13 +95,26 @@ void run_freeze(Elab *el, const AstStmt *stmt) {
     for (int k = 0; k < stmt->exprs.len; k++) {
         const char *text = eval_string(el, stmt->exprs.at[k], "a pattern");
         if (!text) continue;
-        vec_push(el->arena, &el->frozen, ((Pattern){path_join(el, el->frame->path, text), stmt->exprs.at[k]->span}));
+        const char *path = path_join(el, el->frame->path, text);
+        vec_push(el->arena, &el->frozen, ((Pattern){path, stmt->exprs.at[k]->span, el->minimizes.len}));
     }
+}
+
+// Behind the last minimize, where nothing that stands before it says the same, `freeze` changes nothing.
+static void warn_late(Elab *el, int k) {
+    const Pattern *late = &el->frozen.at[k];
+    if (!el->minimizes.len || late->minimizes < el->minimizes.len || el->phase != PHASE_STEP) return;
+    for (int before = 0; before < k; before++)
+        if (!strcmp(el->frozen.at[before].text, late->text)) return;
+    diag_warning(el->diag, user_place(el, late->span), "no `minimize` stands behind this `freeze`: it changes nothing");
 }
 
 void check_frozen(Elab *el) {
     for (int k = 0; k < el->frozen.len; k++)
-        if (!matches_any(el, el->frozen.at[k].text)) refuse_pattern(el, el->frozen.at[k].text, el->frozen.at[k].span);
+        if (matches_any(el, el->frozen.at[k].text))
+            warn_late(el, k);
+        else
+            refuse_pattern(el, el->frozen.at[k].text, el->frozen.at[k].span);
 }
 
 // ---- gradients -----------------------------------------------------------------------------------------------------

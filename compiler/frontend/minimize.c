@@ -173,13 +173,15 @@ static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minim
 
 // ---- accumulation --------------------------------------------------------------------------------------------------
 
-// How many samples one call brings: the first axis of the first tensor among the arguments.
+// How many samples one call brings: the first axis of the first tensor among the arguments whose first axis is a
+// run-time size, or where there is none of the first tensor.
 static Node *samples_of_call(Elab *el) {
+    const Type *first = NULL;
     for (int k = 0; k < el->g->arguments.len; k++) {
         const Type *type = &el->g->arguments.at[k]->type;
-        if (type->rank) return build_size(el->g, type->dim[0]);
+        if (type->rank && (!first || (type->dim[0].size && !first->dim[0].size))) first = type;
     }
-    return build_constant_int(el->g, I64, 1);
+    return first ? build_size(el->g, first->dim[0]) : build_constant_int(el->g, I64, 1);
 }
 
 static Node *as_factor(Elab *el, Node *samples, const Type *type) {
@@ -347,6 +349,8 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
     Value loss = eval(el, stmt->exprs.at[0]);
     enum Section section = el->g->section_now;
     const char *name = el->g->name_now;
+    bool training = el->training;
+    el->training = true; // of a loss from an `eval` block too
     el->g->section_now = SECTION_UPDATE;
     Chain common = {0}, *chains = NEW_ARRAY(el->arena, Chain, stmt->with.groups.len + 1);
     bool good = !stmt->with.chain || read_chain(el, stmt->with.chain, false, &common);
@@ -357,4 +361,5 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
     if (good) train(el, stmt, &common, chains, loss.node);
     el->g->section_now = section;
     el->g->name_now = name;
+    el->training = training;
 }

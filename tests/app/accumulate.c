@@ -39,12 +39,15 @@ static void accumulate_all(struct accumulate *net) {
 
 // A step and the same batch accumulated, then updated: the same dropout, and the stream goes on by one call in both.
 static void same_noise(void) {
+    static const float scale[6] = {1, 2, 0.5f, 1, -1, 1};
     struct accumulate *step = accumulate_new(), *parts = accumulate_new();
     for (int k = 0; k < 3; k++) {
         float whole = -1, loss = -2;
-        int64_t calls = -1;
-        check(!accumulate_noisy(step, N, x, 0.1f, &whole), "a step with dropout");
-        check(!accumulate_noisy_accumulate(parts, N, x, &loss), "a part with dropout");
+        int64_t calls = -1, samples = -1;
+        check(!accumulate_noisy(step, N, scale, x, 0.1f, &whole), "a step with dropout");
+        check(!accumulate_noisy_accumulate(parts, N, scale, x, &loss), "a part with dropout");
+        accumulate_get(parts, "optim.noisy.0.samples", &samples, sizeof samples);
+        check(samples == N, "samples are counted along a run-time size");
         accumulate_noisy_update(parts, 0.1f);
         check(fabs(whole - loss) <= 1e-6 * whole && distance(step, parts) < 1e-6, "a part draws what a step draws");
         check(!accumulate_get(parts, "optim.random.calls", &calls, sizeof calls) && calls == k + 1,
@@ -75,6 +78,8 @@ int main(int argc, char **argv) {
     accumulate_all(parts);
     check(!accumulate_get_grad(parts, "body.fc1.weight", mean, sizeof mean), "the mean gradient of a weight");
     check(!accumulate_get_grad(parts, "body.fc2.bias", mean_bias, sizeof mean_bias), "and of a bias");
+    unsigned char odd[13]; // copied out like all else, to any address
+    check(!accumulate_get_grad(parts, "body.fc2.bias", odd + 1, 12) && !memcmp(odd + 1, mean_bias, 12), "anywhere");
     check(!accumulate_save(parts, argv[1]) && !accumulate_load(resumed, argv[1]), "sums are in checkpoints");
     accumulate_once(parts, N, x, label, 0, &loss, weight, bias);
     double worst = 0;

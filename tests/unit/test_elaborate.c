@@ -422,6 +422,19 @@ Test(elaborate, eval_is_not_training) {
     release(&r);
 }
 
+// The loss is what the block computed; the optimizer trains, whose momentum could not be written otherwise.
+Test(elaborate, a_minimize_in_eval_trains) {
+    Result r = elaborate_text("layer mode(x: f32[]) { if training { return x } else { return -x } }\n"
+                              "train step(x: f32[]) -> (after: f32[]) {\n param w: f32[] = ones()\n"
+                              " eval { minimize mode(w * x) with sgd(lr=0.5, momentum=0.9) }\n return mode(w)\n}\n");
+    cr_assert(r.module != NULL, "%s", r.errors);
+    Tensor *storages = storages_new(&r), returned[1];
+    storages[0].f[0] = 1;
+    run_step(&r, 2, storages, returned);
+    expect_near(returned[0].f[0], 1 + 0.5 * 2, "w");
+    release(&r);
+}
+
 // A minimize in a loop is one optimizer that steps twice.
 Test(elaborate, a_loop_keeps_its_optimizer) {
     Result r = elaborate_text(
