@@ -7,7 +7,7 @@
 // Edges are smaller instances of the same tile, never guards inside one. The bound `N - 5` rather than N lets range
 // analysis see that no tile leaves its axis. A tail starts at a place that depends on the whole axis alone, so a part
 // of the axis (a chunk, a block) that ends before it runs it zero times; parts start and end at multiples of the first
-// tile.
+// tile, and a chunk that starts behind the end runs nothing.
 #include "loops/contraction.h"
 
 Index *contraction_extent(Contraction *c, int axis) {
@@ -50,9 +50,14 @@ Stmt *contraction_open_chunks(Contraction *c, Stmt *to, int chunks, int axis, in
         return loop;
     }
     Index *first = index_scale(arena, chunk, (units + chunks - 1) / chunks * unit);
-    *lo = index_min(arena, first, extent);
+    *lo = unit == 1 ? index_min(arena, first, extent) : first;
     *hi = index_min(arena, index_add_const(arena, first, (units + chunks - 1) / chunks * unit), extent);
-    return loop;
+    if (unit == 1) return loop;
+    // A chunk behind the end of the axis would run its tails once more: what they update in place was updated already.
+    Stmt *some = stmt_if(arena);
+    vec_push(arena, &some->cond, index_add(arena, index_add_const(arena, extent, -1), index_scale(arena, first, -1)));
+    stmt_append(arena, loop, some);
+    return some;
 }
 
 Stmt *contraction_open_blocks(Contraction *c, Stmt *to, Index **length) {

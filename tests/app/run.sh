@@ -110,6 +110,31 @@ grep kills resume.txt
 [ "$place" = . ] || rm -r "$place"
 place=.
 
+# Every number of rows, of layers that work in place, against -O0: in the tiles and chunks of each target.
+rows() { # WIDTH ROWS FLAGS...
+    width=$1 most=$2
+    shift 2
+    case "$*" in *c11*) std="-std=c11 -Wpedantic" ;; *) std="-std=gnu11 -march=native" ;; esac
+    sed "s/N <= 256/N <= $most/" "$top/tests/nets/residual.dl" >residual.dl
+    # shellcheck disable=SC2086
+    "$build/dlc" residual.dl -o plain.c -O0 --standalone -D WIDTH="$width" &&
+        "$build/dlc" residual.dl -o fast.c --standalone -D WIDTH="$width" "$@" &&
+        gcc $std $strict -O2 $sanitize -fno-math-errno -DWIDTH="$width" -I. -o residual "$top/tests/app/residual.c" plain.c fast.c -lm || {
+        bad "residual, $*: does not build"
+        return
+    }
+    ./residual >residual.txt
+    grep FAILED residual.txt
+    line=$(tail -1 residual.txt)
+    case $line in *passed*) ;; *) line="0 passed, 1 failed" ;; esac
+    passed=$((passed + ${line%% passed*}))
+    f=${line##*, }
+    failed=$((failed + ${f%% failed}))
+}
+rows 64 256 --target=native
+rows 8 8192 --target=x86-64-v3
+rows 16 8192 --target=c11
+
 # Twins, nets without malloc, parts of files; also from C++, and twins under ThreadSanitizer.
 memory() {
     name=$1 cc=$2 flags=$3 dlcflags=$4
