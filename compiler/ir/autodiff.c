@@ -37,10 +37,12 @@ static bool refuse_node(Graph *g, const Node *node, const Node *towards) {
 
 // ---- names --------------------------------------------------------------------------------------------------------
 
+enum { MOVES = 16 }; // of a parameter that are looked through: chains of thousands are nobody's layer
+
 // What the user knows a value by: a moved parameter is still that parameter.
 static const char *label_of(const Node *node) {
     const Node *from = node;
-    while (from->op->traits & OP_MOVEMENT && from->nin == 1) from = from->in[0];
+    for (int k = 0; k < MOVES && from->op->traits & OP_MOVEMENT && from->nin == 1; k++) from = from->in[0];
     if (from->op->traits & OP_INPUT) return node_attr(from, "name")->s;
     return node->name ? node->name : node->origin ? node->origin : node->op->name;
 }

@@ -146,6 +146,9 @@ expect 1 'bad.dl:6:7: error: `step_update` is a function that step makes' bad.dl
     echo "train step(x: f32[2, 3]) { minimize mean(l50(x, name=\"a\")) over \"$(printf '*.%.0s' $(seq 25))y\" with sgd() }"
 } >stars.dl
 expect 1 'no parameter of this entry matches' stars.dl -o left.c
+# A gradient through sixty thousand movements.
+broken 'train step(x: f32[4, 4]) {\n    h = linear(x, 4)\n    for i in 0..20000 { h = transpose(reshape(reshape(h, [16]), [4, 4]), 0, 1) }\n    minimize mean(linear(h, 2)) with sgd()\n}\n'
+expect 0 'train step' bad.dl --emit=graph
 
 # ---- --arena-max: as it is, in another order, with values that are computed again; beyond that, what lives at the peak
 peak() { # of the entry of the options, from --report
