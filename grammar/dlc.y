@@ -255,7 +255,7 @@ strings:
 
 // with clip_norm(1.0) |> { adamw(lr=lr) over "*.weight"; adamw(lr=lr, weight_decay=0) over "*" }
 with:
-    expr                                  { $$ = ast_group(p, NULL, $1, NULL); }
+    expr over                             { $$ = ast_group(p, NULL, $1, $2); }
   | LBRACE groups RBRACE                  { $$ = ast_groups(p, @$, NULL, $2); }
   | expr PIPE LBRACE groups RBRACE        { $$ = ast_groups(p, @$, $1, $4); }
   ;

@@ -41,6 +41,16 @@ DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char 
     return status;
 }
 
+DLC_API int dlc_refuse_size(struct dlc_net *net, const char *name, int64_t value, int64_t bound) {
+    struct dlc_text t = dlc_text_start(net);
+    dlc_put(&t, name);
+    dlc_put(&t, value < 0 ? " is -" : " is ");
+    dlc_put_number(&t, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    dlc_put(&t, "; it is 1 to ");
+    dlc_put_number(&t, (uint64_t)bound);
+    return DLC_ERANGE;
+}
+
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start) {
     if (!t->full && !t->dropped) return;
     t->at[t->len = start] = 0;

@@ -177,6 +177,7 @@ AstWith *ast_groups(Parser *p, Span span, AstExpr *chain, AstWith *with) {
     if (chain && chain->kind != AST_CALL && chain->depth <= AST_DEPTH_MAX)
         diag_error(p->diag, chain->span, "minimize: what changes the gradients is called, as in clip_norm(1.0) |> {");
     with->chain = chain;
+    with->braces = true;
     return with;
 }
 
@@ -294,6 +295,9 @@ AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, const A
     vec_push(p->arena, &s->exprs, loss);
     if (over) s->over = *over;
     s->with = *with;
+    // `with sgd(lr=0.1) over "head"` says of the one optimizer what `over "head" with sgd(lr=0.1)` says.
+    bool behind = with->groups.len == 1 && !with->braces && !over;
+    if (behind) s->over = with->groups.at[0].over, s->with.groups.at[0].over = (AstExprs){0};
     return s;
 }
 

@@ -71,6 +71,7 @@ typedef struct AstGroup {
     AstExprs over; // strings; none: all
 } AstGroup;
 typedef struct AstWith {
+    bool braces;    // there are some
     AstExpr *chain; // before the braces, for the gradients of all groups; or NULL
     VEC(AstGroup) groups;
 } AstWith;

@@ -4,6 +4,7 @@
 // Over compile-time numbers the element-wise ones compute at once, in double.
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/builtin.h"
@@ -326,12 +327,13 @@ static Value run_integer(Elab *el, const Call *call) {
 
 // known(lr): the number of a scalar that is a constant, as `f32[]` makes one of a number that was given; else none.
 static Value run_known(Elab *el, const Call *call) {
-    (void)el;
     Value v = call->arg[0];
     double number;
     if (is_number(v)) return v;
     if (!is_tensor(v) || v.node->type.rank || !node_constant(v.node, &number)) return value_none();
-    return dtype_info[v.node->type.dtype].is_float ? value_float(number) : value_int((int64_t)number);
+    if (!dtype_info[v.node->type.dtype].is_float) return value_int((int64_t)number);
+    double shortest = strtod(arena_printf(el->arena, "%.7g", number), NULL); // 0.1, not what f32 makes of it
+    return value_float((float)shortest == (float)number ? shortest : number);
 }
 
 // A compile-time condition chooses without a node.

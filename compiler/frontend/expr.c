@@ -48,7 +48,8 @@ static Value unknown_name(Elab *el, const char *name, Span span) {
     for (int k = 0; k < el->frame->names.len; k++) vec_push(el->arena, &near, el->frame->names.at[k].name);
     for (int k = 0; k < el->dims.len; k++) vec_push(el->arena, &near, el->dims.at[k].name);
     for (int k = 0; k < DTYPES; k++) vec_push(el->arena, &near, dtype_info[k].name);
-    vec_push(el->arena, &near, "training");
+    static const char *const words[] = {"training", "true", "false", "none"};
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) vec_push(el->arena, &near, words[k]);
     const char *nearest = diag_nearest(name, near.at, near.len);
     if (nearest) return refuse(el, span, "unknown name `%s`; did you mean `%s`?", name, nearest);
     if (find_decl(el, name)) return refuse(el, span, "`%s` is a layer, not a value: call it, %s(...)", name, name);

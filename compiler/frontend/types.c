@@ -274,6 +274,27 @@ static bool match_dtype(Elab *el, Frame *callee, const AstParam *param, Node *no
     return false;
 }
 
+// [0.5, 1, 2] for `weight: T[C]`: one axis, of T's dtype if that is known. What is no list of numbers stays as it is.
+static Value list_tensor(Elab *el, Frame *callee, const AstParam *param, Value list, Span span) {
+    DType dtype = F32;
+    const Binding *bound = frame_find(callee, param->type->name);
+    if (bound && bound->value.kind == VALUE_DTYPE) dtype = bound->value.dtype;
+    dtype_find(param->type->name, &dtype);
+    if (!list.list->len || param->type->dims.len != 1) return list;
+    for (int k = 0; k < list.list->len; k++)
+        if (!is_number(list.list->at[k])) return list;
+    Type one = {.dtype = dtype, .rank = 1, .dim = {dim_fixed(1)}};
+    Node *all = NULL;
+    place_nodes(el, span);
+    for (int k = 0; k < list.list->len; k++) {
+        Node *number = to_node(el, list.list->at[k], dtype, span);
+        if (!number) return value_poison();
+        number = build_reshape(el->g, number, &one);
+        all = all ? build_concat(el->g, all, number, 0) : number;
+    }
+    return value_tensor(all);
+}
+
 bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span) {
     const AstType *type = param->type;
     if (is_poison(*value)) return false;
@@ -297,6 +318,8 @@ bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Sp
                type->name);
         return false;
     }
+    if (value->kind == VALUE_LIST) *value = list_tensor(el, callee, param, *value, span);
+    if (is_poison(*value)) return false;
     if (!is_tensor(*value)) return mismatch(el, callee, param, *value, span);
     return match_dtype(el, callee, param, value->node, span) && match_dims(el, callee, param, value->node, true, span);
 }

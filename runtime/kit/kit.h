@@ -380,6 +380,7 @@ struct kit_file {
     FILE *out;        // write here
     const char *path; // kept, not copied
     char *beside;     // what becomes path; NULL for devices and pipes, which are written as they are
+    char *target;     // the file behind links, when there is one
 };
 
 // A new file beside `path`. KIT_EIO.

@@ -1,7 +1,8 @@
 // write.c: files that appear whole or not at all: written beside the old one, synced, renamed; and the clock.
-//     kit_file_open(&f, "curve.svg")   curve.svg.0.tmp is written      kit_file_close(&f)   it becomes curve.svg
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
+//     kit_file_open(&f, "curve.svg")   curve.svg.4711.tmp is written      kit_file_close(&f)   it becomes curve.svg
+// 4711 is the process: what a killed one left stands in nobody's way. A link stays, and the file that it names is new.
+#ifndef _XOPEN_SOURCE
+#define _XOPEN_SOURCE 700 // POSIX 2008 with realpath
 #endif
 #include <errno.h>
 #include <stdlib.h>
@@ -29,17 +30,18 @@ int kit_file_open(struct kit_file *file, const char *path, char *error) {
     if (is_special(path)) {
         file->out = fopen(path, "wb");
     } else {
-        size_t room = strlen(path) + 16;
-        if (!(file->beside = malloc(room))) return fail_write(file, ENOMEM, error);
-        for (int k = 0; k < 100 && !file->out; k++) {
-            snprintf(file->beside, room, "%s.%d.tmp", path, k);
-            file->out = fopen(file->beside, "wbx");
-            if (!file->out && errno != EEXIST) break;
-        }
+        char *target = realpath(path, NULL); // NULL: it is new
+        size_t room = strlen(target ? target : path) + 32;
+        file->target = target;
+        if (!(file->beside = malloc(room))) return free(target), fail_write(file, ENOMEM, error);
+        snprintf(file->beside, room, "%s.%ld.tmp", target ? target : path, (long)getpid());
+        errno = 0;
+        file->out = fopen(file->beside, "wb");
     }
     if (file->out) return KIT_OK;
     int status = fail_write(file, errno, error);
     free(file->beside);
+    free(file->target);
     return status;
 }
 
@@ -48,10 +50,14 @@ int kit_file_close(struct kit_file *file, char *error) {
     int why = errno;
     // What cannot be synced (a pipe, a device) says EINVAL.
     if (ok && fsync(fileno(file->out)) && errno != EINVAL) ok = false, why = errno;
+    struct stat old; // its permissions stay
+    if (ok && file->target && !stat(file->target, &old)) fchmod(fileno(file->out), old.st_mode & 07777);
     if (fclose(file->out) && ok) ok = false, why = errno;
-    if (ok && file->beside && rename(file->beside, file->path)) ok = false, why = errno;
+    const char *to = file->target ? file->target : file->path;
+    if (ok && file->beside && rename(file->beside, to)) ok = false, why = errno;
     if (!ok && file->beside) remove(file->beside);
     free(file->beside);
+    free(file->target);
     return ok ? KIT_OK : fail_write(file, why, error);
 }
 

@@ -67,6 +67,9 @@ static void sizes(void) {
         memset(logits, 7, sizeof logits);
         loss = 3;
         CHECK(mlp_forward(net, wrong[k], image, logits) == MLP_ERANGE, "forward with n = %d", (int)wrong[k]);
+        char says[64];
+        snprintf(says, sizeof says, "N is %d; it is 1 to 64", (int)wrong[k]);
+        CHECK(!strcmp(mlp_error(net), says), "%s, want %s", mlp_error(net), says);
         CHECK(mlp_step(net, wrong[k], image, label, 0.1f, &loss, logits) == MLP_ERANGE, "step with n = %d",
               (int)wrong[k]);
         unsigned char seven[4] = {7, 7, 7, 7};

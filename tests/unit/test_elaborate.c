@@ -435,6 +435,22 @@ Test(elaborate, a_minimize_in_eval_trains) {
     release(&r);
 }
 
+// A list of numbers where a tensor of one axis is asked for; `over` behind the optimizer.
+Test(elaborate, lists_of_numbers_are_tensors) {
+    Result r =
+        elaborate_text("layer weigh(x: T[], w: T[C]) { return x * sum(w * cast(iota([C]), T)) }\n"
+                       "train step(x: f32[]) -> (y: f32[]) {\n param a: f32[] = ones()\n param b: f32[] = ones()\n"
+                       " y = weigh(a * b * x, [0.5, 2, 3])\n minimize y with sgd(lr=1) over \"b\"\n return y\n}\n");
+    cr_assert(r.module != NULL, "%s", r.errors);
+    Tensor *storages = storages_new(&r), returned[1];
+    storages[0].f[0] = storages[1].f[0] = 1;
+    run_step(&r, 0.25, storages, returned);
+    expect_near(returned[0].f[0], 0.25 * 8, "y");
+    expect_near(storages[0].f[0], 1, "a");
+    expect_near(storages[1].f[0], 1 - 0.25 * 8, "b");
+    release(&r);
+}
+
 // A minimize in a loop is one optimizer that steps twice.
 Test(elaborate, a_loop_keeps_its_optimizer) {
     Result r = elaborate_text(

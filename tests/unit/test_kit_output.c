@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -52,6 +53,27 @@ Test(kit_output, a_file_appears_whole) {
         cr_assert(!kit_file_close(&file, error), "%s", error);
         cr_expect(read_file(got, sizeof got) == 9 && got[8] == '0' + k);
     }
+    close_directory();
+}
+
+// A link stays, its file is new and keeps its permissions; what killed processes left is in nobody's way.
+Test(kit_output, links_and_leftovers) {
+    unsigned char got[64];
+    char error[KIT_ERROR_BYTES] = "", link[160], left[160];
+    struct kit_file file;
+    struct stat status;
+    open_directory("file");
+    snprintf(link, sizeof link, "%s/link", directory);
+    snprintf(left, sizeof left, "%s.%ld.tmp", path, (long)getpid());
+    fclose(fopen(path, "w")), fclose(fopen(left, "w"));
+    cr_assert(!chmod(path, 0640) && !symlink("file", link));
+    cr_assert(!kit_file_open(&file, link, error), "%s", error);
+    fputs("new", file.out);
+    cr_assert(!kit_file_close(&file, error), "%s", error);
+    cr_expect(!lstat(link, &status) && S_ISLNK(status.st_mode), "the link is gone");
+    cr_expect(!stat(path, &status) && (status.st_mode & 07777) == 0640, "the permissions are others");
+    cr_expect(read_file(got, sizeof got) == 3 && got[0] == 'n');
+    remove(link);
     close_directory();
 }
 

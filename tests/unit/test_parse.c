@@ -146,6 +146,9 @@ Test(parse, where_lines_may_be_broken) {
         "g() }",
         "layer f() {\n    for i in 0..3 {\n        if i {\n            y = 1\n        } else {\n            y = 2\n"
         "        }\n    }\n    minimize a over \"b\" with g()\n}\n");
+    expect_print(
+        "train f() { minimize a with g() over \"b\"; minimize a with { g() over \"b\" } }",
+        "train f() {\n    minimize a over \"b\" with g()\n    minimize a with {\n        g() over \"b\"\n    }\n}\n");
     expect_print("dim A = 1\r\ndim B = \"x\"\r\n", "dim A = 1\ndim B = \"x\"\n");
     expect_print("", "");
     expect_print("# nothing", "");

@@ -148,7 +148,9 @@ Test(runtime, placed) {
 // What does not begin as zeros: in a new and a placed net, after init, after a file without optimiser state; and a file
 // with one keeps its own.
 Test(runtime, optimiser_state_begins_anew) {
-    static const char name[] = "optim.step.0.fc1.weight.momentum_buffer", path[] = "build/tests/begins.safetensors";
+    static const char name[] = "optim.step.0.fc1.weight.momentum_buffer";
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tests/begins.safetensors", getenv("BUILD") ? getenv("BUILD") : "build");
     static _Alignas(64) unsigned char memory[DLC_REGIONS][DLC_NET_BYTES + 192];
     void *at[DLC_REGIONS] = {memory[0], memory[1], memory[2], memory[3]};
     const size_t bytes[DLC_REGIONS] = {0};
