@@ -204,7 +204,8 @@ Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
     *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span)};
     frame->path = el->frame->path;
     el->steps += 10; // a call costs more than an expression
-    if (decl->kind == DECL_LAYER && !name) name = auto_name(el, el->frame->counters, decl->name);
+    frame->numbered = decl->kind == DECL_LAYER && !name;
+    if (frame->numbered) name = auto_name(el, el->frame->counters, decl->name);
     if (name && name[0]) frame->path = path_join(el, frame->path, name);
     frame->counters = name && !name[0] ? el->frame->counters : NEW(el->arena, Counters);
     if (!bind_args(el, frame, 0, args, span)) return value_poison();

@@ -350,6 +350,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     el->versions = (Versions){0};
     el->frozen = (Patterns){0};
     el->minimizes.len = 0;
+    el->numbered.len = 0;
     el->checkpoints = 0;
     el->draws = 0;
     el->frame = frame;

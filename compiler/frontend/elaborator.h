@@ -76,6 +76,7 @@ struct Frame {
     const char *path;   // of its parameters: "" or "encoder.fc1"
     Counters *counters; // the caller's when name="" adds no component
     Span user;          // the call in the user's file that led here
+    bool numbered;      // its component was made of the layer's name: "linear_2"
     bool returned;
     Span return_span;
     Value result;
@@ -134,11 +135,17 @@ typedef struct Elab {
     Patterns frozen;   // by `freeze`, in g so far
     Versions versions; // by storage: the values it had in g so far, the first at entry; empty: not used in g
     VEC(const AstStmt *) minimizes; // in g so far
-    int checkpoints;                // blocks of g so far
-    const AstStmt *loop;            // innermost `for`
-    int64_t steps;                  // of work, capped
-    int depth;                      // of nested evaluation, capped
-    bool stop;                      // a cap was hit: everything is poison from here on
+    VEC(struct Numbered {
+        const Storage *storage;
+        Span call;
+    })
+    numbered;            // of g: parameters of layers that were called without a name
+    Span numbered_told;  // the call that was warned of last
+    int checkpoints;     // blocks of g so far
+    const AstStmt *loop; // innermost `for`
+    int64_t steps;       // of work, capped
+    int depth;           // of nested evaluation, capped
+    bool stop;           // a cap was hit: everything is poison from here on
 } Elab;
 
 enum { MAX_NODES = 1000000, MAX_STEPS = 5000000, MAX_LIST = 1000000, MAX_DEPTH = 2500, MAX_CALLS = 200 };

@@ -158,6 +158,28 @@ static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, c
     return false;
 }
 
+// Two calls without a name, one of them in a model that this entry calls, may come to one path.
+static void warn_numbered(Elab *el, const Storage *storage) {
+    const Frame *f = el->frame;
+    while (f && !f->numbered) f = f->caller;
+    if (!f || el->g == el->init || el->phase != PHASE_STEP) return;
+    for (int k = 0; k < el->numbered.len; k++) {
+        const struct Numbered *first = &el->numbered.at[k];
+        if (first->storage != storage) continue;
+        bool same = first->call.source == f->user.source && first->call.start == f->user.start;
+        bool told = el->numbered_told.source == f->user.source && el->numbered_told.start == f->user.start;
+        if (same || told) return;
+        el->numbered_told = f->user;
+        diag_warning(el->diag, f->user,
+                     "this %s has no name, and \"%s\" is the parameter of another one too; name= makes "
+                     "two of them",
+                     f->decl->name, storage->name);
+        diag_note(el->diag, first->call, "the other one");
+        return;
+    }
+    vec_push(el->arena, &el->numbered, ((struct Numbered){storage, f->user}));
+}
+
 // Finds or makes the storage of the full path and binds its name in the frame.
 static bool declare(Elab *el, const AstStmt *stmt) {
     StorageKind kind = stmt->kind == DO_PARAM ? STORAGE_PARAM : el->frame->minimize ? STORAGE_OPTIM : STORAGE_BUFFER;
@@ -187,6 +209,7 @@ static bool declare(Elab *el, const AstStmt *stmt) {
         storage->user = entry_place(el, stmt->span);
         initialise(el, stmt, storage, component);
     }
+    if (kind == STORAGE_PARAM) warn_numbered(el, storage);
     frame_bind(el, el->frame, stmt->names.at[0].name, value_none(), stmt->span);
     frame_find(el->frame, stmt->names.at[0].name)->storage = storage;
     return true;

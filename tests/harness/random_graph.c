@@ -365,7 +365,8 @@ static void make_entry(Generator *r, int number) {
 Module *random_module(Arena *arena, Diag *diag, uint32_t seed) {
     Generator r = {.arena = arena, .m = module_new(arena, diag, "random.graph"), .seed = seed};
     r.m->nsizes = 1;
-    r.m->sizes[0] = (Size){"N", 1 + random_pick(&r, random_pick(&r, 2) ? 6 : 40)};
+    static const int bounds[] = {6, 6, 6, 40, 40, 300}; // large enough for several chunks of rows
+    r.m->sizes[0] = (Size){"N", 1 + random_pick(&r, bounds[random_pick(&r, 6)])};
     for (int k = 0; k < RANDOM_ENTRIES; k++) make_entry(&r, k);
     return r.m;
 }
