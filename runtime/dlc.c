@@ -41,14 +41,20 @@ DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char 
     return status;
 }
 
-DLC_API int dlc_refuse_size(struct dlc_net *net, const char *name, int64_t value, int64_t bound) {
+static void dlc_put_signed(struct dlc_text *t, int64_t n) {
+    if (n < 0) dlc_put(t, "-");
+    dlc_put_number(t, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}
+
+DLC_API int dlc_refuse(struct dlc_net *net, int status, const char *name, const char *is, int64_t found,
+                       const char * not, int64_t wanted) {
     struct dlc_text t = dlc_text_start(net);
     dlc_put(&t, name);
-    dlc_put(&t, value < 0 ? " is -" : " is ");
-    dlc_put_number(&t, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-    dlc_put(&t, "; it is 1 to ");
-    dlc_put_number(&t, (uint64_t)bound);
-    return DLC_ERANGE;
+    dlc_put(&t, is);
+    dlc_put_signed(&t, found);
+    dlc_put(&t, not );
+    dlc_put_signed(&t, wanted);
+    return status;
 }
 
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start) {
@@ -190,13 +196,7 @@ static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, si
         return NULL;
     }
     if (slot->info.bytes == bytes) return slot;
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, name);
-    dlc_put(&t, " has ");
-    dlc_put_number(&t, slot->info.bytes);
-    dlc_put(&t, " bytes, not ");
-    dlc_put_number(&t, bytes);
-    *status = DLC_ESIZE;
+    *status = dlc_refuse(net, DLC_ESIZE, name, " has ", (int64_t)slot->info.bytes, " bytes, not ", (int64_t)bytes);
     return NULL;
 }
 

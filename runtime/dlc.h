@@ -91,8 +91,9 @@ DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, in
 // both; init and set mark it, as does a training step, and the next call of a model makes it.
 DLC_API void dlc_prepare(struct dlc_net *net);
 DLC_API void dlc_stale(struct dlc_net *net);
-// What an entry gives back for a run-time size out of range: DLC_ERANGE, and the message "N is 65; it is 1 to 64".
-DLC_API int dlc_refuse_size(struct dlc_net *net, const char *name, int64_t value, int64_t bound);
+// Sets the message, "N is 65; it is 1 to 64", and gives `status` back: what entries do with a size out of range.
+DLC_API int dlc_refuse(struct dlc_net *net, int status, const char *name, const char *is, int64_t found,
+                       const char *but, int64_t wanted);
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);

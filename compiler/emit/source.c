@@ -2,7 +2,7 @@
 //
 //     int mynet_forward(struct mynet *net, int32_t N, const float *image, float *logits)
 //     {
-//         if (N < 1 || N > MYNET_N) return dlc_refuse_size(&net->base, "N", N, MYNET_N);
+//         if (N < 1 || N > MYNET_N) return dlc_refuse(...);
 //         unsigned char *param = net->base.region[DLC_REGION_PARAM];
 //         float *fc1_weight = (float *)(param + 0); // f32[256, 784] fc1.weight
 //         ...
@@ -105,12 +105,15 @@ static void bind_all(Entry *e) {
 }
 
 static void put_size_checks(Str *s, const Entry *e) {
+    const char *upper = names_upper(e->arena, e->options->prefix);
     for (int k = 0; k < e->in->module->nsizes; k++) {
         if (!e->signature.size[k]) continue;
         const char *name = e->signature.size_name[k];
         const char *bound = size_macro(e->arena, e->in->module, k, e->options);
-        str_printf(s, "    if (%s < 1 || %s > %s) return dlc_refuse_size(&net->base, \"%s\", %s, %s);\n", name, name,
-                   bound, name, name, bound);
+        str_printf(s,
+                   "    if (%s < 1 || %s > %s)\n"
+                   "        return dlc_refuse(&net->base, %s_ERANGE, \"%s\", \" is \", %s, \"; it is 1 to \", %s);\n",
+                   name, name, bound, upper, name, name, bound);
     }
 }
 

@@ -360,8 +360,9 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
             "dlc_reluf((float)acc + c[o]);\n",
             "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = t1 * t1 + t1;\n",
             "    k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) k_square(logits, y, n);\n",
-            "    if (n < 1 || n > TINY_n) return dlc_refuse_size(&net->base, \"n\", n, TINY_n);\n", "    (void)class_;\n", "    // ---- forward ----\n",
-            "    // ---- loss ----\n", "    // ---- update ----\n",
+            "    if (n < 1 || n > TINY_n)\n        return dlc_refuse(&net->base, TINY_ERANGE, \"n\", \" is \", n, \"; "
+            "it is 1 to \", TINY_n);\n",
+            "    (void)class_;\n", "    // ---- forward ----\n", "    // ---- loss ----\n", "    // ---- update ----\n",
             "    float *hidden = (float *)(arena + 1024); // f32[n, 3]\n",
             "    {{\"fc.weight\", \"f32\", \"param\", 2, {3, 32}, 384}, DLC_REGION_PARAM, 0},\n",
             "    {{\"fc.bias\", \"f32\", \"param\", 1, {3}, 12}, DLC_REGION_PARAM, 384},\n",
