@@ -127,7 +127,7 @@ static void check_foreign(Rules *r, const Function *f, const Callee *callee, con
     if (slash) header = slash + 1;
     bool fine = !*header || !strncmp(name, "__builtin_", 10) || !strncmp(header, "math", 4) ||
                 !strcmp(header, "string.h"); // glibc declares in mathcalls.h
-    fine |= !strcmp(name, "dlc_refuse"); // the runtime's, which says what was wrong with an argument
+    fine |= !strcmp(name, "dlc_refuse");     // the runtime's, which says what was wrong with an argument
     if (!fine)
         break_rule(r, callee->at, "%s calls a function that is of neither math.h nor string.h: %s", f->name, name);
     clang_disposeString(path);
