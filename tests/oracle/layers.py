@@ -266,6 +266,21 @@ def huge():
     case("log_softmax(x)", lambda x: x.log_softmax(1), {"x": uniform(55, (3, 33), -1e4, 1e4)})
 
 
+def few():
+    """Variances of no more values than the correction, and deviations whose squares leave the range of f32."""
+    x = {"x": torch.tensor([[1.0, 2.0, 4.0], [-7.0, 0.5, 3.0], [2.0, 2.0, 2.0]])}
+    for f in ["var", "std"]:
+        t = getattr(torch, f)
+        case(f"{f}(x, axis=1, correction=3)", lambda x: t(x, 1, correction=3), x, grad=f == "std")
+        case(f"{f}(x, axis=1, correction=5)", lambda x: t(x, 1, correction=5), x, grad=False)
+        case(f"{f}(x, correction=9)", lambda x: t(x, correction=9), x, grad=False)
+        case(f"{f}(x, axis=0)", lambda x: t(x, 0), {"x": torch.tensor([[1.0, 5.0]])})
+    for scale in [1e20, 1e-30]:
+        x = {"x": scale * torch.tensor([[1.0, 2.0, 3.0], [-1.0, 4.0, -1.0], [2.0, 2.0, 2.0]])}
+        case("std(x, axis=1)", lambda x: x.std(1), x)
+        case("std(x, axis=[0, 1], correction=0, keepdim=true)", lambda x: x.std((0, 1), correction=0, keepdim=True), x)
+
+
 def padding():
     """The row of an embedding that does not learn, among rows that are read more than once."""
     i = {"i": torch.tensor([[0, 4, 2, 2], [2, 3, 0, 3]])}
@@ -281,6 +296,7 @@ if __name__ == "__main__":
     not_finite()
     huge()
     padding()
+    few()
     header = ("# Printed by tests/oracle/layers.py: one entry for each case of tests/golden/data/layers.txt.\n"
               "optimizer take(p: T[...S], g: T[...S], t: i64[]) { return g }\n\n")
     with open(os.path.join(HERE, "..", "nets", "layers.dl"), "w") as f:
