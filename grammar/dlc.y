@@ -67,7 +67,7 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %token <text> DIM "`dim`" LAYER "`layer`" OPTIMIZER "`optimizer`" MODEL "`model`" TRAIN "`train`" // their comments above
 %token ACCUMULATE "`accumulate`"
 %token PARAM "`param`" BUFFER "`buffer`" STATE "`state`" FOR "`for`" IF "`if`" ELSE "`else`" RETURN "`return`"
-%token REQUIRE "`require`" MINIMIZE "`minimize`" FREEZE "`freeze`" EVAL "`eval`" CHECKPOINT "`checkpoint`"
+%token REQUIRE "`require`" WARN "`warn`" MINIMIZE "`minimize`" FREEZE "`freeze`" EVAL "`eval`" CHECKPOINT "`checkpoint`"
 %token YIELD "`yield`" SCAN "`scan`" IN "`in`" OVER "`over`" WITH "`with`" FROM "`from`"
 %token AND "`and`" OR "`or`" NOT "`not`"
 %token PIPE "`|>`" ARROW "`->`" DOTS "`...`" RANGE "`..`" ASSIGN "`=`" COMMA "`,`" COLON "`:`"
@@ -198,7 +198,8 @@ statement:
   | tensor_statement
   | FOR NAME IN iterable block            { $$ = ast_for(p, span_join(@1, @4), @1, @2, $2, $4, $5); }
   | branch
-  | REQUIRE LPAREN expr COMMA expr comma RPAREN { $$ = ast_require(p, @$, @1, $3, $5); }
+  | REQUIRE LPAREN expr COMMA expr comma RPAREN { $$ = ast_check(p, DO_REQUIRE, @$, @1, $3, $5); }
+  | WARN LPAREN expr COMMA expr comma RPAREN { $$ = ast_check(p, DO_WARN, @$, @1, $3, $5); }
   | MINIMIZE expr over WITH with          { $$ = ast_minimize(p, @$, @1, $2, $3, $5); }
   | FREEZE strings                        { $$ = ast_freeze(p, @$, @1, $2); }
   | EVAL block                            { $$ = ast_block(p, DO_EVAL, @1, @1, $2); }

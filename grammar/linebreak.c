@@ -108,6 +108,7 @@ static bool starts_statement(int kind) {
     case TOK_IF:
     case TOK_RETURN:
     case TOK_REQUIRE:
+    case TOK_WARN:
     case TOK_MINIMIZE:
     case TOK_FREEZE:
     case TOK_EVAL:

@@ -283,8 +283,8 @@ AstStmt *ast_if(Parser *p, Span span, Span keyword, AstExpr *condition, const As
     return s;
 }
 
-AstStmt *ast_require(Parser *p, Span span, Span keyword, AstExpr *condition, AstExpr *message) {
-    AstStmt *s = new_stmt(p, DO_REQUIRE, span, keyword);
+AstStmt *ast_check(Parser *p, AstStmtKind kind, Span span, Span keyword, AstExpr *condition, AstExpr *message) {
+    AstStmt *s = new_stmt(p, kind, span, keyword);
     vec_push(p->arena, &s->exprs, condition);
     vec_push(p->arena, &s->exprs, message);
     return s;

@@ -101,6 +101,7 @@ typedef enum AstStmtKind {
     DO_FOR,      // for name in expr { body }
     DO_IF,       // if expr { body } else { other }
     DO_REQUIRE,  // require(cond, message)
+    DO_WARN,     // warn(cond, message)
     DO_MINIMIZE, // minimize expr over "patterns" with call
     DO_FREEZE,   // freeze "patterns"
     DO_EVAL,     // eval { body }
@@ -112,7 +113,8 @@ struct AstStmt {
     Span span; // FOR, IF, EVAL, CHECKPOINT: without the blocks
     Span keyword;
     AstParams names; // ASSIGN: targets (name, span); PARAM...: one; FOR: one
-    // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE: two; MINIMIZE: loss; FREEZE: patterns
+    // ASSIGN: one value; RETURN: values; FOR: the list; IF: condition; REQUIRE, WARN: two; MINIMIZE: loss; FREEZE:
+    // patterns
     AstExprs exprs;
     AstType *type; // PARAM...
     AstExpr *path; // PARAM...: the string for the path component, or NULL

@@ -248,7 +248,8 @@ static void print_stmt(Str *s, const AstStmt *stmt, int indent) {
         print_if(s, stmt, indent);
         break;
     case DO_REQUIRE:
-        str_put(s, "require(");
+    case DO_WARN:
+        str_put(s, stmt->kind == DO_WARN ? "warn(" : "require(");
         print_items(s, &stmt->exprs);
         str_put(s, ")");
         break;

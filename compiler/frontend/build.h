@@ -58,7 +58,7 @@ AstStmt *ast_tensor(Parser *p, AstStmtKind kind, Span span, Span keyword, Span n
 AstStmt *ast_for(Parser *p, Span span, Span keyword, Span name_span, const char *name, AstExpr *list,
                  const AstStmts *body);
 AstStmt *ast_if(Parser *p, Span span, Span keyword, AstExpr *condition, const AstStmts *body, const AstStmts *other);
-AstStmt *ast_require(Parser *p, Span span, Span keyword, AstExpr *condition, AstExpr *message);
+AstStmt *ast_check(Parser *p, AstStmtKind kind, Span span, Span keyword, AstExpr *condition, AstExpr *message);
 AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, const AstExprs *over, const AstWith *with);
 AstStmt *ast_freeze(Parser *p, Span span, Span keyword, const AstExprs *patterns);
 AstStmt *ast_block(Parser *p, AstStmtKind kind, Span span, Span keyword, const AstStmts *body);

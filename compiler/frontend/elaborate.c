@@ -44,6 +44,22 @@ Value refuse(Elab *el, Span span, const char *fmt, ...) {
     return value_poison();
 }
 
+bool warn_once(Elab *el, Span span, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    const char *text = arena_vprintf(el->arena, fmt, args);
+    va_end(args);
+    Span place = user_place(el, span);
+    for (int k = 0; k < el->warned.len; k++) {
+        const struct Warned *told = &el->warned.at[k];
+        bool same = told->place.source == place.source && told->place.start == place.start;
+        if (same && !strcmp(told->text, text)) return false;
+    }
+    vec_push(el->arena, &el->warned, ((struct Warned){place, text}));
+    diag_warning(el->diag, place, "%s", text);
+    return true;
+}
+
 void place_nodes(Elab *el, Span span) { el->g->span_now = user_place(el, span); }
 
 // The graph is capped for memory, the steps for time: a loop may run long and make nothing.

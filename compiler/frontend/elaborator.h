@@ -139,8 +139,13 @@ typedef struct Elab {
         const Storage *storage;
         Span call;
     })
-    numbered;            // of g: parameters of layers that were called without a name
-    Span numbered_told;  // the call that was warned of last
+    numbered;           // of g: parameters of layers that were called without a name
+    Span numbered_told; // the call that was warned of last
+    VEC(struct Warned {
+        Span place;
+        const char *text;
+    })
+    warned;              // by warn_once
     int checkpoints;     // blocks of g so far
     const AstStmt *loop; // innermost `for`
     int64_t steps;       // of work, capped
@@ -190,6 +195,9 @@ Span user_place(const Elab *el, Span span);
 const char *blamed_layer(const Elab *el);
 // Reports an error at the user's place; returns poison.
 Value refuse(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// Warns at the user's place, once for each place and text: a model that is called from another entry runs again. False:
+// it was said before, and its notes are not repeated either.
+bool warn_once(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
 // Tags the next nodes with the user's place.
 void place_nodes(Elab *el, Span span);
 // Counts work; false (reported once) when a cap is hit.

@@ -57,8 +57,8 @@ typedef struct Group {
 static const Group groups[] = {
     {"a declaration (dim, layer, model, train, optimizer)", {"`dim`", "`layer`", "`optimizer`", "`model`", "`train`"}},
     {"a statement",
-     {"a name", "`param`", "`buffer`", "`state`", "`for`", "`if`", "`return`", "`require`", "`minimize`", "`freeze`",
-      "`eval`", "`checkpoint`", "`yield`"}},
+     {"a name", "`param`", "`buffer`", "`state`", "`for`", "`if`", "`return`", "`require`", "`warn`", "`minimize`",
+      "`freeze`", "`eval`", "`checkpoint`", "`yield`"}},
     {"an expression",
      {"a name", "an integer", "a number", "a string", "a string with `{`", "`true`", "`false`", "`none`", "`not`",
       "`-`", "`(`", "`[`"}},

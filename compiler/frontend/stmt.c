@@ -1,4 +1,4 @@
-// stmt.c: statements: assignment, return, for, if, require.
+// stmt.c: statements: assignment, return, for, if, require, warn.
 //     for i in 0..2 { x = linear(x, 8, name="fc{i}") }     runs its body twice; nothing of it is left in the graph
 // They run in order, at compile time. `for` and `if` open no scope.
 #include <string.h>
@@ -152,14 +152,22 @@ static void run_eval(Elab *el, const AstStmt *stmt) {
     el->training = training;
 }
 
-static void run_require(Elab *el, const AstStmt *stmt) {
-    bool condition;
-    if (!eval_bool(el, stmt->exprs.at[0], "what `require` asks", &condition) || condition) return;
-    const char *message = stmt->exprs.len > 1 ? eval_string(el, stmt->exprs.at[1], "the message of `require`") : "";
+// require(cond, message) stops what does not hold; warn(cond, message) says what holds and goes on.
+static void run_check(Elab *el, const AstStmt *stmt) {
+    bool condition, warns = stmt->kind == DO_WARN;
+    const char *what = warns ? "what `warn` asks" : "what `require` asks";
+    if (!eval_bool(el, stmt->exprs.at[0], what, &condition) || condition != warns) return;
+    const char *message =
+        eval_string(el, stmt->exprs.at[1], warns ? "the message of `warn`" : "the message of `require`");
     if (!message) return;
-    if (!message[0]) message = arena_printf(el->arena, "requires %s", span_source(el, stmt->exprs.at[0]->span));
-    // A layer's demand is about its arguments: it is the call that has to change.
+    if (!message[0])
+        message = arena_printf(el->arena, "%s%s", warns ? "" : "requires ", span_source(el, stmt->exprs.at[0]->span));
+    // What a layer says is about its arguments: it is the call that has to change.
     Span place = el->frame->caller ? el->frame->user : stmt->span;
+    if (warns) {
+        warn_once(el, place, "%s: %s", blamed_layer(el), message);
+        return;
+    }
     refuse(el, place, "%s: %s", blamed_layer(el), message);
     el->frame->returned = true;
     el->frame->result = value_poison();
@@ -202,7 +210,8 @@ static void run_stmt(Elab *el, const AstStmt *stmt) {
         run_if(el, stmt);
         break;
     case DO_REQUIRE:
-        run_require(el, stmt);
+    case DO_WARN:
+        run_check(el, stmt);
         break;
     case DO_MINIMIZE:
         run_minimize(el, stmt);

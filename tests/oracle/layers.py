@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import goldens
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DTYPES = {torch.float32: "f32", torch.int64: "i64", torch.int32: "i32", torch.bool: "bool"}
+DTYPES = {torch.float32: "f32", torch.int64: "i64", torch.int32: "i32", torch.uint8: "u8", torch.bool: "bool"}
 
 dl, out, count = [], [], 0
 
@@ -35,8 +35,10 @@ def write(kind, name, value, origin=None):
         return
     flat = value.detach().reshape(-1)
     numbers = flat.tolist() if flat.dtype.is_floating_point else [int(v) for v in flat]
-    digits = 9 if kind in ("param", "arg") else 7
-    out.append(f"{kind} {name} {len(numbers)} " + " ".join(f"{v:.{digits}g}" for v in numbers))
+    digits = ".9g" if kind in ("param", "arg") else ".7g"
+    if not flat.dtype.is_floating_point:
+        digits = "d"
+    out.append(f"{kind} {name} {len(numbers)} " + " ".join(f"{v:{digits}}" for v in numbers))
 
 
 def type_of(t):

@@ -99,6 +99,7 @@ static const LayerForm layer_forms[] = {
     {.params = "x: f32[N, 3, 4]", .call = "batch_norm1d(x, eps=0.1)"},
     {.params = "x: f32[N, 3, 2, 2]", .call = "batch_norm2d(x, track_running_stats=false)"},
     {.params = "x: f32[2, 3, 4]", .call = "standardise(x, [0, 2], 0.01)"},
+    {.params = "x: f32[N, 3]", .call = "deviation(x * x, 0.01)"},
     {.params = "x: f32[N, 3, 4]", .call = "layer_norm(x)"},
     {.params = "x: f32[N, 3, 4]", .call = "layer_norm(x, 2, bias=false)"},
     {.params = "x: f32[N, 6, 2, 2]", .call = "group_norm(x, 3)"},

@@ -1,0 +1,104 @@
+"""Golden numbers from PyTorch for tests/tools/layers.c: what a word means at the edges of its arguments, where a wrong
+answer would be a silent one.
+
+    python tests/oracle/edges.py        writes tests/nets/edges.dl and tests/golden/data/edges.txt
+
+Where PyTorch refuses what the language takes, the numbers are written out here, and the row says why.
+"""
+import os
+
+import torch
+
+import layers
+from layers import case, type_of, uniform, write
+
+BOUND = 5
+inf, nan = float("inf"), float("nan")
+
+
+def entry(text, args, params, body, out=None, grads=None, after=None, size=None):
+    """A train entry of its own: `body` over arguments and parameters, which returns y. What a storage holds afterwards is
+    in `grads` (of the optimizer `take`) or `after`."""
+    name = f"c{layers.count}"
+    layers.count += 1
+    layers.out.append(f"case {name} {text}")
+    if size:
+        layers.out.append(f"size {size}")
+    for k, v in args.items():
+        write("arg", k, v)
+    for k, v in params.items():
+        write("param", k.replace("NAME", name), v)
+    if out is not None:
+        write("out", "y", out)
+    for kind, values in (("grad", grads), ("after", after)):
+        for k, v in (values or {}).items():
+            write(kind, k.replace("NAME", name), v)
+    layers.dl.append(body.replace("NAME", name))
+
+
+def clipped():
+    """clip_norm over two parameters with every kind of norm, and with totals that are no numbers."""
+    small = [torch.tensor([3.0, -4.0, 0.5]), torch.tensor([[0.25, -1.0], [2.0, 0.0]])]
+    rows = [(small, 1.0, p) for p in (1.0, 2.0, 3.5, 0.5, inf)]
+    rows += [(small, bound, p) for bound in (0.0, 100.0, inf) for p in (2.0, inf)]
+    for odd in ([nan, 1.0, -2.0], [inf, 1.0, -2.0], [-inf, 1.0, 0.0], [1e30, 1.0, -1e25], [0.0, 0.0, 0.0]):
+        rows += [([torch.tensor(odd), small[1]], 1.0, p) for p in (1.0, 2.0, 3.0, inf)]
+    for grads, bound, p in rows:
+        leaves = [torch.nn.Parameter(torch.zeros_like(g)) for g in grads]
+        for leaf, g in zip(leaves, grads):
+            leaf.grad = g.clone()
+        torch.nn.utils.clip_grad_norm_(leaves, bound, norm_type=p)
+        call = f"clip_norm({bound}, norm_type={p})"
+        entry(call, {"ga": grads[0], "gb": grads[1]}, {}, f"""train NAME(ga: f32[3], gb: f32[2, 2]) -> (y: f32[]) {{
+    param a "NAME_a": f32[3] = zeros()
+    param b "NAME_b": f32[2, 2] = zeros()
+    y = sum(a * ga) + sum(b * gb)
+    minimize y with {call} |> take()
+    return y
+}}
+""", grads={"NAME_a": leaves[0].grad, "NAME_b": leaves[1].grad})
+
+
+def norms_of_one():
+    """Statistics of one value a channel, which PyTorch refuses in training: the variance stays, the mean moves. Of more
+    they move as in PyTorch."""
+    mean, var = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([1.5, 0.25, 3.0])
+    for call, momentum, shape, make in (
+            ("batch_norm", 0.1, "N, 3", lambda n, x: torch.nn.BatchNorm1d(3, affine=False)),
+            ("batch_norm", 0.3, "N, 3, 1", lambda n, x: torch.nn.BatchNorm1d(3, momentum=0.3, affine=False)),
+            ("batch_norm", None, "N, 3", lambda n, x: torch.nn.BatchNorm1d(3, momentum=None, affine=False)),
+            ("instance_norm", 0.1, "2, 3, N",
+             lambda n, x: torch.nn.InstanceNorm1d(3, track_running_stats=True))):
+        for n in (1, 2, BOUND):
+            x = uniform(61, [n if d == "N" else int(d) for d in shape.split(", ")], -2, 2)
+            count = 4
+            if n > 1:
+                net = make(n, x)
+                net.running_mean.copy_(mean), net.running_var.copy_(var), net.num_batches_tracked.fill_(count)
+                y, new = net(x), (net.running_mean, net.running_var)
+                tracked = net.num_batches_tracked.item()
+            else:
+                tracked = count + (call == "batch_norm")  # an InstanceNorm does not count
+                share = 1 / (count + 1) if momentum is None else momentum
+                y, new = torch.zeros_like(x), ((1 - share) * mean + share * x.transpose(0, 1).reshape(3, -1).mean(1), var)
+            options = f"momentum={momentum or 'none'}, affine=false, track_running_stats=true"
+            before = {"running_mean": mean, "running_var": var, "num_batches_tracked": torch.tensor(count)}
+            then = {"running_mean": new[0], "running_var": new[1], "num_batches_tracked": torch.tensor(tracked)}
+            entry(f"{call}({options}) of ({shape}), N={n}", {"x": x}, {f"NAME.{k}": v for k, v in before.items()},
+                  f"""train NAME(x: f32[{shape}]) -> (y: f32[{shape}]) {{
+    return {call}(x, {options}, name="NAME")
+}}
+""", out=y, after={f"NAME.{k}": v for k, v in then.items()}, size=n)
+
+
+if __name__ == "__main__":
+    clipped()
+    norms_of_one()
+    here = os.path.join(layers.HERE, "..")
+    with open(os.path.join(here, "nets", "edges.dl"), "w") as f:
+        f.write("# Printed by tests/oracle/edges.py: one entry for each case of tests/golden/data/edges.txt.\n"
+                f"dim N <= {BOUND}\noptimizer take(p: T[...S], g: T[...S], t: i64[]) {{ return g }}\n\n"
+                + "\n".join(layers.dl))
+    with open(os.path.join(here, "golden", "data", "edges.txt"), "w") as f:
+        f.write("\n".join(layers.out) + "\n")
+    print(layers.count, "cases")
