@@ -158,6 +158,20 @@ sanitize:
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/sanitize.supp:print_suppressions=0 \
 	  $(MAKE) test-run BUILD=$(BUILD)/sanitize CFLAGS="-O1 -g $(SANITIZE)" DLC_TEST_SANITIZE=1
 
+# Each target of tests/fuzz for some SECONDS, with libFuzzer and the sanitizers: clang builds it all once more for that.
+SECONDS = 60
+FUZZ_FLAGS = -O2 -g $(SANITIZE) -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+fuzz:
+	tests/deps.sh test
+	$(MAKE) fuzz-build BUILD=$(BUILD)/fuzz CC=clang CFLAGS="$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link"
+	tests/fuzz/fuzz.sh $(BUILD)/fuzz $(SECONDS) $(TARGETS)
+
+FUZZERS = frontend graph safetensors idx
+fuzz-build: $(FUZZERS:%=$(BUILD)/%)
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a
+	$(CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -lz -lm -pthread
+$(BUILD)/frontend $(BUILD)/graph: $(BUILD)/obj/tests/fuzz/text.o
+
 # ---- the rest ------------------------------------------------------------------------------------------------------
 
 bench: all
@@ -193,10 +207,11 @@ help:
 	@echo 'make           build $(BUILD)/dlc and the runtime'
 	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'
 	@echo 'make sanitize  every test under AddressSanitizer and UBSan'
+	@echo 'make fuzz      SECONDS=60 each: any text and any bytes into the compiler and the readers; TARGETS="$(FUZZERS)"'
 	@echo 'make lint      clang-format, cppcheck, clang-tidy'
 	@echo 'make install   to PREFIX (/usr/local), under DESTDIR'
 	@echo 'make clean'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY: # objects of the test tools stay, so that a change links them anew and no more
-.PHONY: all no-validate demo demo-run train-fashion test test-run tests-build sanitize bench lint install clean help
+.PHONY: all no-validate demo demo-run train-fashion test test-run tests-build sanitize fuzz fuzz-build bench lint install clean help

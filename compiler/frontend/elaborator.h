@@ -153,7 +153,11 @@ typedef struct Elab {
     bool stop;           // a cap was hit: everything is poison from here on
 } Elab;
 
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION // `make fuzz`: sanitizers make everything ten times slower
+enum { MAX_NODES = 10000, MAX_STEPS = 500000, MAX_LIST = 100000, MAX_DEPTH = 500, MAX_CALLS = 50 };
+#else
 enum { MAX_NODES = 1000000, MAX_STEPS = 5000000, MAX_LIST = 1000000, MAX_DEPTH = 2500, MAX_CALLS = 200 };
+#endif
 
 // ---- values (value.c) ----------------------------------------------------------------------------------------------
 
