@@ -141,10 +141,11 @@ static const char *atom_text(Printer *p, const Atom *atom) {
                             atom->kind == ATOM_DIV ? '/' : '%', (long long)atom->by);
     case ATOM_MIN: {
         Text a = index_text(p, atom->of), b = index_text(p, atom->other);
-        return arena_printf(p->arena, "(%s < %s ? %s : %s)", a.c, b.c, a.c, b.c);
+        return arena_printf(p->arena, "dlc_min_i32(%s, %s)", a.c, b.c);
     }
     case ATOM_CLAMP:
-        return arena_printf(p->arena, "dlc_clip_i32(%s, 0, %lld)", index_text(p, atom->of).c, (long long)atom->by - 1);
+        return arena_printf(p->arena, "dlc_min_i32(dlc_max_i32(%s, 0), %lld)", index_text(p, atom->of).c,
+                            (long long)atom->by - 1);
     case ATOM_LOADED:
         return arena_printf(p->arena, "(int)%s", in_parentheses(p, expr_text(p, atom->loaded)));
     }
@@ -315,7 +316,7 @@ static bool one_group(const char *at) {
 static bool template_is_primary(const char *template) {
     const char *at = strncmp(template, "($T)", 4) ? template : template + 4;
     if (at != template && at[0] == '$' && !at[2]) return true;
-    while (isalnum((unsigned char)*at) || *at == '_') at++;
+    while (isalnum((unsigned char)*at) || *at == '_' || !strncmp(at, "$N", 2)) at++;
     return *at == '(' && one_group(at);
 }
 
@@ -410,16 +411,13 @@ static Text any_text(Printer *p, Expr *e, bool as_double) {
 Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }
 Text expr_text_double(Printer *p, Expr *e) { return any_text(p, e, dtype_info[e->dtype].is_float); }
 
-// Bools are true when they are not 0, and callers may give any byte: operators read them so. What only passes an
-// operand on (a load, a choice) gives that byte, which must not reach a result.
-bool expr_passes_bool(const Expr *e) {
-    if (e->dtype != BOOL || e->lanes > 1) return false;
-    return e->kind == EXPR_LOAD || (e->kind == EXPR_APPLY && strchr(pick_template(e), '?'));
-}
+// Bools are true when they are not 0, and callers may give any byte: operators read them so. A load passes that byte
+// on, which must not reach a result.
+bool expr_passes_bool(const Expr *e) { return e->dtype == BOOL && e->lanes <= 1 && e->kind == EXPR_LOAD; }
 
 // ---- names for what is used twice ---------------------------------------------------------------------------------
 
-// A template that mentions an argument twice, "$0 > $1 ? $0 : $1", uses it twice.
+// A template that mentions an argument twice, "($0 > 0) - ($0 < 0)", uses it twice.
 static int mentions(const char *template, int arg) {
     int count = 0;
     for (const char *c = template; (c = strchr(c, '$')); c++) count += c[1] == '0' + arg;

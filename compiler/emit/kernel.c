@@ -135,8 +135,7 @@ static void print_store(Printer *p, Stmt *stmt) {
     Buffer *buffer = stmt->buffer;
     expr_prepare(p, stmt->value);
     const char *value = value_text(p, buffer, stmt->value);
-    if (expr_passes_bool(stmt->value))
-        value = arena_printf(p->arena, stmt->value->kind == EXPR_LOAD ? "%s != 0" : "(%s) != 0", value);
+    if (expr_passes_bool(stmt->value)) value = arena_printf(p->arena, "%s != 0", value);
     if (stmt->value->lanes > 1 && !holds_vectors(buffer))
         print_line(p, "dlc_vstore%s(%s, %s);", vector_suffix(buffer), address_text(p, buffer, stmt->at, true), value);
     else
@@ -145,7 +144,7 @@ static void print_store(Printer *p, Stmt *stmt) {
     expr_release(stmt->value);
 }
 
-// max and min of floats let NaN through; integers have plain comparisons; sums of integers wrap.
+// max and min of floats let NaN through; sums of integers wrap.
 static void print_combine(Printer *p, const Stmt *stmt, const char *element, const char *value) {
     const Buffer *buffer = stmt->buffer;
     const DTypeInfo *type = &dtype_info[buffer->dtype];
@@ -161,8 +160,7 @@ static void print_combine(Printer *p, const Stmt *stmt, const char *element, con
         print_line(p, "%s = (%s)((uint%d_t)%s + (uint%d_t)(%s));", element, type->c, 8 * type->bytes, element,
                    8 * type->bytes, value);
     else
-        print_line(p, "if ((%s) %c %s) %s = %s;", value, strcmp(stmt->combine, "max") ? '<' : '>', element, element,
-                   value);
+        print_line(p, "%s = dlc_%s_%s(%s, %s);", element, stmt->combine, type->name, element, value);
 }
 
 static void print_accumulate(Printer *p, Stmt *stmt) {

@@ -214,7 +214,7 @@ DEFINE_OP(max){
     .eval = eval_max,
     .grad = grad_max,
     .c = "dlc_maxf($0, $1)",
-    .c_int = "($0 > $1 ? $0 : $1)",
+    .c_int = "dlc_max_$N($0, $1)",
     .c_vec = "dlc_vmax($0, $1)",
     .flops = 1,
 };
@@ -229,7 +229,7 @@ DEFINE_OP(min){
     .eval = eval_min,
     .grad = grad_min,
     .c = "dlc_minf($0, $1)",
-    .c_int = "($0 < $1 ? $0 : $1)",
+    .c_int = "dlc_min_$N($0, $1)",
     .c_vec = "dlc_vmin($0, $1)",
     .flops = 1,
 };

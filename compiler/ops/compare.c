@@ -155,7 +155,7 @@ DEFINE_OP(and){
     .infer = logic_infer,
     .eval = eval_and,
     .no_grad = NO_GRADIENT,
-    .c_int = "$0 && $1",
+    .c_int = "dlc_and($0, $1)",
     .c_vec_int = "$0 & $1",
     .flops = 1,
 };
@@ -169,7 +169,7 @@ DEFINE_OP(or){
     .infer = logic_infer,
     .eval = eval_or,
     .no_grad = NO_GRADIENT,
-    .c_int = "$0 || $1",
+    .c_int = "dlc_or($0, $1)",
     .c_vec_int = "$0 | $1",
     .flops = 1,
 };

@@ -27,7 +27,7 @@ static const char *text_abs(const Node *node, DType result, DType operand, bool 
     (void)node, (void)operand;
     if (dtype_info[result].is_float) return vector ? "(dlc_vf)((dlc_vi)$0 & INT32_MAX)" : "fabsf($0)";
     if (vector) return NULL;
-    return result == U8 ? "($T)$0" : "($0 < 0 ? ($T)(0 - ($U)$0) : $0)";
+    return result == U8 ? "($T)$0" : "dlc_abs_$N($0)";
 }
 
 DEFINE_OP(abs){
@@ -167,7 +167,7 @@ static const char *text_clip(const Node *node, DType result, DType operand, bool
     if (dtype_info[result].is_float)
         return vector ? "dlc_vmin(dlc_vmax($0, $1), $2)" : "dlc_minf(dlc_maxf($0, $1), $2)";
     if (vector) return NULL;
-    return result == I64 ? "dlc_clip_i64($0, $1, $2)" : "($T)dlc_clip_i32($0, $1, $2)";
+    return "dlc_min_$N(dlc_max_$N($0, $1), $2)";
 }
 
 DEFINE_OP(clip){
