@@ -282,7 +282,8 @@ Value run_split(Elab *el, const Call *call) {
 // As a balanced tree, so that an element is chosen in few steps.
 static Node *join(Elab *el, Node *const *parts, int n, int axis) {
     if (n == 1) return parts[0];
-    return build_concat(el->g, join(el, parts, n / 2, axis), join(el, parts + n / 2, n - n / 2, axis), axis);
+    Node *last = join(el, parts + n / 2, n - n / 2, axis);
+    return build_concat(el->g, join(el, parts, n / 2, axis), last, axis);
 }
 
 static bool check_part(Elab *el, const Call *call, const Node *first, const Node *part, int k, int axis) {

@@ -120,7 +120,8 @@ Value minimize_step(Elab *el, Frame *frame, Span span) {
         const char *name = arena_printf(el->arena, "%s.t", minimize->prefix);
         Storage *storage = optim_storage(el, name, type_scalar(I64), span);
         place_nodes(el, span);
-        Node *step = build_binary(el->g, "add", storage_now(el, storage), build_constant_int(el->g, I64, 1));
+        Node *step = build_constant_int(el->g, I64, 1);
+        step = build_binary(el->g, "add", storage_now(el, storage), step);
         storage_set(el, storage, step, span);
         minimize->step = step;
     }

@@ -256,7 +256,7 @@ static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span spa
     if (!name)
         return refuse(el, span, "`%s` over the run-time size %s; cast(%s, f32) makes a tensor of it", op, size, size);
     place_nodes(el, span);
-    Node *node = build_binary(el->g, name, count_node(el, a), count_node(el, b));
+    Node *right = count_node(el, b), *node = build_binary(el->g, name, count_node(el, a), right);
     return node ? (Value){.kind = VALUE_COUNT, .node = node} : value_poison();
 }
 

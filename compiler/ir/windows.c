@@ -100,8 +100,8 @@ static Node *convolve(Graph *g, Node *x, Node *weight, const Windows *w, int gro
         }
         space_index_if(&s, B, tap[k]);
     }
-    Node *y =
-        build_contract(g, build_reshape(g, x, &s.type[A]), build_reshape(g, weight, &s.type[B]), &s.type[OUT], &s.iter);
+    weight = build_reshape(g, weight, &s.type[B]);
+    Node *y = build_contract(g, build_reshape(g, x, &s.type[A]), weight, &s.type[OUT], &s.iter);
     return build_reshape(g, y, &result);
 }
 

@@ -71,7 +71,8 @@ static Node *grad_gather(Graph *g, Node *y, Node *dy, int i) {
     if (i == 1) return NULL;
     Node *x = y->in[0], *index = y->in[1];
     Node *end = extent_of(g, x->type.dim[y->attr[0].i], &index->type), *one = build_full(g, &index->type, 1);
-    Node *in[] = {index, build_full(g, &index->type, 0), build_binary(g, "sub", end, one)};
+    Node *first = build_full(g, &index->type, 0), *last = build_binary(g, "sub", end, one);
+    Node *in[] = {index, first, last};
     return build_scatter(g, dy, graph_op(g, op_find("clip"), in, 3, NULL), &x->type, y->attr[0].i);
 }
 
@@ -146,11 +147,12 @@ static Node *grad_scatter(Graph *g, Node *y, Node *dy, int i) {
     int axis = (int)y->attr[1].i, axes[MAX_RANK];
     Node *v = y->in[0], *index = y->in[1];
     Node *dv = graph_op(g, op_find("gather"), (Node *[]){dy, index}, 2, &(Attr){.i = axis});
-    Node *inside = build_binary(g, "and", build_binary(g, "ge", index, build_full(g, &index->type, 0)),
-                                build_binary(g, "lt", index, extent_of(g, y->type.dim[axis], &index->type)));
+    Node *inside = build_binary(g, "lt", index, extent_of(g, y->type.dim[axis], &index->type));
+    inside = build_binary(g, "and", build_binary(g, "ge", index, build_full(g, &index->type, 0)), inside);
     Type mask = type_with_dtype(v->type, BOOL);
     for (int d = 0; d < index->type.rank; d++) axes[d] = axis + d;
-    return build_select(g, build_broadcast(g, inside, &mask, axes), dv, build_full(g, &v->type, 0));
+    Node *zero = build_full(g, &v->type, 0);
+    return build_select(g, build_broadcast(g, inside, &mask, axes), dv, zero);
 }
 
 static Stmt *open_axes(LowerContext *ctx, const Type *type, int but, Index **at) {

@@ -153,12 +153,12 @@ static void eval_clip(const Node *node, const Tensor *const *in, Tensor *out, co
 // x takes dy between the bounds and at them; a bound takes it where it is the result.
 static Node *grad_clip(Graph *g, Node *y, Node *dy, int i) {
     Node *x = y->in[0], *lo = y->in[1], *hi = y->in[2], *takes;
-    if (i == 0)
-        takes = build_binary(g, "and", build_binary(g, "ge", x, lo), build_binary(g, "le", x, hi));
-    else if (i == 1)
-        takes = build_binary(g, "and", build_binary(g, "lt", x, lo), build_binary(g, "le", lo, hi));
-    else
+    if (i == 2) {
         takes = build_binary(g, "gt", build_binary(g, "max", x, lo), hi);
+    } else {
+        takes = build_binary(g, "le", i == 0 ? x : lo, hi);
+        takes = build_binary(g, "and", build_binary(g, i == 0 ? "ge" : "lt", x, lo), takes);
+    }
     return build_select(g, takes, dy, build_full(g, &y->type, 0));
 }
 

@@ -96,9 +96,11 @@ static Node *grad_pow(Graph *g, Node *y, Node *dy, int i) {
     Node *a = y->in[0], *b = y->in[1], *zero = build_full(g, &y->type, 0), *one = build_full(g, &y->type, 1);
     if (i == 0) {
         Node *slope = build_binary(g, "mul", b, build_binary(g, "pow", a, build_binary(g, "sub", b, one)));
-        return build_select(g, build_binary(g, "eq", b, zero), zero, build_binary(g, "mul", dy, slope));
+        Node *da = build_binary(g, "mul", dy, slope);
+        return build_select(g, build_binary(g, "eq", b, zero), zero, da);
     }
-    Node *flat = build_binary(g, "and", build_binary(g, "eq", a, zero), build_binary(g, "ge", b, zero));
+    Node *flat = build_binary(g, "ge", b, zero);
+    flat = build_binary(g, "and", build_binary(g, "eq", a, zero), flat);
     Node *slope = build_binary(g, "mul", y, build_unary(g, "log", build_select(g, flat, one, a)));
     return build_select(g, flat, zero, build_binary(g, "mul", dy, slope));
 }
