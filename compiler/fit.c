@@ -10,12 +10,12 @@
 // same input gives the same bytes.
 #include "fit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "loops/recipes.h"
 #include "loops/timeline.h"
 #include "passes/rematerialise.h"
+#include "support/sort.h"
 
 enum { MOST_PLANS = 8, SEGMENTS = 24, PRICES = 8 };
 static const double MOST_WORK = 3e7; // steps of all estimates of a search
@@ -169,7 +169,7 @@ static void try_segments(Fit *f, int64_t target, bool *kept) {
         prices[k] = price(f, f->by_writer[k]);
         all += f->timeline->values.at[f->by_writer[k]].bytes;
     }
-    qsort(prices, (size_t)f->nchoices, sizeof *prices, by_number);
+    sort_stable(prices, (size_t)f->nchoices, sizeof *prices, by_number);
     for (int p = PRICES; p > 0; p--) {
         double segment = (double)all, most = prices[(f->nchoices * p - 1) / PRICES];
         for (int s = 0; s < SEGMENTS && f->work < MOST_WORK; s++, segment *= 0.75)

@@ -9,8 +9,7 @@
 // which is the lower bound.
 #include "loops/budget.h"
 
-#include <stdlib.h>
-
+#include "support/sort.h"
 #include "support/str.h"
 
 enum { LISTED = 24, ALIGN = 64 }; // ALIGN as the planner rounds
@@ -69,7 +68,7 @@ static void note_live(Diag *diag, Arena *arena, const Program *program, int call
     VEC(const Buffer *) live = {0};
     for (int k = 0; k < program->buffers.len; k++)
         if (lives_at(program->buffers.at[k], call)) vec_push(arena, &live, program->buffers.at[k]);
-    if (live.len) qsort(live.at, (size_t)live.len, sizeof *live.at, by_bytes);
+    sort_stable(live.at, (size_t)live.len, sizeof *live.at, by_bytes);
     int64_t rest = 0;
     for (int k = 0; k < live.len; k++)
         if (k < LISTED)

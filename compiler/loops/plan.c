@@ -5,10 +5,10 @@
 // kept, until one meets the bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c
 // proves the result. Views live in other buffers and need no place; what they lie in lives while any of them does.
 // Prepared buffers live forever: they stand side by side.
-#include <stdlib.h>
 #include <string.h>
 
 #include "loops/lower.h"
+#include "support/sort.h"
 
 enum { ALIGN = 64, TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
 
@@ -133,7 +133,7 @@ void program_plan(Program *program) {
     program->arena_bytes = -1;
     int (*const orders[])(const void *, const void *) = {by_bytes, by_area, by_start};
     for (int k = 0; k < 3; k++) {
-        qsort(plan.buffer, (size_t)plan.n, sizeof *plan.buffer, orders[k]);
+        sort_stable(plan.buffer, (size_t)plan.n, sizeof *plan.buffer, orders[k]);
         keep_if_better(program, &plan);
     }
     uint32_t state = 1;
