@@ -5,12 +5,13 @@
 //
 // An axis of the result and one operand is M or N, of both operands only is K, of all three is Z (an outer loop); a
 // summed axis of one operand only is K as well. Nothing here depends on what operator or layer the maps came from.
-#include <math.h>
+// Costs are integers: which of two is less must not depend on how the machine that runs dlc rounds.
 #include <stdlib.h>
 
 #include "loops/contraction.h"
 
 enum {
+    FMA = 1000000,        // the unit of costs is a millionth of the time of an FMA
     FMA_LATENCY_STEP = 4, // no step of K takes less time than this many FMAs
     SHORT_STRIDE = 64,    // elements between steps of K up to which panels do not pay
     SHORT_SUM = 8,        // steps that are too few for the innermost loop
@@ -75,24 +76,33 @@ int64_t contraction_axis_stride(const Operand *operand, int axis) {
 
 static int extent_of(const Contraction *c, int axis) { return axis == NO_AXIS ? 1 : c->iter->axis[axis].extent; }
 static bool is_runtime(const Contraction *c, int axis) { return axis != NO_AXIS && c->iter->axis[axis].size; }
-static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 static int min_int(int a, int b) { return a < b ? a : b; }
 
 // ---- the tile -----------------------------------------------------------------------------------------------------
 
-// Time of one step of K in FMAs.
-static double step_cost(const Contraction *c, int rows, int vectors) {
-    double fma = rows * vectors, loads = vectors + (c->both_lanes ? fma : 0.6 * rows);
-    double bound = loads > fma ? loads : fma;
-    // What a step costs beside: fitted to 4 x 4 (77 % of the peak), 6 x 2 (56 %), 6 x 4 and 24 x 1 (95 to 98 %).
-    double besides = 4.5 * pow(16 / fma, 2.5);
-    return (bound > FMA_LATENCY_STEP ? bound : FMA_LATENCY_STEP) + (besides < 12 ? besides : 12) +
-           0.1 * (rows + vectors);
+static int64_t min_cost(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max_cost(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t square_root(int64_t x) {
+    int64_t root = x;
+    for (int64_t next = (x + 1) / 2; next < root; next = (root + x / root) / 2) root = next; // Newton, from above
+    return root;
+}
+
+// Time of one step of K.
+static int64_t step_cost(const Contraction *c, int rows, int vectors) {
+    int64_t fma = (int64_t)rows * vectors;
+    int64_t loads = vectors * (int64_t)FMA + (c->both_lanes ? fma * FMA : rows * (int64_t)FMA / 10 * 6);
+    int64_t bound = max_cost(max_cost(loads, fma * FMA), FMA_LATENCY_STEP * FMA);
+    // What a step costs beside, 4.5 (16 / fma)^2.5: fitted to 4 x 4 (77 % of the peak), 6 x 2 (56 %), 6 x 4 and 24 x 1
+    // (95 to 98 %).
+    int64_t besides = (int64_t)4608 * FMA * FMA / (fma * fma * square_root(fma * FMA * FMA));
+    return bound + min_cost(besides, (int64_t)12 * FMA) + (rows + vectors) * (int64_t)FMA / 10;
 }
 
 // Tiles of these heights, in turn, cover `rows`: the cost of one column of them.
-static double column_cost(const Contraction *c, const int *height, int nheights, int rows, int vectors) {
-    double cost = 0;
+static int64_t column_cost(const Contraction *c, const int *height, int nheights, int rows, int vectors) {
+    int64_t cost = 0;
     for (int k = 0; k < nheights; k++) {
         cost += rows / height[k] * step_cost(c, height[k] * c->members, vectors);
         rows %= height[k];
@@ -116,10 +126,10 @@ static int plan_heights(const Contraction *c, int rows, int *height) {
     return n;
 }
 
-static double tile_cost(const Contraction *c, int rows, int vectors) {
+static int64_t tile_cost(const Contraction *c, int rows, int vectors) {
     int height[MAX_HEIGHTS], n = plan_heights(c, rows, height), row_extent = extent_of(c, c->m);
     int all = ceil_div(extent_of(c, c->n), c->lanes);
-    double cost = all / vectors * column_cost(c, height, n, row_extent, vectors);
+    int64_t cost = all / vectors * column_cost(c, height, n, row_extent, vectors);
     // With a pool behind it gcc 12 keeps two vectors in memory: a third of the speed. One or three stay in registers.
     if (c->members > 1 && vectors == 2) cost *= 2;
     return all % vectors ? cost + column_cost(c, height, n, row_extent, all % vectors) : cost;
@@ -130,13 +140,14 @@ static void plan_tile(Contraction *c) {
     int row_extent = extent_of(c, c->m), all = ceil_div(extent_of(c, c->n), c->lanes);
     // A loop of lanes is one vector wide, and so is a run-time axis: its tail is then part of one vector.
     int widest = c->lane_loop || is_runtime(c, c->n) ? 1 : min_int(8, all);
-    double best = -1;
+    int64_t best = -1;
     for (int vectors = 1; vectors <= widest; vectors++) {
         for (int rows = 1; rows <= row_extent; rows++) {
             bool fits = rows * c->members * vectors + vectors + 1 <= target->registers - 2;
             if (!fits && (rows > 1 || vectors > 1)) break;
-            double cost = tile_cost(c, rows, vectors);
-            if (best >= 0 && cost >= best) continue;
+            // Of equal ones the narrowest, then one that leaves no shorter tile over, then the tallest.
+            int64_t cost = tile_cost(c, rows, vectors) + (row_extent % rows != 0);
+            if (best >= 0 && (cost > best || (cost == best && vectors > c->vectors))) continue;
             best = cost;
             c->rows = rows;
             c->vectors = vectors;
@@ -165,9 +176,9 @@ static void operand_from(Contraction *c, Operand *operand, int which) {
 }
 
 // The share of a vector's lanes that an axis fills, on average.
-static double lanes_filled(const Contraction *c, int axis) {
-    int extent = extent_of(c, axis);
-    return (double)extent / (ceil_div(extent, c->lanes) * c->lanes);
+static int64_t lanes_filled(const Contraction *c, int axis) {
+    int64_t extent = extent_of(c, axis);
+    return extent * SHARE / (ceil_div((int)extent, c->lanes) * (int64_t)c->lanes);
 }
 
 // The axis alone indexes the last dim of both operands.
@@ -218,8 +229,8 @@ static int lane_axis(const Contraction *c) {
     bool long_sums = contraction_flops(iter) >= 128 * results;
     if (c->lanes == 1 || is_runtime(c, best) || !long_sums) return best;
     bool along, other_along, data = in_data(c, best, &along), other_data = in_data(c, other, &other_along);
-    bool turned = data && !along && !other_data && lanes_filled(c, other) >= 0.5 && !c->lane_loop;
-    return turned || lanes_filled(c, other) > 1.6 * lanes_filled(c, best) ? other : best;
+    bool turned = data && !along && !other_data && lanes_filled(c, other) >= SHARE / 2 && !c->lane_loop;
+    return turned || 5 * lanes_filled(c, other) > 8 * lanes_filled(c, best) ? other : best;
 }
 
 // K: of the summed axes that are no short ones, that with the shortest steps in the row operand; else the longest.
@@ -244,15 +255,15 @@ static int sum_axis(const Contraction *c) {
 // page and a number of rows that only the call knows cost extra.
 static int row_axis(Contraction *c) {
     int best = NO_AXIS;
-    double least = 0;
+    int64_t least = 0;
     for (int axis = 0; axis < c->iter->nout; axis++) {
         if (axis == c->n || contraction_in_pool(c, axis) || !map_uses(c->row.map, axis) || map_uses(c->lane.map, axis))
             continue;
         c->m = axis;
         plan_tile(c);
-        double cost = tile_cost(c, c->rows, c->vectors) / extent_of(c, axis);
-        if (4 * llabs(contraction_axis_stride(&c->row, axis)) > PAGE_BYTES) cost *= 1.15;
-        if (is_runtime(c, axis)) cost *= 1.1;
+        int64_t cost = tile_cost(c, c->rows, c->vectors) / extent_of(c, axis);
+        if (4 * llabs(contraction_axis_stride(&c->row, axis)) > PAGE_BYTES) cost += cost * 15 / 100;
+        if (is_runtime(c, axis)) cost += cost / 10;
         if (best != NO_AXIS && cost >= least) continue;
         best = axis;
         least = cost;
@@ -421,11 +432,6 @@ static void plan_partial(Contraction *c) {
     c->partial = buffer_scratch(c->ctx->program, "partial", F32, rank, dim, SCOPE_ARENA);
 }
 
-// The share of the time that no thread waits when `units` are cut into chunks as evenly as possible.
-static double chunk_balance(int units, int chunks) {
-    return units < 2 ? 0 : (double)units / (ceil_div(units, chunks) * (double)chunks);
-}
-
 // Which outer axes stand inside the loop over columns.
 static void plan_order(Contraction *c) {
     double lane_bytes = 4;
@@ -445,7 +451,7 @@ static void plan_order(Contraction *c) {
 static void plan_chunks(Contraction *c) {
     int threads = c->ctx->program->threads;
     if (threads < 2 || (double)contraction_flops(c->iter) < 100e3 * c->lanes) return;
-    double best = 0;
+    int64_t best = 0;
     // Outer axes come first: a chunk of columns or of a row's pixels would walk through all of the memory.
     int rows = c->nouter, panels = rows + 1;
     for (int option = 0; option <= panels; option++) {
@@ -454,13 +460,13 @@ static void plan_chunks(Contraction *c) {
         int units = ceil_div(extent_of(c, axis), unit), chunks = min_int(units, threads);
         if (option == panels && is_runtime(c, axis)) continue;
         // A run-time axis may turn out short. Few chunks leave threads idle. Each would read a large lane operand anew.
-        double balance = chunk_balance(units, chunks);
-        if (option <= rows && option >= c->first_inside && c->first_inside < c->nouter) balance *= 0.5;
+        int64_t share = chunk_share(units, chunks);
+        if (option <= rows && option >= c->first_inside && c->first_inside < c->nouter) share /= 2;
         bool batch = option < rows && c->ctx->program->graph->kind == ENTRY_TRAIN; // whole images, and many of them
-        if (is_runtime(c, axis) && !batch) balance *= 0.5;
-        if (chunks < 4) balance *= 0.8;
-        if (balance <= best + 0.02) continue;
-        best = balance;
+        if (is_runtime(c, axis) && !batch) share /= 2;
+        if (chunks < 4) share = share / 5 * 4;
+        if (share <= best + SHARE / 50) continue;
+        best = share;
         c->chunk = option == rows ? CHUNK_ROWS : option == panels ? CHUNK_PANELS : CHUNK_OUTER;
         c->chunk_axis = axis;
         c->chunks = chunks;

@@ -15,7 +15,6 @@
 enum { PARTIALS_BYTES = 4 << 20 }; // of all chunks together
 
 static int extent_of(const Contraction *c, int axis) { return axis == NO_AXIS ? 1 : c->iter->axis[axis].extent; }
-static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 // How far a step along the axis leads in the operands: the farthest stands outermost.
 static int64_t step_of(const Contraction *c, int axis) {

@@ -104,6 +104,17 @@ Buffer *view_root(Buffer *buffer);
 // inplace.c: results take the memory of inputs that end with their kernel.
 void views_in_place(Program *program);
 
+// ---- shares of work -------------------------------------------------------------------------------------------------
+
+enum { SHARE = 1000000 }; // all of it: plans compare integers, so that they do not depend on how doubles are rounded
+
+static inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+// The share of the time in which no thread waits, when units are cut into chunks as evenly as possible.
+static inline int64_t chunk_share(int units, int chunks) {
+    return units < 2 || chunks < 2 ? 0 : (int64_t)units * SHARE / ((int64_t)ceil_div(units, chunks) * chunks);
+}
+
 // ---- recipes --------------------------------------------------------------------------------------------------------
 
 void lower_naive(LowerContext *ctx);       // -O0: one nest, accumulation in double

@@ -129,23 +129,22 @@ static void plan_lanes(Rows *r) {
 
 // ---- threads --------------------------------------------------------------------------------------------------------
 
-static int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
 static void plan_chunks(Rows *r) {
     int threads = r->ctx->program->threads;
     double work = (double)type_count(&r->domain);
     if (r->ctx->kernel->flops > work) work = r->ctx->kernel->flops;
     if (threads < 2 || !r->ctx->program->level || work < CHUNK_WORK) return;
-    double best = 0;
+    int64_t best = 0;
     for (int k = 0; k < r->nouter; k++) {
         int axis = r->outer[k], unit = axis == rows_last(r) && r->lanes_kind == LANES_KEPT ? r->lanes * r->unroll : 1;
         Dim dim = r->domain.dim[axis];
         int units = ceil_div(dim.extent, unit), each = ceil_div(units, threads < units ? threads : units);
         int chunks = ceil_div(units, each);
-        // The share of time in which no thread waits; a run-time axis may turn out short.
-        double share =
-            chunks < 2 ? 0 : (double)units / (each * chunks) * (chunks < threads ? 0.8 : 1) * (dim.size ? 0.5 : 1);
-        if (share <= best + 0.02) continue;
+        // A run-time axis may turn out short.
+        int64_t share = chunk_share(units, chunks);
+        if (chunks < threads) share = share / 5 * 4;
+        if (dim.size) share /= 2;
+        if (share <= best + SHARE / 50) continue;
         best = share;
         r->chunk_axis = axis;
         r->chunks = chunks;
