@@ -147,7 +147,8 @@ static int compile(Job *job) {
 
     Program **programs = NEW_ARRAY(&job->arena, Program *, module->entries.len + 1);
     for (int k = 0; k < module->entries.len; k++) programs[k] = lower_entry(job, module->entries.at[k]);
-    if (o->weights && !weights_embed(&job->arena, job->err, o->weights, module, programs, module->entries.len))
+    if (o->weights &&
+        !weights_embed(&job->arena, job->err, o->weights, o->weights_strip, module, programs, module->entries.len))
         return EXIT_USER;
     for (int k = 0; k < module->entries.len; k++) plan_entry(programs[k]);
     for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)

@@ -170,6 +170,12 @@ static bool take_weights(Reader *r, const char *value) {
     return true;
 }
 
+static bool take_weights_strip(Reader *r, const char *value) {
+    if (!value[0]) return usage(r, "--weights-strip needs a path, like module or *._orig_mod");
+    r->options->weights_strip = value;
+    return true;
+}
+
 static bool take_print_prelude(Reader *r, const char *value) {
     r->options->print_prelude = value;
     return true;
@@ -203,6 +209,7 @@ static const OptionRow rows[] = {
     {"--arena-max", "SIZE", take_arena_max,
      "what an entry's workspace may take (65536, 256K, 16M): choose an order and what is computed again"},
     {"--weights", "FILE", take_weights, "embed these weights (.safetensors) as constants, packed"},
+    {"--weights-strip", "PATHS", take_weights_strip, "take these paths off its names: module, or *._orig_mod anywhere"},
     {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
     {"--emit", "WHAT", take_emit,
      "print and stop: graph, loops, c, dot (for Graphviz) or backward (training as formulas)"},
@@ -297,6 +304,7 @@ static const char *options_text(Arena *arena, const Options *o) {
     if (o->weights) {
         const char *slash = strrchr(o->weights, '/');
         str_printf(&s, " --weights %s", slash ? slash + 1 : o->weights);
+        if (o->weights_strip) str_printf(&s, " --weights-strip=%s", o->weights_strip);
     }
     return str_text(&s);
 }
@@ -322,6 +330,8 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
         return usage(r, "nothing to do with %s: give -o FILE.c, --report or --emit=graph|loops|c|dot|backward",
                      o->input);
     if (o->output && o->emit) return usage(r, "--emit prints to the standard output: give it or -o, not both");
+    if (o->weights_strip && !o->weights)
+        return usage(r, "--weights-strip is about the names of a file: it needs --weights FILE");
     if (o->validate && !o->output) return usage(r, "--validate reads the C that was written: it needs -o FILE.c");
     if (o->dump_after && !pass_runs(o->dump_after, o->level))
         return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);

@@ -17,8 +17,9 @@ typedef struct Options {
     int threads;
     int level; // 0 or 2
     bool standalone;
-    const char *weights; // --weights, or NULL
-    int64_t arena_max;   // -1: any
+    const char *weights;       // --weights, or NULL
+    const char *weights_strip; // --weights-strip: paths taken off its names, or NULL
+    int64_t arena_max;         // -1: any
     EmitKind emit;
     const char *dump_after;
     bool time_passes, verify, report, validate;

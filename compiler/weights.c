@@ -47,7 +47,7 @@ static struct dlc_slot slot_of(const Storage *storage, size_t offset) {
 }
 
 // The data of each storage by its index, NULL for those that are no weights; NULL: reported.
-static void **read_weights(Arena *arena, FILE *err, const char *path, const Module *module) {
+static void **read_weights(Arena *arena, FILE *err, const char *path, const char *strip, const Module *module) {
     int n = module->storages.len, nslots = 0;
     struct dlc_slot *slots = NEW_ARRAY(arena, struct dlc_slot, n + 1);
     size_t bytes = 0;
@@ -60,7 +60,7 @@ static void **read_weights(Arena *arena, FILE *err, const char *path, const Modu
     model.bytes[DLC_REGION_PARAM] = bytes;
     struct dlc_net *net = dlc_new(&model, sizeof *net);
     void **data = NEW_ARRAY(arena, void *, n + 1);
-    if (!net || dlc_load(net, path)) {
+    if (!net || dlc_load_strict(net, path, strip, "--weights-strip=")) {
         fprintf(err, "dlc: error: --weights: %s\n", net ? dlc_error(net) : "out of memory");
         dlc_free(net);
         return NULL;
@@ -88,9 +88,9 @@ static void share_equal(Buffer *buffer, Program *const *programs, int nprograms)
         }
 }
 
-bool weights_embed(Arena *arena, FILE *err, const char *path, const Module *module, Program *const *programs,
-                   int nprograms) {
-    void **data = read_weights(arena, err, path, module);
+bool weights_embed(Arena *arena, FILE *err, const char *path, const char *strip, const Module *module,
+                   Program *const *programs, int nprograms) {
+    void **data = read_weights(arena, err, path, strip, module);
     if (!data) return false;
     for (int p = 0; p < nprograms; p++) {
         Program *program = programs[p];

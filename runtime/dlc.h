@@ -101,18 +101,25 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
 // took none. DLC_ENAME when no entry accumulates it, or several do at once.
 DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
 // Strict: every param and buffer must be there with its shape, and nothing else, or nothing changes and the message
-// lists all that differ. F16, BF16 and F64 are converted to f32. Optimiser state and `state` are taken when the file
-// has all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not
-// know (`*.num_batches_tracked`) are ignored, and so is `optim.*` by a net that has no optimiser.
+// lists all that differ. What PyTorch's strict loading takes is taken: numbers are converted to the model's dtype, a
+// scalar may have the shape [1], `*.num_batches_tracked` may be missing (it becomes 0) or too much. Of tied weights, as
+// safetensors' save_model writes them, either name is found. Optimiser state and `state` are taken when the file has
+// all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not know
+// are ignored, and so is `optim.*` by a net that has no optimiser.
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
-// The params and buffers of a part: what the file has under the path `only`, less the path `strip`, as far as the model
-// has it; the rest of both is left alone. Paths are whole components, "" or NULL for all. Gives the number of tensors,
-// or minus a status when there is none, or when one does not fit: then nothing changes.
+// The params and buffers of a part: what the file has under the path `only`, less the paths `strip`, as far as the
+// model has it; the rest of both is left alone. Paths are whole components, "" or NULL for all. `strip` may be several,
+// with commas between them, taken off in turn: "module" at the beginning of a name, which a tensor must have then;
+// "*._orig_mod" wherever it stands. Gives the number of parameters and buffers that were loaded, or minus a status when
+// there is none, or when one does not fit: then nothing changes.
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip);
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);
+// As dlc_load, after the paths `strip` (NULL: none) are taken off the names that have them. `option` is how the caller
+// says `strip`, for messages; NULL: by load_some.
+DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *strip, const char *option);
 // Writes beside the file (path.0.tmp), syncs, renames, and syncs the directory: whenever the process ends, the old file
 // or the new one is there, whole. What a killed process left is taken over. Links are followed, permissions stay.
 DLC_API int dlc_save(struct dlc_net *net, const char *path);         // everything: training resumes to the bit

@@ -2,20 +2,43 @@
 //     8 bytes: length of the header, little-endian | header: JSON, padded with blanks | data
 //     {"__metadata__": {"format": "pt"}, "fc1.weight": {"dtype": "F32", "shape": [256, 784], "data_offsets": [0,
 //     802816]}}
-// Files come from anywhere, so no number in one is believed: offsets must cover the data without gaps or overlaps,
-// sizes must be those of dtype and shape.
+// It takes and refuses what the safetensors library does. Files come from anywhere, so no number in one is believed:
+// offsets must cover the data without gaps or overlaps, sizes must be those of dtype and shape.
 #include "dlc_parts.h"
 
 DLC_API const struct dlc_file_dtype *dlc_file_dtypes(void) {
     static const struct dlc_file_dtype all[] = {
-        {"F32", "f32", 4, false},    {"I32", "i32", 4, true},     {"I64", "i64", 8, true},
-        {"U8", "u8", 1, true},       {"BOOL", "bool", 1, true},   {"F16", "f16", 2, false},
-        {"BF16", "bf16", 2, false},  {"F64", NULL, 8, false},     {"I8", "i8", 1, true},
-        {"I16", NULL, 2, true},      {"U16", NULL, 2, true},      {"U32", NULL, 4, true},
-        {"U64", NULL, 8, true},      {"C64", NULL, 8, false},     {"F8_E4M3", NULL, 1, false},
-        {"F8_E5M2", NULL, 1, false}, {"F8_E8M0", NULL, 1, false}, {0},
+        {"F32", "f32", 32, DLC_IEEE, 8, 23},
+        {"I32", "i32", 32, DLC_SIGNED, 0, 0},
+        {"I64", "i64", 64, DLC_SIGNED, 0, 0},
+        {"U8", "u8", 8, DLC_UNSIGNED, 0, 0},
+        {"BOOL", "bool", 8, DLC_UNSIGNED, 0, 0},
+        {"F16", "f16", 16, DLC_IEEE, 5, 10},
+        {"BF16", "bf16", 16, DLC_IEEE, 8, 7},
+        {"F64", NULL, 64, DLC_IEEE, 11, 52},
+        {"I8", "i8", 8, DLC_SIGNED, 0, 0},
+        {"I16", NULL, 16, DLC_SIGNED, 0, 0},
+        {"U16", NULL, 16, DLC_UNSIGNED, 0, 0},
+        {"U32", NULL, 32, DLC_UNSIGNED, 0, 0},
+        {"U64", NULL, 64, DLC_UNSIGNED, 0, 0},
+        {"F8_E4M3", NULL, 8, DLC_FINITE, 4, 3},
+        {"F8_E5M2", NULL, 8, DLC_IEEE, 5, 2},
+        {"F8_E4M3FNUZ", NULL, 8, DLC_UNSIGNED_ZERO, 4, 3},
+        {"F8_E5M2FNUZ", NULL, 8, DLC_UNSIGNED_ZERO, 5, 2},
+        {"F8_E8M0", NULL, 8, DLC_NO_NUMBER, 0, 0},
+        {"F6_E2M3", NULL, 6, DLC_NO_NUMBER, 0, 0},
+        {"F6_E3M2", NULL, 6, DLC_NO_NUMBER, 0, 0},
+        {"F4", NULL, 4, DLC_NO_NUMBER, 0, 0},
+        {"C64", NULL, 64, DLC_NO_NUMBER, 0, 0},
+        {NULL, NULL, 0, DLC_NO_NUMBER, 0, 0},
     };
     return all;
+}
+
+DLC_API const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_param *info) {
+    const struct dlc_file_dtype *dtype = dlc_file_dtypes();
+    while (dtype->name && !(dtype->model && !strcmp(dtype->model, info->dtype))) dtype++;
+    return dtype; // the model's dtypes are all there
 }
 
 DLC_API uint64_t dlc_get_le(const unsigned char *from, int bytes) {
@@ -26,7 +49,10 @@ DLC_API uint64_t dlc_get_le(const unsigned char *from, int bytes) {
 
 // ---- the header: JSON ---------------------------------------------------------------------------------------------
 
-enum { DLC_HEADER_MAX = 100000000 }; // the Python library's own limit
+enum {
+    DLC_HEADER_MAX = 100000000, // the safetensors library's own limits
+    DLC_JSON_DEPTH = 125        // of what stands beside the keys of a tensor
+};
 
 static bool dlc_json_fail(struct dlc_json *j, const char *wrong) {
     if (!j->wrong) j->wrong = wrong;
@@ -47,6 +73,32 @@ static bool dlc_json_take(struct dlc_json *j, char c) {
 
 static bool dlc_json_want(struct dlc_json *j, char c, const char *wrong) {
     return dlc_json_take(j, c) || dlc_json_fail(j, wrong);
+}
+
+// Takes true, false or null after white space when it is next.
+static bool dlc_json_take_word(struct dlc_json *j, const char *word) {
+    size_t len = strlen(word);
+    dlc_json_space(j);
+    if ((size_t)(j->end - j->at) < len || memcmp(j->at, word, len)) return false;
+    j->at += len;
+    return true;
+}
+
+// Stops at the first byte that is no part of UTF-8.
+static bool dlc_json_utf8(struct dlc_json *j) {
+    for (int more; j->at < j->end; j->at += more + 1) {
+        int c = (unsigned char)*j->at;
+        more = c < 0x80 ? 0 : c < 0xc2 ? -1 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : -1;
+        bool ok = more >= 0 && j->end - j->at > more;
+        for (int k = 1; ok && k <= more; k++) ok = (j->at[k] & 0xc0) == 0x80;
+        int second = ok && more ? (unsigned char)j->at[1] : 0;
+        // Longer than need be, a surrogate, above U+10FFFF.
+        if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f)) ok = false;
+        if ((c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f)) ok = false;
+        if (!ok) return dlc_json_fail(j, "bytes that are no UTF-8");
+    }
+    j->at = j->start;
+    return true;
 }
 
 static int dlc_json_hex4(struct dlc_json *j) {
@@ -109,6 +161,13 @@ static bool dlc_json_string(struct dlc_json *j, const char **s, size_t *len) {
     return dlc_json_want(j, '"', "an unterminated string");
 }
 
+// Passes digits; false when there is none.
+static bool dlc_json_digits(struct dlc_json *j) {
+    const char *start = j->at;
+    while (j->at < j->end && *j->at >= '0' && *j->at <= '9') j->at++;
+    return j->at > start;
+}
+
 static bool dlc_json_number(struct dlc_json *j, uint64_t *n) {
     dlc_json_space(j);
     const char *start = j->at;
@@ -120,10 +179,6 @@ static bool dlc_json_number(struct dlc_json *j, uint64_t *n) {
     bool padded = j->at - start > 1 && *start == '0';
     bool fraction = j->at < j->end && (*j->at == '.' || *j->at == 'e' || *j->at == 'E');
     return (j->at > start && !padded && !fraction) || dlc_json_fail(j, "a whole number expected");
-}
-
-DLC_API bool dlc_is(const char *s, size_t len, const char *word) {
-    return len == strlen(word) && !memcmp(s, word, len);
 }
 
 static bool dlc_json_dtype(struct dlc_json *j, struct dlc_file_tensor *tensor) {
@@ -157,51 +212,123 @@ static bool dlc_json_offsets(struct dlc_json *j, struct dlc_file_tensor *tensor)
            dlc_json_want(j, ']', "data_offsets must be two numbers");
 }
 
-// {"dtype": ..., "shape": ..., "data_offsets": ...} in any order.
+// A string, a number of any kind, true, false or null, whatever it says.
+static bool dlc_json_skip_scalar(struct dlc_json *j) {
+    const char *s;
+    size_t len;
+    dlc_json_space(j);
+    if (j->at < j->end && *j->at == '"') return dlc_json_string(j, &s, &len);
+    if (dlc_json_take_word(j, "true") || dlc_json_take_word(j, "false") || dlc_json_take_word(j, "null")) return true;
+    dlc_json_take(j, '-');
+    const char *start = j->at;
+    if (!dlc_json_digits(j) || (*start == '0' && j->at - start > 1)) return dlc_json_fail(j, "a value expected");
+    if (j->at < j->end && *j->at == '.' && (j->at++, !dlc_json_digits(j))) return dlc_json_fail(j, "a digit expected");
+    if (j->at < j->end && (*j->at == 'e' || *j->at == 'E')) {
+        j->at++;
+        if (j->at < j->end && (*j->at == '+' || *j->at == '-')) j->at++;
+        if (!dlc_json_digits(j)) return dlc_json_fail(j, "a digit expected");
+    }
+    return true;
+}
+
+static bool dlc_json_key(struct dlc_json *j, const char **key, size_t *len) {
+    return dlc_json_string(j, key, len) && dlc_json_want(j, ':', ": expected");
+}
+
+// Any value: other programs may say more of a tensor than we ask.
+static bool dlc_json_skip(struct dlc_json *j) {
+    char close[DLC_JSON_DEPTH]; // what ends each list and object that is open
+    int depth = 0;
+    const char *key;
+    size_t len;
+    do {
+        bool object = dlc_json_take(j, '{');
+        if (object || dlc_json_take(j, '[')) {
+            if (depth == DLC_JSON_DEPTH) return dlc_json_fail(j, "a value that is nested too deeply");
+            close[depth++] = object ? '}' : ']';
+            if (!dlc_json_take(j, close[depth - 1])) {
+                if (object && !dlc_json_key(j, &key, &len)) return false;
+                continue;
+            }
+            depth--;
+        } else if (!dlc_json_skip_scalar(j)) {
+            return false;
+        }
+        while (depth && !dlc_json_take(j, ',')) // a value has ended, and perhaps what it stands in
+            if (!dlc_json_want(j, close[--depth], "a comma or the end of a list or object expected")) return false;
+        if (depth && close[depth - 1] == '}' && !dlc_json_key(j, &key, &len)) return false;
+    } while (depth);
+    return true;
+}
+
+// What belongs to a key of a tensor.
+static bool dlc_json_property(struct dlc_json *j, struct dlc_file_tensor *tensor, unsigned bit) {
+    if (bit == 1) return dlc_json_dtype(j, tensor);
+    if (bit == 2) return dlc_json_shape(j, tensor);
+    return bit == 4 ? dlc_json_offsets(j, tensor) : dlc_json_skip(j);
+}
+
+// {"dtype": ..., "shape": ..., "data_offsets": ...} in any order, among other keys.
 static bool dlc_json_tensor(struct dlc_json *j, struct dlc_file_tensor *tensor) {
     unsigned seen = 0;
+    if (dlc_json_take(j, '[')) // the library takes a list of the three, too
+        return dlc_json_dtype(j, tensor) && dlc_json_want(j, ',', "a comma expected") && dlc_json_shape(j, tensor) &&
+               dlc_json_want(j, ',', "a comma expected") && dlc_json_offsets(j, tensor) &&
+               dlc_json_want(j, ']', "] expected");
     if (!dlc_json_want(j, '{', "{ expected")) return false;
     do {
         const char *key;
         size_t len;
-        if (!dlc_json_string(j, &key, &len) || !dlc_json_want(j, ':', ": expected")) return false;
+        if (!dlc_json_key(j, &key, &len)) return false;
         unsigned bit = dlc_is(key, len, "dtype")          ? 1
                        : dlc_is(key, len, "shape")        ? 2
                        : dlc_is(key, len, "data_offsets") ? 4
                                                           : 0;
-        if (!bit || (seen & bit))
-            return dlc_json_fail(j, bit ? "a key that stands twice" : "an unknown key in a tensor");
+        if (seen & bit) return dlc_json_fail(j, "a key that stands twice");
         seen |= bit;
-        bool ok = bit == 1   ? dlc_json_dtype(j, tensor)
-                  : bit == 2 ? dlc_json_shape(j, tensor)
-                             : dlc_json_offsets(j, tensor);
-        if (!ok) return false;
+        if (!dlc_json_property(j, tensor, bit)) return false;
     } while (dlc_json_take(j, ','));
     if (!dlc_json_want(j, '}', "a comma or } expected")) return false;
     return seen == 7 || dlc_json_fail(j, "a tensor without dtype, shape or data_offsets");
 }
 
-// {"key": "text", ...}: read for its form alone.
+static bool dlc_json_pair(struct dlc_json *j, struct dlc_file_name *key, struct dlc_file_name *value) {
+    return dlc_json_key(j, &key->at, &key->len) && dlc_json_string(j, &value->at, &value->len);
+}
+
+DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_file_name *key, struct dlc_file_name *value) {
+    if (!j->metadata) return false;
+    j->at = j->metadata;
+    bool ok = dlc_json_pair(j, key, value); // it was read before
+    j->metadata = dlc_json_take(j, ',') ? j->at : NULL;
+    return ok;
+}
+
+// {"key": "text", ...} or null: read for its form, and once more by dlc_json_next_pair.
 static bool dlc_json_metadata(struct dlc_json *j) {
-    const char *s;
-    size_t len;
+    char *names = j->names;
+    struct dlc_file_name key, value;
+    if (dlc_json_take_word(j, "null")) return true;
     if (!dlc_json_want(j, '{', "{ expected")) return false;
     if (dlc_json_take(j, '}')) return true;
+    j->metadata = j->at;
     do {
-        bool pair = dlc_json_string(j, &s, &len) && dlc_json_want(j, ':', ": expected") && dlc_json_string(j, &s, &len);
-        if (!pair) return false;
+        if (!dlc_json_pair(j, &key, &value)) return false;
+        j->names = names;
     } while (dlc_json_take(j, ','));
     return dlc_json_want(j, '}', "a comma or } expected");
 }
 
 static struct dlc_file_tensor *dlc_json_new_tensor(struct dlc_json *j) {
+    static const struct dlc_file_tensor none = {NULL, 0, NULL, 0, {0}, 0, 0, 0, NULL, false};
     if (j->count == j->room) {
         size_t room = j->room ? 2 * j->room : 64;
-        struct dlc_file_tensor *more = room > SIZE_MAX / sizeof *more ? NULL : realloc(j->tensor, room * sizeof *more);
-        if (!more) return dlc_json_fail(j, "more tensors than there is memory for"), NULL;
-        j->tensor = more, j->room = room;
+        void *more = room > SIZE_MAX / sizeof none ? NULL : realloc(j->tensor, room * sizeof none);
+        if (!more) return dlc_json_fail(j, "more tensors than there is memory for"), (struct dlc_file_tensor *)NULL;
+        j->tensor = (struct dlc_file_tensor *)more;
+        j->room = room;
     }
-    j->tensor[j->count] = (struct dlc_file_tensor){0};
+    j->tensor[j->count] = none;
     return &j->tensor[j->count++];
 }
 
@@ -212,7 +339,7 @@ static bool dlc_json_header(struct dlc_json *j) {
     while (more) {
         const char *name;
         size_t len;
-        if (!dlc_json_string(j, &name, &len) || !dlc_json_want(j, ':', ": expected")) return false;
+        if (!dlc_json_key(j, &name, &len)) return false;
         if (dlc_is(name, len, "__metadata__")) {
             if (metadata) return dlc_json_fail(j, "a key that stands twice");
             metadata = true;
@@ -233,41 +360,51 @@ static bool dlc_json_header(struct dlc_json *j) {
 // ---- a file as a whole --------------------------------------------------------------------------------------------
 
 static int dlc_by_offset(const void *a, const void *b) {
-    const struct dlc_file_tensor *x = a, *y = b;
+    const struct dlc_file_tensor *x = (const struct dlc_file_tensor *)a, *y = (const struct dlc_file_tensor *)b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-static int dlc_compare_names(const char *a, size_t a_len, const char *b, size_t b_len) {
-    int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
-    return order ? order : a_len < b_len ? -1 : a_len > b_len;
+// By name; of equal names the one that stands first in the file, as its text does.
+static int dlc_by_name(const void *a, const void *b) {
+    const struct dlc_file_tensor *x = (const struct dlc_file_tensor *)a, *y = (const struct dlc_file_tensor *)b;
+    int order = dlc_compare_names(x->name, x->name_len, y->name, y->name_len);
+    return order ? order : x->name < y->name ? -1 : x->name > y->name;
 }
 
-static int dlc_by_name(const void *a, const void *b) {
-    const struct dlc_file_tensor *x = a, *y = b;
-    return dlc_compare_names(x->name, x->name_len, y->name, y->name_len);
+// Of tensors with the same name the last counts, as in every reader of JSON that puts them into a table.
+static void dlc_drop_doubles(struct dlc_json *j) {
+    size_t kept = 0;
+    if (j->count) qsort(j->tensor, j->count, sizeof *j->tensor, dlc_by_name);
+    for (size_t i = 0; i < j->count; i++) {
+        const struct dlc_file_tensor *t = &j->tensor[i], *last = kept ? &j->tensor[kept - 1] : NULL;
+        if (last && !dlc_compare_names(t->name, t->name_len, last->name, last->name_len)) kept--;
+        j->tensor[kept++] = *t;
+    }
+    j->count = kept;
 }
 
 // Every tensor has the bytes that its type asks for, and together they are the data, each byte once.
-static const char *dlc_check_offsets(struct dlc_json *j, uint64_t data_bytes, const struct dlc_file_tensor **at) {
+static const char *dlc_check_offsets(struct dlc_json *j, const uint64_t *data_bytes,
+                                     const struct dlc_file_tensor **at) {
     uint64_t next = 0;
     if (j->count) qsort(j->tensor, j->count, sizeof *j->tensor, dlc_by_offset);
     for (size_t i = 0; i < j->count; i++) {
         const struct dlc_file_tensor *t = *at = &j->tensor[i];
-        if (t->begin > t->end || t->end > data_bytes) return "its data lies outside the file";
-        if (t->count > (t->end - t->begin) / (uint64_t)t->dtype->bytes ||
-            t->count * (uint64_t)t->dtype->bytes != t->end - t->begin)
+        uint64_t bits = (uint64_t)t->dtype->bits;
+        if (t->begin > t->end || (data_bytes && t->end > *data_bytes)) return "its data lies outside the file";
+        if (t->count > UINT64_MAX / bits || t->count * bits % 8 || t->count * bits / 8 != t->end - t->begin)
             return "dtype and shape ask for another number of bytes";
         if (t->begin != next)
             return t->begin < next ? "its data overlaps another tensor's" : "a gap lies before its data";
         next = t->end;
     }
     *at = NULL;
-    return next == data_bytes ? NULL : "data that belongs to no tensor";
+    return data_bytes && next != *data_bytes ? "data that belongs to no tensor" : NULL;
 }
 
-static int dlc_refuse_file(struct dlc_net *net, const struct dlc_file *file, const char *wrong,
-                           const struct dlc_file_tensor *tensor) {
+DLC_API int dlc_refuse_file(struct dlc_net *net, const struct dlc_file *file, const char *wrong,
+                            const struct dlc_file_tensor *tensor) {
     struct dlc_text t = dlc_text_start(net);
     dlc_put(&t, file->what);
     dlc_put(&t, ": not a .safetensors file: ");
@@ -283,46 +420,54 @@ static int dlc_refuse_file(struct dlc_net *net, const struct dlc_file *file, con
     return DLC_EFORMAT;
 }
 
+// What torch.save writes is a zip archive or, from before 2020, a pickle.
+static bool dlc_is_torch_save(const unsigned char *bytes) {
+    return !memcmp(bytes, "PK\3\4", 4) || (bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5);
+}
+
+DLC_API int dlc_refuse_length(struct dlc_net *net, const struct dlc_file *file, const unsigned char *bytes,
+                              const char *wrong) {
+    if (!dlc_is_torch_save(bytes)) return dlc_refuse_file(net, file, wrong, NULL);
+    return dlc_fail(net, DLC_EFORMAT, file->what,
+                    ": not a .safetensors file, but one of torch.save; these lines of Python convert it "
+                    "(of a checkpoint, take the part that is the state_dict):\n"
+                    "  import torch, safetensors.torch; d = torch.load(\"net.pt\", \"cpu\", weights_only=True)\n"
+                    "  safetensors.torch.save_file({k: v.contiguous().clone() for k, v in d.items()}, "
+                    "\"net.safetensors\")",
+                    "");
+}
+
+DLC_API int dlc_file_header(const struct dlc_file *file, struct dlc_net *net, const unsigned char *bytes, size_t size,
+                            size_t *header_bytes) {
+    uint64_t header = size < 8 ? 0 : dlc_get_le(bytes, 8);
+    *header_bytes = (size_t)header;
+    if (size < 8) return dlc_refuse_file(net, file, "it is shorter than 8 bytes", NULL);
+    if (header <= DLC_HEADER_MAX) return DLC_OK;
+    return dlc_refuse_length(net, file, bytes, "a header of more than 100,000,000 bytes");
+}
+
+DLC_API void dlc_file_start(struct dlc_file *file, const char *what) {
+    memset(file, 0, sizeof *file);
+    file->what = what;
+}
+
 DLC_API void dlc_file_close(struct dlc_file *file) {
     free(file->header.tensor);
-    free(file->names);
+    dlc_names_close(&file->names);
 }
 
-DLC_API int dlc_file_open(struct dlc_file *file, struct dlc_net *net, const unsigned char *bytes, size_t size) {
+DLC_API int dlc_file_open(struct dlc_file *file, struct dlc_net *net, const char *header, size_t header_bytes,
+                          const uint64_t *data_bytes) {
     struct dlc_json *j = &file->header;
     const struct dlc_file_tensor *at = NULL;
-    uint64_t header = size < 8 ? 0 : dlc_get_le(bytes, 8);
-    if (size < 8) return dlc_refuse_file(net, file, "it is shorter than 8 bytes", NULL);
-    if (header > DLC_HEADER_MAX) return dlc_refuse_file(net, file, "a header of more than 100,000,000 bytes", NULL);
-    if (header > size - 8) return dlc_refuse_file(net, file, "the header is longer than the file", NULL);
-    file->data = bytes + 8 + header;
-    file->data_bytes = size - 8 - header;
-    file->names = malloc((size_t)header + 1);
-    if (!file->names) return dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
-    *j = (struct dlc_json){.names = file->names};
-    j->start = j->at = (const char *)bytes + 8;
-    j->end = j->start + header;
-    if (!dlc_json_header(j)) return dlc_refuse_file(net, file, j->wrong, NULL);
-    const char *wrong = dlc_check_offsets(j, file->data_bytes, &at);
+    j->names = file->names.text = (char *)malloc(header_bytes + 1);
+    file->names.text_bytes = header_bytes + 1;
+    if (!j->names) return dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
+    j->start = j->at = header;
+    j->end = header + header_bytes;
+    if (!dlc_json_utf8(j) || !dlc_json_header(j)) return dlc_refuse_file(net, file, j->wrong, NULL);
+    dlc_drop_doubles(j);
+    const char *wrong = dlc_check_offsets(j, data_bytes, &at);
     if (wrong) return dlc_refuse_file(net, file, wrong, at);
-    if (j->count) qsort(j->tensor, j->count, sizeof *j->tensor, dlc_by_name);
-    for (size_t i = 1; i < j->count; i++)
-        if (!dlc_by_name(&j->tensor[i - 1], &j->tensor[i]))
-            return dlc_refuse_file(net, file, "stands in it twice", &j->tensor[i]);
-    return DLC_OK;
-}
-
-DLC_API const struct dlc_file_tensor *dlc_file_find(const struct dlc_file *file, const char *name) {
-    size_t lo = 0, hi = file->header.count, len = strlen(name);
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        const struct dlc_file_tensor *t = &file->header.tensor[mid];
-        int order = dlc_compare_names(name, len, t->name, t->name_len);
-        if (!order) return t;
-        if (order < 0)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return NULL;
+    return dlc_names_open(file) ? DLC_OK : dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
 }

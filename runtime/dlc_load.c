@@ -1,22 +1,46 @@
 // dlc_load.c: tensors of a .safetensors file into a net.
-// Loading checks everything before it writes anything: a file that is refused leaves the net as it was. Elements are
-// assembled from bytes, so the order of bytes in this machine does not matter.
+// Loading checks everything before it writes anything: a file that is refused leaves the net as it was. It takes what
+// PyTorch's strict loading takes. Elements are assembled from bytes, so the order of bytes in this machine does not
+// matter.
 #include "dlc_parts.h"
 
 // ---- elements -----------------------------------------------------------------------------------------------------
 
-static float dlc_float_of_bits(uint32_t bits) {
-    float x;
+// 2 to the power of -1022 to 1023.
+static double dlc_power_of_two(int exponent) {
+    uint64_t bits = (uint64_t)(1023 + exponent) << 52;
+    double x;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
 
-static float dlc_float_of_f16(uint32_t half) {
-    uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff;
-    if (exponent == 31) return dlc_float_of_bits(sign | 0x7f800000 | fraction << 13);
-    if (exponent) return dlc_float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
-    float x = (float)fraction * 0x1p-24f; // zero and denormals
-    return sign ? -x : x;
+// A floating-point number of the file; NaN when the bits say so.
+static double dlc_number_of(const struct dlc_file_dtype *dtype, uint64_t bits) {
+    double x;
+    if (dtype->bits == 64) return memcpy(&x, &bits, sizeof x), x;
+    uint64_t top = ((uint64_t)1 << dtype->exponent) - 1, ones = ((uint64_t)1 << dtype->fraction) - 1;
+    uint64_t fraction = bits & ones, exponent = bits >> dtype->fraction & top;
+    bool negative = bits >> (dtype->fraction + dtype->exponent) & 1;
+    int bias = (int)(top >> 1) + (dtype->number == DLC_UNSIGNED_ZERO);
+    bool infinite = dtype->number == DLC_IEEE && exponent == top && !fraction;
+    bool nan = dtype->number == DLC_IEEE     ? exponent == top && fraction
+               : dtype->number == DLC_FINITE ? exponent == top && fraction == ones
+                                             : negative && !exponent && !fraction;
+    x = dlc_power_of_two(-dtype->fraction) * (double)fraction + (exponent ? 1 : 0);
+    x *= dlc_power_of_two((exponent ? (int)exponent : 1) - bias);
+    if (infinite || nan) x = dlc_power_of_two(1023) * 2; // infinity
+    if (nan) x -= x;
+    return negative ? -x : x;
+}
+
+// A whole number in `bits` bits, 0 for NaN; what it cannot hold becomes its least or greatest.
+static uint64_t dlc_whole_of(double x, int bits, bool is_signed) {
+    double limit = dlc_power_of_two(is_signed ? bits - 1 : bits);
+    uint64_t most = ~(uint64_t)0 >> (is_signed ? 65 - bits : 64 - bits);
+    if (x >= limit) return most;
+    if (is_signed && x <= -limit) return ~most;
+    if (x > 0) return (uint64_t)x;
+    return is_signed && x < 0 ? 0 - (uint64_t)-x : 0;
 }
 
 // An element of 1, 2, 4 or 8 bytes into memory, in this machine's order.
@@ -30,41 +54,51 @@ static void dlc_put_bits(unsigned char *to, uint64_t bits, int bytes) {
     if (bytes == 8) memcpy(to, &bits, 8);
 }
 
-static float dlc_float_of(const struct dlc_file_dtype *dtype, uint64_t bits) {
-    if (dtype->bytes == 4) return dlc_float_of_bits((uint32_t)bits);
-    if (dtype->bytes == 2)
-        return dtype->name[0] == 'B' ? dlc_float_of_bits((uint32_t)bits << 16) : dlc_float_of_f16((uint32_t)bits);
-    double wide;
-    memcpy(&wide, &bits, sizeof wide);
-    return (float)wide;
+static bool dlc_is_float(const struct dlc_file_dtype *dtype) { return dtype->exponent > 0; }
+
+// Numbers change their dtype as PyTorch's copy_ changes it; nothing becomes f16 or bf16.
+static bool dlc_converts(const struct dlc_file_dtype *from, const struct dlc_file_dtype *to) {
+    return from == to || (from->number != DLC_NO_NUMBER && (!dlc_is_float(to) || to->bits == 32));
 }
 
 // One element of the file as the model has it.
-static void dlc_read_element(unsigned char *to, const unsigned char *from, const struct dlc_file_dtype *dtype,
-                             bool to_f32) {
-    uint64_t bits = dlc_get_le(from, dtype->bytes);
-    if (to_f32) {
-        float x = dlc_float_of(dtype, bits);
+static void dlc_read_element(unsigned char *to, const struct dlc_file_dtype *model, const unsigned char *from,
+                             const struct dlc_file_dtype *dtype) {
+    uint64_t bits = dlc_get_le(from, dtype->bits / 8);
+    bool negative = dtype->number == DLC_SIGNED && bits >> (dtype->bits - 1) & 1;
+    if (negative && dtype->bits < 64) bits |= ~(uint64_t)0 << dtype->bits;
+    if (!strcmp(model->name, "BOOL")) { // is 0 or 1, whatever the file says
+        bits = dlc_is_float(dtype) ? dlc_number_of(dtype, bits) != 0 : bits != 0;
+    } else if (dlc_is_float(model) && dtype != model) {
+        float x = dlc_is_float(dtype) ? (float)dlc_number_of(dtype, bits) : (float)bits;
+        if (negative) x = -(float)(0 - bits);
         memcpy(to, &x, sizeof x);
         return;
+    } else if (dlc_is_float(dtype) && dtype != model) {
+        bits = dlc_whole_of(dlc_number_of(dtype, bits), model->bits, model->number == DLC_SIGNED);
     }
-    bool is_bool = !strcmp(dtype->name, "BOOL"); // is 0 or 1, whatever the file says
-    dlc_put_bits(to, is_bool ? bits != 0 : bits, dtype->bytes);
+    dlc_put_bits(to, bits, model->bits / 8);
 }
-// ---- what differs ---------------------------------------------------------------------------------------------------
 
+// ---- what differs -------------------------------------------------------------------------------------------------
+
+// What is asked of a file.
+struct dlc_loading {
+    const char *only, *strip; // paths, or NULL
+    const char *option;       // the caller's way to say `strip`; NULL: NET_load_some
+    bool some;                // only what both have
+    bool from_memory;
+    bool rest; // the file has optimiser state and state, and they are loaded too
+    int count; // parameters and buffers that are taken
+};
+
+// A scalar may have the shape [1], which it had in old versions of PyTorch.
 static bool dlc_same_shape(const struct dlc_param *info, const struct dlc_file_tensor *tensor) {
+    if (!info->rank && tensor->rank == 1) return tensor->count == 1;
     if (tensor->rank != (uint64_t)info->rank) return false;
     for (int d = 0; d < info->rank; d++)
         if (tensor->shape[d] != (uint64_t)info->shape[d]) return false;
     return true;
-}
-
-static bool dlc_same_dtype(const struct dlc_param *info, const struct dlc_file_tensor *tensor) {
-    const char *stored = tensor->dtype->name, *as = tensor->dtype->model;
-    if (!strcmp(info->dtype, "f32") && (!strcmp(stored, "F16") || !strcmp(stored, "BF16") || !strcmp(stored, "F64")))
-        return true;
-    return as && !strcmp(info->dtype, as);
 }
 
 static void dlc_put_type(struct dlc_text *t, const char *dtype, uint64_t rank, const uint64_t *shape) {
@@ -77,10 +111,23 @@ static void dlc_put_type(struct dlc_text *t, const char *dtype, uint64_t rank, c
     dlc_put(t, rank > DLC_FILE_RANK ? ", ...]" : "]");
 }
 
+// Is it batch norm's step count? PyTorch loads files that lack it, as those of its first versions do.
+static bool dlc_is_batch_count(const char *name, size_t len) {
+    static const char word[] = "num_batches_tracked";
+    const size_t word_len = sizeof word - 1;
+    return len >= word_len && !memcmp(name + len - word_len, word, word_len) &&
+           (len == word_len || name[len - word_len - 1] == '.');
+}
+
+static bool dlc_may_be_missing(const struct dlc_param *info) {
+    return !strcmp(info->kind, "buffer") && dlc_is_batch_count(info->name, strlen(info->name));
+}
+
 // The difference between a slot and the file's tensor of that name (NULL: none) as an item of the list.
 static void dlc_check_slot(struct dlc_text *t, const struct dlc_slot *slot, const struct dlc_file_tensor *tensor) {
     const struct dlc_param *info = &slot->info;
-    if (tensor && dlc_same_shape(info, tensor) && dlc_same_dtype(info, tensor)) return;
+    if (!tensor && dlc_may_be_missing(info)) return;
+    if (tensor && dlc_same_shape(info, tensor) && dlc_converts(tensor->dtype, dlc_stored_dtype(info))) return;
     size_t start = t->len;
     dlc_put(t, "\n  ");
     dlc_put(t, info->name);
@@ -99,57 +146,78 @@ static void dlc_check_slot(struct dlc_text *t, const struct dlc_slot *slot, cons
     dlc_end_item(t, start);
 }
 
-static bool dlc_model_has(const struct dlc_model *model, const struct dlc_file_tensor *tensor) {
+// What a file may hold beyond the model: step counts and other whole numbers, and an optimiser's state where the model
+// has none, being compiled for inference.
+static bool dlc_may_ignore(const struct dlc_model *model, const struct dlc_file_name *name) {
+    const struct dlc_file_tensor *tensor = name->tensor;
+    if (tensor->rank == 0 && !dlc_is_float(tensor->dtype) && tensor->dtype->number != DLC_NO_NUMBER) return true;
+    if (tensor->count == 1 && dlc_is_batch_count(name->at, name->len)) return true;
+    return !model->bytes[DLC_REGION_OPTIM] && name->len > 6 && !memcmp(name->at, "optim.", 6);
+}
+
+// Does the file have anything that is neither parameter nor buffer?
+static bool dlc_has_rest(const struct dlc_model *model, const struct dlc_file *file) {
     for (int i = 0; i < model->nslots; i++)
-        if (dlc_is(tensor->name, tensor->name_len, model->slots[i].info.name)) return true;
+        if (!dlc_is_weight(&model->slots[i]) && dlc_names_find(&file->names, model->slots[i].info.name)) return true;
     return false;
 }
 
-// What a file may hold beyond the model: integer scalars (PyTorch's num_batches_tracked), and an optimiser's state
-// where the model has none, being compiled for inference.
-static bool dlc_may_ignore(const struct dlc_model *model, const struct dlc_file_tensor *tensor) {
-    if (tensor->rank == 0 && tensor->dtype->integer) return true;
-    return !model->bytes[DLC_REGION_OPTIM] && tensor->name_len > 6 && !memcmp(tensor->name, "optim.", 6);
+// The tensor that a slot takes, if the file has it.
+static struct dlc_file_tensor *dlc_taken(const struct dlc_slot *slot, const struct dlc_file *file,
+                                         const struct dlc_loading *how) {
+    return dlc_is_weight(slot) || how->rest ? dlc_names_find(&file->names, slot->info.name) : NULL;
 }
 
-// Lists everything that differs. *rest: the file has optimiser state and state.
+// Lists everything that differs, and marks what is wanted.
 static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, const struct dlc_file *file,
-                            bool *rest) {
-    *rest = false;
-    for (int i = 0; i < model->nslots; i++)
-        if (!dlc_is_weight(&model->slots[i]) && dlc_file_find(file, model->slots[i].info.name)) *rest = true;
+                            struct dlc_loading *how) {
+    how->rest = !how->some && dlc_has_rest(model, file);
+    how->count = 0;
     for (int i = 0; i < model->nslots; i++) {
         const struct dlc_slot *slot = &model->slots[i];
-        if (dlc_is_weight(slot) || *rest) dlc_check_slot(t, slot, dlc_file_find(file, slot->info.name));
+        struct dlc_file_tensor *tensor = dlc_taken(slot, file, how);
+        if (tensor) tensor->wanted = true, how->count++;
+        if (tensor || (!how->some && (dlc_is_weight(slot) || how->rest))) dlc_check_slot(t, slot, tensor);
     }
-    for (size_t i = 0; i < file->header.count; i++) {
-        const struct dlc_file_tensor *tensor = &file->header.tensor[i];
-        if (dlc_may_ignore(model, tensor) || dlc_model_has(model, tensor)) continue;
+    for (size_t i = 0; i < file->names.count && !how->some; i++) {
+        const struct dlc_file_name *name = &file->names.at[i];
+        if (name->other || name->tensor->wanted || dlc_may_ignore(model, name)) continue;
         size_t start = t->len;
         dlc_put(t, "\n  ");
-        dlc_put_bytes(t, tensor->name, tensor->name_len);
+        dlc_put_bytes(t, name->at, name->len);
         dlc_put(t, " is not in the model");
         dlc_end_item(t, start);
     }
 }
 
-static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const struct dlc_file *file,
-                        const struct dlc_file_tensor *tensor) {
-    if (!tensor || !tensor->count) return;
-    bool is_f32 = !strcmp(slot->info.dtype, "f32");
-    unsigned char *to = dlc_slot_data(net, slot);
-    const unsigned char *from = file->data + tensor->begin;
-    size_t step = slot->info.bytes / (size_t)tensor->count;
-    for (size_t i = 0; i < (size_t)tensor->count; i++)
-        dlc_read_element(to + i * step, from + i * (size_t)tensor->dtype->bytes, tensor->dtype, is_f32);
+// ---- messages -----------------------------------------------------------------------------------------------------
+
+// "its names fit without ...": the call or the option that takes a wrapper's path off the names.
+static void dlc_put_remedy(struct dlc_text *t, const struct dlc_net *net, const struct dlc_file *file,
+                           const struct dlc_loading *how) {
+    char strip[DLC_STRIP_BYTES];
+    int count = how->some || how->strip ? 0 : dlc_names_suggest(&file->names, net->model, strip);
+    if (!count) return;
+    size_t start = t->len;
+    dlc_put(t, "\n  names fit when \"");
+    dlc_put(t, strip);
+    dlc_put(t, "\" is taken off: ");
+    if (how->option) {
+        dlc_put(t, how->option);
+        dlc_put(t, strip);
+    } else {
+        dlc_put(t, net->model->name);
+        dlc_put(t, how->from_memory ? "_load_some_memory(net, data, size" : "_load_some(net, \"");
+        if (!how->from_memory) dlc_put(t, file->what);
+        dlc_put(t, how->from_memory ? ", \"\", \"" : "\", \"\", \"");
+        dlc_put(t, strip);
+        dlc_put(t, "\")");
+    }
+    dlc_end_item(t, start);
 }
 
-// ---- the whole of a file, or a part -------------------------------------------------------------------------------
-
-// Begins a list of differences in `list`, of DLC_ERROR_BYTES.
-static struct dlc_text dlc_list_start(char *list, const struct dlc_net *net, const struct dlc_file *file) {
-    struct dlc_text t = {.at = list};
-    *list = 0;
+static struct dlc_text dlc_list_start(struct dlc_net *net, const struct dlc_file *file) {
+    struct dlc_text t = dlc_text_start(net);
     dlc_put(&t, file->what);
     dlc_put(&t, " does not fit ");
     dlc_put(&t, net->model->name);
@@ -157,114 +225,105 @@ static struct dlc_text dlc_list_start(char *list, const struct dlc_net *net, con
     return t;
 }
 
-static int dlc_refuse_list(struct dlc_net *net, struct dlc_text *t) {
-    dlc_end_list(t);
-    memcpy(net->error, t->at, DLC_ERROR_BYTES);
-    return DLC_EMISMATCH;
-}
-
-static int dlc_take_all(struct dlc_net *net, const struct dlc_file *file) {
-    const struct dlc_model *model = net->model;
-    char list[DLC_ERROR_BYTES];
-    struct dlc_text t = dlc_list_start(list, net, file);
-    size_t start = t.len;
-    bool rest;
-    dlc_check_model(&t, model, file, &rest);
-    if (t.len != start || t.dropped) return dlc_refuse_list(net, &t);
-    if (!rest) dlc_start_over(net);
-    for (int i = 0; i < model->nslots; i++) {
-        const struct dlc_slot *slot = &model->slots[i];
-        if (dlc_is_weight(slot) || rest) dlc_copy_in(net, slot, file, dlc_file_find(file, slot->info.name));
-    }
-    return DLC_OK;
-}
-
-struct dlc_part {
-    const char *only, *strip; // paths, or NULL
-};
-
-// Is the path `name` the path `above` or below it? *cut is what that takes of it, with the dot.
-static bool dlc_is_under(const char *name, size_t name_len, const char *above, size_t *cut) {
-    size_t len = above ? strlen(above) : 0;
-    if (len && above[len - 1] == '.') len--;
-    *cut = len ? len + 1 : 0;
-    return !len || (name_len >= len && !memcmp(name, above, len) && (name_len == len || name[len] == '.'));
-}
-
-// The param or buffer that a tensor of the file is for, or NULL.
-static const struct dlc_slot *dlc_part_slot(const struct dlc_model *model, const struct dlc_file_tensor *tensor,
-                                            const struct dlc_part *part) {
-    size_t unused, cut;
-    if (!dlc_is_under(tensor->name, tensor->name_len, part->only, &unused)) return NULL;
-    if (!dlc_is_under(tensor->name, tensor->name_len, part->strip, &cut) || cut > tensor->name_len) return NULL;
-    for (int i = 0; i < model->nslots; i++) {
-        const struct dlc_slot *slot = &model->slots[i];
-        if (dlc_is_weight(slot) && dlc_is(tensor->name + cut, tensor->name_len - cut, slot->info.name)) return slot;
-    }
-    return NULL;
-}
-
-static int dlc_refuse_part(struct dlc_net *net, const struct dlc_file *file, const struct dlc_part *part) {
+static int dlc_refuse_part(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how) {
     struct dlc_text t = dlc_text_start(net);
     dlc_put(&t, file->what);
     dlc_put(&t, " has no parameter of ");
     dlc_put(&t, net->model->name);
     dlc_put(&t, " under \"");
-    dlc_put(&t, part->only ? part->only : "");
+    dlc_put(&t, how->only ? how->only : "");
     dlc_put(&t, "\", less \"");
-    dlc_put(&t, part->strip ? part->strip : "");
+    dlc_put(&t, how->strip ? how->strip : "");
     dlc_put(&t, "\"");
     return DLC_EMISMATCH;
 }
 
-// The number of tensors, or minus a status.
-static int dlc_take_part(struct dlc_net *net, const struct dlc_file *file, const struct dlc_part *part) {
-    const struct dlc_model *model = net->model;
-    char list[DLC_ERROR_BYTES];
-    struct dlc_text t = dlc_list_start(list, net, file);
-    size_t start = t.len;
-    int count = 0;
-    for (size_t i = 0; i < file->header.count; i++) {
-        const struct dlc_slot *slot = dlc_part_slot(model, &file->header.tensor[i], part);
-        if (!slot) continue;
-        dlc_check_slot(&t, slot, &file->header.tensor[i]);
-        count++;
-    }
-    if (t.len != start || t.dropped) return -dlc_refuse_list(net, &t);
-    if (!count) return -dlc_refuse_part(net, file, part);
-    for (size_t i = 0; i < file->header.count; i++) {
-        const struct dlc_slot *slot = dlc_part_slot(model, &file->header.tensor[i], part);
-        if (slot) dlc_copy_in(net, slot, file, &file->header.tensor[i]);
-    }
-    return count;
+static int dlc_refuse_twice(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how,
+                            const struct dlc_file_name *name) {
+    struct dlc_text t = dlc_text_start(net);
+    dlc_put(&t, file->what);
+    dlc_put(&t, ": two tensors are named ");
+    dlc_put_bytes(&t, name->at, name->len);
+    dlc_put(&t, " when \"");
+    dlc_put(&t, how->strip);
+    dlc_put(&t, "\" is taken off");
+    return DLC_EMISMATCH;
 }
 
-// Without a part all of it.
-static int dlc_load_bytes(struct dlc_net *net, const char *what, const unsigned char *bytes, size_t size,
-                          const struct dlc_part *part) {
-    struct dlc_file file = {.what = what};
-    int status = dlc_file_open(&file, net, bytes, size);
-    if (status && part) status = -status;
-    if (!status) status = part ? dlc_take_part(net, &file, part) : dlc_take_all(net, &file);
-    dlc_file_close(&file);
-    if (part ? status > 0 : !status) {
-        dlc_stale(net);
-        dlc_prepare(net);
+// ---- from a file that is open to the net --------------------------------------------------------------------------
+
+// Whether the file fits; marks the tensors that are wanted.
+static int dlc_plan(struct dlc_net *net, struct dlc_file *file, struct dlc_loading *how) {
+    const struct dlc_file_name *twice;
+    if ((how->only || how->strip) && !dlc_names_select(&file->names, how->only, how->strip, how->some, &twice))
+        return dlc_refuse_twice(net, file, how, twice);
+    char list[DLC_ERROR_BYTES];
+    struct dlc_text t = {list, 0, false, 0};
+    dlc_check_model(&t, net->model, file, how);
+    if (t.len || t.dropped) { // once more, after what would mend it
+        t = dlc_list_start(net, file);
+        dlc_put_remedy(&t, net, file, how);
+        dlc_check_model(&t, net->model, file, how);
+        dlc_end_list(&t);
+        return DLC_EMISMATCH;
     }
+    return how->some && !how->count ? dlc_refuse_part(net, file, how) : DLC_OK;
+}
+
+static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const struct dlc_file_tensor *tensor) {
+    const struct dlc_file_dtype *model = dlc_stored_dtype(&slot->info);
+    unsigned char *to = dlc_slot_data(net, slot);
+    size_t step = (size_t)model->bits / 8, stored = (size_t)tensor->dtype->bits / 8;
+    for (size_t i = 0; i < (size_t)tensor->count; i++)
+        dlc_read_element(to + i * step, model, tensor->data + i * stored, tensor->dtype);
+}
+
+// Cannot fail: every tensor that is wanted has its data.
+static void dlc_commit(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how) {
+    if (!how->some && !how->rest) dlc_start_over(net);
+    for (int i = 0; i < net->model->nslots; i++) {
+        const struct dlc_slot *slot = &net->model->slots[i];
+        const struct dlc_file_tensor *tensor = dlc_taken(slot, file, how);
+        if (tensor)
+            dlc_copy_in(net, slot, tensor);
+        else if (!how->some && dlc_is_weight(slot)) // it may be missing: 0
+            memset(dlc_slot_data(net, slot), 0, slot->info.bytes);
+    }
+    dlc_stale(net);
+    dlc_prepare(net);
+}
+
+static int dlc_load_bytes(struct dlc_net *net, const unsigned char *bytes, size_t size, struct dlc_loading *how) {
+    struct dlc_file file;
+    size_t header = 0;
+    dlc_file_start(&file, "the data");
+    int status = dlc_file_header(&file, net, bytes, size, &header);
+    if (!status && header > size - 8)
+        status = dlc_refuse_length(net, &file, bytes, "the header is longer than the file");
+    const uint64_t data_bytes = size - 8 - header;
+    if (!status) status = dlc_file_open(&file, net, (const char *)bytes + 8, header, &data_bytes);
+    if (!status) status = dlc_plan(net, &file, how);
+    for (size_t i = 0; i < file.header.count && !status; i++)
+        file.header.tensor[i].data = bytes + 8 + header + file.header.tensor[i].begin;
+    if (!status) dlc_commit(net, &file, how);
+    dlc_file_close(&file);
     return status;
 }
 
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size) {
-    return dlc_load_bytes(net, "the data", data, size, NULL);
+    struct dlc_loading how = {NULL, NULL, NULL, false, true, false, 0};
+    return dlc_load_bytes(net, (const unsigned char *)data, size, &how);
 }
 
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip) {
-    return dlc_load_bytes(net, "the data", data, size, &(struct dlc_part){only, strip});
+    struct dlc_loading how = {only, strip, NULL, true, true, false, 0};
+    int status = dlc_load_bytes(net, (const unsigned char *)data, size, &how);
+    return status ? -status : how.count;
 }
 
 #ifndef DLC_NO_STDIO
-// ---- files --------------------------------------------------------------------------------------------------------
+// ---- streams: the header decides what of the data is kept ---------------------------------------------------------
 
 #include <errno.h>
 #include <stdio.h>
@@ -278,17 +337,18 @@ DLC_API int dlc_fail_file(struct dlc_net *net, const char *what, const char *pat
     return DLC_EIO;
 }
 
-// The whole of a stream; NULL with errno.
-static unsigned char *dlc_read_all(FILE *f, size_t *size) {
-    size_t room = 1 << 16;
-    unsigned char *bytes = malloc(room);
-    *size = 0;
+// Reads `size` bytes, or fewer at the end; memory is taken as they come, since a header may lie. NULL with errno.
+static unsigned char *dlc_read(FILE *f, size_t size, size_t *count) {
+    size_t room = size < 1 << 16 ? size : 1 << 16;
+    unsigned char *bytes = (unsigned char *)malloc(room + 1);
+    *count = 0;
     while (bytes) {
-        *size += fread(bytes + *size, 1, room - *size, f);
-        if (*size < room) break;
-        unsigned char *more = room > SIZE_MAX / 2 ? NULL : realloc(bytes, room * 2);
+        *count += fread(bytes + *count, 1, room - *count, f);
+        if (*count < room || room == size) break;
+        room = room > size / 2 ? size : room * 2;
+        void *more = realloc(bytes, room + 1);
         if (!more) free(bytes);
-        bytes = more, room *= 2;
+        bytes = (unsigned char *)more;
     }
     if (bytes && ferror(f)) {
         free(bytes);
@@ -297,22 +357,86 @@ static unsigned char *dlc_read_all(FILE *f, size_t *size) {
     return bytes;
 }
 
-static int dlc_load_path(struct dlc_net *net, const char *path, const struct dlc_part *part) {
-    int sign = part ? -1 : 1;
-    size_t size;
+// Reads and forgets; false at the end of the stream.
+static bool dlc_pass(FILE *f, uint64_t bytes) {
+    unsigned char chunk[4096];
+    while (bytes) {
+        size_t want = bytes < sizeof chunk ? (size_t)bytes : sizeof chunk;
+        if (fread(chunk, 1, want, f) != want) return false;
+        bytes -= want;
+    }
+    return true;
+}
+
+// The data that is wanted into *kept, of malloc; and there must be neither less nor more of it all.
+static int dlc_read_data(struct dlc_net *net, struct dlc_file *file, FILE *f, unsigned char **kept) {
+    uint64_t total = 0; // at most eight times what the net has
+    for (size_t i = 0; i < file->header.count; i++) {
+        const struct dlc_file_tensor *tensor = &file->header.tensor[i];
+        if (tensor->wanted) total += tensor->end - tensor->begin;
+    }
+    *kept = total < SIZE_MAX ? (unsigned char *)malloc((size_t)total + 1) : NULL;
+    if (!*kept) return dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
+    unsigned char *next = *kept;
+    for (size_t i = 0; i < file->header.count; i++) { // in the order of their data, without gaps
+        struct dlc_file_tensor *tensor = &file->header.tensor[i];
+        uint64_t bytes = tensor->end - tensor->begin;
+        bool ok = tensor->wanted ? fread(next, 1, (size_t)bytes, f) == bytes : dlc_pass(f, bytes);
+        if (!ok && ferror(f)) return dlc_fail_file(net, "cannot read ", file->what);
+        if (!ok) return dlc_refuse_file(net, file, "its data lies outside the file", tensor);
+        tensor->data = next;
+        if (tensor->wanted) next += bytes;
+    }
+    return getc(f) == EOF ? DLC_OK : dlc_refuse_file(net, file, "data that belongs to no tensor", NULL);
+}
+
+// The header, of malloc; NULL with *status.
+static unsigned char *dlc_read_header(struct dlc_net *net, const struct dlc_file *file, FILE *f, size_t *header,
+                                      int *status) {
+    unsigned char first[8];
+    size_t got = fread(first, 1, sizeof first, f), count = 0;
+    bool read = !ferror(f);
+    *status = read ? dlc_file_header(file, net, first, got, header) : DLC_OK;
+    if (*status) return NULL;
+    unsigned char *bytes = read ? dlc_read(f, *header, &count) : NULL;
+    if (!bytes) {
+        *status = dlc_fail_file(net, "cannot read ", file->what);
+    } else if (count < *header) {
+        *status = dlc_refuse_length(net, file, first, "the header is longer than the file");
+    }
+    return bytes;
+}
+
+static int dlc_load_path(struct dlc_net *net, const char *path, struct dlc_loading *how) {
+    struct dlc_file file;
+    size_t size = 0;
+    int status;
+    dlc_file_start(&file, path);
     errno = 0;
     FILE *f = fopen(path, "rb");
-    if (!f) return sign * dlc_fail_file(net, "cannot open ", path);
-    unsigned char *bytes = dlc_read_all(f, &size);
-    int status = bytes ? dlc_load_bytes(net, path, bytes, size, part) : sign * dlc_fail_file(net, "cannot read ", path);
+    if (!f) return dlc_fail_file(net, "cannot open ", path);
+    unsigned char *kept = NULL, *header = dlc_read_header(net, &file, f, &size, &status);
+    if (!status) status = dlc_file_open(&file, net, (const char *)header, size, NULL);
+    if (!status) status = dlc_plan(net, &file, how);
+    if (!status) status = dlc_read_data(net, &file, f, &kept);
+    if (!status) dlc_commit(net, &file, how);
+    dlc_file_close(&file);
+    free(header);
+    free(kept);
     fclose(f);
-    free(bytes);
     return status;
 }
 
-DLC_API int dlc_load(struct dlc_net *net, const char *path) { return dlc_load_path(net, path, NULL); }
+DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *strip, const char *option) {
+    struct dlc_loading how = {NULL, strip, option, false, false, false, 0};
+    return dlc_load_path(net, path, &how);
+}
+
+DLC_API int dlc_load(struct dlc_net *net, const char *path) { return dlc_load_strict(net, path, NULL, NULL); }
 
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip) {
-    return dlc_load_path(net, path, &(struct dlc_part){only, strip});
+    struct dlc_loading how = {only, strip, NULL, true, false, false, 0};
+    int status = dlc_load_path(net, path, &how);
+    return status ? -status : how.count;
 }
 #endif

@@ -40,14 +40,26 @@ DLC_API void dlc_start_over(struct dlc_net *net);
 
 enum { DLC_FILE_RANK = 8 };
 
+// How the bits of an element make a number.
+enum dlc_number {
+    DLC_UNSIGNED,
+    DLC_SIGNED,
+    DLC_IEEE,          // the largest exponent is for infinity and NaN
+    DLC_FINITE,        // no infinity; NaN is all ones
+    DLC_UNSIGNED_ZERO, // no infinity; NaN is what would be -0; exponents are one lower
+    DLC_NO_NUMBER      // none that PyTorch copies into a real tensor
+};
+
 struct dlc_file_dtype {
     const char *name;  // in the file
     const char *model; // the model's dtype that is stored so, or NULL
-    int bytes;
-    bool integer;
+    int bits;          // of an element
+    enum dlc_number number;
+    int exponent, fraction; // how many bits of a floating-point number
 };
 // All of them; name NULL at the end.
 DLC_API const struct dlc_file_dtype *dlc_file_dtypes(void);
+DLC_API const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_param *info);
 
 struct dlc_file_tensor {
     const char *name; // decoded, name_len bytes
@@ -56,30 +68,75 @@ struct dlc_file_tensor {
     uint64_t rank, shape[DLC_FILE_RANK]; // of a higher rank, the first dims
     uint64_t count;                      // elements
     uint64_t begin, end;                 // in the data
+    const unsigned char *data;           // set when the data is there
+    bool wanted;                         // it goes into the net
+};
+
+// What a tensor can be found by. Of tied weights a file holds one, and its metadata says which names stand for it.
+struct dlc_file_name {
+    const char *at; // not terminated
+    size_t len;
+    struct dlc_file_tensor *tensor;
+    bool other; // not the name under which the tensor is stored
 };
 
 struct dlc_json {
     const char *start, *at, *end;
-    char *names;       // where the next decoded string goes: decoding never lengthens
-    const char *wrong; // the first error
+    char *names;          // where the next decoded string goes: decoding never lengthens
+    const char *wrong;    // the first error
+    const char *metadata; // the next pair of it, or NULL
     struct dlc_file_tensor *tensor;
     size_t count, room;
 };
 
-struct dlc_file {
-    const char *what; // for messages: its path
-    const unsigned char *data;
-    uint64_t data_bytes;
-    struct dlc_json header; // its tensors, after dlc_file_open sorted by name
-    char *names;
+struct dlc_names {
+    struct dlc_file_name *at; // sorted
+    size_t count;
+    char *text; // what they point into
+    size_t text_bytes;
 };
 
-// Reads and checks the header. Close the file also after an error.
-DLC_API int dlc_file_open(struct dlc_file *file, struct dlc_net *net, const unsigned char *bytes, size_t size);
+struct dlc_file {
+    const char *what;       // for messages: its path
+    struct dlc_json header; // its tensors, after dlc_file_open in the order of their data
+    struct dlc_names names;
+};
+
+DLC_API void dlc_file_start(struct dlc_file *file, const char *what);
+// The length of the header, from the first 8 bytes of the file.
+DLC_API int dlc_file_header(const struct dlc_file *file, struct dlc_net *net, const unsigned char *bytes, size_t size,
+                            size_t *header_bytes);
+// Reads and checks the header, before `data_bytes` of data; NULL: a stream, whose data is not counted yet. Close the
+// file also after an error.
+DLC_API int dlc_file_open(struct dlc_file *file, struct dlc_net *net, const char *header, size_t header_bytes,
+                          const uint64_t *data_bytes);
 DLC_API void dlc_file_close(struct dlc_file *file);
-DLC_API const struct dlc_file_tensor *dlc_file_find(const struct dlc_file *file, const char *name);
-DLC_API bool dlc_is(const char *s, size_t len, const char *word);
+// Sets the message: what is wrong with the file, or with one of its tensors (else NULL).
+DLC_API int dlc_refuse_file(struct dlc_net *net, const struct dlc_file *file, const char *wrong,
+                            const struct dlc_file_tensor *tensor);
+// The same of a header whose length cannot be; or how to convert the file, if torch.save made it.
+DLC_API int dlc_refuse_length(struct dlc_net *net, const struct dlc_file *file, const unsigned char *bytes,
+                              const char *wrong);
+// The next pair of the metadata; false at its end.
+DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_file_name *key, struct dlc_file_name *value);
 DLC_API uint64_t dlc_get_le(const unsigned char *from, int bytes);
+
+// ---- dlc_names.c: the names of a file -----------------------------------------------------------------------------
+
+DLC_API bool dlc_is(const char *s, size_t len, const char *word);
+DLC_API int dlc_compare_names(const char *a, size_t a_len, const char *b, size_t b_len);
+// Lists the names of the tensors, and those that the metadata adds. False without memory.
+DLC_API bool dlc_names_open(struct dlc_file *file);
+DLC_API void dlc_names_close(struct dlc_names *names);
+DLC_API struct dlc_file_tensor *dlc_names_find(const struct dlc_names *names, const char *name);
+// Keeps the names under the path `only`, and takes the paths `strip` off them: see dlc_load_some. `some`: drops the
+// names that are not under `strip`. False: two tensors would have the name *twice.
+DLC_API bool dlc_names_select(struct dlc_names *names, const char *only, const char *strip, bool some,
+                              const struct dlc_file_name **twice);
+// What to strip so that more of the model's parameters are found, into `strip`, which has DLC_STRIP_BYTES; gives how
+// many then are. 0: nothing helps.
+enum { DLC_STRIP_BYTES = 128 };
+DLC_API int dlc_names_suggest(const struct dlc_names *names, const struct dlc_model *model, char *strip);
 
 #ifndef DLC_NO_STDIO
 // dlc_load.c: "cannot open net.safetensors: " and errno's text.

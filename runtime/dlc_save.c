@@ -51,20 +51,14 @@ static void dlc_write_string(struct dlc_writer *w, const char *s) {
     dlc_write_text(w, "\"");
 }
 
-static const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_slot *slot) {
-    const struct dlc_file_dtype *dtype = dlc_file_dtypes();
-    while (dtype->name && !(dtype->model && !strcmp(dtype->model, slot->info.dtype))) dtype++;
-    return dtype; // the model's dtypes are all there
-}
-
 // The slot behind `last` (NULL: the first) in the order of the file, or NULL: wide elements come first, so that every
 // tensor is aligned to its own.
 static const struct dlc_slot *dlc_next_stored(const struct dlc_model *model, bool all, const struct dlc_slot *last) {
     int k = last ? (int)(last - model->slots) + 1 : 0;
-    for (int bytes = last ? dlc_stored_dtype(last)->bytes : 8; bytes; bytes /= 2, k = 0)
+    for (int bytes = last ? dlc_stored_dtype(&last->info)->bits / 8 : 8; bytes; bytes /= 2, k = 0)
         for (; k < model->nslots; k++) {
             const struct dlc_slot *slot = &model->slots[k];
-            if ((all || dlc_is_weight(slot)) && dlc_stored_dtype(slot)->bytes == bytes) return slot;
+            if ((all || dlc_is_weight(slot)) && dlc_stored_dtype(&slot->info)->bits / 8 == bytes) return slot;
         }
     return NULL;
 }
@@ -77,7 +71,7 @@ static void dlc_write_header(struct dlc_writer *w, const struct dlc_model *model
         dlc_write_text(w, ",");
         dlc_write_string(w, slot->info.name);
         dlc_write_text(w, ":{\"dtype\":\"");
-        dlc_write_text(w, dlc_stored_dtype(slot)->name);
+        dlc_write_text(w, dlc_stored_dtype(&slot->info)->name);
         dlc_write_text(w, "\",\"shape\":[");
         for (int d = 0; d < slot->info.rank; d++) {
             if (d) dlc_write_text(w, ",");
@@ -123,7 +117,7 @@ static void dlc_write_file(FILE *f, const struct dlc_net *net, bool all) {
     for (int i = 0; i < 8; i++) putc((int)(length >> 8 * i & 255), f);
     dlc_write_header(&w, net->model, all);
     while ((slot = dlc_next_stored(net->model, all, slot))) {
-        int bytes = dlc_stored_dtype(slot)->bytes;
+        int bytes = dlc_stored_dtype(&slot->info)->bits / 8;
         dlc_write_elements(&w, dlc_slot_data(net, slot), bytes, slot->info.bytes / (size_t)bytes);
     }
 }

@@ -220,6 +220,46 @@ expect 1 'f32.safetensors does not fit the model:' "$top/examples/mlp/mlp.dl" --
 expect 1 'fc1.weight is missing|fc1.weight is F32' "$top/examples/mlp/mlp.dl" --entry=forward --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
 expect 1 'step writes fc1.weight, but embedded weights are constant' "$top/examples/mlp/mlp.dl" --weights "$top/tests/golden/safetensors/f32.safetensors" -o left.c
 
+# Names of wrappers: the message names the option, and with it the C is that of the file without them, but for the
+# command line that the header prints. Batch norm's count may be missing, or a half in the shape [1]. tensors NAME=TYPE...
+tensors() {
+    header= offset=0
+    for item in "$@"; do
+        type=${item#*=} dims=${item#*[}
+        dims=${dims%]} bytes=4
+        [ "${type%%[[]*}" = F16 ] && bytes=2
+        for dim in $(echo "$dims" | tr , ' '); do bytes=$((bytes * dim)); done
+        header="$header${header:+,}\"${item%%=*}\":{\"dtype\":\"${type%%[[]*}\",\"shape\":[$dims],\"data_offsets\":[$offset,$((offset + bytes))]}"
+        offset=$((offset + bytes))
+    done
+    header="{$header}"
+    length=${#header}
+    printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))\\0\\0\\0\\0\\0\\0%s" "$(echo "$header" | sed 's/%/%%/g')"
+    i=0
+    while [ $i -lt $offset ]; do printf '\0' && i=$((i + 1)); done
+}
+printf 'model forward(x: f32[2, 3]) -> (y: f32[2, 3]) { return x |> linear(3, name="fc") |> batch_norm1d(name="bn") }\n' >bn.dl
+norm="fc.bias=F32[3] bn.weight=F32[3] bn.bias=F32[3] bn.running_mean=F32[3] bn.running_var=F16[3]"
+# shellcheck disable=SC2086
+{
+    tensors fc.weight=F32[3,3] $norm >plain.st
+    tensors fc.weight=F32[3,3] $norm bn.num_batches_tracked=F16[1] >count.st
+    tensors $(echo fc.weight=F32[3,3] $norm | sed 's/[a-z]*\./module.&/g') >module.st
+    tensors $(echo fc.weight=F32[3,3] $norm | sed 's/fc\./_orig_mod.fc._orig_mod./g;s/bn\./_orig_mod.&/g') >orig.st
+}
+for file in plain count module orig; do
+    strip=
+    [ $file = module ] && strip=--weights-strip=module
+    [ $file = orig ] && strip='--weights-strip=*._orig_mod'
+    # shellcheck disable=SC2086
+    "$dlc" bn.dl --prefix=bn --weights $file.st $strip -o "$file.c" 2>dlc.err && sed "s/$file\.h/plain.h/" $file.c | cmp - plain.c && ok || bad "--weights $file.st: $(cat dlc.err)"
+done
+expect 1 'names fit when "module" is taken off: --weights-strip=module$' bn.dl --weights module.st -o left.c
+expect 1 'names fit when "\*._orig_mod" is taken off: --weights-strip=\*._orig_mod$' bn.dl --weights orig.st -o left.c
+expect 1 'fc.weight is missing' bn.dl --weights orig.st --weights-strip=module -o left.c
+expect 2 'weights-strip is about the names of a file: it needs --weights FILE' bn.dl --weights-strip=module -o left.c
+expect 2 'weights-strip needs a path' bn.dl --weights plain.st --weights-strip= -o left.c
+
 # ---- at -O0 a step reads as four sections, and every nest of the backward one cites the line whose gradient it is
 # sections FILE STEP: the sections of STEP in order; calls of the backward one cite lines of FILE that stand there, above
 # or below each other as in the .dl, and so do the functions that they call.

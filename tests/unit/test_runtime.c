@@ -320,11 +320,16 @@ Test(runtime, headers_that_lie) {
         {"{}{}", 0, "text behind the last }"},
         {"{,}", 0, "a string expected"},
         {"{\"x\"}", 0, ": expected"},
-        {"{\"x\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", 0, "{ expected"},
+        {"{\"x\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", 0, "a string expected"},
+        {"{\"x\":1}", 0, "{ expected"},
         {"{\"x\":{}}", 0, "a string expected"},
         {"{\"x\":{\"dtype\":\"F32\"}}", 0, "a tensor without dtype, shape or data_offsets"},
         {"{\"x\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 0, "a key that stands twice"},
-        {"{\"x\":{\"type\":\"F32\"}}", 0, "an unknown key in a tensor"},
+        {"{\"x\":{\"type\":\"F32\"}}", 0, "a tensor without dtype, shape or data_offsets"},
+        {"{\"x\":{\"type\":F32}}", 0, "a value expected"},
+        {"{\"x\":{\"type\":[1,]}}", 0, "a value expected"},
+        {"{\"x\":{\"type\":[1}", 0, "a comma or the end of a list or object expected"},
+        {"{\"\xff\":1}", 0, "bytes that are no UTF-8 at byte 10"},
         {"{\"x", 0, "an unterminated string"},
         {"{\"x\\", 0, "an unterminated string"},
         {"{\"x\n\"", 0, "a control character in a string"},
@@ -363,7 +368,7 @@ Test(runtime, headers_that_lie) {
          3, "y: its data overlaps another tensor's"},
         {"{\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"\\u0078\":{\"dtype\":\"U8\",\"shape\":[1],"
          "\"data_offsets\":[1,2]}}",
-         2, "x: stands in it twice"},
+         2, "x: a gap lies before its data"},
     };
     char error[DLC_ERROR_BYTES];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -410,13 +415,13 @@ Test(runtime, damaged_files) {
 Test(runtime, mismatches_are_listed) {
     char error[DLC_ERROR_BYTES];
     Bytes b = file_of("{\"fc1.weight\":{\"dtype\":\"F32\",\"shape\":[4,3],\"data_offsets\":[0,48]},"
-                      "\"fc1.bias\":{\"dtype\":\"I32\",\"shape\":[3],\"data_offsets\":[48,60]},"
-                      "\"a\\nb\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[60,61]}}",
-                      61);
+                      "\"fc1.bias\":{\"dtype\":\"C64\",\"shape\":[3],\"data_offsets\":[48,72]},"
+                      "\"a\\nb\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[72,73]}}",
+                      73);
     cr_expect(load(&b, error) == DLC_EMISMATCH);
     cr_expect_str_eq(error, "the data does not fit toy:\n"
                             "  fc1.weight is F32[4, 3] in the file, f32[3, 4] in the model\n"
-                            "  fc1.bias is I32[3] in the file, f32[3] in the model\n"
+                            "  fc1.bias is C64[3] in the file, f32[3] in the model\n"
                             "  stats.mean is missing\n"
                             "  a\nb is not in the model");
     // Some of the optimiser's state, not all.
