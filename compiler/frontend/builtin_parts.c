@@ -426,11 +426,41 @@ static bool default_axis(Elab *el, const Call *call, int k, const Node *x, int *
     return axis_value(el, call->name, v, x->type.rank, call->at[k], axis);
 }
 
+// Whether integers are seen to be 0 or more; `depth` bounds the look at what they are made of.
+static bool never_negative(const Node *node, int depth) {
+    double number;
+    if (node_constant(node, &number)) return number >= 0;
+    if (node->type.dtype == U8 || node->type.dtype == BOOL || node_is(node, "iota")) return true;
+    if (!depth || !node->nin) return false;
+    bool first = never_negative(node->in[0], depth - 1);
+    if (node_is(node, "select"))
+        return never_negative(node->in[1], depth - 1) && never_negative(node->in[2], depth - 1);
+    if (node_is(node, "max")) return first || never_negative(node->in[1], depth - 1);
+    if (node_is(node, "clip")) return never_negative(node->in[1], depth - 1);
+    if (node_is(node, "reduce")) return first && strcmp(node_attr(node, "kind")->s, "sum") != 0;
+    if (node_is(node, "cast")) return first && !dtype_info[node->in[0]->type.dtype].is_float;
+    return first && node->nin == 1 && node->op->traits & OP_MOVEMENT && !node_is(node, "pad");
+}
+
+// Negative indices count from the end, over a run-time size from the end of what this call was given.
+static Value from_end(Elab *el, const Call *call, Node *x, Node *index, int axis) {
+    Value at = value_tensor(index), size = value_dim(x->type.dim[axis]);
+    bool is_int = index->type.dtype == I32 || index->type.dtype == I64; // the operator refuses all others
+    if (!is_int || never_negative(index, 8)) return at;
+    Value negative = tensor_binary(el, "<", at, value_int(0), call->span);
+    Value moved = is_poison(negative) ? negative : tensor_binary(el, "+", at, size, call->span);
+    if (is_poison(moved)) return moved;
+    return tensor_elementwise(el, "select", call->name, (Value[]){negative, moved, at}, 3, call->span);
+}
+
 // gather(x, index, axis=0): the parts of x at these indices, whose axes stand where the axis stood.
 Value run_gather(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0), *index = x ? tensor_arg(el, call, 1) : NULL;
     int axis;
     if (!index || !default_axis(el, call, 2, x, &axis)) return value_poison();
+    Value at = from_end(el, call, x, index, axis);
+    if (is_poison(at)) return at;
+    index = at.node;
     return value_tensor(graph_op(el->g, op_find("gather"), (Node *[]){x, index}, 2, &(Attr){.i = axis}));
 }
 

@@ -67,10 +67,20 @@ static Node *extent_of(Graph *g, Dim dim, const Type *index) {
 }
 
 // What was read from a clamped index goes back there.
+// Whether the indices are a clip between constants that lie from lo to hi already, as an embedding has them.
+static bool is_clipped(const Node *index, double lo, double hi) {
+    double least, most;
+    return node_is(index, "clip") && node_constant(index->in[1], &least) && node_constant(index->in[2], &most) &&
+           least >= lo && least <= most && most <= hi;
+}
+
 static Node *grad_gather(Graph *g, Node *y, Node *dy, int i) {
     if (i == 1) return NULL;
     Node *x = y->in[0], *index = y->in[1];
-    Node *end = extent_of(g, x->type.dim[y->attr[0].i], &index->type), *one = build_full(g, &index->type, 1);
+    Dim along = x->type.dim[y->attr[0].i];
+    if (!along.size && is_clipped(index, 0, along.extent - 1))
+        return build_scatter(g, dy, index, &x->type, y->attr[0].i);
+    Node *end = extent_of(g, along, &index->type), *one = build_full(g, &index->type, 1);
     Node *first = build_full(g, &index->type, 0), *last = build_binary(g, "sub", end, one);
     Node *in[] = {index, first, last};
     return build_scatter(g, dy, graph_op(g, op_find("clip"), in, 3, NULL), &x->type, y->attr[0].i);
@@ -82,6 +92,8 @@ static Index *loaded_index(LowerContext *ctx, const Node *index, Index *const *a
     DType dtype = index->type.dtype;
     Expr *arg[] = {lower_value(ctx, index, at), expr_const(ctx->arena, dtype, (double)lo), NULL};
     index_range(hi, &least, &most);
+    if (index_is_const(hi, &most) && is_clipped(index, (double)lo, (double)most))
+        return index_loaded(ctx->arena, arg[0], lo, most);
     arg[2] = index_is_const(hi, &most) ? expr_const(ctx->arena, dtype, (double)most) : op_index_value(ctx, dtype, hi);
     Expr *clipped = expr_apply(ctx->arena, NULL, op_find("clip"), dtype, arg, 3);
     return index_loaded(ctx->arena, clipped, lo, most);

@@ -91,9 +91,50 @@ def norms_of_one():
 """, out=y, after={f"NAME.{k}": v for k, v in then.items()}, size=n)
 
 
+def indices():
+    """gather counts negative indices from the end, and clamps what is out of range, where PyTorch refuses it. embedding
+    clamps negative ones to 0; scatter_add drops them."""
+    x = uniform(62, (3, 4), -2, 2)
+    for dtype, least, most in ((torch.int32, -2**31, 2**31 - 1), (torch.int64, -2**62, 2**62)):
+        i = torch.tensor([[-1, 0, 2], [-3, 1, -2], [3, -4, 2], [least, most, -1]], dtype=dtype)
+        case("gather(x, i)", lambda x, i: x[i.long().clamp(-3, 2)], {"x": x, "i": i})
+        case("gather(x, i, 1)", lambda x, i: x[:, i.long().clamp(-4, 3)], {"x": x, "i": i})
+        case("gather(x, clip(i, -2, 1), -1)", lambda x, i: x[:, i.long().clamp(-2, 1)], {"x": x, "i": i})
+        case("gather(x, max(i, 0), -1)", lambda x, i: x[:, i.long().clamp(0, 3)], {"x": x, "i": i})
+        case('embedding(i, 5, 2, name="NAME")', lambda i, weight: weight[i.long().clamp(0, 4)], {"i": i},
+             params={"weight": uniform(63, (5, 2), -1, 1)})
+        case('embedding(i, 5, 2, padding_idx=-4, name="NAME")',
+             lambda i, weight: torch.nn.functional.embedding(i.long().clamp(0, 4), weight, padding_idx=-4), {"i": i},
+             params={"weight": uniform(63, (5, 2), -1, 1)})
+        j = torch.tensor([-1, 0, 2, 2, 3, least, most], dtype=dtype)
+        s = uniform(64, (7, 4), -1, 1)
+        case("scatter_add(x, j, s)", lambda x, j, s: x.index_add(0, j[1:4].long(), s[1:4]), {"x": x, "j": j, "s": s})
+    for text, index in (("full([2], -1, i64)", [-1, -1]), ("full([2], -4, i32)", [0, 0]), ("full([2], 7, i32)", [2, 2]),
+                        ("iota([3], 0, i32) - 2", [-2, -1, 0]), ("-iota([3], 0, i64)", [0, -1, -2])):
+        case(f"gather(x, {text})", lambda x: x[torch.tensor(index)], {"x": x})
+    # from the end of a run-time size: of the rows that this call has, not of the bound
+    for n in (1, 3, BOUND):
+        z, i = uniform(65, (n, 2), -2, 2), torch.tensor([-1, 0, -3, 4, -5, -6])
+        entry(f"gather(z, i) of N={n}", {"z": z, "i": i}, {}, """train NAME(z: f32[N, 2], i: i64[6]) -> (y: f32[6, 2]) {
+    param w "NAME_w": f32[2] = zeros()
+    y = gather(z + w, i)
+    minimize sum(y * y) with take()
+    return y
+}
+""", out=z[i.clamp(-n, n - 1)], grads={"NAME_w": 2 * z[i.clamp(-n, n - 1)].sum(0)}, size=n)
+        w = uniform(66, (6, 2), -1, 1)
+        spread = torch.zeros(n, 2).index_add(0, i.clamp(-n, n - 1) % n, w)
+        entry(f"grad of gather(z, i) of N={n}", {"z": z, "i": i, "w": w}, {},
+              """train NAME(z: f32[N, 2], i: i64[6], w: f32[6, 2]) -> (y: f32[N, 2]) {
+    return grad(sum(gather(z * z, i) * w), z)
+}
+""", out=2 * z * spread, size=n)
+
+
 if __name__ == "__main__":
     clipped()
     norms_of_one()
+    indices()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "edges.dl"), "w") as f:
         f.write("# Printed by tests/oracle/edges.py: one entry for each case of tests/golden/data/edges.txt.\n"
