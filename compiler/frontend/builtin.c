@@ -264,6 +264,8 @@ static Value run_broadcast(Elab *el, const Call *call) {
 
 // ---- reductions ----------------------------------------------------------------------------------------------------
 
+Node *widened(Elab *el, Node *x) { return x && !dtype_info[x->type.dtype].is_float ? build_cast(el->g, x, I64) : x; }
+
 // sum, max and min by call->name; keepdim puts axes of 1 where the reduced ones were.
 static Value reduce(Elab *el, const Call *call, int axis_arg) {
     Node *x = tensor_arg(el, call, 0);
@@ -271,7 +273,8 @@ static Value reduce(Elab *el, const Call *call, int axis_arg) {
     bool keep;
     if (!x || !axes_arg(el, call, axis_arg, x->type.rank, &axes) || !flag_arg(el, call, axis_arg + 1, &keep))
         return value_poison();
-    if (!axes) return call->arg[0];
+    if (!strcmp(call->name, "sum")) x = widened(el, x);
+    if (!axes) return value_tensor(x);
     Node *y = build_reduce(el->g, call->name, x, axes, "even"); // gradients of ties are split, as by torch.amax
     if (!y || !keep) return value_tensor(y);
     Type type = type_with_dtype(x->type, y->type.dtype);

@@ -14,6 +14,8 @@ typedef struct Call {
 } Call;
 
 Node *tensor_arg(Elab *el, const Call *call, int k); // NULL: reported
+// Sums of integers and bools are i64, as PyTorch's: x as the i64 that is added up, floats as they are.
+Node *widened(Elab *el, Node *x);
 bool flag_arg(Elab *el, const Call *call, int k, bool *flag);
 
 // window.c

@@ -479,5 +479,6 @@ Value run_cumsum(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int axis;
     if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)) return value_poison();
+    x = widened(el, x);
     return value_tensor(graph_op(el->g, op_find("cumsum"), &x, 1, (Attr[]){{.i = axis}, {.i = 0}}));
 }

@@ -230,6 +230,8 @@ Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span);
 Value tensor_unary(Elab *el, const char *op, Value a, Span span);
 // Notes where the extent of an axis comes from.
 void note_axis(Elab *el, const Node *node, int axis);
+// Notes what makes a tensor of another dtype of it.
+void note_dtype(Elab *el, const Node *node, DType wanted);
 
 // ---- calls (call.c, builtin.c) -------------------------------------------------------------------------------------
 

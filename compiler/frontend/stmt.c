@@ -34,6 +34,8 @@ static void bind_target(Elab *el, const AstParam *target, Value value, Span span
     if (!is_tensor(value) || !type_equal(&value.node->type, &storage->type)) {
         refuse(el, span, "`%s` is %s and cannot hold %s", target->name, type_name(el, &storage->type),
                value_text(el, value));
+        if (is_tensor(value) && value.node->type.dtype != storage->type.dtype)
+            note_dtype(el, value.node, storage->type.dtype);
         return;
     }
     storage_set(el, storage, value.node, span);

@@ -120,6 +120,17 @@ void note_axis(Elab *el, const Node *node, int axis) {
                   type_name(el, &node->in[0]->type));
 }
 
+// Says how a tensor becomes one of the dtype that was wanted, and where an i64 comes from that was not asked for.
+void note_dtype(Elab *el, const Node *node, DType wanted) {
+    diag_note(el->diag, (Span){0}, "cast(x, %s) converts", dtype_info[wanted].name);
+    while (node->op->traits & OP_MOVEMENT) node = node->in[0];
+    bool sums = node_is(node, "reduce") && !strcmp(node_attr(node, "kind")->s, "sum");
+    sums |= node_is(node, "cumsum") || (node->origin && !strcmp(node->origin, "prod"));
+    if (node->type.dtype == I64 && sums)
+        diag_note(el->diag, node->span,
+                  "sums, products and cumulative sums of integers and bools are i64, as this one");
+}
+
 // ---- element-wise --------------------------------------------------------------------------------------------------
 
 // The dtype that the numbers among args take: that of the first tensor. False: mixed, reported.
@@ -130,7 +141,9 @@ static bool common_dtype(Elab *el, const char *label, const Value *args, int n, 
         if (!first) first = args[k].node;
         if (args[k].node->type.dtype == first->type.dtype) continue;
         DType a = first->type.dtype, b = args[k].node->type.dtype;
-        DType to = dtype_info[a].is_float ? a : dtype_info[b].is_float ? b : F32;
+        DType to = dtype_info[a].is_float ? a : dtype_info[b].is_float ? b : F32, wider = a;
+        if (dtype_info[b].bytes > dtype_info[a].bytes) wider = b;
+        if (dtype_info[a].is_int && dtype_info[b].is_int) to = wider;
         refuse(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label, type_name(el, &first->type),
                value_text(el, args[k]), dtype_info[to].name);
         return false;
@@ -261,6 +274,13 @@ static Value tensor_divide(Elab *el, const char *op, Value a, Value b, Span span
     return is_poison(product) ? product : tensor_elementwise(el, "sub", op, (Value[]){a, product}, 2, span);
 }
 
+// An integer compared with itself, as `x != x` asks for NaN: what it gives is known, and C compilers warn of the
+// question.
+static bool compares_itself(const char *op, Value a, Value b) {
+    bool same = is_tensor(a) && is_tensor(b) && a.node == b.node && !dtype_info[a.node->type.dtype].is_float;
+    return same && strchr("=!<>", op[0]);
+}
+
 Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     static const struct {
         const char *symbol, *op;
@@ -284,6 +304,11 @@ Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span) {
                           value_text(el, v));
     }
     if (op[0] == '/' || op[0] == '%') return tensor_divide(el, op, a, b, span);
+    if (compares_itself(op, a, b)) {
+        Type type = type_with_dtype(a.node->type, BOOL);
+        place_nodes(el, span);
+        return value_tensor(build_full(el->g, &type, op[0] != '!' && op[1] == '='));
+    }
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
         if (!strcmp(op, table[k].symbol)) return tensor_elementwise(el, table[k].op, op, (Value[]){a, b}, 2, span);
     return refuse(el, span, "`%s` is not defined for tensors", op);

@@ -340,6 +340,7 @@ bool check_result(Elab *el, const AstResult *result, Value *value, Span span) {
            value_text(el, *value));
     if (!is_tensor(*value)) return false;
     const Type *got = &value->node->type;
+    if (got->dtype != type.dtype) note_dtype(el, value->node, type.dtype);
     for (int k = 0; got->rank == type.rank && k < type.rank; k++)
         if (!dim_equal(got->dim[k], type.dim[k])) note_axis(el, value->node, k);
     return false;

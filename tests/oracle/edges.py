@@ -131,10 +131,41 @@ def indices():
 """, out=2 * z * spread, size=n)
 
 
+def integers():
+    """Sums, products and cumulative sums of integers and bools are i64; the largest and smallest keep their dtype."""
+    big = {torch.uint8: (0, 256), torch.int32: (-2**31, 2**31 - 1), torch.int64: (-2**40, 2**40), torch.bool: (0, 2)}
+    for k, (dtype, (least, most)) in enumerate(big.items()):
+        for shape in ((3, 37), (2, 1, 5)):
+            torch.manual_seed(k)
+            x = {"x": torch.randint(least, most, shape).to(dtype)}
+            last = len(shape) - 1
+            case("sum(x)", lambda x: x.sum(), x, grad=False)
+            case("sum(x, axis=1)", lambda x: x.sum(1), x, grad=False)
+            case("sum(x, axis=[0, -1], keepdim=true)", lambda x: x.sum((0, -1), keepdim=True), x, grad=False)
+            case(f"cumsum(x, {last})", lambda x: x.cumsum(last), x, grad=False)
+            case("cumsum(x, 0)", lambda x: x.cumsum(0), x, grad=False)
+            case("prod(x, axis=0)", lambda x: x.prod(0), x, grad=False)
+            case("sum(x[0, 0])", lambda x: x[0, 0].sum(), x, grad=False)
+            if dtype != torch.bool:
+                case("max(x, axis=1)", lambda x: x.amax(1), x, grad=False)
+                case("min(x)", lambda x: x.amin(), x, grad=False)
+            case(f"argmax(cast(x, i64), axis={last})", lambda x: x.long().argmax(last), x, grad=False)
+    case("sum(a)", lambda a: a.sum(), {"a": torch.tensor([200, 100], dtype=torch.uint8)}, grad=False)
+    case("sum(b)", lambda b: b.sum(), {"b": torch.tensor([2000000000] * 2, dtype=torch.int32)}, grad=False)
+    case("prod(b)", lambda b: b.prod(), {"b": torch.tensor([-7000, 90000, 5000], dtype=torch.int32)}, grad=False)
+    for n in (1, 3, BOUND):
+        x = torch.tensor([[250], [9], [255], [7], [200]][:n], dtype=torch.uint8)
+        entry(f"sum(x) of N={n}", {"x": x}, {}, """model NAME(x: u8[N, 1]) -> (y: i64[]) {
+    return sum(x) * 2 + sum(x == 250)
+}
+""", out=x.sum() * 2 + (x == 250).sum(), size=n)
+
+
 if __name__ == "__main__":
     clipped()
     norms_of_one()
     indices()
+    integers()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "edges.dl"), "w") as f:
         f.write("# Printed by tests/oracle/edges.py: one entry for each case of tests/golden/data/edges.txt.\n"

@@ -46,7 +46,7 @@ static const Row rows[] = {
     {"run-time lanes", "50, N", "50", "y = sum(x * x, axis=1) + v", "f32[50]"},
     {"run-time lanes kept", "50, N", "N", "y = exp(x + v)", "f32[50, N]"},
     {"two run-time axes", "N, N", "N", "y = sum(x * v, axis=0)", "f32[N]"},
-    {"integers", "40, 33", "33", "y = sum(cast(x * 1000, i32), axis=0) * 3", "i32[33]"},
+    {"integers", "40, 33", "33", "y = sum(cast(x * 1000, i32), axis=0) * 3", "i64[33]"},
     {"comparisons", "40, 33", "33", "y = select(x > v, x * 2, v)", "f32[40, 33]"},
     {"bool result", "40, 33", "33", "y = x > v", "bool[40, 33]"},
     {"reshape", "6, 8, 10", "60", "y = exp(reshape(x, [8, 60])) * v", "f32[8, 60]"},
