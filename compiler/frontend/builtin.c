@@ -285,10 +285,27 @@ static Value reduce(Elab *el, const Call *call, int axis_arg) {
 
 static Value run_sum(Elab *el, const Call *call) { return reduce(el, call, 1); }
 
+// max(x, 1) is a maximum over axis 1 to PyTorch. A number that could be an axis is warned of where it stands in the
+// call as an integer: 1.0, other=1 and a name are meant as numbers, and so is 0, with which max is a relu.
+static void warn_of_axis(Elab *el, const Call *call) {
+    const Node *x = call->arg[0].node;
+    int64_t i = call->arg[1].i;
+    Span at = call->at[1];
+    if (!at.source || at.source->prelude || call->keyword[1] || i == 0 || i < -x->type.rank || i >= x->type.rank)
+        return;
+    if (!strchr("-0123456789", at.source->text[at.start])) return;
+    const char *larger = strcmp(call->name, "max") ? "smaller" : "larger";
+    warn_once(el, call->span,
+              "%s(x, %" PRId64 ") takes the %s of x and %" PRId64 ", element by element; axis=%" PRId64
+              " takes it over that axis, and %" PRId64 ".0 or other=%" PRId64 " says that the number is meant",
+              call->name, i, larger, i, i, i, i);
+}
+
 // max(a, b) element by element, max(x, axis=1) over axes.
 static Value run_extreme(Elab *el, const Call *call) {
     Value a = call->arg[0], b = call->arg[1];
     if (b.kind == VALUE_NONE) return reduce(el, call, 2);
+    if (is_tensor(a) && b.kind == VALUE_INT) warn_of_axis(el, call);
     if (is_tensor(a) || is_tensor(b)) return tensor_elementwise(el, call->name, call->name, call->arg, 2, call->span);
     Value less = value_binary(el, "<", a, b, call->span);
     if (is_poison(less)) return less;
@@ -480,6 +497,7 @@ static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span
             return refuse(el, arg->span, "%s: `%s` is given twice", builtin->name, builtin->params[to]);
         call.arg[to] = arg->value;
         call.at[to] = arg->span;
+        call.keyword[to] = arg->name != NULL;
     }
     for (int k = 0; k < count; k++) {
         if (call.at[k].source) continue;

@@ -10,6 +10,7 @@ typedef struct Call {
     const char *name;
     Value arg[MAX_PARAMS]; // NONE where not given
     Span at[MAX_PARAMS];
+    bool keyword[MAX_PARAMS]; // whether it was given by name
     Span span;
 } Call;
 

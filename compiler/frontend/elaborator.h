@@ -122,11 +122,18 @@ typedef struct Elab {
     VEC(const AstDecl *) prelude;
     VEC(Binding) dims;
     Module *module;
-    Graph *g;       // being built
-    Graph *init;    // draws the parameters
-    Graph *start;   // what the optimisers' buffers begin with
-    Node *seed;     // of init
-    int sites;      // of random, so far
+    Graph *g;     // being built
+    Graph *init;  // draws the parameters
+    Graph *start; // what the optimisers' buffers begin with
+    Node *seed;   // of init
+    int sites;    // of random, so far
+    VEC(struct Initial {
+        Node *value;    // of init or start; NULL: reported, or none
+        int sites;      // of random before it
+        const char *by; // the initialiser
+        Span place;
+    })
+    initials;       // by storage
     VEC(int) drawn; // the sites of random in this entry, in the order of its draws
     int draws;      // of random in g so far
     Frame *frame;   // running now

@@ -14,7 +14,14 @@ static void bind_target(Elab *el, const AstParam *target, Value value, Span span
         return;
     }
     Binding *bound = frame_find(frame, target->name);
-    bool writes = bound && bound->storage && bound->storage->kind != STORAGE_PARAM;
+    if (bound && bound->storage && bound->storage->kind == STORAGE_PARAM) {
+        refuse(el, target->span,
+               "`%s` is a param, and `minimize` alone changes it: give the value another name, or make it a buffer, "
+               "which training can assign",
+               target->name);
+        return;
+    }
+    bool writes = bound && bound->storage;
     if (!writes) {
         frame_bind(el, frame, target->name, value, target->span);
         return;

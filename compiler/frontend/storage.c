@@ -96,9 +96,9 @@ static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *stora
                   type_name(el, &storage->type));
 }
 
-// Builds into init or start, whatever graph is being built; the caller's is restored.
-static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
-    if (!stmt->init) return;
+// What the storage begins with, as a node of init or start, whatever graph is being built; the caller's is restored.
+// NULL: reported.
+static Node *initial_value(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
     Graph *entry = el->g;
     bool training = el->training;
     el->g = storage->kind == STORAGE_OPTIM ? el->start : el->init;
@@ -106,11 +106,40 @@ static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const ch
     el->g->origin_now = stmt->init->kind == AST_CALL ? stmt->init->s : NULL;
     el->g->name_now = storage->name;
     Value value = run_initialiser(el, stmt, storage, component);
-    double constant;
-    bool zero = is_tensor(value) && node_constant(value.node, &constant) && constant == 0 && !signbit(constant);
-    if (is_tensor(value) && !zero) graph_bind(el->g, storage, value.node, user_place(el, stmt->span));
     el->g = entry;
     el->training = training;
+    return is_tensor(value) ? value.node : NULL;
+}
+
+static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
+    struct Initial initial = {.sites = el->sites};
+    if (stmt->init) {
+        initial.value = initial_value(el, stmt, storage, component);
+        initial.by = stmt->init->s;
+        initial.place = user_place(el, stmt->init->span);
+    }
+    while (el->initials.len <= storage->index) vec_push(el->arena, &el->initials, (struct Initial){0});
+    el->initials.at[storage->index] = initial;
+    double constant;
+    bool zero = initial.value && node_constant(initial.value, &constant) && constant == 0 && !signbit(constant);
+    Graph *g = storage->kind == STORAGE_OPTIM ? el->start : el->init;
+    if (initial.value && !zero) graph_bind(g, storage, initial.value, user_place(el, stmt->span));
+}
+
+// The first declaration of a path decides what it begins with. Another one that says the same makes the same node, when
+// its random numbers are counted from where the first one's were.
+static void check_initial(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
+    if (!stmt->init || storage->kind == STORAGE_OPTIM || el->phase != PHASE_STEP) return;
+    struct Initial first = el->initials.at[storage->index];
+    int sites = el->sites;
+    el->sites = first.sites;
+    Node *value = initial_value(el, stmt, storage, component);
+    el->sites = sites;
+    if (!value || !first.value || value == first.value) return;
+    if (warn_once(el, stmt->init->span,
+                  "\"%s\" has another initialiser already, which decides what it begins with; this %s changes nothing",
+                  storage->name, stmt->init->s))
+        diag_note(el->diag, first.place, "it begins as %s says", first.by);
 }
 
 // ---- declarations --------------------------------------------------------------------------------------------------
@@ -208,6 +237,8 @@ static bool declare(Elab *el, const AstStmt *stmt) {
         storage = module_add_storage(el->module, path, kind, type, user_place(el, stmt->span));
         storage->user = entry_place(el, stmt->span);
         initialise(el, stmt, storage, component);
+    } else {
+        check_initial(el, stmt, storage, component);
     }
     if (kind == STORAGE_PARAM) warn_numbered(el, storage);
     frame_bind(el, el->frame, stmt->names.at[0].name, value_none(), stmt->span);
