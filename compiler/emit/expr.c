@@ -168,6 +168,15 @@ Text index_text(Printer *p, const Index *index) {
     return terms_text(p, &terms, false);
 }
 
+// A run-time axis's number of elements, as a factor: N, or (2 * N + 1).
+static const char *count_text(Printer *p, Dim dim) {
+    const char *name = size_name(p, dim.size - 1);
+    if (dim.times == 1 && !dim.plus) return name;
+    Str s = str_new(p->arena);
+    count_print(&s, dim.times, dim.plus, name);
+    return arena_printf(p->arena, "(%s)", str_text(&s));
+}
+
 // The stride of an axis: elements, times run-time sizes (" * N"). Arguments are dense in the actual sizes; everything
 // else is laid out with run-time axes at their bounds.
 static int64_t axis_stride(Printer *p, const Buffer *buffer, int axis, const char **sizes) {
@@ -176,7 +185,7 @@ static int64_t axis_stride(Printer *p, const Buffer *buffer, int axis, const cha
     int64_t stride = 1;
     for (int d = buffer->rank - 1; d > axis; d--) {
         if (buffer->dim[d].size)
-            *sizes = arena_printf(p->arena, "%s * %s", *sizes, size_name(p, buffer->dim[d].size - 1));
+            *sizes = arena_printf(p->arena, "%s * %s", *sizes, count_text(p, buffer->dim[d]));
         else
             stride *= buffer->dim[d].extent;
     }

@@ -63,13 +63,17 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
 static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTable *table,
                        const EmitOptions *options) {
     static const char *const codes[] = {"OK", "ERANGE", "EIO", "EFORMAT", "EMISMATCH", "ENAME", "ESIZE"};
-    static const char *const meaning[] = {"",
-                                          "a size is outside 1 to its bound; nothing was written",
-                                          "a file cannot be read or written",
-                                          "not a .safetensors file",
-                                          "names, shapes or dtypes differ from the model's",
-                                          "no parameter of that name",
-                                          "not the size of that parameter"};
+    bool in_range = true; // of every entry: 1 to the bound
+    for (int i = 0; i < in->nprograms; i++)
+        for (int k = 0; k < in->module->nsizes; k++) in_range &= !in->programs[i]->graph->need[k].size;
+    const char *const meaning[] = {"",
+                                   in_range ? "a size is outside 1 to its bound; nothing was written"
+                                            : "a size is out of the entry's range; nothing was written",
+                                   "a file cannot be read or written",
+                                   "not a .safetensors file",
+                                   "names, shapes or dtypes differ from the model's",
+                                   "no parameter of that name",
+                                   "not the size of that parameter"};
     const char *upper = names_upper(arena, options->prefix);
     const Module *module = in->module;
     if (module->nsizes) str_put(s, "// The largest value of each run-time size.\n");
@@ -101,14 +105,7 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
 // "N * 784": the number of elements, for a comment.
 static const char *count_text(Arena *arena, const Type *type, const Signature *signature) {
     Str s = str_new(arena);
-    int64_t fixed = 1;
-    for (int d = 0; d < type->rank; d++)
-        if (type->dim[d].size)
-            str_printf(&s, "%s * ", signature->size_name[type->dim[d].size - 1]);
-        else
-            fixed *= type->dim[d].extent;
-    if (fixed == 1 && s.len) return arena_strndup(arena, s.at, s.len - 3);
-    str_printf(&s, "%lld", (long long)fixed);
+    type_count_print(&s, type, signature->size_name);
     return str_text(&s);
 }
 
@@ -137,7 +134,14 @@ static void put_prototype(Str *s, Arena *arena, const Program *program, const Si
     const char *separator = "; ";
     for (int k = 0; k < module->nsizes; k++) {
         if (!signature->size[k]) continue;
-        str_printf(&title, "%s%s is 1 to %d", separator, signature->size_name[k], module->sizes[k].bound);
+        Dim need = program->graph->need[k];
+        str_printf(&title, "%s%s is %d to %d", separator, signature->size_name[k], dim_least(need),
+                   module->sizes[k].bound);
+        if (need.size) {
+            str_put(&title, " (");
+            count_print(&title, need.times, need.plus, signature->size_name[k]);
+            str_put(&title, " >= 1)");
+        }
         separator = ", ";
     }
     if (signature->sized)

@@ -319,10 +319,11 @@ static const char *shape_text(Printer *p, const Buffer *buffer) {
     for (int d = 0; d < buffer->rank; d++) {
         int size = buffer->dim[d].size;
         str_put(&s, d ? ", " : "");
-        if (size && p->formals->size[size - 1])
-            str_put(&s, p->formals->size_name[size - 1]);
-        else if (size)
-            str_put(&s, p->module->sizes[size - 1].name);
+        const char *name = !size                        ? ""
+                           : p->formals->size[size - 1] ? p->formals->size_name[size - 1]
+                                                        : p->module->sizes[size - 1].name;
+        if (size)
+            count_print(&s, buffer->dim[d].times, buffer->dim[d].plus, name);
         else
             str_printf(&s, "%d", buffer->dim[d].extent);
     }

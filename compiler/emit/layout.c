@@ -178,9 +178,15 @@ static uint64_t mix_int(uint64_t hash, int64_t value) {
     return hash;
 }
 
+// An axis that is a size itself keeps the hash that it had before axes were counted otherwise.
+static uint64_t mix_dim(uint64_t hash, Dim dim) {
+    hash = mix_int(mix_int(hash, dim.extent), dim.size);
+    return dim.times > 1 || dim.plus ? mix_int(mix_int(hash, dim.times), dim.plus) : hash;
+}
+
 static uint64_t mix_type(uint64_t hash, const Type *type) {
     hash = mix_int(mix_int(hash, type->dtype), type->rank);
-    for (int d = 0; d < type->rank; d++) hash = mix_int(mix_int(hash, type->dim[d].extent), type->dim[d].size);
+    for (int d = 0; d < type->rank; d++) hash = mix_dim(hash, type->dim[d]);
     return hash;
 }
 
@@ -192,8 +198,7 @@ static uint64_t mix_attr(uint64_t hash, const AttrSpec *spec, const Attr *attr, 
     if (spec->kind == ATTR_ITER && attr->iter) iter_print(&text, attr->iter, sizes);
     hash = mix_text(hash, str_text(&text));
     for (int i = 0; spec->kind == ATTR_INTS && i < attr->n; i++) hash = mix_int(hash, attr->ints[i]);
-    for (int i = 0; spec->kind == ATTR_DIMS && i < attr->n; i++)
-        hash = mix_int(mix_int(hash, attr->dims[i].extent), attr->dims[i].size);
+    for (int i = 0; spec->kind == ATTR_DIMS && i < attr->n; i++) hash = mix_dim(hash, attr->dims[i]);
     return hash;
 }
 

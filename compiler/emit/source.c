@@ -110,10 +110,11 @@ static void put_size_checks(Str *s, const Entry *e) {
         if (!e->signature.size[k]) continue;
         const char *name = e->signature.size_name[k];
         const char *bound = size_macro(e->arena, e->in->module, k, e->options);
+        int least = graph_least(e->program->graph, k);
         str_printf(s,
-                   "    if (%s < 1 || %s > %s)\n"
-                   "        return dlc_refuse(&net->base, %s_ERANGE, \"%s\", \" is \", %s, \"; it is 1 to \", %s);\n",
-                   name, name, bound, upper, name, name, bound);
+                   "    if (%s < %d || %s > %s)\n"
+                   "        return dlc_refuse(&net->base, %s_ERANGE, \"%s\", \" is \", %s, \"; it is %d to \", %s);\n",
+                   name, least, name, bound, upper, name, name, least, bound);
     }
 }
 

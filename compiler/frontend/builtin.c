@@ -143,75 +143,72 @@ static Value run_detach(Elab *el, const Call *call) {
     return x ? value_tensor(build_unary(el->g, "detach", x)) : value_poison();
 }
 
-// Run-time axes must be the same in the same order, and the fixed axes between them must hold as many elements.
-static bool sizes_stay(const Type *from, const Type *to, Dim *lost) {
-    int i = 0, o = 0;
-    for (;;) {
-        int64_t before = 1, after = 1;
-        for (; i < from->rank && !from->dim[i].size; i++) before *= from->dim[i].extent;
-        for (; o < to->rank && !to->dim[o].size; o++) after *= to->dim[o].extent;
-        bool end = i == from->rank || o == to->rank;
-        *lost = i < from->rank ? from->dim[i] : o < to->rank ? to->dim[o] : *lost;
-        if (end) return i == from->rank && o == to->rank && before == after;
-        if (before != after || !dim_equal(from->dim[i], to->dim[o])) return false;
-        i++, o++;
-    }
-}
-
-// The same run-time axes in the same order, whatever stands between them.
-static bool same_sizes(const Type *a, const Type *b) {
-    int i = 0, k = 0;
-    for (;; i++, k++) {
-        while (i < a->rank && !a->dim[i].size) i++;
-        while (k < b->rank && !b->dim[k].size) k++;
-        if (i == a->rank || k == b->rank) return i == a->rank && k == b->rank;
-        if (!dim_equal(a->dim[i], b->dim[k])) return false;
-    }
+// "2 * N * 784", as messages have it.
+static const char *count_text(Elab *el, const Type *type) {
+    const char *names[MAX_SIZES];
+    for (int k = 0; k < el->module->nsizes; k++) names[k] = el->module->sizes[k].name;
+    Str s = str_new(el->arena);
+    type_count_print(&s, type, names);
+    return str_text(&s);
 }
 
 Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
-    Dim lost = {0};
-    if (same_sizes(&x->type, to) && type_count(&x->type) != type_count(to))
-        return refuse(el, span, "reshape: %s has %" PRId64 " elements, and %s has %" PRId64, type_name(el, &x->type),
-                      type_count(&x->type), type_name(el, to), type_count(to));
-    if (!sizes_stay(&x->type, to, &lost))
-        return refuse(
-            el, span,
-            "reshape: %s to %s would merge or split the run-time size %s, which must stay an axis of its own: "
-            "the caller gives it, so where its elements lie is not known at compile time",
-            type_name(el, &x->type), type_name(el, to), value_text(el, value_dim(lost)));
+    ShapeRun runs[MAX_RANK];
+    Factors left = type_factors(&x->type), right = type_factors(to);
+    if (!factors_divide(&left, &right) || left.nsized || left.fixed != 1)
+        return refuse(el, span, "reshape: %s has %s elements, and %s has %s", type_name(el, &x->type),
+                      count_text(el, &x->type), type_name(el, to), count_text(el, to));
+    if (shape_runs(&x->type, to, runs) < 0)
+        return refuse(el, span,
+                      "reshape: %s to %s would need an axis of the product of two run-time sizes; an axis is c * N + d "
+                      "of one, so what is merged or split together holds one of them",
+                      type_name(el, &x->type), type_name(el, to));
     place_nodes(el, span);
     return value_tensor(build_reshape(el->g, x, to));
+}
+
+// What is left of x's elements for the one axis that is not given. False: reported.
+static bool rest_of(Elab *el, const Call *call, const Node *x, const Type *given, Value dims, Value *rest) {
+    Factors left = type_factors(&x->type), by = type_factors(given);
+    Dim dim = dim_fixed(1);
+    if (!factors_divide(&left, &by)) {
+        refuse(el, call->at[1], "reshape: %s cannot become %s: %s is no multiple of %s", type_name(el, &x->type),
+               value_text(el, dims), count_text(el, &x->type), count_text(el, given));
+        return false;
+    }
+    if (left.nsized > 1) {
+        refuse(el, call->at[1],
+               "reshape: %s cannot become %s: -1 would be a product of run-time sizes; an axis is c * N + d of one",
+               type_name(el, &x->type), value_text(el, dims));
+        return false;
+    }
+    if (left.nsized) dim = left.sized[0];
+    if (!dim_make(dim, left.fixed * dim.times, left.nsized ? left.fixed * dim.plus : left.fixed, &dim)) return false;
+    *rest = value_dim(dim);
+    return true;
 }
 
 // One -1 among the dims stands for what is left.
 static bool infer_dim(Elab *el, const Call *call, const Node *x, Value dims, Value *filled) {
     int hole = -1;
-    int64_t known = 1, fixed = 1;
+    Type given = type_scalar(x->type.dtype);
+    int64_t count;
     *filled = value_list(el);
     for (int k = 0; k < dims.list->len; k++) {
         Value v = dims.list->at[k];
         list_push(el, filled, v);
-        if (v.kind != VALUE_INT) continue;
-        if (v.i == -1 && hole >= 0) {
-            refuse(el, call->at[1], "reshape: at most one axis can be -1");
-            return false;
-        }
-        if (v.i == -1)
+        if (v.kind == VALUE_INT && v.i == -1) {
+            if (hole >= 0) refuse(el, call->at[1], "reshape: at most one axis can be -1");
+            if (hole >= 0) return false;
             hole = k;
-        else if (v.i < 1 || __builtin_mul_overflow(known, v.i, &known) || known > INT32_MAX)
-            return true; // refused as a dimension later
+            continue;
+        }
+        bool usable = (v.kind == VALUE_INT && v.i >= 1 && v.i <= INT32_MAX) || v.kind == VALUE_SIZE;
+        if (!usable || given.rank == MAX_RANK) return true; // refused as a dimension later
+        given.dim[given.rank++] = v.kind == VALUE_SIZE ? v.size : dim_fixed((int32_t)v.i);
+        if (!type_count_checked(&given, &count) || given.dim[given.rank - 1].extent < 1) return true;
     }
-    if (hole < 0) return true;
-    for (int k = 0; k < x->type.rank; k++)
-        if (!x->type.dim[k].size) fixed *= x->type.dim[k].extent;
-    if (fixed % known) {
-        refuse(el, call->at[1], "reshape: %s cannot become %s: %" PRId64 " is no multiple of %" PRId64,
-               type_name(el, &x->type), value_text(el, dims), fixed, known);
-        return false;
-    }
-    filled->list->at[hole] = value_int(fixed / known);
-    return true;
+    return hole < 0 || rest_of(el, call, x, &given, dims, &filled->list->at[hole]);
 }
 
 static Value run_reshape(Elab *el, const Call *call) {

@@ -146,7 +146,7 @@ static Value run_time_size(Elab *el, const AstDecl *decl) {
     if (m->nsizes == MAX_SIZES) return refuse(el, decl->name_span, "more than %d run-time sizes", MAX_SIZES);
     m->sizes[m->nsizes] = (Size){decl->name, (int32_t)bound};
     m->nsizes++;
-    return value_dim((Dim){(int32_t)bound, (int16_t)m->nsizes});
+    return value_dim(dim_size((int32_t)bound, m->nsizes - 1));
 }
 
 // -D fixes either kind.

@@ -23,8 +23,8 @@ typedef enum ValueKind {
     VALUE_BOOL,
     VALUE_STRING,
     VALUE_DTYPE,
-    VALUE_SIZE,  // a run-time size: can stand in types; as a number it is known at run time only
-    VALUE_COUNT, // arithmetic over run-time sizes: an i64[] node that takes the dtype of the tensor it meets
+    VALUE_SIZE,  // c * N + d of one run-time size: can stand in types, if it is no less than 1
+    VALUE_COUNT, // other arithmetic over run-time sizes: an i64[] node that takes the dtype of the tensor it meets
     VALUE_TENSOR,
     VALUE_LIST,
     VALUE_TUPLE, // several results of a call
@@ -37,7 +37,7 @@ typedef struct Value {
         double f;
         const char *s;
         DType dtype;
-        Dim size;
+        Dim size;               // SIZE: times may be negative, and the extent (the number at the bound) below 1
         Node *node;             // TENSOR, COUNT
         struct ValueList *list; // LIST, TUPLE
     };
@@ -187,7 +187,9 @@ static inline bool is_tensor(Value v) { return v.kind == VALUE_TENSOR; }
 // A number known at run time only.
 static inline bool is_runtime(Value v) { return v.kind == VALUE_SIZE || v.kind == VALUE_COUNT; }
 static inline double number_of(Value v) { return v.kind == VALUE_INT ? (double)v.i : v.f; }
-Value value_dim(Dim dim); // INT, or SIZE of a run-time axis
+Value value_dim(Dim dim);
+// Of an INT (times 0) or a SIZE: times * N + plus. False: of neither.
+bool value_count(Value v, int64_t *times, int64_t *plus); // INT, or SIZE of a run-time axis
 // "f32[N, 10]", "3", "\"fc1\"", "[1, 2]": for messages.
 const char *value_text(Elab *el, Value v);
 const char *value_kind_text(Value v); // "an integer", "a tensor"

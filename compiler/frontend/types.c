@@ -23,12 +23,20 @@ bool type_check_size(Elab *el, const Type *type, Span span) {
 bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
     if (v.kind == VALUE_SIZE) {
         *dim = v.size;
-        return true;
+        if (v.size.times >= 1 && v.size.extent >= 1) return true;
+        const char *name = el->module->sizes[v.size.size - 1].name;
+        if (v.size.times < 1)
+            refuse(el, span, "%s shrinks as %s grows; a dimension is c * %s + d with c of at least 1",
+                   value_text(el, v), name, name);
+        else
+            refuse(el, span, "%s is below 1 for every %s up to %d; every axis has at least one element",
+                   value_text(el, v), name, dim_bound(v.size));
+        return false;
     }
     if (v.kind == VALUE_COUNT) {
         refuse(el, span,
-               "`%s`: a run-time size stays an axis of its own; it cannot be merged with another axis, split or "
-               "calculated with in a shape",
+               "`%s` is no dimension: of run-time sizes, a dimension is c * N + d of one of them; a product of two, or "
+               "a quotient that leaves a remainder, is none",
                span_source(el, user_place(el, span)));
         return false;
     }

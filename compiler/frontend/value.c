@@ -14,6 +14,13 @@ void list_push(Elab *el, Value *list, Value item) { vec_push(el->arena, list->li
 
 Value value_dim(Dim dim) { return dim.size ? (Value){.kind = VALUE_SIZE, .size = dim} : value_int(dim.extent); }
 
+bool value_count(Value v, int64_t *times, int64_t *plus) {
+    if (v.kind != VALUE_INT && v.kind != VALUE_SIZE) return false;
+    *times = v.kind == VALUE_SIZE ? v.size.times : 0;
+    *plus = v.kind == VALUE_SIZE ? v.size.plus : v.i;
+    return true;
+}
+
 // ---- text --------------------------------------------------------------------------------------------------------
 
 // As the user would write it; a tensor is printed as its type.
@@ -119,11 +126,13 @@ bool value_equal(Value a, Value b) {
     }
 }
 
-// A run-time size may turn out to be any number, or another size's: only the same one is known to be equal. In lists of
-// one length, one such pair leaves the answer open. Returns the size, or NONE.
+// A run-time size may turn out to be any number, or another size's: only the same one is known to be equal, and N + 1
+// to differ from N. In lists of one length, one such pair leaves the answer open. Returns the size, or NONE.
 static Value undecided(Value a, Value b) {
     bool numbers = (is_runtime(a) || is_number(a)) && (is_runtime(b) || is_number(b));
-    if (numbers && (is_runtime(a) || is_runtime(b)) && !value_equal(a, b)) return is_runtime(a) ? a : b;
+    bool apart = a.kind == VALUE_SIZE && b.kind == VALUE_SIZE && a.size.size == b.size.size &&
+                 a.size.times == b.size.times; // by a constant
+    if (numbers && !apart && (is_runtime(a) || is_runtime(b)) && !value_equal(a, b)) return is_runtime(a) ? a : b;
     if (a.kind != VALUE_LIST || b.kind != VALUE_LIST || a.list->len != b.list->len) return value_none();
     Value open = value_none();
     for (int k = 0; k < a.list->len && open.kind == VALUE_NONE; k++) open = undecided(a.list->at[k], b.list->at[k]);
@@ -237,25 +246,78 @@ static Value decided_later(Elab *el, const char *op, Value size, Span span) {
                   op);
 }
 
-// N * 4 and the like: a number that no type can use, but that a tensor can meet (a mean's divisor).
+static bool fits_dim(int64_t x) { return x >= -INT32_MAX && x <= INT32_MAX; }
+
+// times * N + plus of the size that a or b has. False: it does not fit a Dim.
+static bool make_count(Elab *el, Value a, Value b, int64_t times, int64_t plus, Value *to) {
+    int16_t size = a.kind == VALUE_SIZE ? a.size.size : b.size.size;
+    int64_t extent;
+    if (__builtin_mul_overflow(times, el->module->sizes[size - 1].bound, &extent)) return false;
+    if (__builtin_add_overflow(extent, plus, &extent)) return false;
+    if (!fits_dim(times) || !fits_dim(plus) || !fits_dim(extent)) return false;
+    Dim dim = {(int32_t)extent, size, (int32_t)times, (int32_t)plus};
+    *to = times ? (Value){.kind = VALUE_SIZE, .size = dim} : value_int(plus);
+    return true;
+}
+
+// 2 * N + 7 by 2 is N + 3 and leaves 1; 4 * N by N is 4. False: the quotient is no c * N + d.
+static bool divide_count(Elab *el, Value a, Value b, Value *quotient, int64_t *rest) {
+    int64_t times, plus, by_times, by_plus;
+    value_count(a, &times, &plus), value_count(b, &by_times, &by_plus);
+    *rest = 0;
+    if (by_times) {
+        if (times % by_times || times / by_times * by_plus != plus) return false;
+        *quotient = value_int(times / by_times);
+        return true;
+    }
+    if (!by_plus || times % by_plus) return false;
+    int64_t floor = floor_div(plus, by_plus);
+    *rest = plus - floor * by_plus;
+    return make_count(el, a, b, times / by_plus, floor, quotient);
+}
+
+// Arithmetic that stays c * N + d of one size, which can stand in types. False: anything else.
+static bool count_binary(Elab *el, const char *op, Value a, Value b, Value *to) {
+    int64_t at, ap, bt, bp, times, plus;
+    if (!value_count(a, &at, &ap) || !value_count(b, &bt, &bp)) return false;
+    if (at && bt && a.size.size != b.size.size) return false;
+    if (op[0] == '/' || op[0] == '%') {
+        int64_t rest;
+        if (!divide_count(el, a, b, to, &rest) || (!strcmp(op, "/") && rest)) return false;
+        if (op[0] == '%') *to = value_int(rest);
+        return true;
+    }
+    if (!strcmp(op, "*")) {
+        if (at && bt) return false;
+        bool fits =
+            !__builtin_mul_overflow(at ? at : bt, at ? bp : ap, &times) && !__builtin_mul_overflow(ap, bp, &plus);
+        return fits && make_count(el, a, b, times, plus, to);
+    }
+    bool minus = !strcmp(op, "-");
+    if (!minus && strcmp(op, "+")) return false;
+    bool fits = minus ? !__builtin_sub_overflow(ap, bp, &plus) : !__builtin_add_overflow(ap, bp, &plus);
+    return fits && make_count(el, a, b, minus ? at - bt : at + bt, plus, to);
+}
+
+// What is no c * N + d is a number that no type can use, but that a tensor can meet (a mean's divisor).
 static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     bool ints = (is_runtime(a) || a.kind == VALUE_INT) && (is_runtime(b) || b.kind == VALUE_INT);
     const char *size = value_text(el, is_runtime(a) ? a : b);
+    Value count;
     if (is_comparison(op)) return decided_later(el, op, is_runtime(a) ? a : b, span);
     if (!ints) return refuse(el, span, "%s is an integer of run time; cast(%s, f32) makes a tensor of it", size, size);
-    // What changes nothing stays usable as an axis.
-    bool is_product = !strcmp(op, "*"), is_sum = !strcmp(op, "+");
-    if (b.kind == VALUE_INT && ((b.i == 1 && (is_product || op[0] == '/')) || (b.i == 0 && (is_sum || op[0] == '-'))))
-        return a;
-    if (a.kind == VALUE_INT && ((a.i == 1 && is_product) || (a.i == 0 && is_sum))) return b;
-    const char *name = is_sum              ? "add"
-                       : is_product        ? "mul"
+    place_nodes(el, span);
+    if (count_binary(el, op, a, b, &count)) {
+        if (is_runtime(count)) build_size(el->g, count.size); // here, where it is written, should a tensor meet it
+        return count;
+    }
+    const char *name = !strcmp(op, "+")    ? "add"
+                       : !strcmp(op, "*")  ? "mul"
                        : !strcmp(op, "-")  ? "sub"
                        : !strcmp(op, "//") ? "div"
                                            : NULL;
     if (!name)
         return refuse(el, span, "`%s` over the run-time size %s; cast(%s, f32) makes a tensor of it", op, size, size);
-    place_nodes(el, span);
     Node *right = count_node(el, b), *node = build_binary(el->g, name, count_node(el, a), right);
     return node ? (Value){.kind = VALUE_COUNT, .node = node} : value_poison();
 }

@@ -62,7 +62,11 @@ Node *build_storage(Graph *g, Storage *storage) { return make(g, "storage", NULL
 
 Node *build_size(Graph *g, Dim dim) {
     if (!dim.size) return build_constant_int(g, I64, dim.extent);
-    return make(g, "size", NULL, 0, (Attr[]){{.n = 1, .dims = &dim}});
+    Dim bare = dim_size(dim_bound(dim), dim.size - 1);
+    Node *number = make(g, "size", NULL, 0, (Attr[]){{.n = 1, .dims = &bare}});
+    if (dim.times != 1) number = build_binary(g, "mul", build_constant_int(g, I64, dim.times), number);
+    if (dim.plus > 0) return build_binary(g, "add", number, build_constant_int(g, I64, dim.plus));
+    return dim.plus ? build_binary(g, "sub", number, build_constant_int(g, I64, -(int64_t)dim.plus)) : number;
 }
 
 Node *build_iota(Graph *g, const Type *type, int axis) {

@@ -231,11 +231,15 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
                    .copy = g->copy_now,
                    .hash = hash};
     for (int k = 0; k < nin; k++) node->in[k] = in[k];
+    for (int k = 0; k < MAX_SIZES; k++) dim_need(g->need, infer.need[k]);
+    for (int d = 0; d < infer.type.rank; d++) dim_need(g->need, infer.type.dim[d]);
     if (2 * (g->nodes.len + 1) > g->table_size) table_grow(g);
     vec_push(g->arena, &g->nodes, node);
     *table_place(g->table, g->table_size, hash) = node;
     return node;
 }
+
+int32_t graph_least(const Graph *g, int size) { return dim_least(g->need[size]); }
 
 // ---- outputs --------------------------------------------------------------------------------------------------------
 
@@ -297,6 +301,7 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     to->stage = from->stage;
     to->source = from->source;
     to->frugal = from->frugal;
+    memcpy(to->need, from->need, sizeof to->need);
     graph_mark_live(from);
     int most = 1;
     for (int k = 0; k < from->nodes.len; k++)

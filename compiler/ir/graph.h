@@ -173,8 +173,12 @@ struct Graph {
     const char *name;
     EntryKind kind;
     Span span;
-    NodeVec nodes;       // topological order; ids are positions
-    NodeVec arguments;   // `argument` nodes in the order of the entry's parameters; all kept, used or not
+    NodeVec nodes;     // topological order; ids are positions
+    NodeVec arguments; // `argument` nodes in the order of the entry's parameters; all kept, used or not
+    // By run-time size: the axis (or what a slice asks of one) that needs the largest value to have an element; of
+    // size 0 when any value from 1 on will do. Smaller values are refused by the entry. It stays when a pass drops the
+    // node, because the program decides what is refused, not -O.
+    Dim need[MAX_SIZES];
     VEC(Output) outputs; // returned values in order, then bound ones
     Node **table;        // hash table of identical nodes
     int table_size;
@@ -224,6 +228,8 @@ Graph *graph_new(Module *module, const char *name, EntryKind kind);
 // must belong to g.
 Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *attrs);
 
+int32_t graph_least(const Graph *g, int size); // the smallest value of run-time size number `size` that it takes
+
 void graph_return(Graph *g, const char *name, Node *value, Span span);
 // Binds or rebinds what `storage` holds after the entry.
 void graph_bind(Graph *g, Storage *storage, Node *value, Span span);
@@ -235,7 +241,7 @@ Node *build_constant_int(Graph *g, DType dtype, int64_t value);
 Node *build_full(Graph *g, const Type *type, double value);  // a constant broadcast to a type
 Node *build_argument(Graph *g, const char *name, Type type); // appends to g->arguments
 Node *build_storage(Graph *g, Storage *storage);             // the storage's value at entry
-Node *build_size(Graph *g, Dim dim);                         // i64[]: a run-time size's value (a constant if fixed)
+Node *build_size(Graph *g, Dim dim);                         // i64[]: an axis's number of elements in this call
 Node *build_unary(Graph *g, const char *op, Node *x);
 Node *build_binary(Graph *g, const char *op, Node *a, Node *b);
 Node *build_select(Graph *g, Node *cond, Node *a, Node *b);

@@ -5,7 +5,9 @@
 #include "ir/graph.h"
 #include "ops/op.h"
 
-int64_t dim_actual(Dim dim, const int64_t *sizes) { return dim.size && sizes ? sizes[dim.size - 1] : dim.extent; }
+int64_t dim_actual(Dim dim, const int64_t *sizes) {
+    return dim.size && sizes ? dim.times * sizes[dim.size - 1] + dim.plus : dim.extent;
+}
 
 Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes) {
     Tensor t = {.dtype = type->dtype, .rank = type->rank, .count = 1};

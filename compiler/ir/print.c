@@ -191,7 +191,14 @@ static void header_print(Str *s, const Graph *g) {
         str_printf(s, k ? ", %s: " : "%s: ", g->arguments.at[k]->attr[0].s);
         type_print(s, &g->arguments.at[k]->type, sizes);
     }
-    str_put(s, ") {\n");
+    str_put(s, ")");
+    for (int k = 0, n = 0; k < g->module->nsizes; k++) {
+        if (!g->need[k].size) continue;
+        str_put(s, n++ ? ", " : " where ");
+        dim_print(s, g->need[k], sizes);
+        str_put(s, " >= 1");
+    }
+    str_put(s, " {\n");
 }
 
 void graph_print(Str *s, const Graph *g) {

@@ -128,18 +128,26 @@ static double number(Reader *r) {
 
 // ---- types and attributes -------------------------------------------------------------------------------------------
 
+// "N", "2 * N - 1" after the factor.
+static Dim read_count(Reader *r, int64_t times) {
+    const char *name = word(r);
+    Dim dim = dim_fixed(1);
+    int size = 0;
+    while (size < r->m->nsizes && strcmp(r->m->sizes[size].name, name)) size++;
+    if (size == r->m->nsizes) fail(r, "graph text: there is no size %s", name);
+    int64_t plus = accept(r, "+") ? integer(r) : accept(r, "-") ? -integer(r) : 0;
+    if (!r->failed && (times < 1 || !dim_make(dim_size(r->m->sizes[size].bound, size), times, plus, &dim)))
+        fail(r, "graph text: %lld * %s + %lld is no extent", (long long)times, name, (long long)plus);
+    return dim;
+}
+
 static Dim read_dim(Reader *r) {
     char c = peek(r);
-    if (isdigit((unsigned char)c) || c == '-') {
-        int64_t extent = integer(r);
-        if (extent < 1 || extent > INT32_MAX) fail(r, "graph text: %lld is no extent", (long long)extent);
-        return dim_fixed((int32_t)extent);
-    }
-    const char *name = word(r);
-    for (int k = 0; k < r->m->nsizes; k++)
-        if (!strcmp(r->m->sizes[k].name, name)) return (Dim){r->m->sizes[k].bound, (int16_t)(k + 1)};
-    fail(r, "graph text: there is no size %s", name);
-    return dim_fixed(1);
+    if (!isdigit((unsigned char)c) && c != '-') return read_count(r, 1);
+    int64_t extent = integer(r);
+    if (accept(r, "*")) return read_count(r, extent);
+    if (extent < 1 || extent > INT32_MAX) fail(r, "graph text: %lld is no extent", (long long)extent);
+    return dim_fixed((int32_t)extent);
 }
 
 // "[N, 784]" after its bracket, up to MAX_RANK.
@@ -423,6 +431,15 @@ static void read_arguments(Reader *r) {
     }
 }
 
+// " where N - 3 >= 1, M - 1 >= 1", which may be missing.
+static void read_needs(Reader *r) {
+    if (!accept(r, "where")) return;
+    do {
+        dim_need(r->g->need, read_dim(r));
+        expect(r, ">= 1");
+    } while (!r->failed && accept(r, ","));
+}
+
 static void read_entry(Reader *r, EntryKind kind) {
     r->g = graph_new(r->m, word(r), kind);
     r->g->stage = "read";
@@ -430,6 +447,7 @@ static void read_entry(Reader *r, EntryKind kind) {
     for (int k = 0; k < r->m->entries.len; k++)
         if (!strcmp(r->m->entries.at[k]->name, r->g->name)) fail(r, "graph text: two entries %s", r->g->name);
     read_arguments(r);
+    read_needs(r);
     expect(r, "{");
     while (!r->failed && !accept(r, "}")) {
         if (accept(r, "%"))

@@ -1,6 +1,7 @@
 // type.c: element types and shapes.
 #include "ir/type.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const DTypeInfo dtype_info[DTYPES] = {
@@ -23,7 +24,38 @@ bool dtype_find(const char *name, DType *dtype) {
     return false;
 }
 
-bool dim_equal(Dim a, Dim b) { return a.extent == b.extent && a.size == b.size; }
+bool dim_equal(Dim a, Dim b) {
+    return a.extent == b.extent && a.size == b.size && a.times == b.times && a.plus == b.plus;
+}
+
+int32_t dim_bound(Dim dim) { return dim.times ? (int32_t)(((int64_t)dim.extent - dim.plus) / dim.times) : dim.extent; }
+
+int32_t dim_least(Dim dim) {
+    if (!dim.size || dim.plus >= 1 - dim.times) return 1;
+    return (int32_t)((-(int64_t)dim.plus + dim.times) / dim.times); // (1 - plus) / times, rounded up
+}
+
+bool dim_make(Dim of, int64_t times, int64_t plus, Dim *to) {
+    int64_t extent;
+    if (times < 0 || times > INT32_MAX || plus > INT32_MAX || plus < -INT32_MAX) return false;
+    if (__builtin_mul_overflow(times, times ? dim_bound(of) : 0, &extent)) return false;
+    extent += plus;
+    if (extent < 1 || extent > INT32_MAX) return false;
+    *to = times ? (Dim){(int32_t)extent, of.size, (int32_t)times, (int32_t)plus} : dim_fixed((int32_t)extent);
+    return true;
+}
+
+void dim_need(Dim *need, Dim dim) {
+    if (!dim.size || dim_least(dim) < 2) return;
+    Dim *most = &need[dim.size - 1];
+    if (!most->size || dim_least(dim) > dim_least(*most)) *most = dim;
+}
+
+bool dim_add(Dim a, Dim b, Dim *sum) {
+    if (a.size && b.size && a.size != b.size) return false;
+    int64_t plus = (int64_t)(a.size ? a.plus : a.extent) + (b.size ? b.plus : b.extent);
+    return dim_make(a.size ? a : b, (int64_t)a.times + b.times, plus, sum);
+}
 
 bool shape_equal(const Type *a, const Type *b) {
     if (a->rank != b->rank) return false;
@@ -63,13 +95,22 @@ bool type_has_size(const Type *type) {
     return false;
 }
 
+void count_print(Str *s, int64_t times, int64_t plus, const char *name) {
+    if (times != 1) str_printf(s, "%lld * ", (long long)times);
+    str_put(s, name);
+    if (plus) str_printf(s, " %c %lld", plus < 0 ? '-' : '+', (long long)(plus < 0 ? -plus : plus));
+}
+
 void dim_print(Str *s, Dim dim, const Size *sizes) {
     if (!dim.size)
         str_printf(s, "%d", dim.extent);
     else if (sizes)
-        str_put(s, sizes[dim.size - 1].name);
-    else
-        str_printf(s, "?%d<=%d", dim.size - 1, dim.extent);
+        count_print(s, dim.times, dim.plus, sizes[dim.size - 1].name);
+    else {
+        char name[40];
+        snprintf(name, sizeof name, "?%d<=%d", dim.size - 1, dim_bound(dim));
+        count_print(s, dim.times, dim.plus, name);
+    }
 }
 
 void type_print(Str *s, const Type *type, const Size *sizes) {
@@ -87,28 +128,105 @@ char *type_text(Arena *arena, const Type *type, const Size *sizes) {
     return arena_strdup(arena, str_text(&s));
 }
 
+// ---- numbers of elements --------------------------------------------------------------------------------------------
+
+static int64_t gcd(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b, b = rest;
+    }
+    return a < 0 ? -a : a;
+}
+
+Factors type_factors(const Type *type) {
+    Factors f = {.fixed = 1};
+    for (int d = 0; d < type->rank; d++) {
+        Dim dim = type->dim[d];
+        int64_t common = dim.size ? gcd(dim.times, dim.plus) : dim.extent;
+        f.fixed *= common;
+        if (dim.size && dim_make(dim, dim.times / common, dim.plus / common, &dim)) f.sized[f.nsized++] = dim;
+    }
+    return f;
+}
+
+bool factors_divide(Factors *a, const Factors *by) {
+    for (int k = 0; k < by->nsized; k++) {
+        int at = 0;
+        while (at < a->nsized && !dim_equal(a->sized[at], by->sized[k])) at++;
+        if (at == a->nsized) return false;
+        for (a->nsized--; at < a->nsized; at++) a->sized[at] = a->sized[at + 1];
+    }
+    if (a->fixed % by->fixed) return false;
+    a->fixed /= by->fixed;
+    return true;
+}
+
+void type_count_print(Str *s, const Type *type, const char *const *names) {
+    int64_t fixed = 1;
+    int n = 0;
+    for (int d = 0; d < type->rank; d++) {
+        Dim dim = type->dim[d];
+        if (!dim.size) fixed *= dim.extent;
+        if (!dim.size) continue;
+        bool bare = dim.times == 1 && !dim.plus;
+        str_put(s, n++ ? " * " : "");
+        str_put(s, bare ? "" : "(");
+        count_print(s, dim.times, dim.plus, names[dim.size - 1]);
+        str_put(s, bare ? "" : ")");
+    }
+    if (fixed != 1 || !n) str_printf(s, n ? " * %lld" : "%lld", (long long)fixed);
+}
+
 // ---- runs -------------------------------------------------------------------------------------------------------
 
-static bool is_one(Dim dim) { return dim.extent == 1 && dim.size == 0; }
+// The number of elements of some axes: times * N + plus of at most one run-time size.
+typedef struct Product {
+    int64_t times, plus, bound; // bound: the number at the size's bound
+    int16_t size;
+} Product;
+
+// False: a product of two sizes, or one that is too large.
+static bool product_take(Product *p, Dim dim) {
+    if (p->size && dim.size) return false;
+    int64_t by = dim.extent;
+    if (dim.size)
+        *p = (Product){p->plus * dim.times, p->plus * dim.plus, p->bound, dim.size};
+    else
+        p->times *= by, p->plus *= by;
+    p->bound *= dim.extent;
+    return p->bound <= INT32_MAX;
+}
+
+static bool product_equal(const Product *a, const Product *b) {
+    return a->size == b->size && a->times == b->times && a->plus == b->plus;
+}
 
 int shape_runs(const Type *a, const Type *b, ShapeRun *runs) {
     int i = 0, j = 0, n = 0;
     for (;;) {
-        while (i < a->rank && is_one(a->dim[i])) i++;
-        while (j < b->rank && is_one(b->dim[j])) j++;
+        while (i < a->rank && dim_is_one(a->dim[i])) i++;
+        while (j < b->rank && dim_is_one(b->dim[j])) j++;
         if (i == a->rank || j == b->rank) return i == a->rank && j == b->rank ? n : -1;
         ShapeRun run = {i, i + 1, j, j + 1};
-        int64_t left = a->dim[i++].extent, right = b->dim[j++].extent;
-        bool tagged = a->dim[run.a0].size || b->dim[run.b0].size;
-        if (tagged && !dim_equal(a->dim[run.a0], b->dim[run.b0])) return -1;
-        while (left != right) {
-            const Type *shorter = left < right ? a : b;
-            int *at = left < right ? &i : &j;
-            if (*at == shorter->rank || shorter->dim[*at].size) return -1;
-            int64_t *product = left < right ? &left : &right;
-            *product *= shorter->dim[(*at)++].extent;
+        Product left = {0, 1, 1, 0}, right = left;
+        if (!product_take(&left, a->dim[i++]) || !product_take(&right, b->dim[j++])) return -1;
+        while (!product_equal(&left, &right)) {
+            bool shorter = left.bound < right.bound || (left.bound == right.bound && i < a->rank);
+            if (shorter ? i == a->rank : j == b->rank) return -1;
+            if (!(shorter ? product_take(&left, a->dim[i++]) : product_take(&right, b->dim[j++]))) return -1;
         }
         run.a1 = i, run.b1 = j;
         runs[n++] = run;
     }
+}
+
+static bool strides_are_fixed(const Type *type, int from, int to) {
+    while (from < to && dim_is_one(type->dim[from])) from++;
+    for (int d = from + 1; d < to; d++)
+        if (type->dim[d].size) return false;
+    return true;
+}
+
+bool shape_run_is_fixed(const Type *a, const Type *b, ShapeRun run) {
+    return strides_are_fixed(a, run.a0, run.a1) && strides_are_fixed(b, run.b0, run.b1);
 }

@@ -25,6 +25,8 @@ static const char *check_type(Graph *g, const Node *node) {
     Infer infer = {
         .op = node->op, .in = (const Node *const *)node->in, .nin = node->nin, .attr = node->attr, .g = &view};
     if (!node->op->infer(&infer)) return wrong(g, node, "its shape rule refuses");
+    for (int k = 0; k < MAX_SIZES; k++)
+        if (dim_least(infer.need[k]) > graph_least(g, k)) return wrong(g, node, "needs more of a run-time size");
     if (!type_equal(&infer.type, &node->type))
         return wrong(g, node,
                      arena_printf(g->arena, "its shape rule gives %s", type_text(g->arena, &infer.type, NULL)));
@@ -48,8 +50,10 @@ static const char *check_node(Graph *g, int id) {
         Dim dim = node->type.dim[d];
         if (dim.size < 0 || dim.size > g->module->nsizes)
             return wrong(g, node, "has an axis of no known run-time size");
-        if (dim.size && dim.extent != g->module->sizes[dim.size - 1].bound)
+        if (dim.size && (dim.times < 1 || dim_bound(dim) != g->module->sizes[dim.size - 1].bound))
             return wrong(g, node, "a run-time axis has another bound than its size");
+        if (dim.size && dim_least(dim) > graph_least(g, dim.size - 1))
+            return wrong(g, node, "has an axis that may have no element");
     }
     return check_type(g, node);
 }

@@ -156,7 +156,8 @@ Index *index_var(Arena *arena, Var *var) { return index_of_atom(arena, (Atom){.k
 
 Index *index_size(Arena *arena, Dim dim) {
     if (!dim.size) return index_const(arena, dim.extent);
-    return index_of_atom(arena, (Atom){.kind = ATOM_SIZE, .size = dim.size - 1, .by = dim.extent});
+    Index *size = index_of_atom(arena, (Atom){.kind = ATOM_SIZE, .size = dim.size - 1, .by = dim_bound(dim)});
+    return index_add_const(arena, index_scale(arena, size, dim.times), dim.plus);
 }
 
 // Adds into `to`, which has room.

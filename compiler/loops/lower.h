@@ -30,7 +30,7 @@ void lower_forget(LowerContext *ctx);
 
 Index *index_const(Arena *arena, int64_t c);
 Index *index_var(Arena *arena, Var *var);
-Index *index_size(Arena *arena, Dim dim); // the run-time size, or the extent as a constant
+Index *index_size(Arena *arena, Dim dim); // how many elements the axis has, at run time
 Index *index_add(Arena *arena, const Index *a, const Index *b);
 Index *index_add_const(Arena *arena, const Index *a, int64_t c);
 Index *index_scale(Arena *arena, const Index *a, int64_t by);

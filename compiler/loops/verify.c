@@ -178,6 +178,14 @@ static void check_stmt(Verify *v, const Stmt *s) {
     }
 }
 
+// The entry refuses smaller sizes.
+static void know_sizes(Facts *facts, const Graph *g) {
+    for (int k = 0; k < g->module->nsizes; k++)
+        if (g->need[k].size)
+            facts->guard[facts->nguards++] = index_add_const(
+                facts->arena, index_size(facts->arena, dim_size(g->module->sizes[k].bound, k)), -graph_least(g, k));
+}
+
 const char *program_verify(const Program *program) {
     const char *wrong = NULL;
     for (int k = 0; k < program->calls.len && !wrong; k++) {
@@ -186,6 +194,7 @@ const char *program_verify(const Program *program) {
                     .kernel = program->calls.at[k].kernel,
                     .scratch = &scratch,
                     .facts = {.arena = &scratch}};
+        know_sizes(&v.facts, program->graph);
         check_stmt(&v, v.kernel->body);
         wrong = v.wrong;
         arena_release(&scratch);

@@ -13,7 +13,6 @@
 
 enum { ONE = -1 }; // axis: of one element
 
-static bool is_one(Dim dim) { return dim.extent == 1 && !dim.size; }
 static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
 
 // Without halos.
@@ -126,7 +125,7 @@ static bool slice_view(const Node *node, Trail *t) {
         t->view.whole &= ~(1u << d);
     }
     for (int d = 0; d < node->type.rank; d++) // flipped
-        if (step[d] < 0 && !is_one(node->type.dim[d])) return false;
+        if (step[d] < 0 && !dim_is_one(node->type.dim[d])) return false;
     return true;
 }
 
@@ -134,7 +133,7 @@ static bool slice_view(const Node *node, Trail *t) {
 static int join_axes(Trail *t, int a0, int a1) {
     int last = ONE;
     for (int d = a1 - 1; d >= a0; d--) {
-        if (is_one(t->type.dim[d])) continue;
+        if (dim_is_one(t->type.dim[d])) continue;
         int64_t inner = last == ONE ? 0 : stride_at(t, last);
         for (int e = d + 1; e <= last; e++) inner *= t->type.dim[e].extent;
         if (last != ONE && stride_at(t, d) != inner) return ONE;
@@ -143,7 +142,7 @@ static int join_axes(Trail *t, int a0, int a1) {
     // What lies between the first and the last in memory may get no halo.
     int from = t->view.axis[a0], to = last == ONE ? ONE : t->view.axis[last];
     for (int d = a0; d <= last; d++)
-        if (!is_one(t->type.dim[d]) && t->view.axis[d] < from) from = t->view.axis[d];
+        if (!dim_is_one(t->type.dim[d]) && t->view.axis[d] < from) from = t->view.axis[d];
     for (int axis = from + 1; axis <= to; axis++) t->view.merged |= 1u << axis;
     return last;
 }
@@ -159,6 +158,7 @@ static bool reshape_view(const Node *node, Trail *t) {
     for (int k = 0; k < n; k++) {
         const ShapeRun *run = &runs[k];
         bool passes = run->a1 - run->a0 == 1 && run->b1 - run->b0 == 1;
+        if (!shape_run_is_fixed(&t->type, to, *run)) return false; // memory has the bound between the elements
         t->view = old;
         t->view.merged = made.merged;
         int last = join_axes(t, run->a0, run->a1);
@@ -166,7 +166,7 @@ static bool reshape_view(const Node *node, Trail *t) {
         made.merged = t->view.merged;
         int64_t step = old.step[last];
         for (int d = run->b1 - 1; d >= run->b0; d--) {
-            if (is_one(to->dim[d])) continue;
+            if (dim_is_one(to->dim[d])) continue;
             made.axis[d] = old.axis[last];
             made.step[d] = step;
             step *= to->dim[d].extent;
@@ -197,7 +197,7 @@ static bool is_dense(const Trail *t) {
     int64_t stride[MAX_RANK];
     dense_strides(&t->type, stride);
     bool dense = type_count(&t->type) == type_count(&t->base->type) && t->type.rank;
-    for (int d = 0; d < t->type.rank; d++) dense &= is_one(t->type.dim[d]) || stride_at(t, d) == stride[d];
+    for (int d = 0; d < t->type.rank; d++) dense &= dim_is_one(t->type.dim[d]) || stride_at(t, d) == stride[d];
     return dense;
 }
 
@@ -210,7 +210,7 @@ static void see_through(Views *v, const Node *node) {
     Trail t;
     if (!is_movement(node) || !is_free(v, node) || v->view[node->id] || !follow(v, node, node, &t)) return;
     int last = t.type.rank - 1;
-    if (last < 0 || (!is_one(t.type.dim[last]) && stride_at(&t, last) != 1)) return;
+    if (last < 0 || (!dim_is_one(t.type.dim[last]) && stride_at(&t, last) != 1)) return;
     if (!is_free(v, root_of(v, t.base)) && !is_dense(&t)) return;
     View *view = NEW(v->arena, View);
     *view = t.view;

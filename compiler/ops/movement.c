@@ -1,13 +1,10 @@
 // movement.c: reshape, transpose, broadcast and detach: the same numbers at other indices.
 //     transpose(x: f32[2, 3], 0, 1)    out[i, j] = x[j, i]
-// In the loops they vanish into index expressions: `move` turns an index of the result into one of the input. A
-// run-time size stays an axis of its own through all of them.
+// In the loops they vanish into index expressions: `move` turns an index of the result into one of the input.
 #include <string.h>
 
 #include "loops/lower.h"
 #include "ops/rules.h"
-
-static bool is_one(Dim dim) { return dim.extent == 1 && dim.size == 0; }
 
 // out[i0, i1, ...] = x[i0 * stride[0] + i1 * stride[1] + ...]
 static void copy_strided(const Tensor *x, const int64_t *stride, Tensor *out) {
@@ -48,12 +45,15 @@ static bool reshape_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type;
     if (!op_shape_of_attr(infer, &infer->attr[0], x->dtype)) return false;
     ShapeRun runs[MAX_RANK];
-    if (shape_runs(x, &infer->type, runs) >= 0) return true;
+    int n = shape_runs(x, &infer->type, runs);
+    bool fixed = n >= 0;
+    for (int k = 0; k < n; k++) fixed &= shape_run_is_fixed(x, &infer->type, runs[k]);
+    if (fixed) return true;
     const char *from = op_shown(infer, x), *to = op_shown(infer, &infer->type);
     if (type_has_size(x) || type_has_size(&infer->type))
         return op_refuse(infer,
-                         "%s does not become %s: a run-time size stays an axis of its own, and the axes before "
-                         "and behind it keep their number of elements",
+                         "%s does not become %s: it has another number of elements, or would need an axis of the "
+                         "product of two run-time sizes",
                          from, to);
     return op_refuse(infer, "%s has %lld elements, %s has %lld", from, (long long)type_count(x), to,
                      (long long)type_count(&infer->type));
@@ -72,11 +72,11 @@ static void move_run(LowerContext *ctx, const Type *x, const Type *y, ShapeRun r
         linear = index_add(ctx->arena, index_scale(ctx->arena, linear, y->dim[d].extent), out[d]);
     int64_t inner = 1;
     for (int d = run.a1 - 1; d >= run.a0; d--) {
-        if (is_one(x->dim[d])) continue;
+        if (dim_is_one(x->dim[d])) continue;
         Index *index = inner == 1 ? linear : index_div(ctx->arena, linear, inner);
         inner *= x->dim[d].extent;
         bool outermost = true;
-        for (int k = run.a0; k < d; k++) outermost &= is_one(x->dim[k]);
+        for (int k = run.a0; k < d; k++) outermost &= dim_is_one(x->dim[k]);
         in[d] = outermost ? index : index_mod(ctx->arena, index, x->dim[d].extent);
     }
 }
@@ -97,19 +97,19 @@ static Node *reorder_reshape(Graph *to, const Node *old, Node *const *in, const 
     int n = shape_runs(x, &old->type, runs), place = 0;
     for (int d = 0; d < old->type.rank; d++) {
         bool in_run = false;
-        for (int k = 0; k < n; k++) in_run |= d >= runs[k].b0 && d < runs[k].b1 && !is_one(old->type.dim[d]);
+        for (int k = 0; k < n; k++) in_run |= d >= runs[k].b0 && d < runs[k].b1 && !dim_is_one(old->type.dim[d]);
         if (!in_run) order->at[place++] = d;
     }
     for (int at = 0; at < x->rank; at++)
         for (int k = 0; k < n; k++) {
             if (from[0].at[at] != runs[k].a0) continue;
             for (int d = runs[k].a0 + 1, next = at + 1; d < runs[k].a1; d++) {
-                if (is_one(x->dim[d])) continue;
-                while (next < x->rank && is_one(x->dim[from[0].at[next]])) next++;
+                if (dim_is_one(x->dim[d])) continue;
+                while (next < x->rank && dim_is_one(x->dim[from[0].at[next]])) next++;
                 if (next == x->rank || from[0].at[next++] != d) return NULL;
             }
             for (int d = runs[k].b0; d < runs[k].b1; d++)
-                if (!is_one(old->type.dim[d])) order->at[place++] = d;
+                if (!dim_is_one(old->type.dim[d])) order->at[place++] = d;
         }
     Type type = order_type(&old->type, order);
     return build_reshape(to, in[0], &type);
@@ -203,7 +203,7 @@ static bool broadcast_infer(Infer *infer) {
         if (to < 0 || to >= infer->type.rank || (d > 0 && to <= axes->ints[d - 1]))
             return op_refuse(infer, "the axes of %s must be placed in order among those of %s", op_shown(infer, x),
                              op_shown(infer, &infer->type));
-        if (is_one(x->dim[d]) || dim_equal(x->dim[d], infer->type.dim[to])) continue;
+        if (dim_is_one(x->dim[d]) || dim_equal(x->dim[d], infer->type.dim[to])) continue;
         return op_refuse(infer, "axis %d of %s does not fit axis %d of %s; it must be equal or 1", d,
                          op_shown(infer, x), (int)to, op_shown(infer, &infer->type));
     }
@@ -215,7 +215,7 @@ static void eval_broadcast(const Node *node, const Tensor *const *in, Tensor *ou
     int64_t from[MAX_RANK], stride[MAX_RANK] = {0};
     strides_of(in[0], from);
     for (int d = 0; d < in[0]->rank; d++)
-        if (!is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = from[d];
+        if (!dim_is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = from[d];
     copy_strided(in[0], stride, out);
 }
 
@@ -234,7 +234,7 @@ static Node *grad_broadcast(Graph *g, Node *y, Node *dy, int i) {
 static void move_broadcast(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
     const Type *x = &node->in[0]->type;
     for (int d = 0; d < x->rank; d++)
-        in[d] = is_one(x->dim[d]) ? index_const(ctx->arena, 0) : out[node->attr[1].ints[d]];
+        in[d] = dim_is_one(x->dim[d]) ? index_const(ctx->arena, 0) : out[node->attr[1].ints[d]];
 }
 
 // Any order is as good as another one for the result. x is turned into it: it is the smaller one.

@@ -25,6 +25,7 @@ typedef struct Infer {
     int nin;
     const Attr *attr;
     Type type;
+    Dim need[MAX_SIZES]; // as of a Graph: what must have an element beside the axes of the result (dim_need)
     Graph *g;
 } Infer;
 // Reports "OP: message" at g->span_now and returns false.

@@ -46,7 +46,8 @@ DEFINE_OP(constant){
 
 static bool size_infer(Infer *infer) {
     const Attr *dim = &infer->attr[0];
-    if (dim->n != 1 || dim->dims[0].size == 0) return op_refuse(infer, "needs one run-time size");
+    bool bare = dim->n == 1 && dim->dims[0].size && dim->dims[0].times == 1 && !dim->dims[0].plus;
+    if (!bare) return op_refuse(infer, "needs one run-time size, alone");
     infer->type = type_scalar(I64);
     return true;
 }

@@ -117,7 +117,10 @@ static Answer answer_of(Arena *arena, Graph *g, bool small) {
     const Module *m = g->module;
     uint64_t state = 1;
     int64_t sizes[MAX_SIZES] = {0};
-    for (int k = 0; k < m->nsizes; k++) sizes[k] = small ? (m->sizes[k].bound + 1) / 2 : m->sizes[k].bound;
+    for (int k = 0; k < m->nsizes; k++) {
+        int64_t half = (m->sizes[k].bound + 1) / 2, least = graph_least(g, k);
+        sizes[k] = !small ? m->sizes[k].bound : half > least ? half : least;
+    }
     int returned = 0;
     while (returned < g->outputs.len && !g->outputs.at[returned].storage) returned++;
     Answer answer = {returned + m->storages.len, NEW_ARRAY(arena, Tensor, returned + m->storages.len + 1)};

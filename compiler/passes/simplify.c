@@ -95,23 +95,21 @@ static Node *sink_movement(Graph *to, const Node *old, Node *const *in) {
 
 // ---- movement ----------------------------------------------------------------------------------------------------
 
-static bool is_one(Dim dim) { return dim.extent == 1 && !dim.size; }
-
 // A reshape that only makes or drops axes of extent 1 is part of the broadcast behind it.
 static Node *broadcast_of_reshape(Graph *to, const Node *old, const Node *reshape) {
     const Type *from = &reshape->in[0]->type, *via = &reshape->type;
     const Attr *axes = node_attr(old, "axes");
     int axis[MAX_RANK], i = 0, wide[MAX_RANK];
     for (int v = 0; v < via->rank; v++) {
-        if (is_one(via->dim[v])) continue;
-        while (i < from->rank && is_one(from->dim[i])) i++;
+        if (dim_is_one(via->dim[v])) continue;
+        while (i < from->rank && dim_is_one(from->dim[i])) i++;
         if (i == from->rank || !dim_equal(from->dim[i], via->dim[v])) return NULL;
         wide[i++] = (int)axes->ints[v];
     }
     // Axes of extent 1 that went are dropped by a reshape of the source.
     Type dense = {.dtype = from->dtype};
     for (int d = 0; d < from->rank; d++) {
-        if (is_one(from->dim[d])) continue;
+        if (dim_is_one(from->dim[d])) continue;
         if (d >= i) return NULL;
         axis[dense.rank] = wide[d];
         dense.dim[dense.rank++] = from->dim[d];

@@ -21,7 +21,7 @@ run() {
 mkdir -p "$build/tests/log"
 run "$build/tests/goldens" "$top"
 run "$build/tests/convolutions" "$top"
-run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers
+run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers sizes
 run "$build/tests/checkpoints" "$top" "$build"
 run "$build/tests/prelude_examples"
 run "$build/tests/gradients"

@@ -333,7 +333,7 @@ static void make_entry(Generator *r, int number) {
     r->train = random_pick(r, r->image ? 2 : 4);
     r->g = graph_new(r->m, arena_printf(r->arena, "e%d", number), r->train ? ENTRY_TRAIN : ENTRY_MODEL);
     r->npool = 0;
-    Dim n = {r->m->sizes[0].bound, 1};
+    Dim n = dim_size(r->m->sizes[0].bound, 0);
     Dim a = any_dim(r), b = any_dim(r);
     if (r->image) {
         random_add_image(r, random_pick(r, 4) ? n : dim_fixed(1 + random_pick(r, 2)));

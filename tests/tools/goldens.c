@@ -267,7 +267,8 @@ static int run_step(Runner *r, const Net *net, int step, int64_t n, bool parts, 
 static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *goldens, bool parts) {
     Graph *g = runner_entry(r, "step");
     Tensor losses[MAX_LOSSES];
-    for (int k = 0; k < MAX_LOSSES; k++) losses[k] = tensor_new(r->arena, &(Type){F32, 1, {{net->steps, 0}}}, NULL);
+    for (int k = 0; k < MAX_LOSSES; k++)
+        losses[k] = tensor_new(r->arena, &(Type){F32, 1, {dim_fixed(net->steps)}}, NULL);
     golden_worst = 0;
     fill_storages(r, net);
     check_outputs(t, r, net, goldens, "first");

@@ -133,7 +133,7 @@ typedef struct Variant {
     bool rows;
 } Variant;
 
-static const Type line = {F32, 1, {{61, 2}}}, rows = {F32, 2, {{3, 3}, {45, 0}}};
+static const Type line = {F32, 1, {{61, 2, 1, 0}}}, rows = {F32, 2, {{3, 3, 1, 0}, {.extent = 45}}};
 
 // The dtypes of an example's inputs.
 static int example_dtypes(const Op *op, DType *dtypes) {

@@ -54,6 +54,17 @@ static inline const char *skip_blanks(const char *at) {
     return at;
 }
 
+// "7", "N", "2*N-1"; *at goes past it.
+static inline Dim dim_of(const char **at) {
+    int32_t times = isdigit(**at) ? (int32_t)strtol(*at, (char **)at, 10) : 1, plus = 0;
+    if (**at == '*') ++*at;
+    if (**at != 'N' && **at != 'M') return dim_fixed(times);
+    Dim dim = *(*at)++ == 'N' ? dim_size(6, 0) : dim_size(5, 1);
+    if (**at == '+' || **at == '-') plus = (int32_t)strtol(*at, (char **)at, 10);
+    cr_assert(dim_make(dim, times, plus, &dim), "no dim before %s", *at);
+    return dim;
+}
+
 // "f32[2, N]"; *end, if given, is behind it.
 static inline Type type_of(const char *text, const char **end) {
     Type type = {0};
@@ -62,14 +73,7 @@ static inline Type type_of(const char *text, const char **end) {
     memcpy(name, text, n < 7 ? n : 7);
     cr_assert(dtype_find(name, &type.dtype), "no dtype in %s", text);
     const char *at = skip_blanks(text + n + 1);
-    for (; *at != ']'; at = skip_blanks(at)) {
-        if (isdigit(*at))
-            type.dim[type.rank++] = dim_fixed((int32_t)strtol(at, (char **)&at, 10));
-        else {
-            type.dim[type.rank++] = *at == 'N' ? (Dim){6, 1} : (Dim){5, 2};
-            at++;
-        }
-    }
+    for (; *at != ']'; at = skip_blanks(at)) type.dim[type.rank++] = dim_of(&at);
     if (end) *end = at + 1;
     return type;
 }
@@ -112,9 +116,7 @@ static inline Iter iter_of(const char *axes, const char *out, const char *a, con
             continue;
         }
         iter.name[iter.naxes] = *at++;
-        Dim dim = *at == 'N' ? (Dim){6, 1} : *at == 'M' ? (Dim){5, 2} : (Dim){(int32_t)strtol(at, (char **)&at, 10), 0};
-        if (dim.size) at++;
-        iter.axis[iter.naxes++] = dim;
+        iter.axis[iter.naxes++] = dim_of(&at);
         iter.nout += !reduced;
     }
     iter.map[0] = map_of(&iter, out);

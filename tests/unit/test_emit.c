@@ -155,7 +155,7 @@ static Buffer *storage_buffer(Storage *storage, const char *name) {
     return b;
 }
 
-static const Dim dims_in[] = {{BOUND, 1}, {IN, 0}}, dims_out[] = {{BOUND, 1}, {OUT, 0}};
+static const Dim dims_in[] = {{BOUND, 1, 1, 0}, {.extent = IN}}, dims_out[] = {{BOUND, 1, 1, 0}, {.extent = OUT}};
 
 // y = relu(image @ w^T + b): scalars that accumulate in double, or vectors and one horizontal sum.
 static Stmt *linear_kernel(World *world, Buffer *y, Buffer *image) {
@@ -192,10 +192,10 @@ static Stmt *square_kernel(Buffer *out, Buffer *in) {
 
 static Program *forward(World *world) {
     Graph *g = graph_new(world->module, "forward", ENTRY_MODEL);
-    Node *x = build_argument(g, "image", (Type){F32, 2, {{BOUND, 1}, {IN, 0}}});
-    build_argument(g, "class", (Type){I32, 1, {{BOUND, 1}}}); // a keyword of C++, and nothing reads it
+    Node *x = build_argument(g, "image", (Type){F32, 2, {{BOUND, 1, 1, 0}, {.extent = IN}}});
+    build_argument(g, "class", (Type){I32, 1, {{BOUND, 1, 1, 0}}}); // a keyword of C++, and nothing reads it
     (void)x;
-    Type type = {F32, 2, {{BOUND, 1}, {OUT, 0}}};
+    Type type = {F32, 2, {{BOUND, 1, 1, 0}, {.extent = OUT}}};
     graph_return(g, "logits", build_full(g, &type, 0), (Span){0});
     Program *program = program_new(world, g);
     Buffer *image = argument_buffer("image", F32, 2, dims_in, 0, -1), *y = buffer("y", SCOPE_ARENA, F32, 2, dims_out);
@@ -208,7 +208,7 @@ static Program *forward(World *world) {
 // loss = w[0, 0], then w[o, i] = w[o, i] - lr * image[0, i] in place; the forward's first kernel once more.
 static Program *step(World *world) {
     Graph *g = graph_new(world->module, "step", ENTRY_TRAIN);
-    build_argument(g, "image", (Type){F32, 2, {{BOUND, 1}, {IN, 0}}});
+    build_argument(g, "image", (Type){F32, 2, {{BOUND, 1, 1, 0}, {.extent = IN}}});
     build_argument(g, "lr", type_scalar(F32));
     graph_return(g, "loss", build_constant(g, F32, 0), (Span){0});
     Program *program = program_new(world, g);
@@ -251,15 +251,15 @@ static Program *init(World *world) {
 // out[i, :] = max over j of x[j, :], through a register tile, a stack tile, a guard and, with vectors, a transpose.
 static Program *everything(World *world) {
     Graph *g = graph_new(world->module, "all", ENTRY_MODEL);
-    Type type = {F32, 2, {{16, 0}, {16, 0}}};
+    Type type = {F32, 2, {{.extent = 16}, {.extent = 16}}};
     build_argument(g, "x", type);
     graph_return(g, "out", build_full(g, &type, 0), (Span){0});
     Program *program = program_new(world, g);
     Buffer *x = argument_buffer("x", F32, 2, type.dim, 0, -1), *out = argument_buffer("out", F32, 2, type.dim, -1, 0);
     int lanes = world->lanes;
-    Buffer *acc = buffer("acc", SCOPE_REGISTER, F32, 2, (Dim[]){{2, 0}, {1, 0}});
-    Buffer *tile = buffer("tile", SCOPE_STACK, F32, 2, (Dim[]){{16, 0}, {16, 0}});
-    Buffer *fill = buffer("fill", SCOPE_STACK, F32, 1, (Dim[]){{16, 0}});
+    Buffer *acc = buffer("acc", SCOPE_REGISTER, F32, 2, (Dim[]){{.extent = 2}, {.extent = 1}});
+    Buffer *tile = buffer("tile", SCOPE_STACK, F32, 2, (Dim[]){{.extent = 16}, {.extent = 16}});
+    Buffer *fill = buffer("fill", SCOPE_STACK, F32, 1, (Dim[]){{.extent = 16}});
     acc->lanes = lanes;
     Var *i = var("i"), *j = var("j"), *k = var("k");
     const Index *vi = at_var(i), *vj = at_var(j), *vk = at_var(k), *zero = at_const(0), *one = at_const(1);
@@ -309,9 +309,10 @@ static void world_open(World *world, const char *target, bool standalone) {
     world->module = module_new(arena, &world->diag, "/some/where/tiny.dl");
     world->module->sizes[0] = (Size){"n", BOUND}; // the loops' own variable is n, too
     world->module->nsizes = 1;
-    world->w =
-        module_add_storage(world->module, "fc.weight", STORAGE_PARAM, (Type){F32, 2, {{OUT, 0}, {IN, 0}}}, (Span){0});
-    world->b = module_add_storage(world->module, "fc.bias", STORAGE_PARAM, (Type){F32, 1, {{OUT, 0}}}, (Span){0});
+    world->w = module_add_storage(world->module, "fc.weight", STORAGE_PARAM,
+                                  (Type){F32, 2, {{.extent = OUT}, {.extent = IN}}}, (Span){0});
+    world->b =
+        module_add_storage(world->module, "fc.bias", STORAGE_PARAM, (Type){F32, 1, {{.extent = OUT}}}, (Span){0});
     module_add_storage(world->module, "optim.step.0.t", STORAGE_OPTIM, type_scalar(I64), (Span){0});
     world->programs[0] = forward(world);
     world->programs[1] = step(world);
@@ -486,13 +487,13 @@ Test(emit, offsets_and_conditions) {
     Atom least = {.kind = ATOM_MIN, .of = window, .other = at_size(0)};
     cr_expect_str_eq(index_text(&p, at_sum(0, 1, &(struct Term){1, least})).c, "dlc_min_i32(y * 2 + q - 1, ##0)");
     // Small tensors have int offsets, large ones size_t.
-    Buffer *small = buffer("s", SCOPE_ARENA, F32, 2, (Dim[]){{8, 0}, {10, 0}});
-    Buffer *large = buffer("l", SCOPE_ARENA, F32, 2, (Dim[]){{1 << 15, 0}, {1 << 15, 0}});
+    Buffer *small = buffer("s", SCOPE_ARENA, F32, 2, (Dim[]){{.extent = 8}, {.extent = 10}});
+    Buffer *large = buffer("l", SCOPE_ARENA, F32, 2, (Dim[]){{.extent = 1 << 15}, {.extent = 1 << 15}});
     cr_expect_str_eq(element_text(&p, small, AT(vy, window), false), "#0[y * 12 + q - 1]");
     cr_expect_str_eq(element_text(&p, large, AT(vy, at_var(q)), false), "#1[(size_t)y * 32768 + (size_t)q]");
     cr_expect_str_eq(address_text(&p, small, AT(at_const(0), at_const(0)), false), "#0");
     // Arguments are dense in the actual sizes: f32[3, n, 5] has strides n * 5, 5, 1.
-    Buffer *dense = argument_buffer("d", F32, 3, (Dim[]){{3, 0}, {BOUND, 1}, {5, 0}}, 0, -1);
+    Buffer *dense = argument_buffer("d", F32, 3, (Dim[]){{.extent = 3}, {BOUND, 1, 1, 0}, {.extent = 5}}, 0, -1);
     cr_expect_str_eq(element_text(&p, dense, AT(at_var(q), vy, at_const(2)), false), "#2[q * ##0 * 5 + y * 5 + 2]");
     arena_release(&world.arena);
 }
@@ -503,7 +504,7 @@ Test(emit, deep_and_repeated_expressions_get_names) {
     Formals formals = {0};
     Str out = str_new(arena);
     Printer p = printer(&world, &formals, &out);
-    Buffer *x = buffer("x", SCOPE_ARENA, I32, 1, (Dim[]){{8, 0}});
+    Buffer *x = buffer("x", SCOPE_ARENA, I32, 1, (Dim[]){{.extent = 8}});
     // Each max mentions its operands twice: without names the text would double 40 times.
     Expr *e = load(x, AT(at_const(1)), 1);
     for (int i = 0; i < 40; i++) e = apply("max", 2, e, integer(I32, i), NULL);
@@ -525,7 +526,7 @@ Test(emit, places_that_a_body_reads_often_get_names) {
     World world;
     world_open(&world, "c11", false);
     Graph *g = graph_new(world.module, "places", ENTRY_MODEL);
-    Type type = {F32, 2, {{8, 0}, {IN, 0}}};
+    Type type = {F32, 2, {{.extent = 8}, {.extent = IN}}};
     build_argument(g, "x", type);
     graph_return(g, "x_at", build_full(g, &type, 0), (Span){0});
     Program *program = program_new(&world, g);

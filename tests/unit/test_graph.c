@@ -105,6 +105,74 @@ static const BadProduct bad_products[] = {
     {"f32[4, N]", "f32[6, 2]", "matmul: inner dimensions differ: f32[4, N] @ f32[6, 2]"},
 };
 
+// ---- axes that are counted by a run-time size
+// -------------------------------------------------------------------------
+
+// Sizes N <= 6 and M <= 5. "-": they do not fit.
+static const struct {
+    const char *from, *to, *runs;
+} reshapes[] = {
+    {"f32[4, 6, N]", "f32[2, 2, 6, N]", "0-1|0-2 1-2|2-3 2-3|3-4 "},
+    {"f32[N, 5, 3]", "f32[5*N, 3]", "0-2|0-1 2-3|1-2 "},
+    {"f32[5*N, 3]", "f32[N, 15]", "0-2|0-2 "},
+    {"f32[6, N]", "f32[N, 6]", "0-2|0-2 "}, // 6 is the bound of N, too
+    {"f32[2*N+2, 3]", "f32[N+1, 6]", "0-2|0-2 "},
+    {"f32[M, 1, 2*N]", "f32[M, N, 2]", "0-1|0-1 2-3|1-3 "},
+    {"f32[N, 1]", "f32[1, 1, N]", "0-1|2-3 "},
+    {"f32[N]", "f32[6]", "-"},
+    {"f32[N+1]", "f32[N]", "-"},
+    {"f32[N, M]", "f32[M, N]", "-"}, // one axis in between would be N * M
+    {"f32[N, N]", "f32[N, N]", "0-1|0-1 1-2|1-2 "},
+};
+
+Test(graph, shapes_are_cut_into_runs_of_equal_products) {
+    for (size_t row = 0; row < sizeof reshapes / sizeof *reshapes; row++) {
+        Type from = type_of(reshapes[row].from, NULL), to = type_of(reshapes[row].to, NULL);
+        ShapeRun runs[MAX_RANK];
+        char text[100] = "-", *at = text;
+        int n = shape_runs(&from, &to, runs);
+        for (int k = 0; k < n; k++) at += sprintf(at, "%d-%d|%d-%d ", runs[k].a0, runs[k].a1, runs[k].b0, runs[k].b1);
+        cr_expect(!strcmp(text, reshapes[row].runs), "%s to %s: got %s, want %s", reshapes[row].from, reshapes[row].to,
+                  text, reshapes[row].runs);
+    }
+}
+
+Test(graph, an_axis_asks_for_a_least_size) {
+    static const struct {
+        const char *axis;
+        int least, bound, at_four; // N
+    } rows[] = {{"N", 1, 6, 4},     {"2*N+3", 1, 6, 11}, {"N-1", 2, 6, 3},   {"N-3", 4, 6, 1},
+                {"2*N-1", 1, 6, 7}, {"2*N-2", 2, 6, 6},  {"3*N-7", 3, 6, 5}, {"7", 1, 7, 7}};
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        const char *at = rows[row].axis;
+        Dim dim = dim_of(&at);
+        cr_expect(dim_least(dim) == rows[row].least && dim_bound(dim) == rows[row].bound &&
+                      dim_actual(dim, bench_sizes) == rows[row].at_four,
+                  "%s: least %d, bound %d, %lld elements", rows[row].axis, dim_least(dim), dim_bound(dim),
+                  (long long)dim_actual(dim, bench_sizes));
+    }
+    Dim sum, n = dim_size(6, 0);
+    cr_expect(dim_add(n, dim_fixed(3), &sum) && sum.times == 1 && sum.plus == 3 && sum.extent == 9);
+    cr_expect(dim_add(n, n, &sum) && sum.times == 2 && sum.extent == 12);
+    cr_expect(!dim_add(n, dim_size(5, 1), &sum));
+    cr_expect(!dim_make(n, 1, -6, &sum) && !dim_make(n, -1, 8, &sum) && !dim_make(n, INT32_MAX, 0, &sum));
+}
+
+// The entry keeps what its axes ask for when a pass drops them.
+Test(graph, a_rebuild_keeps_the_least_size) {
+    Bench b;
+    bench_open(&b);
+    Node *x = arg(&b, "x", "f32[N-2]");
+    build_unary(b.g, "neg", arg(&b, "y", "f32[2*N-9]"));
+    graph_return(b.g, "x", x, (Span){0});
+    cr_expect(graph_least(b.g, 0) == 5 && graph_least(b.g, 1) == 1);
+    Graph *again = graph_rebuild(b.g, NULL, NULL);
+    cr_expect(graph_least(again, 0) == 5);
+    again->need[0] = (Dim){0};
+    cr_expect(graph_verify(again) && strstr(graph_verify(again), "may have no element"));
+    bench_close(&b);
+}
+
 Test(graph, matmul_refuses_what_does_not_fit) {
     for (size_t k = 0; k < sizeof bad_products / sizeof *bad_products; k++) {
         const BadProduct *c = &bad_products[k];

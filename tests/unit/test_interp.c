@@ -138,7 +138,7 @@ Test(interp, loops_run_to_the_size_and_not_to_its_bound) {
     Node *x = arg(&b, "x", "f32[N, 2]");
     Node *sum = build_reduce(b.g, "sum", x, 1, NULL);
     Type wide = type_of("f32[N]", NULL);
-    Node *count = build_cast(b.g, build_size(b.g, (Dim){6, 1}), F32);
+    Node *count = build_cast(b.g, build_size(b.g, dim_size(6, 0)), F32);
     graph_return(b.g, "sum", sum, (Span){0});
     graph_return(b.g, "count", count, (Span){0});
     graph_return(b.g, "index", build_iota(b.g, &wide, 0), (Span){0});

@@ -108,7 +108,7 @@ Test(loops, indices_mean_what_they_meant) {
         int count = points(at);
         for (int v = 0; v < VARS; v++)
             leaf[v] = loop_over(&b, names[v], constant(&b, 0), constant(&b, extent[v]), step[v], NULL);
-        leaf[VARS] = index_size(&b.arena, (Dim){20, 1});
+        leaf[VARS] = index_size(&b.arena, dim_size(20, 0));
         Meaning m = {.index = constant(&b, 0)};
         for (int depth = 1 + (int)draw(&state, 6); depth > 0; depth--) grow(&b, &state, &m, count, leaf, at);
         int64_t lo, hi, divisor = 1 + draw(&state, 16);
@@ -162,7 +162,7 @@ Test(loops, proofs_use_loops_and_guards) {
     Bench b;
     bench_open(&b);
     Arena *a = &b.arena;
-    Index *n = index_size(a, (Dim){20, 1}), *whole = index_scale(a, index_div(a, n, 6), 6);
+    Index *n = index_size(a, dim_size(20, 0)), *whole = index_scale(a, index_div(a, n, 6), 6);
     Stmt *loop[5];
     Index *i = loop_over(&b, "i", constant(&b, 0), index_add_const(a, n, -5), 6, &loop[0]);
     Index *tail = loop_over(&b, "tail", whole, n, 1, &loop[1]);

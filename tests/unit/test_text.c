@@ -94,8 +94,8 @@ static void make_integers(Bench *b) {
     build_constant_int(b->g, U8, 255);
     build_constant_int(b->g, I8, -128);
     build_constant_int(b->g, BOOL, 1);
-    build_size(b->g, (Dim){6, 1});
-    build_size(b->g, (Dim){5, 2});
+    build_size(b->g, dim_size(6, 0));
+    build_size(b->g, dim_size(5, 1));
 }
 
 // Axes of run-time size, of rank 0, affine maps of every form.
