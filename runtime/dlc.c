@@ -29,8 +29,9 @@ DLC_API void dlc_put_number(struct dlc_text *t, uint64_t n) {
 }
 
 DLC_API struct dlc_text dlc_text_start(struct dlc_net *net) {
-    net->error[0] = 0;
-    return (struct dlc_text){.at = net->error};
+    struct dlc_text t = {net->error, 0, false, 0};
+    *t.at = 0;
+    return t;
 }
 
 DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char *b, const char *c) {
@@ -47,16 +48,17 @@ static void dlc_put_signed(struct dlc_text *t, int64_t n) {
 }
 
 DLC_API int dlc_refuse(struct dlc_net *net, int status, const char *name, const char *is, int64_t found,
-                       const char * not, int64_t wanted) {
+                       const char *but, int64_t wanted) {
     struct dlc_text t = dlc_text_start(net);
     dlc_put(&t, name);
     dlc_put(&t, is);
     dlc_put_signed(&t, found);
-    dlc_put(&t, not );
+    dlc_put(&t, but);
     dlc_put_signed(&t, wanted);
     return status;
 }
 
+#ifndef DLC_NO_MALLOC
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start) {
     if (!t->full && !t->dropped) return;
     t->at[t->len = start] = 0;
@@ -73,9 +75,11 @@ DLC_API void dlc_end_list(struct dlc_text *t) {
     memcpy(t->at + t->len + 7, digits + i, sizeof digits - i);
     memcpy(t->at + t->len + 7 + sizeof digits - i, " more", 6);
 }
+#endif
 
 // ---- memory -------------------------------------------------------------------------------------------------------
 
+#ifndef DLC_NO_MALLOC
 // Rounds up; false when it does not fit.
 static bool dlc_align(size_t *n, size_t align) {
     size_t over = *n % align;
@@ -99,7 +103,7 @@ static struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object
         total += bytes;
     }
     if (total > SIZE_MAX - align) return NULL;
-    unsigned char *memory = calloc(1, total + align);
+    unsigned char *memory = (unsigned char *)calloc(1, total + align);
     if (!memory) return NULL;
     size_t shift = (align - (size_t)((uintptr_t)memory % align)) % align;
     struct dlc_net *net = (struct dlc_net *)(void *)memory;
@@ -123,24 +127,25 @@ DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
     return twin;
 }
 
+DLC_API void dlc_free(struct dlc_net *net) {
+    if (net) free(net->owned); // which holds the net itself
+}
+#endif
+
 DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]) {
     for (int r = 0; r < DLC_REGIONS; r++) {
         size_t need = model->bytes[r] + (r == DLC_REGION_STATE ? DLC_NET_BYTES : 0);
         if (!need) continue;
         if (!at[r] || (uintptr_t)at[r] % model->align || (bytes[r] && bytes[r] < need)) return NULL;
     }
-    struct dlc_net *net = at[DLC_REGION_STATE];
+    struct dlc_net *net = (struct dlc_net *)at[DLC_REGION_STATE];
     memset(net, 0, DLC_NET_BYTES);
     net->model = model;
     unsigned char *state = (unsigned char *)at[DLC_REGION_STATE] + DLC_NET_BYTES;
     for (int r = 0; r < DLC_REGIONS; r++) // an empty region may be anywhere, but not NULL: memset takes none
-        net->region[r] = r == DLC_REGION_STATE || !model->bytes[r] ? state : at[r];
+        net->region[r] = r == DLC_REGION_STATE || !model->bytes[r] ? state : (unsigned char *)at[r];
     dlc_init(net, 1);
     return net;
-}
-
-DLC_API void dlc_free(struct dlc_net *net) {
-    if (net) free(net->owned); // which holds the net itself
 }
 
 DLC_API const char *dlc_error(const struct dlc_net *net) { return net->error; }
@@ -172,7 +177,9 @@ DLC_API void dlc_prepare(struct dlc_net *net) {
     if (net->model->prepare) net->model->prepare(net->region);
 }
 
+#ifndef DLC_NO_MALLOC
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot) { return slot->region == DLC_REGION_PARAM; }
+#endif
 
 // ---- parameters by name -------------------------------------------------------------------------------------------
 

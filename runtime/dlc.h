@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Stands in the model's header too, so that applications need nothing else; equal text, one guard.
 #ifndef DLC_PARAM_INFO
 #define DLC_PARAM_INFO
@@ -17,6 +21,11 @@ struct dlc_param {
     int shape[8];
     size_t bytes;
 };
+#endif
+
+// Without malloc there is dlc_place, and what reads files is left out too: it needs memory of its own.
+#if defined DLC_NO_MALLOC && !defined DLC_NO_STDIO
+#define DLC_NO_STDIO
 #endif
 
 #ifndef DLC_API
@@ -70,16 +79,18 @@ struct dlc_net {
     char error[DLC_ERROR_BYTES];
 };
 
+#ifndef DLC_NO_MALLOC
 // Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
 // NULL without memory.
 DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes);
 // A twin: state and arena of its own, over the parameters and the optimiser's state of `net`, which outlives it.
 DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes);
+DLC_API void dlc_free(struct dlc_net *net); // NULL is fine, and nothing happens to a placed net
+#endif
 // A net without malloc, in regions that the application chose, initialised from seed 1: the object stands at the head
 // of the state. `bytes` are their sizes, 0 for "as large as asked". A region that the model does not need may be NULL.
 // NULL when one is missing, misaligned or too small.
 DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]);
-DLC_API void dlc_free(struct dlc_net *net);               // NULL is fine, and nothing happens to a placed net
 DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state begin anew
 DLC_API void dlc_reset(struct dlc_net *net);              // state zeroed
@@ -100,6 +111,7 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
 // The mean gradient of a parameter over the samples that NET_step_accumulate took since the last update; zeros when it
 // took none. DLC_ENAME when no entry accumulates it, or several do at once.
 DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
+#ifndef DLC_NO_MALLOC
 // Strict: every param and buffer must be there with its shape, and nothing else, or nothing changes and the message
 // lists all that differ. What PyTorch's strict loading takes is taken: numbers are converted to the model's dtype, a
 // scalar may have the shape [1], `*.num_batches_tracked` may be missing (it becomes 0) or too much. Of tied weights, as
@@ -114,6 +126,7 @@ DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
 // there is none, or when one does not fit: then nothing changes.
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip);
+#endif
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);
@@ -124,6 +137,10 @@ DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *s
 // or the new one is there, whole. What a killed process left is taken over. Links are followed, permissions stay.
 DLC_API int dlc_save(struct dlc_net *net, const char *path);         // everything: training resumes to the bit
 DLC_API int dlc_save_weights(struct dlc_net *net, const char *path); // params and buffers: what torch loads
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

@@ -6,6 +6,8 @@
 // offsets must cover the data without gaps or overlaps, sizes must be those of dtype and shape.
 #include "dlc_parts.h"
 
+#ifndef DLC_NO_MALLOC
+
 DLC_API const struct dlc_file_dtype *dlc_file_dtypes(void) {
     static const struct dlc_file_dtype all[] = {
         {"F32", "f32", 32, DLC_IEEE, 8, 23},
@@ -471,3 +473,4 @@ DLC_API int dlc_file_open(struct dlc_file *file, struct dlc_net *net, const char
     if (wrong) return dlc_refuse_file(net, file, wrong, at);
     return dlc_names_open(file) ? DLC_OK : dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
 }
+#endif

@@ -4,6 +4,8 @@
 // matter.
 #include "dlc_parts.h"
 
+#ifndef DLC_NO_MALLOC
+
 // ---- elements -----------------------------------------------------------------------------------------------------
 
 // 2 to the power of -1022 to 1023.
@@ -439,4 +441,5 @@ DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *onl
     int status = dlc_load_path(net, path, &how);
     return status ? -status : how.count;
 }
+#endif
 #endif

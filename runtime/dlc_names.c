@@ -3,6 +3,8 @@
 //     fc1.weight, out.weight: two names of one tensor
 #include "dlc_parts.h"
 
+#ifndef DLC_NO_MALLOC
+
 DLC_API bool dlc_is(const char *s, size_t len, const char *word) {
     return len == strlen(word) && !memcmp(s, word, len);
 }
@@ -236,3 +238,4 @@ DLC_API int dlc_names_suggest(const struct dlc_names *names, const struct dlc_mo
     }
     return *strip ? best : 0;
 }
+#endif

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // ---- dlc.c: error text, built without stdio -----------------------------------------------------------------------
 
 // A list whose items are whole or counted: "... \n  and 12 more".
@@ -24,17 +28,20 @@ DLC_API void dlc_put_number(struct dlc_text *t, uint64_t n);
 DLC_API struct dlc_text dlc_text_start(struct dlc_net *net);
 // Sets the message, of three pieces, any of which may be ""; gives `status` back.
 DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char *b, const char *c);
+#ifndef DLC_NO_MALLOC
 // Ends an item that began at `start`: what did not fit as a whole is taken away and counted.
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start);
 DLC_API void dlc_end_list(struct dlc_text *t);
+#endif
 
 // ---- dlc.c: storages ----------------------------------------------------------------------------------------------
 
 DLC_API unsigned char *dlc_slot_data(const struct dlc_net *net, const struct dlc_slot *slot);
-// A param or a buffer: what a state_dict holds.
-DLC_API bool dlc_is_weight(const struct dlc_slot *slot);
 // Optimiser state and `state` begin anew.
 DLC_API void dlc_start_over(struct dlc_net *net);
+#ifndef DLC_NO_MALLOC
+// A param or a buffer: what a state_dict holds.
+DLC_API bool dlc_is_weight(const struct dlc_slot *slot);
 
 // ---- dlc_file.c: .safetensors, read and checked -------------------------------------------------------------------
 
@@ -137,10 +144,15 @@ DLC_API bool dlc_names_select(struct dlc_names *names, const char *only, const c
 // many then are. 0: nothing helps.
 enum { DLC_STRIP_BYTES = 128 };
 DLC_API int dlc_names_suggest(const struct dlc_names *names, const struct dlc_model *model, char *strip);
+#endif
 
 #ifndef DLC_NO_STDIO
 // dlc_load.c: "cannot open net.safetensors: " and errno's text.
 DLC_API int dlc_fail_file(struct dlc_net *net, const char *what, const char *path);
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

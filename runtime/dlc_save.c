@@ -110,7 +110,7 @@ static void dlc_write_elements(struct dlc_writer *w, const unsigned char *from, 
 }
 
 static void dlc_write_file(FILE *f, const struct dlc_net *net, bool all) {
-    struct dlc_writer count = {0}, w = {.f = f};
+    struct dlc_writer count = {NULL, 0}, w = {f, 0};
     const struct dlc_slot *slot = NULL;
     dlc_write_header(&count, net->model, all);
     uint64_t length = count.bytes;
@@ -134,8 +134,9 @@ struct dlc_new_file {
 
 static char *dlc_copy(const char *s) {
     size_t size = strlen(s) + 1;
-    char *copy = malloc(size);
-    return copy ? memcpy(copy, s, size) : NULL;
+    char *copy = (char *)malloc(size);
+    if (copy) memcpy(copy, s, size);
+    return copy;
 }
 
 #if DLC_POSIX
@@ -148,7 +149,7 @@ static char *dlc_follow_links(const char *path) {
         if (len < 0) return at; // no link, or nothing there yet
         const char *slash = strrchr(at, '/');
         size_t folder = *to == '/' || !slash ? 0 : (size_t)(slash - at) + 1;
-        char *next = links < 40 && len < (ssize_t)sizeof to ? malloc(folder + (size_t)len + 1) : NULL;
+        char *next = links < 40 && len < (ssize_t)sizeof to ? (char *)malloc(folder + (size_t)len + 1) : NULL;
         if (next) {
             memcpy(next, at, folder);
             memcpy(next + folder, to, (size_t)len);
@@ -168,7 +169,9 @@ static bool dlc_lock(int fd, bool fresh) {
 #ifdef LOCK_EX
     return !flock(fd, LOCK_EX | LOCK_NB) || (fresh && errno != EWOULDBLOCK);
 #else
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock whole;
+    memset(&whole, 0, sizeof whole);
+    whole.l_type = F_WRLCK, whole.l_whence = SEEK_SET;
     return fcntl(fd, F_SETLK, &whole) >= 0 || (fresh && errno != EAGAIN && errno != EACCES);
 #endif
 }
@@ -259,7 +262,7 @@ static bool dlc_rename(const struct dlc_new_file *p, bool ok) {
 
 // Opens p->f; false with errno.
 static bool dlc_new_file_open(struct dlc_new_file *p, const char *path) {
-    *p = (struct dlc_new_file){0};
+    memset(p, 0, sizeof *p);
     errno = 0;
     if (dlc_is_special(path)) {
         p->f = fopen(path, "wb");
@@ -267,7 +270,7 @@ static bool dlc_new_file_open(struct dlc_new_file *p, const char *path) {
     }
     p->path = dlc_follow_links(path);
     size_t room = p->path ? strlen(p->path) + 16 : 0;
-    p->name = p->path ? calloc(1, room) : NULL;
+    p->name = p->path ? (char *)calloc(1, room) : NULL;
     p->f = p->name ? dlc_open_beside(p, room) : NULL;
     return p->f;
 }
@@ -290,7 +293,7 @@ static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
     } else {
         dlc_write_file(p.f, net, all);
         if (!dlc_new_file_close(&p)) status = dlc_fail_file(net, "cannot write ", path);
-        struct dlc_text t = {.at = net->error, .len = strlen(net->error)};
+        struct dlc_text t = {net->error, strlen(net->error), false, 0};
         if (status && p.replace) dlc_put(&t, "; the old file is as it was");
     }
     free(p.path);

@@ -39,21 +39,28 @@ DLC_VEC dlc_vi dlc_vload_i32(const int32_t *from) { return *(const dlc_vi *)from
 DLC_VEC void dlc_vstore_i32(int32_t *to, dlc_vi x) { *(dlc_vi *)to = x; }
 
 //@block
-DLC_VEC dlc_vf dlc_vsplat(float x) { return x - (dlc_vf){0}; } // minus keeps the sign of -0
+DLC_VEC dlc_vf dlc_vsplat(float x) {
+    const dlc_vf zero = {0};
+    return x - zero; // minus keeps the sign of -0
+}
 
 //@block
-DLC_VEC dlc_vi dlc_vsplat_i32(int32_t x) { return x - (dlc_vi){0}; }
+DLC_VEC dlc_vi dlc_vsplat_i32(int32_t x) {
+    const dlc_vi zero = {0};
+    return x - zero;
+}
 
 //@block
 // i, i + 1, ...
 DLC_VEC dlc_vi dlc_vindex(int32_t i) {
 #if DLC_LANES == 4
-    return i + (dlc_vi){0, 1, 2, 3};
+    const dlc_vi lane = {0, 1, 2, 3};
 #elif DLC_LANES == 8
-    return i + (dlc_vi){0, 1, 2, 3, 4, 5, 6, 7};
+    const dlc_vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
 #else
-    return i + (dlc_vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const dlc_vi lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #endif
+    return i + lane;
 }
 
 //@block

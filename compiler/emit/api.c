@@ -1,6 +1,6 @@
 // api.c: mynet_load and the like: one line each over the runtime's dlc_load.
 //
-//     struct mynet *mynet_new(void) { return dlc_new(&dlc_this_model, sizeof(struct mynet)); }
+//     int mynet_param_count(void) { return dlc_param_count(&mynet_dlc_model); }
 #include "emit/parts.h"
 
 // $p the prefix, $P the prefix in capitals.
@@ -15,6 +15,7 @@ static void put_template(Str *s, const char *template, const char *prefix) {
 }
 
 static const char prototypes[] =
+    "#ifndef $P_NO_MALLOC\n"
     "// A net in memory of its own, its parameters initialised as PyTorch would, from seed 1. NULL without memory.\n"
     "struct $p *$p_new(void);\n"
     "// A twin: state and workspace of its own over the parameters and the optimiser's state of `net`, one per "
@@ -22,6 +23,8 @@ static const char prototypes[] =
     "// Models may run on twins at once; loading, setting and training need the parameters for themselves. Free twins\n"
     "// before the net that they share. NULL without memory.\n"
     "struct $p *$p_share(const struct $p *net);\n"
+    "void $p_free(struct $p *net); // NULL is fine; a placed net stays as it is\n"
+    "#endif\n"
     "// A net without malloc, in memory of the application that stays until the net is not used any more: each region\n"
     "// aligned to $P_ALIGN, of $P_..._BYTES; NULL where that is 0. Sizes are checked where they are not 0. It is\n"
     "// initialised from seed 1. NULL when a region is missing, misaligned or too small.\n"
@@ -30,7 +33,6 @@ static const char prototypes[] =
     "    size_t param_bytes, optim_bytes, state_bytes, arena_bytes;\n"
     "};\n"
     "struct $p *$p_place(const struct $p_memory *memory);\n"
-    "void $p_free(struct $p *net); // NULL is fine; a placed net stays as it is\n"
     "// What went wrong in the last call that failed; \"\" if none did.\n"
     "const char *$p_error(const struct $p *net);\n"
     "// Draws all parameters anew; optimiser state and step counts start over.\n"
@@ -51,6 +53,7 @@ static const char prototypes[] =
     "// The mean gradient of a parameter over the samples accumulated since the last update.\n"
     "int $p_get_grad(struct $p *net, const char *name, void *to, size_t bytes);\n"
     "\n"
+    "#ifndef $P_NO_MALLOC\n"
     "// .safetensors. Loading is strict: everything is there with its shape, or nothing changes and $p_error lists "
     "what\n"
     "// differs. Files without optimiser state reset it.\n"
@@ -67,25 +70,28 @@ static const char prototypes[] =
     "int $p_load_some(struct $p *net, const char *path, const char *only, const char *strip);\n"
     "int $p_save(struct $p *net, const char *path);         // everything: training resumes to the bit\n"
     "int $p_save_weights(struct $p *net, const char *path); // parameters and buffers: what PyTorch loads\n"
+    "#endif\n"
     "#endif\n";
 
 static const char definitions[] =
-    "struct $p *$p_new(void) { return dlc_new(&dlc_this_model, sizeof(struct $p)); }\n"
-    "struct $p *$p_share(const struct $p *net) { return dlc_share(&net->base, sizeof *net); }\n"
+    "#ifndef $P_NO_MALLOC\n"
+    "struct $p *$p_new(void) { return (struct $p *)dlc_new(&$p_dlc_model, sizeof(struct $p)); }\n"
+    "struct $p *$p_share(const struct $p *net) { return (struct $p *)dlc_share(&net->base, sizeof *net); }\n"
+    "void $p_free(struct $p *net) { dlc_free(net ? &net->base : NULL); }\n"
+    "#endif\n"
     "struct $p *$p_place(const struct $p_memory *memory)\n"
     "{\n"
     "    void *const at[] = {memory->param, memory->optim, memory->state, memory->arena};\n"
     "    const size_t bytes[] = {memory->param_bytes, memory->optim_bytes, memory->state_bytes, memory->arena_bytes};\n"
-    "    return dlc_place(&dlc_this_model, at, bytes);\n"
+    "    return (struct $p *)dlc_place(&$p_dlc_model, at, bytes);\n"
     "}\n"
-    "void $p_free(struct $p *net) { dlc_free(net ? &net->base : NULL); }\n"
     "const char *$p_error(const struct $p *net) { return dlc_error(&net->base); }\n"
     "void $p_init(struct $p *net, int64_t seed) { dlc_init(&net->base, seed); }\n"
     "void $p_reset(struct $p *net) { dlc_reset(&net->base); }\n"
     "void $p_prepare(struct $p *net) { dlc_prepare(&net->base); }\n"
     "void $p_seed(struct $p *net, int64_t seed) { dlc_seed(&net->base, seed); }\n"
-    "int $p_param_count(void) { return dlc_param_count(&dlc_this_model); }\n"
-    "const struct dlc_param *$p_param_info(int index) { return dlc_param_info(&dlc_this_model, index); }\n"
+    "int $p_param_count(void) { return dlc_param_count(&$p_dlc_model); }\n"
+    "const struct dlc_param *$p_param_info(int index) { return dlc_param_info(&$p_dlc_model, index); }\n"
     "int $p_get(struct $p *net, const char *name, void *to, size_t bytes)\n"
     "{\n"
     "    return dlc_get(&net->base, name, to, bytes);\n"
@@ -98,6 +104,7 @@ static const char definitions[] =
     "{\n"
     "    return dlc_get_grad(&net->base, name, to, bytes);\n"
     "}\n"
+    "#ifndef $P_NO_MALLOC\n"
     "int $p_load_memory(struct $p *net, const void *data, size_t size)\n"
     "{\n"
     "    return dlc_load_memory(&net->base, data, size);\n"
@@ -114,6 +121,7 @@ static const char definitions[] =
     "}\n"
     "int $p_save(struct $p *net, const char *path) { return dlc_save(&net->base, path); }\n"
     "int $p_save_weights(struct $p *net, const char *path) { return dlc_save_weights(&net->base, path); }\n"
+    "#endif\n"
     "#endif\n";
 
 void put_api_prototypes(Str *s, const char *prefix) { put_template(s, prototypes, prefix); }

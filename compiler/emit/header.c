@@ -90,7 +90,7 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
                    (long long)(layout.bytes[r] + (r == REGION_STATE ? NET_BYTES : 0)));
     if (in->embedded) {
         Weights weights;
-        weights_collect(&weights, arena, in, table);
+        weights_collect(&weights, arena, in, table, options);
         str_put(s, "// Weights are constants of the C: no parameters of the net.\n");
         str_printf(s, "#define %s_WEIGHTS_BYTES %lld\n", upper, (long long)weights.bytes);
     }

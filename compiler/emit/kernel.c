@@ -408,10 +408,9 @@ static bool names_repeat(const Formals *formals) {
     return false;
 }
 
-// "k_linear", or "kernel_linear" where names of the API could be alike: k_load, with the prefix "k".
+// "mynet_k_linear": the prefix keeps models apart that are included into one C file.
 static const char *kernel_wanted_name(Arena *arena, const Kernel *kernel, const char *prefix) {
-    bool alike = !strcmp(prefix, "k") || !strncmp(prefix, "k_", 2);
-    return arena_printf(arena, "%s_%s", alike ? "kernel" : "k", kernel->name ? kernel->name : "kernel");
+    return arena_printf(arena, "%s_k_%s", prefix, kernel->name ? kernel->name : "kernel");
 }
 
 static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, const Kernel *kernel, const char *wanted,
@@ -434,6 +433,8 @@ static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, c
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
     *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};
     Names names = {.arena = arena};
+    for (int i = 0; i < in->nprograms; i++) // the names of the API
+        names_take(&names, arena_printf(arena, "%s_%s", options->prefix, in->programs[i]->graph->name));
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];
         table->calls[i] = NEW_ARRAY(arena, CallText, program->calls.len + 1);

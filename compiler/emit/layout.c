@@ -151,10 +151,10 @@ void signature_print(Str *s, Arena *arena, const Signature *signature, const Emi
 
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options) {
     // Names of the header's own macros stay its own.
-    static const char *const taken[] = {
-        "PREPARED_BYTES", "WEIGHTS_BYTES", "WEIGHTS_ATTR", "PARAM_BYTES", "OPTIM_BYTES", "STATE_BYTES",
-        "ARENA_BYTES",    "STACK_BYTES",   "ALIGN",        "H",           "NO_STDIO",    "OK",
-        "ERANGE",         "EIO",           "EFORMAT",      "EMISMATCH",   "ENAME",       "ESIZE"};
+    static const char *const taken[] = {"PREPARED_BYTES", "WEIGHTS_BYTES", "WEIGHTS_ATTR", "PARAM_BYTES", "OPTIM_BYTES",
+                                        "STATE_BYTES",    "ARENA_BYTES",   "STACK_BYTES",  "ALIGN",       "H",
+                                        "NO_STDIO",       "NO_MALLOC",     "OK",           "ERANGE",      "EIO",
+                                        "EFORMAT",        "EMISMATCH",     "ENAME",        "ESIZE"};
     const char *name = module->sizes[size].name, *suffix = "";
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (!strcmp(name, taken[i])) suffix = "_SIZE";

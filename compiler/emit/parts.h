@@ -169,7 +169,8 @@ typedef struct Weights {
     VEC(Weight) at;
     int64_t bytes;
 } Weights;
-void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table);
+void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table,
+                     const EmitOptions *options);
 const char *weights_name(const Weights *weights, const Buffer *buffer);
 void put_weights(Str *s, const Weights *weights, const EmitInput *in, const EmitOptions *options);
 

@@ -160,7 +160,7 @@ static int64_t count_kind(const Module *module, StorageKind kind, int64_t *bytes
     return elements;
 }
 
-static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
+static void put_memory(Str *s, const EmitInput *in, const KernelTable *table, const EmitOptions *options) {
     static const char *const kinds[] = {"parameters", "buffers", "optimiser", "state"};
     Layout layout = layout_make(s->arena, in, table);
     str_printf(s, "memory of one net\n");
@@ -170,7 +170,7 @@ static void put_memory(Str *s, const EmitInput *in, const KernelTable *table) {
                    text_grouped(s->arena, elements));
     }
     Weights weights;
-    weights_collect(&weights, s->arena, in, table);
+    weights_collect(&weights, s->arena, in, table, options);
     if (in->embedded)
         str_printf(s, "  %-11s %14s bytes  of constants, in place of the parameters and buffers\n", "embedded",
                    text_grouped(s->arena, weights.bytes));
@@ -186,5 +186,5 @@ void emit_report(Str *s, const EmitInput *in, const EmitOptions *options) {
     KernelTable table;
     kernel_table_build(&table, s->arena, in, options);
     for (int i = 0; i < in->nprograms; i++) put_entry(s, in->programs[i], table.calls[i], options);
-    put_memory(s, in, &table);
+    put_memory(s, in, &table, options);
 }

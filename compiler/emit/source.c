@@ -208,31 +208,33 @@ static void put_calls(Str *s, const Entry *e) {
 }
 
 static void put_entry(Str *s, Entry *e) {
+    const char *prefix = e->options->prefix;
     bool init = e->part == PART_INIT;
     bind_all(e);
     if (e->part == PART_PREPARE) {
         str_printf(s, "// What %s need not compute in every call: it depends on the parameters alone.\n",
                    e->signature.function);
-        str_printf(s, "static void dlc_this_prepare_%s(unsigned char *const region[DLC_REGIONS])\n{\n",
+        str_printf(s, "static void %s_dlc_prepare_%s(unsigned char *const region[DLC_REGIONS])\n{\n", prefix,
                    names_identifier(e->arena, e->program->graph->name));
     } else if (e->part == PART_START) {
-        str_put(s, "// What the optimiser's state begins with; its memory is zero before.\n"
-                   "static void dlc_this_start(unsigned char *const region[DLC_REGIONS])\n{\n");
+        str_put(s, "// What the optimiser's state begins with; its memory is zero before.\n");
+        str_printf(s, "static void %s_dlc_start(unsigned char *const region[DLC_REGIONS])\n{\n", prefix);
     } else if (init) {
         const char *seed = e->signature.parameters.len ? e->signature.parameters.at[0].name : "seed";
         str_put(s, "// Draws the parameters; their memory is zero before.\n");
-        str_printf(s, "static void dlc_this_draw(unsigned char *const region[DLC_REGIONS], int64_t %s)\n{\n", seed);
+        str_printf(s, "static void %s_dlc_draw(unsigned char *const region[DLC_REGIONS], int64_t %s)\n{\n", prefix,
+                   seed);
     } else {
         signature_print(s, e->arena, &e->signature, e->options);
         str_put(s, "\n{\n");
         put_size_checks(s, e);
-        if (e->program->nprepare) str_put(s, "    dlc_this_prepare(net->base.region);\n");
+        if (e->program->nprepare) str_printf(s, "    %s_dlc_prepare(net->base.region);\n", prefix);
     }
     put_bindings(s, e);
     if (init && !e->signature.parameters.len) str_put(s, "    (void)seed;\n");
     put_calls(s, e);
     if (e->part == PART_CALLS && prepared_made_stale(e->in, e->program->graph))
-        str_put(s, "    *dlc_this_fresh(net->base.region) = 0;\n");
+        str_printf(s, "    *%s_dlc_fresh(net->base.region) = 0;\n", prefix);
     if (e->part == PART_CALLS && e->signature.sized)
         str_printf(s, "    return %s_OK;\n", names_upper(e->arena, e->options->prefix));
     str_put(s, "}\n\n");
@@ -258,19 +260,19 @@ static Entry entry_of(Arena *arena, const EmitInput *in, const EmitOptions *opti
 
 // What models and the runtime call for it. The flag stands at the head of the prepared block, which twins share.
 static void put_refresh(Str *s, const EmitOptions *options, const char *calls) {
-    const char *upper = names_upper(s->arena, options->prefix);
+    const char *prefix = options->prefix, *upper = names_upper(s->arena, prefix);
     str_printf(s,
                "// Is what models keep beside the parameters fresh?\n"
-               "static int32_t *dlc_this_fresh(unsigned char *const region[DLC_REGIONS])\n{\n"
+               "static int32_t *%s_dlc_fresh(unsigned char *const region[DLC_REGIONS])\n{\n"
                "    return (int32_t *)(region[DLC_REGION_PARAM] + (%s_PARAM_BYTES - %s_PREPARED_BYTES));\n}\n\n",
-               upper, upper);
+               prefix, upper, upper);
     str_printf(s,
-               "static void dlc_this_prepare(unsigned char *const region[DLC_REGIONS])\n{\n"
-               "    if (*dlc_this_fresh(region)) return;\n%s    *dlc_this_fresh(region) = 1;\n}\n\n",
-               calls);
+               "static void %s_dlc_prepare(unsigned char *const region[DLC_REGIONS])\n{\n"
+               "    if (*%s_dlc_fresh(region)) return;\n%s    *%s_dlc_fresh(region) = 1;\n}\n\n",
+               prefix, prefix, calls, prefix);
 }
 
-// Both parts of every program. Returns whether there is a prepare part, which dlc_this_prepare runs when it is stale.
+// Both parts of every program. Returns whether there is a prepare part, which mynet_dlc_prepare runs when it is stale.
 static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
                         const Layout *layout, const Weights *weights) {
     Str prepare = str_new(s->arena);
@@ -279,7 +281,7 @@ static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options,
         Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, true);
         put_entry(s, &entry);
         const char *name = names_identifier(s->arena, in->programs[i]->graph->name);
-        str_printf(&prepare, "    dlc_this_prepare_%s(region);\n", name);
+        str_printf(&prepare, "    %s_dlc_prepare_%s(region);\n", options->prefix, name);
     }
     if (prepare.len) put_refresh(s, options, str_text(&prepare));
     for (int i = 0; i < in->nprograms; i++) {
@@ -309,28 +311,33 @@ static bool has_kind(const EmitInput *in, EntryKind kind) {
     return false;
 }
 
+// "mynet_dlc_slots": no entry's name begins with dlc_.
+static const char *own_name(Arena *arena, const char *prefix, const char *name) {
+    return arena_printf(arena, "%s_dlc_%s", prefix, name);
+}
+
 static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, const Layout *layout, bool prepares) {
     const Module *module = in->module;
-    const char *upper = names_upper(s->arena, options->prefix);
+    const char *p = options->prefix, *upper = names_upper(s->arena, p);
     int nslots = 0;
     for (int i = 0; i < module->storages.len; i++) nslots += layout->offset[i] >= 0;
     if (nslots) {
         str_put(s, "// Parameters, buffers and the optimiser's state: what they are and where they live.\n");
-        str_put(s, "static const struct dlc_slot dlc_this_slots[] = {\n");
+        str_printf(s, "static const struct dlc_slot %s_dlc_slots[] = {\n", p);
         for (int i = 0; i < module->storages.len; i++)
             if (layout->offset[i] >= 0) put_slot(s, module->storages.at[i], layout);
         str_put(s, "};\n\n");
     }
-    str_put(s, "static const struct dlc_model dlc_this_model = {\n    ");
-    put_string(s, options->prefix);
-    str_printf(s, ",\n    %s,\n    %d,\n    {", nslots ? "dlc_this_slots" : "NULL", nslots);
+    str_printf(s, "static const struct dlc_model %s_dlc_model = {\n    ", p);
+    put_string(s, p);
+    str_printf(s, ",\n    %s,\n    %d,\n    {", nslots ? own_name(s->arena, p, "slots") : "NULL", nslots);
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
                    r == REGION_STATE ? " - DLC_NET_BYTES" : "");
     str_printf(s, "},\n    %s_ALIGN,\n    %s,\n    %s,\n    %s,\n    %s_PARAM_BYTES - %s_PREPARED_BYTES,\n};\n\n",
-               upper, has_kind(in, ENTRY_START) ? "dlc_this_start" : "NULL",
-               has_kind(in, ENTRY_INIT) ? "dlc_this_draw" : "NULL", prepares ? "dlc_this_prepare" : "NULL", upper,
-               upper);
+               upper, has_kind(in, ENTRY_START) ? own_name(s->arena, p, "start") : "NULL",
+               has_kind(in, ENTRY_INIT) ? own_name(s->arena, p, "draw") : "NULL",
+               prepares ? own_name(s->arena, p, "prepare") : "NULL", upper, upper);
 }
 
 // ---- the file -----------------------------------------------------------------------------------------------------
@@ -345,9 +352,10 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     str_put(s, "\n");
     // fsync needs it under -std=c11, before the first #include.
     if (options->standalone) str_put(s, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
-    str_printf(
-        s, "#include \"%s\"\n\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n",
-        options->header);
+    str_printf(s,
+               "#include \"%s\"\n\n#include <assert.h>\n#include <math.h>\n#include <stddef.h>\n#include "
+               "<stdint.h>\n#include <string.h>\n\n",
+               options->header);
     const Target *target = options->target;
     if (target->macro) // without it every vector would silently be cut into scalars
         str_printf(s,
@@ -355,11 +363,14 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
                    "#endif\n\n",
                    target->macro, target->name, target->name);
     str_printf(s, "#ifdef %s_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n", upper);
+    str_printf(s, "#ifdef %s_NO_MALLOC\n#define DLC_NO_MALLOC\n#endif\n", upper);
     if (options->standalone)
         put_runtime(s);
     else
         str_put(s, "#include \"dlc.h\"\n");
     str_put(s, "\n");
+    if (text_uses_identifier(body, "restrict"))
+        str_put(s, "#if defined __cplusplus && !defined restrict\n#define restrict __restrict\n#endif\n\n");
     if (text_uses_identifier(body, "DLC_NOINLINE"))
         str_put(s, "// Kernels stay functions: inlining would lose what restrict says.\n"
                    "#define DLC_NOINLINE __attribute__((noinline))\n\n");
@@ -373,8 +384,7 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
                    "#else\n#define DLC_PARALLEL_FOR\n#endif\n\n");
     put_helpers(s, body, options->target);
     str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n", options->prefix);
-    str_printf(s,
-               "_Static_assert(sizeof(struct %s) <= %d && DLC_NET_BYTES == %d, \"dlc.h is of another version\");\n\n",
+    str_printf(s, "static_assert(sizeof(struct %s) <= %d && DLC_NET_BYTES == %d, \"dlc.h is of another version\");\n\n",
                options->prefix, NET_BYTES, NET_BYTES);
 }
 
@@ -389,7 +399,7 @@ void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
         str_put(&body, "\n");
     }
     Weights weights;
-    weights_collect(&weights, arena, in, &table);
+    weights_collect(&weights, arena, in, &table, options);
     bool prepares = put_entries(&body, in, options, &table, &layout, &weights);
     put_model(&body, in, options, &layout, prepares);
     put_api(&body, options->prefix);

@@ -1,5 +1,5 @@
 // standalone.c: text of the runtime inside the emitted C: helpers of which a kernel calls one, and, for --standalone,
-// the runtime itself.
+// the runtime itself. Guards let several models stand in one translation unit.
 //
 // dlc_math.h and dlc_vec.h are cut into blocks by lines `//@block`. A block is included when the emitted text uses
 // something that it defines, or another included block does; nothing unused is pasted, so nothing warns. Who defines
@@ -97,22 +97,42 @@ static void want(Blocks *blocks, Owners *owners, const char *text) {
     }
 }
 
+static void put_lanes(Str *s, int lanes) {
+    str_printf(s,
+               "#ifndef DLC_LANES\n#define DLC_LANES %d\n#elif DLC_LANES != %d\n"
+               "#error \"models of one translation unit have vectors of one width: make both for one --target\"\n"
+               "#endif\n\n",
+               lanes, lanes);
+}
+
+// A block's text inside the guard DLC_HAS_maxf, for dlc_maxf, the first name that it defines.
+static void put_block(Str *s, const Blocks *blocks, Owners *owners, int number) {
+    size_t at = 0, start, len;
+    const char *text = blocks->at[number].text, *name = NULL;
+    while (!name && text_next_identifier(text, &at, &start, &len))
+        if (is_helper_name(text + start, len) && owner_of(owners, text + start, len)->block == number)
+            name = arena_strndup(s->arena, text + start + 4, len - 4);
+    text += strspn(text, "\n");
+    len = strlen(text);
+    while (len && text[len - 1] == '\n') len--;
+    str_printf(s, "#ifndef DLC_HAS_%s\n#define DLC_HAS_%s\n", name, name);
+    str_putn(s, text, len);
+    str_put(s, "\n#endif\n\n");
+}
+
 void put_helpers(Str *s, const char *body, const Target *target) {
     Blocks blocks = {0};
     add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_math.h"));
     int scalar = blocks.len;
     if (target->extensions) add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_vec.h"));
-    want(&blocks, owners_make(s->arena, &blocks), body);
+    Owners *owners = owners_make(s->arena, &blocks);
+    want(&blocks, owners, body);
     bool lanes = false;
     for (int i = 0; i < blocks.len; i++) {
         if (!blocks.at[i].wanted) continue;
-        if (i >= scalar && !lanes) str_printf(s, "#define DLC_LANES %d\n", target_lanes(target));
+        if (i >= scalar && !lanes) put_lanes(s, target_lanes(target));
         lanes = lanes || i >= scalar;
-        const char *text = blocks.at[i].text + strspn(blocks.at[i].text, "\n");
-        size_t len = strlen(text);
-        while (len && text[len - 1] == '\n') len--;
-        str_putn(s, text, len);
-        str_put(s, "\n\n");
+        put_block(s, &blocks, owners, i);
     }
 }
 
@@ -134,12 +154,12 @@ static void put_file(Str *s, const char *name) {
 }
 
 void put_runtime(Str *s) {
-    str_put(s, "\n// ---- the runtime ----\n\n#define DLC_API static\n");
+    str_put(s, "\n// ---- the runtime ----\n\n#ifndef DLC_RUNTIME\n#define DLC_RUNTIME\n#define DLC_API static\n");
     static const char *const files[] = {"dlc.h",      "dlc_parts.h", "dlc.c",     "dlc_names.c",
                                         "dlc_file.c", "dlc_load.c",  "dlc_save.c"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         put_file(s, files[i]);
         str_put(s, "\n");
     }
-    str_put(s, "// ---- the model ----\n");
+    str_put(s, "#endif\n\n// ---- the model ----\n");
 }

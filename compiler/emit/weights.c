@@ -1,6 +1,6 @@
 // weights.c: --weights: what calls read of the parameters, and what was prepared from them, as constant arrays.
 //
-//     static _Alignas(64) const float dlc_weights_fc1_bias[512] MYNET_WEIGHTS_ATTR = {
+//     alignas(64) static const float mynet_dlc_weights_fc1_bias[512] MYNET_WEIGHTS_ATTR = {
 //         0.0123456782f, -0.5f, ...
 //
 // Nine digits name a float exactly. Arrays stand in the order in which entries first read them.
@@ -32,7 +32,8 @@ static int64_t count_of(const Buffer *buffer) {
     return count;
 }
 
-void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table) {
+void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table,
+                     const EmitOptions *options) {
     Names names = {.arena = arena};
     *weights = (Weights){0};
     for (int p = 0; p < in->nprograms; p++)
@@ -41,7 +42,8 @@ void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const 
             for (int i = 0; i < formals->buffers.len; i++) {
                 const Buffer *buffer = formals->buffers.at[i].buffer;
                 if (!buffer->data || find_weight(weights, buffer)) continue;
-                const char *name = arena_printf(arena, "dlc_weights_%s", names_take(&names, buffer->name));
+                const char *of = names_take(&names, buffer->name);
+                const char *name = arena_printf(arena, "%s_dlc_weights_%s", options->prefix, of);
                 vec_push(arena, &weights->at, (Weight){buffer, name});
                 weights->bytes += (count_of(buffer) * dtype_info[buffer->dtype].bytes + 63) / 64 * 64;
             }
@@ -113,7 +115,7 @@ void put_weights(Str *s, const Weights *weights, const EmitInput *in, const Emit
         str_put(s, "// ");
         put_comment_text(s,
                          arena_printf(s->arena, "%s: %s", buffer->name, type_text(s->arena, &type, in->module->sizes)));
-        str_printf(s, "\nstatic _Alignas(64) const %s %s[%lld] %s_WEIGHTS_ATTR = {\n", dtype_info[buffer->dtype].c,
+        str_printf(s, "\nalignas(64) static const %s %s[%lld] %s_WEIGHTS_ATTR = {\n", dtype_info[buffer->dtype].c,
                    weights->at.at[k].name, (long long)count_of(buffer), upper);
         put_elements(s, buffer);
         str_put(s, "};\n\n");

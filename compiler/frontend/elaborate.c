@@ -240,8 +240,9 @@ static void check_selection(Elab *el) {
     }
 }
 
-// An entry `x` is the C function PREFIX_x, and these are taken.
+// An entry `x` is the C function PREFIX_x, and these are taken, as is what begins with dlc_.
 static bool is_reserved(const char *name) {
+    if (!strncmp(name, "dlc_", 4)) return true;
     static const char *const taken[] = {
         "new",        "free",         "load",    "load_memory", "load_some", "load_some_memory",
         "save",       "save_weights", "error",   "init",        "seed",      "get",

@@ -171,10 +171,7 @@ static bool hands_on(const Function *f) {
     return found;
 }
 
-static bool is_entry(const Function *f) {
-    if (!strncmp(f->name, "dlc_this_", 9)) return true; // of the model, though the runtime calls it
-    return strncmp(f->name, "dlc_", 4) != 0 && !hands_on(f);
-}
+static bool is_entry(const Function *f) { return strncmp(f->name, "dlc_", 4) != 0 && !hands_on(f); }
 
 int rules_check(CXTranslationUnit unit, FILE *out) {
     Rules rules = {.out = out};

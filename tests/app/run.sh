@@ -176,6 +176,14 @@ for file in "$top"/runtime/dlc*.c; do
     gcc -std=c11 -Wpedantic $strict -DDLC_NO_STDIO -c "$file" -o part.o && ! nm part.o | grep -E ' U (f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_STDIO"
 done
 
+# Without malloc a placed net is left, and nothing that allocates, sorts or reads.
+gcc -std=c11 -Wpedantic $strict $sanitize -DBARE_NO_MALLOC -o bare app.c bare.c -lm && ./bare &&
+    gcc -std=c11 -Wpedantic $strict -DBARE_NO_MALLOC -c bare.c -o bare.o && nm bare.o >bare.txt && grep -q 'T bare_place' bare.txt &&
+    ! grep -E ' (bare_(new|share|free|load.*|save.*)|(m|c|re)alloc|free|qsort|f?open|fwrite|fread|snprintf)$' bare.txt && ok || bad "NO_MALLOC: $(grep -E 'alloc|free' bare.txt)"
+for file in "$top"/runtime/dlc*.c; do
+    gcc -std=c11 -Wpedantic $strict -DDLC_NO_MALLOC -c "$file" -o part.o && ! nm part.o | grep -E ' U ((m|c|re)alloc|free|qsort|f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_MALLOC"
+done
+
 # Weights inside the C give what loading them gives: to the bit where no multiplication is fused with an addition.
 embed() {
     std=$1 tolerance=$2
@@ -255,6 +263,19 @@ g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only names.cc && ok || 
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 --standalone &&
     printf '#include "mlp.h"\n#include "small.h"\nint main(void) {\n    struct mlp *a = mlp_new();\n    struct small *b = small_new();\n    int ok = a && b;\n    mlp_free(a);\n    small_free(b);\n    return !ok;\n}\n' >two.c &&
     gcc -std=c11 -Wpedantic $strict $sanitize -o two two.c mlp.c small.c -lm && ./two && ok || bad "two models in one program"
+
+# Two models in one translation unit, in C and in C++: names and helpers of one are none of the other's.
+printf '#include "mlp.c"\n#include "small.c"\n' >one.c
+grep -v '#include "' two.c >>one.c
+for target in c11 native; do
+    "$build/dlc" "$top/tests/nets/small.dl" -o small.c --target=$target --standalone &&
+        "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=$target --standalone &&
+        gcc -std=gnu11 -march=native $strict $sanitize -o one one.c -lm && ./one &&
+        g++ -std=gnu++17 -march=native $strict $sanitize -x c++ -o one one.c -lm && ./one && ok || bad "two models in one file, $target"
+done
+"$build/dlc" "$top/tests/nets/small.dl" -o small.c --target=x86-64-v3 --standalone &&
+    "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=x86-64-v4 --standalone &&
+    ! gcc -std=gnu11 -march=x86-64-v4 -fsyntax-only one.c 2>one.txt && grep -q 'make both for one --target' one.txt && ok || bad "two widths in one file: $(head -3 one.txt)"
 
 # One model under two prefixes in one program, one of them linked with the library; "k" begins the names of kernels too.
 cat >k.dl <<'END'

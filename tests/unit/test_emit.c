@@ -353,14 +353,14 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
     expect_text(
         text,
         (const char *const[]){
-            "static void k_linear_relu(float *restrict out,     // (n_2, 3)\n",
-            "                          const float *restrict a, // (n_2, 32)\n",
+            "static void tiny_k_linear_relu(float *restrict out,     // (n_2, 3)\n",
+            "                               const float *restrict a, // (n_2, 32)\n",
             "    for (int n = 0; n < n_2; n++) {\n        DLC_PARALLEL_FOR\n        for (int o = 0; o < 3; o++) {\n",
             "            double acc = 0.0;\n",
             "                acc += (double)a[n * 32 + i] * (double)b[o * 32 + i];\n",
             "dlc_reluf((float)acc + c[o]);\n",
             "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = t1 * t1 + t1;\n",
-            "    k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) k_square(logits, y, n);\n",
+            "    tiny_k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) tiny_k_square(logits, y, n);\n",
             "    if (n < 1 || n > TINY_n)\n        return dlc_refuse(&net->base, TINY_ERANGE, \"n\", \" is \", n, \"; "
             "it is 1 to \", TINY_n);\n",
             "    (void)class_;\n", "    // ---- forward ----\n", "    // ---- loss ----\n", "    // ---- update ----\n",
@@ -368,11 +368,11 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
             "    {{\"fc.weight\", \"f32\", \"param\", 2, {3, 32}, 384}, DLC_REGION_PARAM, 0},\n",
             "    {{\"fc.bias\", \"f32\", \"param\", 1, {3}, 12}, DLC_REGION_PARAM, 384},\n",
             "    {{\"optim.step.0.t\", \"i64\", \"optim\", 0, {0}, 8}, DLC_REGION_OPTIM, 0},\n", NULL});
-    cr_expect_eq(occurrences(text, "static void k_linear_relu"), 1, "equal kernels must be emitted once");
-    cr_expect_eq(occurrences(text, "k_linear_relu("), 3);
+    cr_expect_eq(occurrences(text, "static void tiny_k_linear_relu"), 1, "equal kernels must be emitted once");
+    cr_expect_eq(occurrences(text, "tiny_k_linear_relu("), 3);
     cr_expect(!strstr(text, "DLC_NOINLINE"), "c11 has no extensions");
     // The update's two buffers are one storage: neither may be restrict; the image shares with none.
-    cr_expect(strstr(text, "k_sgd(float *fc_weight_new, ") && strstr(text, "const float *fc_weight,") &&
+    cr_expect(strstr(text, "tiny_k_sgd(float *fc_weight_new, ") && strstr(text, "const float *fc_weight,") &&
                   strstr(text, "const float *restrict image,"),
               "restrict is wrong in:\n%s", text);
     cr_expect(!strstr(text, "/some"), "a folder is in:\n%s", text);
@@ -410,7 +410,7 @@ Test(emit, report_counts) {
     expect_text(str_text(&s),
                 (const char *const[]){"model forward: c11, -O2, 2 chunks for threads\n", "f32[n, 3]", "1,234,567",
                                       "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
-                                      "k_linear_relu (by hand)", "kernels: 6 for 7 calls\n", NULL});
+                                      "tiny_k_linear_relu (by hand)", "kernels: 6 for 7 calls\n", NULL});
     arena_release(&world.arena);
 }
 
