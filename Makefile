@@ -28,7 +28,7 @@ $(BUILD)/libdlc.a: $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-RUNTIME_SRC = runtime/dlc.c runtime/dlc_names.c runtime/dlc_file.c runtime/dlc_load.c runtime/dlc_save.c
+RUNTIME_SRC = runtime/dlc.c runtime/dlc_twins.c runtime/dlc_names.c runtime/dlc_file.c runtime/dlc_load.c runtime/dlc_save.c
 $(BUILD)/libdlcrt.a: $(RUNTIME_SRC:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@
 	ar rcs $@ $^

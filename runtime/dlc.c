@@ -34,6 +34,10 @@ DLC_API struct dlc_text dlc_text_start(struct dlc_net *net) {
     return t;
 }
 
+DLC_API int dlc_fail_null(struct dlc_net *net, const char *what) {
+    return net ? dlc_fail(net, DLC_ENULL, what, " is NULL", "") : DLC_ENULL;
+}
+
 DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char *b, const char *c) {
     struct dlc_text t = dlc_text_start(net);
     dlc_put(&t, a);
@@ -92,12 +96,12 @@ static bool dlc_align(size_t *n, size_t align) {
 // Twins share them.
 static bool dlc_is_shared(int region) { return region == DLC_REGION_PARAM || region == DLC_REGION_OPTIM; }
 
-// One allocation, all zero: the object, then its regions, of which a twin of `shared` has its own only. Offsets count
+// One allocation, all zero: the object, then its regions, of which a twin of `root` has its own only. Offsets count
 // from an aligned address, which malloc's need not be.
-static struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object_bytes, const struct dlc_net *shared) {
+DLC_API struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object_bytes, struct dlc_net *root) {
     size_t align = model->align ? model->align : 1, total = object_bytes, offset[DLC_REGIONS];
     for (int r = 0; r < DLC_REGIONS; r++) {
-        size_t bytes = shared && dlc_is_shared(r) ? 0 : model->bytes[r];
+        size_t bytes = root && dlc_is_shared(r) ? 0 : model->bytes[r];
         if (!dlc_align(&total, align) || total > SIZE_MAX - bytes) return NULL;
         offset[r] = total;
         total += bytes;
@@ -110,8 +114,9 @@ static struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object
     net->model = model;
     net->owned = memory;
     // The object keeps malloc's alignment; only the regions move.
-    for (int r = 0; r < DLC_REGIONS; r++)
-        net->region[r] = shared && dlc_is_shared(r) ? shared->region[r] : memory + shift + offset[r];
+    for (int r = 0; r < DLC_REGIONS; r++) net->region[r] = memory + shift + offset[r];
+    dlc_make_root(net);
+    if (root) dlc_join(net, root);
     return net;
 }
 
@@ -121,14 +126,10 @@ DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes) {
     return net;
 }
 
-DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
-    struct dlc_net *twin = dlc_allocate(net->model, object_bytes, net);
-    if (twin) dlc_prepare(twin);
-    return twin;
-}
-
 DLC_API void dlc_free(struct dlc_net *net) {
-    if (net) free(net->owned); // which holds the net itself
+    if (!net) return;
+    dlc_leave(net);
+    free(net->owned); // which holds the net itself
 }
 #endif
 
@@ -144,13 +145,17 @@ DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGION
     unsigned char *state = (unsigned char *)at[DLC_REGION_STATE] + DLC_NET_BYTES;
     for (int r = 0; r < DLC_REGIONS; r++) // an empty region may be anywhere, but not NULL: memset takes none
         net->region[r] = r == DLC_REGION_STATE || !model->bytes[r] ? state : (unsigned char *)at[r];
+    dlc_make_root(net);
     dlc_init(net, 1);
     return net;
 }
 
-DLC_API const char *dlc_error(const struct dlc_net *net) { return net->error; }
+DLC_API const char *dlc_error(const struct dlc_net *net) {
+    return net ? net->error : "there is no net: NULL, as without memory";
+}
 
 DLC_API void dlc_reset(struct dlc_net *net) {
+    if (!net) return;
     memset(net->region[DLC_REGION_STATE], 0, net->model->bytes[DLC_REGION_STATE]);
 }
 
@@ -161,6 +166,7 @@ DLC_API void dlc_start_over(struct dlc_net *net) {
 }
 
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {
+    if (!net) return;
     memset(net->region[DLC_REGION_PARAM], 0, net->model->bytes[DLC_REGION_PARAM]);
     dlc_start_over(net);
     if (net->model->init) net->model->init(net->region, seed);
@@ -170,16 +176,14 @@ DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {
 // ---- what models make from the parameters -------------------------------------------------------------------------
 
 DLC_API void dlc_stale(struct dlc_net *net) {
-    if (net->model->prepare) memset(net->region[DLC_REGION_PARAM] + net->model->prepared, 0, sizeof(int32_t));
+    if (net && net->model->prepare) memset(net->region[DLC_REGION_PARAM] + net->model->prepared, 0, sizeof(int32_t));
 }
 
 DLC_API void dlc_prepare(struct dlc_net *net) {
-    if (net->model->prepare) net->model->prepare(net->region);
+    if (net && net->model->prepare) net->model->prepare(net->region);
 }
 
-#ifndef DLC_NO_MALLOC
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot) { return slot->region == DLC_REGION_PARAM; }
-#endif
 
 // ---- parameters by name -------------------------------------------------------------------------------------------
 
@@ -193,9 +197,14 @@ DLC_API unsigned char *dlc_slot_data(const struct dlc_net *net, const struct dlc
     return net->region[slot->region] + slot->offset;
 }
 
-// Finds the slot and checks the size; NULL with *status and the message set.
-static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, size_t bytes, int *status) {
+// Finds the slot and checks the size of what `data` points at; NULL with *status and the message set.
+static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, const void *data, size_t bytes,
+                                       int *status) {
     const struct dlc_slot *slot = NULL;
+    if (!net || !name || !data) {
+        *status = dlc_fail_null(net, name ? "the data" : "the name");
+        return NULL;
+    }
     for (int i = 0; i < net->model->nslots && !slot; i++)
         if (!strcmp(net->model->slots[i].info.name, name)) slot = &net->model->slots[i];
     if (!slot) {
@@ -203,20 +212,26 @@ static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, si
         return NULL;
     }
     if (slot->info.bytes == bytes) return slot;
-    *status = dlc_refuse(net, DLC_ESIZE, name, " has ", (int64_t)slot->info.bytes, " bytes, not ", (int64_t)bytes);
+    struct dlc_text t = dlc_text_start(net);
+    dlc_put(&t, name);
+    dlc_put(&t, " has ");
+    dlc_put_number(&t, slot->info.bytes);
+    dlc_put(&t, " bytes, not ");
+    dlc_put_number(&t, bytes);
+    *status = DLC_ESIZE;
     return NULL;
 }
 
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes) {
     int status = DLC_OK;
-    const struct dlc_slot *slot = dlc_find(net, name, bytes, &status);
+    const struct dlc_slot *slot = dlc_find(net, name, to, bytes, &status);
     if (slot) memcpy(to, dlc_slot_data(net, slot), bytes);
     return status;
 }
 
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes) {
     int status = DLC_OK;
-    const struct dlc_slot *slot = dlc_find(net, name, bytes, &status);
+    const struct dlc_slot *slot = dlc_find(net, name, from, bytes, &status);
     if (slot) memcpy(dlc_slot_data(net, slot), from, bytes);
     if (slot) dlc_stale(net);
     return status;
@@ -239,6 +254,7 @@ static bool dlc_sums(const struct dlc_slot *slot, const char *name) {
 }
 
 DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes) {
+    if (!net || !name) return dlc_fail_null(net, "the name");
     const struct dlc_slot *sum = NULL, *slots = net->model->slots;
     int64_t samples = 0, all = 0;
     for (int i = 0; i < net->model->nslots; i++) {
@@ -256,7 +272,7 @@ DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t
     }
     if (!sum) return dlc_fail(net, DLC_ENAME, net->model->name, " accumulates no gradient of ", name);
     int status = DLC_OK;
-    const struct dlc_slot *found = dlc_find(net, sum->info.name, bytes, &status);
+    const struct dlc_slot *found = dlc_find(net, sum->info.name, to, bytes, &status);
     float scale = all > 0 ? 1.0f / (float)all : 0.0f, value;
     for (size_t at = 0; found && at < bytes; at += sizeof value) { // `to` may lie anywhere
         memcpy(&value, dlc_slot_data(net, found) + at, sizeof value);
@@ -268,7 +284,7 @@ DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t
 
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed) {
     const int64_t calls = 0;
-    for (int i = 0; i < net->model->nslots; i++) {
+    for (int i = 0; net && i < net->model->nslots; i++) {
         const struct dlc_slot *slot = &net->model->slots[i];
         if (!strcmp(slot->info.name, "optim.random.seed")) memcpy(dlc_slot_data(net, slot), &seed, sizeof seed);
         if (!strcmp(slot->info.name, "optim.random.calls")) memcpy(dlc_slot_data(net, slot), &calls, sizeof calls);

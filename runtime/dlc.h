@@ -39,7 +39,9 @@ enum dlc_status {
     DLC_EFORMAT = 3,   // not a .safetensors file, or one that lies about itself
     DLC_EMISMATCH = 4, // names, shapes or dtypes differ from the model's
     DLC_ENAME = 5,     // no parameter of that name
-    DLC_ESIZE = 6      // a buffer's size is not the parameter's
+    DLC_ESIZE = 6,     // a buffer's size is not the parameter's
+    DLC_ENULL = 7,     // NULL where something must be
+    DLC_EBUSY = 8      // a twin still reads what would be written
 };
 
 // Where the memory of a net comes from.
@@ -76,8 +78,15 @@ struct dlc_net {
     const struct dlc_model *model;
     unsigned char *region[DLC_REGIONS]; // aligned to model->align
     void *owned;                        // what dlc_free gives back; NULL when the application chose the memory
+    struct dlc_net *root;               // the net that a twin shares; of other nets the net itself
+    uint32_t held;                      // which of the root's parameters a twin reads: 0 or 1
+    uint32_t turn;                      // of a root: which are the newest, and how many twins read each
+    unsigned char *params[2];           // of a root: what dlc_publish writes in turn
     char error[DLC_ERROR_BYTES];
 };
+
+// NULL for `net` is answered by DLC_ENULL or NULL, or nothing happens; NULL for anything else that must be there gives
+// DLC_ENULL and a message.
 
 #ifndef DLC_NO_MALLOC
 // Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
@@ -91,7 +100,7 @@ DLC_API void dlc_free(struct dlc_net *net); // NULL is fine, and nothing happens
 // of the state. `bytes` are their sizes, 0 for "as large as asked". A region that the model does not need may be NULL.
 // NULL when one is missing, misaligned or too small.
 DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]);
-DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did
+DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did; never NULL
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state begin anew
 DLC_API void dlc_reset(struct dlc_net *net);              // state zeroed
 // The stream of dropout and other random operators begins anew; nothing happens to a model without them.
@@ -108,6 +117,18 @@ DLC_API int dlc_refuse(struct dlc_net *net, int status, const char *name, const 
 // Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);
+// Parameters and buffers of `from`, a net of the same model, into `to`, with what models keep beside them; nothing else
+// of `to` changes: no optimiser state, no state, no random stream.
+DLC_API int dlc_copy(struct dlc_net *to, const struct dlc_net *from);
+#ifndef DLC_NO_MALLOC
+// Weights that change while twins of `net` run in other threads. dlc_publish copies the parameters and buffers of
+// `from` into `spare`, a net that serves for nothing else, prepares them there, and makes them the parameters of `net`
+// in one atomic step; `spare` has the old ones then. A twin goes on with the old ones until its own thread calls
+// dlc_adopt. DLC_EBUSY, with nothing written: a twin did not do so since the last time, and still reads `spare`.
+DLC_API int dlc_publish(struct dlc_net *net, struct dlc_net *spare, const struct dlc_net *from);
+// Makes the newest parameters those of a twin, with neither lock nor copy. Gives 1 when they are others than before.
+DLC_API int dlc_adopt(struct dlc_net *twin);
+#endif
 // The mean gradient of a parameter over the samples that NET_step_accumulate took since the last update; zeros when it
 // took none. DLC_ENAME when no entry accumulates it, or several do at once.
 DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
@@ -127,6 +148,10 @@ DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip);
 #endif
+// The bytes that dlc_save or dlc_save_weights write, into `to`, which has room for `bytes`. Gives how many they are;
+// when that is more than `bytes`, or `to` is NULL, nothing is written.
+DLC_API size_t dlc_save_memory(const struct dlc_net *net, void *to, size_t bytes);
+DLC_API size_t dlc_save_weights_memory(const struct dlc_net *net, void *to, size_t bytes);
 #ifndef DLC_NO_STDIO
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);

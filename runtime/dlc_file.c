@@ -6,8 +6,6 @@
 // offsets must cover the data without gaps or overlaps, sizes must be those of dtype and shape.
 #include "dlc_parts.h"
 
-#ifndef DLC_NO_MALLOC
-
 DLC_API const struct dlc_file_dtype *dlc_file_dtypes(void) {
     static const struct dlc_file_dtype all[] = {
         {"F32", "f32", 32, DLC_IEEE, 8, 23},
@@ -43,6 +41,7 @@ DLC_API const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_param *in
     return dtype; // the model's dtypes are all there
 }
 
+#ifndef DLC_NO_MALLOC
 DLC_API uint64_t dlc_get_le(const unsigned char *from, int bytes) {
     uint64_t bits = 0;
     for (int i = 0; i < bytes; i++) bits |= (uint64_t)from[i] << 8 * i;

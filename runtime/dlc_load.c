@@ -298,6 +298,7 @@ static void dlc_commit(struct dlc_net *net, const struct dlc_file *file, const s
 static int dlc_load_bytes(struct dlc_net *net, const unsigned char *bytes, size_t size, struct dlc_loading *how) {
     struct dlc_file file;
     size_t header = 0;
+    if (!net || !bytes) return dlc_fail_null(net, "the data");
     dlc_file_start(&file, "the data");
     int status = dlc_file_header(&file, net, bytes, size, &header);
     if (!status && header > size - 8)
@@ -413,6 +414,7 @@ static int dlc_load_path(struct dlc_net *net, const char *path, struct dlc_loadi
     struct dlc_file file;
     size_t size = 0;
     int status;
+    if (!net || !path) return dlc_fail_null(net, "the path");
     dlc_file_start(&file, path);
     errno = 0;
     FILE *f = fopen(path, "rb");

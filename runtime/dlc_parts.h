@@ -28,6 +28,8 @@ DLC_API void dlc_put_number(struct dlc_text *t, uint64_t n);
 DLC_API struct dlc_text dlc_text_start(struct dlc_net *net);
 // Sets the message, of three pieces, any of which may be ""; gives `status` back.
 DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char *b, const char *c);
+// DLC_ENULL, with a message when there is a net.
+DLC_API int dlc_fail_null(struct dlc_net *net, const char *what);
 #ifndef DLC_NO_MALLOC
 // Ends an item that began at `start`: what did not fit as a whole is taken away and counted.
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start);
@@ -39,9 +41,22 @@ DLC_API void dlc_end_list(struct dlc_text *t);
 DLC_API unsigned char *dlc_slot_data(const struct dlc_net *net, const struct dlc_slot *slot);
 // Optimiser state and `state` begin anew.
 DLC_API void dlc_start_over(struct dlc_net *net);
-#ifndef DLC_NO_MALLOC
 // A param or a buffer: what a state_dict holds.
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot);
+#ifndef DLC_NO_MALLOC
+// Memory for a net, or for a twin of `root`; NULL without any.
+DLC_API struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object_bytes, struct dlc_net *root);
+#endif
+
+// ---- dlc_twins.c --------------------------------------------------------------------------------------------------
+
+// A new net is one of its own.
+DLC_API void dlc_make_root(struct dlc_net *net);
+#ifndef DLC_NO_MALLOC
+// What a new twin shares with `root`; and the end of that, if the net is a twin.
+DLC_API void dlc_join(struct dlc_net *net, struct dlc_net *root);
+DLC_API void dlc_leave(struct dlc_net *net);
+#endif
 
 // ---- dlc_file.c: .safetensors, read and checked -------------------------------------------------------------------
 
@@ -67,6 +82,7 @@ struct dlc_file_dtype {
 // All of them; name NULL at the end.
 DLC_API const struct dlc_file_dtype *dlc_file_dtypes(void);
 DLC_API const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_param *info);
+#ifndef DLC_NO_MALLOC
 
 struct dlc_file_tensor {
     const char *name; // decoded, name_len bytes

@@ -1,4 +1,5 @@
-// dlc_save.c: a net as a .safetensors file: written beside the old one, synced, renamed, the directory synced.
+// dlc_save.c: a net as a .safetensors file, in memory or on a disk: there it is written beside the old one, synced,
+// renamed, the directory synced.
 //     net.ckpt, net.ckpt.0.tmp -> net.ckpt
 // A process may end at any point of that: net.ckpt is the old file or the new one, and the next save takes over what
 // was left beside it. ISO C; on POSIX with fsync, links followed and a lock on what is being written.
@@ -19,34 +20,40 @@
 #else
 #define DLC_POSIX 0
 #endif
+#endif
 
-// Counts, and writes when there is a stream: the header's length stands before it.
+// ---- the bytes ----------------------------------------------------------------------------------------------------
+
+// Counts, and passes bytes on when it has somewhere to: the header's length stands before it.
 struct dlc_writer {
-    FILE *f;
+    void (*put)(void *to, const void *bytes, size_t len); // or NULL
+    void *to;
     uint64_t bytes;
 };
 
 static void dlc_write(struct dlc_writer *w, const void *bytes, size_t len) {
     w->bytes += len;
-    if (w->f) fwrite(bytes, 1, len, w->f); // ferror is asked at the end
+    if (w->put) w->put(w->to, bytes, len);
 }
 
 static void dlc_write_text(struct dlc_writer *w, const char *s) { dlc_write(w, s, strlen(s)); }
 
 static void dlc_write_number(struct dlc_writer *w, uint64_t n) {
-    char digits[24];
-    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
-    dlc_write(w, digits, (size_t)len);
+    char digits[20];
+    size_t i = sizeof digits;
+    do digits[--i] = (char)('0' + n % 10);
+    while (n /= 10);
+    dlc_write(w, digits + i, sizeof digits - i);
 }
 
 static void dlc_write_string(struct dlc_writer *w, const char *s) {
+    static const char hex[] = "0123456789abcdef";
     dlc_write_text(w, "\"");
     for (; *s; s++) {
-        char escape[8];
+        const char escape[] = {'\\', 'u', '0', '0', hex[*s >> 4 & 15], hex[*s & 15]};
         bool control = (unsigned char)*s < ' ';
-        if (control) snprintf(escape, sizeof escape, "\\u%04x", (unsigned)*s);
         if (*s == '"' || *s == '\\') dlc_write_text(w, "\\");
-        dlc_write(w, control ? escape : s, control ? 6 : 1);
+        dlc_write(w, control ? escape : s, control ? sizeof escape : 1);
     }
     dlc_write_text(w, "\"");
 }
@@ -65,7 +72,7 @@ static const struct dlc_slot *dlc_next_stored(const struct dlc_model *model, boo
 
 static void dlc_write_header(struct dlc_writer *w, const struct dlc_model *model, bool all) {
     const struct dlc_slot *slot = NULL;
-    uint64_t offset = 0;
+    uint64_t offset = 0, start = w->bytes;
     dlc_write_text(w, "{\"__metadata__\":{\"format\":\"pt\"}");
     while ((slot = dlc_next_stored(model, all, slot))) {
         dlc_write_text(w, ",");
@@ -84,7 +91,7 @@ static void dlc_write_header(struct dlc_writer *w, const struct dlc_model *model
         dlc_write_text(w, "]}");
     }
     dlc_write_text(w, "}");
-    while (w->bytes % 8) dlc_write_text(w, " "); // the data begins aligned
+    while (w->bytes % 8 != start % 8) dlc_write_text(w, " "); // the data begins aligned
 }
 
 static uint64_t dlc_get_bits(const unsigned char *from, int bytes) {
@@ -109,19 +116,48 @@ static void dlc_write_elements(struct dlc_writer *w, const unsigned char *from, 
     dlc_write(w, chunk, used);
 }
 
-static void dlc_write_file(FILE *f, const struct dlc_net *net, bool all) {
-    struct dlc_writer count = {NULL, 0}, w = {f, 0};
+static void dlc_write_all(struct dlc_writer *w, const struct dlc_net *net, bool all) {
+    struct dlc_writer count = {NULL, NULL, 0};
     const struct dlc_slot *slot = NULL;
     dlc_write_header(&count, net->model, all);
-    uint64_t length = count.bytes;
-    for (int i = 0; i < 8; i++) putc((int)(length >> 8 * i & 255), f);
-    dlc_write_header(&w, net->model, all);
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)(count.bytes >> 8 * i);
+    dlc_write(w, length, sizeof length);
+    dlc_write_header(w, net->model, all);
     while ((slot = dlc_next_stored(net->model, all, slot))) {
         int bytes = dlc_stored_dtype(&slot->info)->bits / 8;
-        dlc_write_elements(&w, dlc_slot_data(net, slot), bytes, slot->info.bytes / (size_t)bytes);
+        dlc_write_elements(w, dlc_slot_data(net, slot), bytes, slot->info.bytes / (size_t)bytes);
     }
 }
 
+// ---- into memory --------------------------------------------------------------------------------------------------
+
+static void dlc_put_memory(void *to, const void *bytes, size_t len) {
+    unsigned char **at = (unsigned char **)to;
+    memcpy(*at, bytes, len);
+    *at += len;
+}
+
+static size_t dlc_save_bytes(const struct dlc_net *net, void *to, size_t bytes, bool all) {
+    const struct dlc_slot *slot = NULL;
+    unsigned char *at = (unsigned char *)to;
+    struct dlc_writer count = {NULL, NULL, 8}, w = {dlc_put_memory, &at, 0};
+    if (!net) return 0;
+    dlc_write_header(&count, net->model, all);
+    while ((slot = dlc_next_stored(net->model, all, slot))) count.bytes += slot->info.bytes;
+    if (to && count.bytes <= bytes) dlc_write_all(&w, net, all);
+    return (size_t)count.bytes;
+}
+
+DLC_API size_t dlc_save_memory(const struct dlc_net *net, void *to, size_t bytes) {
+    return dlc_save_bytes(net, to, bytes, true);
+}
+
+DLC_API size_t dlc_save_weights_memory(const struct dlc_net *net, void *to, size_t bytes) {
+    return dlc_save_bytes(net, to, bytes, false);
+}
+
+#ifndef DLC_NO_STDIO
 // ---- a new file takes the place of the old one --------------------------------------------------------------------
 
 // A file that is being written.
@@ -132,7 +168,7 @@ struct dlc_new_file {
     FILE *f;
 };
 
-static char *dlc_copy(const char *s) {
+static char *dlc_copy_text(const char *s) {
     size_t size = strlen(s) + 1;
     char *copy = (char *)malloc(size);
     if (copy) memcpy(copy, s, size);
@@ -143,7 +179,7 @@ static char *dlc_copy(const char *s) {
 // `path` with the symbolic link at its end followed, and what that leads to: the link stays, its target is replaced.
 // Of malloc; NULL with errno.
 static char *dlc_follow_links(const char *path) {
-    char *at = dlc_copy(path), to[4096];
+    char *at = dlc_copy_text(path), to[4096];
     for (int links = 0; at; links++) {
         ssize_t len = readlink(at, to, sizeof to);
         if (len < 0) return at; // no link, or nothing there yet
@@ -239,7 +275,7 @@ static bool dlc_rename(const struct dlc_new_file *p, bool ok) {
     return ok;
 }
 #else
-static char *dlc_follow_links(const char *path) { return dlc_copy(path); }
+static char *dlc_follow_links(const char *path) { return dlc_copy_text(path); }
 
 static FILE *dlc_open_beside(struct dlc_new_file *p, size_t room) {
     snprintf(p->name, room, "%s.tmp", p->path);
@@ -284,14 +320,20 @@ static bool dlc_new_file_close(struct dlc_new_file *p) {
     return ok;
 }
 
+static void dlc_put_stream(void *to, const void *bytes, size_t len) {
+    fwrite(bytes, 1, len, (FILE *)to); // ferror is asked at the end
+}
+
 static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
     struct dlc_new_file p;
     int status = DLC_OK;
+    if (!net || !path) return dlc_fail_null(net, "the path");
     if (!dlc_new_file_open(&p, path)) {
         bool beside = p.name && *p.name && (errno == EACCES || errno == EROFS);
         status = dlc_fail_file(net, beside ? "cannot make a new file beside " : "cannot write ", path);
     } else {
-        dlc_write_file(p.f, net, all);
+        struct dlc_writer w = {dlc_put_stream, p.f, 0};
+        dlc_write_all(&w, net, all);
         if (!dlc_new_file_close(&p)) status = dlc_fail_file(net, "cannot write ", path);
         struct dlc_text t = {net->error, strlen(net->error), false, 0};
         if (status && p.replace) dlc_put(&t, "; the old file is as it was");

@@ -62,7 +62,8 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
 
 static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTable *table,
                        const EmitOptions *options) {
-    static const char *const codes[] = {"OK", "ERANGE", "EIO", "EFORMAT", "EMISMATCH", "ENAME", "ESIZE"};
+    static const char *const codes[] = {"OK",    "ERANGE", "EIO",   "EFORMAT", "EMISMATCH",
+                                        "ENAME", "ESIZE",  "ENULL", "EBUSY"};
     bool in_range = true; // of every entry: 1 to the bound
     for (int i = 0; i < in->nprograms; i++)
         for (int k = 0; k < in->module->nsizes; k++) in_range &= !in->programs[i]->graph->need[k].size;
@@ -73,7 +74,9 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
                                    "not a .safetensors file",
                                    "names, shapes or dtypes differ from the model's",
                                    "no parameter of that name",
-                                   "not the size of that parameter"};
+                                   "not the size of that parameter",
+                                   "NULL where something must be",
+                                   "a twin still reads what would be written"};
     const char *upper = names_upper(arena, options->prefix);
     const Module *module = in->module;
     if (module->nsizes) str_put(s, "// The largest value of each run-time size.\n");
@@ -98,7 +101,7 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
     str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)layout.stack, upper,
                (long long)layout.align);
     str_put(s, "// What functions that can fail return.\n");
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < (int)(sizeof codes / sizeof *codes); i++)
         str_printf(s, "#define %s_%s %d%s%s\n", upper, codes[i], i, *meaning[i] ? " // " : "", meaning[i]);
 }
 

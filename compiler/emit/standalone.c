@@ -155,8 +155,8 @@ static void put_file(Str *s, const char *name) {
 
 void put_runtime(Str *s) {
     str_put(s, "\n// ---- the runtime ----\n\n#ifndef DLC_RUNTIME\n#define DLC_RUNTIME\n#define DLC_API static\n");
-    static const char *const files[] = {"dlc.h",      "dlc_parts.h", "dlc.c",     "dlc_names.c",
-                                        "dlc_file.c", "dlc_load.c",  "dlc_save.c"};
+    static const char *const files[] = {"dlc.h",       "dlc_parts.h", "dlc.c",      "dlc_twins.c",
+                                        "dlc_names.c", "dlc_file.c",  "dlc_load.c", "dlc_save.c"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         put_file(s, files[i]);
         str_put(s, "\n");

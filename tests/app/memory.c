@@ -1,8 +1,11 @@
-// memory.c: nets that share, nets without malloc, parts of files: promises of the API over examples/mlp. C and C++.
+// memory.c: nets that share, parameters that change under them, nets without malloc, parts of files: promises of the
+// API over examples/mlp. C and C++.
 //     memory FILE          FILE is written and read
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mlp.h"
@@ -82,6 +85,100 @@ static void twins(void) {
     mlp_free(third), mlp_free(twin);
     check(alike(net, net), "the net outlives its twins");
     mlp_free(net), mlp_free(other);
+}
+
+// ---- parameters that change under twins that run --------------------------------------------------------------------
+
+enum { VERSIONS = 12 };
+static float answer[VERSIONS][N * 10];
+
+struct reader {
+    struct mlp *net;
+    float logits[N * 10];
+    int wrong, seen;
+};
+
+// The answer is that of one version as a whole, never of an older one than the last.
+static void *read_on(void *given) {
+    struct reader *reader = (struct reader *)given;
+    for (int version = 0; version < VERSIONS - 1;) {
+        reader->seen += mlp_adopt(reader->net);
+        mlp_forward(reader->net, N, image, reader->logits);
+        while (version < VERSIONS && memcmp(reader->logits, answer[version], sizeof answer[version])) version++;
+        if (version == VERSIONS) reader->wrong = 1;
+    }
+    return NULL;
+}
+
+static void published(void) {
+    struct mlp *net = mlp_new(), *spare = mlp_new(), *trained = mlp_new();
+    static struct reader readers[2];
+    pthread_t thread[2];
+    int busy = 0, started = 1;
+    batch(1);
+    for (int k = 0; k < VERSIONS; k++) {
+        mlp_init(trained, k + 1);
+        mlp_forward(trained, N, image, answer[k]);
+    }
+    for (int k = 0; k < 2; k++) {
+        readers[k].net = mlp_share(net);
+        started &= !pthread_create(&thread[k], NULL, read_on, &readers[k]);
+    }
+    for (int k = 1; k < VERSIONS; k++) {
+        mlp_init(trained, k + 1);
+        int rc;
+        while ((rc = mlp_publish(net, spare, trained)) == MLP_EBUSY) busy++, sched_yield();
+        check(!rc, "publish");
+        mlp_forward(net, N, image, mine); // the publishing thread uses the net
+        check(!memcmp(mine, answer[k], sizeof mine), "the net has the newest parameters at once");
+    }
+    for (int k = 0; k < 2; k++) {
+        check(started && !pthread_join(thread[k], NULL) && !readers[k].wrong, "twins answer with whole versions");
+        check(readers[k].seen == VERSIONS - 1, "adopt says what is new"); // each waited for each twin
+        mlp_free(readers[k].net);
+    }
+    mlp_free(net), mlp_free(spare), mlp_free(trained);
+}
+
+static void copied(void) {
+    struct mlp *from = mlp_new(), *to = mlp_new();
+    float momentum[10], before[10];
+    steps(from, 2), steps(to, 1);
+    mlp_get(to, "optim.step.0.fc2.bias.momentum_buffer", before, sizeof before);
+    check(!mlp_copy(to, from) && alike(from, to), "a copy answers as the original");
+    mlp_get(to, "optim.step.0.fc2.bias.momentum_buffer", momentum, sizeof momentum);
+    check(!memcmp(momentum, before, sizeof before), "the optimiser's state stays");
+    size_t size = mlp_save_memory(from, NULL, 0), weights = mlp_save_weights_memory(from, NULL, 0);
+    unsigned char *bytes = (unsigned char *)malloc(size);
+    check(bytes && mlp_save_memory(from, bytes, size) == size && weights < size, "saving into memory");
+    check(!mlp_load_memory(to, bytes, size) && steps(to, 2) == steps(from, 2),
+          "and loading from there goes on to the bit");
+    check(mlp_save_weights_memory(from, bytes, size) == weights && !mlp_load_memory(to, bytes, weights) &&
+              alike(from, to),
+          "weights alone");
+    free(bytes);
+    mlp_free(from), mlp_free(to);
+}
+
+// NULL where a net, a name, a buffer or a file belongs.
+static void missing(void) {
+    struct mlp *net = mlp_new();
+    float bias[10];
+    mlp_free(NULL), mlp_init(NULL, 1), mlp_reset(NULL), mlp_seed(NULL, 1), mlp_prepare(NULL);
+    check(!mlp_share(NULL) && !mlp_place(NULL) && *mlp_error(NULL) && !mlp_adopt(NULL), "no net");
+    check(mlp_get(NULL, "fc2.bias", bias, 40) == MLP_ENULL && mlp_set(net, "fc2.bias", NULL, 40) == MLP_ENULL &&
+              mlp_get(net, NULL, bias, 40) == MLP_ENULL && mlp_get_grad(NULL, NULL, NULL, 0) == MLP_ENULL,
+          "no data");
+    check(mlp_load(net, NULL) == MLP_ENULL && mlp_save(net, NULL) == MLP_ENULL &&
+              mlp_save_weights(NULL, "x") == MLP_ENULL && mlp_load_some(NULL, NULL, NULL, NULL) == -MLP_ENULL &&
+              mlp_load_memory(net, NULL, 9) == MLP_ENULL &&
+              mlp_load_some_memory(net, NULL, 9, NULL, NULL) == -MLP_ENULL,
+          "no file");
+    check(mlp_copy(net, NULL) == MLP_ENULL && mlp_publish(net, NULL, net) == MLP_ENULL &&
+              !mlp_save_memory(NULL, NULL, 0) && !mlp_save_weights_memory(NULL, bias, 40),
+          "nothing to copy");
+    check(mlp_get(net, "fc2.bias", bias, SIZE_MAX) == MLP_ESIZE, "a size that no buffer has");
+    mlp_free(net);
 }
 
 // ---- memory of the application -------------------------------------------------------------------------------------
@@ -166,6 +263,9 @@ static void parts(const char *file) {
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     twins();
+    published();
+    copied();
+    missing();
     placed();
     parts(argv[1]);
     printf("%d passed, %d failed\n", passed, failed);

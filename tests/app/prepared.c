@@ -91,6 +91,12 @@ int main(int argc, char **argv) {
     for (int k = 0; k < N * 24 * 14 * 14; k++) same &= h[k] == h[k / 196 * 196];
     check(same, "without weights every pixel of a channel is equal");
     agrees(net, 1, "a set that another model saw first");
+    check(!prepared_copy(other, net), "copy");
+    agrees(other, 1, "a copy of a net whose values are fresh");
+    set_all(net, 8, NULL);
+    check(!prepared_copy(other, net), "copy");
+    agrees(other, 1, "a copy of a net whose values are stale");
+    agrees(net, 1, "the net that was copied");
     struct prepared *twin = prepared_share(net);
     agrees(twin, 0, "a twin");
     set_all(net, 6, NULL);
@@ -99,7 +105,14 @@ int main(int argc, char **argv) {
     agrees(twin, 1, "a twin of a net that was initialised");
     prepared_step(twin, N, x, label, 0.01f, &loss);
     agrees(net, 1, "a net whose twin was trained");
-    prepared_free(twin);
+    struct prepared *spare = prepared_new();
+    set_all(other, 10, NULL);
+    check(!prepared_publish(net, spare, other), "publish");
+    agrees(twin, 0, "a twin before it adopts");
+    check(prepared_adopt(twin) == 1, "adopt");
+    agrees(twin, 1, "a twin that adopts");
+    agrees(net, 0, "the net that publishes");
+    prepared_free(twin), prepared_free(spare);
     prepared_free(net), prepared_free(other);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;

@@ -184,6 +184,105 @@ Test(runtime, parameters_by_name) {
     dlc_free(net);
 }
 
+// Every function with NULL for each of its pointers, and with sizes that no buffer has.
+Test(runtime, arguments_that_are_not_there) {
+    struct dlc_net *net = net_ramp(8), *before = net_ramp(8), *other = net_new();
+    float bias[3] = {5, 5, 5};
+    dlc_free(NULL), dlc_init(NULL, 1), dlc_reset(NULL), dlc_seed(NULL, 1), dlc_prepare(NULL), dlc_stale(NULL);
+    cr_expect(!dlc_share(NULL, sizeof(struct net)) && !dlc_adopt(NULL));
+    cr_expect_str_eq(dlc_error(NULL), "there is no net: NULL, as without memory");
+    cr_expect(dlc_get(NULL, "fc1.bias", bias, 12) == DLC_ENULL && dlc_set(NULL, "fc1.bias", bias, 12) == DLC_ENULL);
+    cr_expect(dlc_get_grad(NULL, "fc1.bias", bias, 12) == DLC_ENULL);
+    cr_expect(dlc_load(NULL, "x") == DLC_ENULL && dlc_load_some(NULL, "x", "", "") == -DLC_ENULL);
+    cr_expect(dlc_load_memory(NULL, bias, 12) == DLC_ENULL &&
+              dlc_load_some_memory(NULL, bias, 12, "", "") == -DLC_ENULL);
+    cr_expect(dlc_save(NULL, "x") == DLC_ENULL && dlc_save_weights(NULL, "x") == DLC_ENULL);
+    cr_expect(dlc_copy(NULL, net) == DLC_ENULL && dlc_publish(NULL, other, net) == DLC_ENULL);
+#define EXPECT_NULL(call, message)                                                                                     \
+    cr_expect((call) == DLC_ENULL && !strcmp(dlc_error(net), message), "%s: %s", #call, dlc_error(net))
+    EXPECT_NULL(dlc_get(net, NULL, bias, 12), "the name is NULL");
+    EXPECT_NULL(dlc_get(net, "fc1.bias", NULL, 12), "the data is NULL");
+    EXPECT_NULL(dlc_set(net, NULL, bias, 12), "the name is NULL");
+    EXPECT_NULL(dlc_set(net, "fc1.bias", NULL, 12), "the data is NULL");
+    EXPECT_NULL(dlc_get_grad(net, NULL, bias, 12), "the name is NULL");
+    EXPECT_NULL(dlc_load(net, NULL), "the path is NULL");
+    EXPECT_NULL(-dlc_load_some(net, NULL, NULL, NULL), "the path is NULL");
+    EXPECT_NULL(dlc_load_memory(net, NULL, 100), "the data is NULL");
+    EXPECT_NULL(dlc_load_memory(net, NULL, 0), "the data is NULL");
+    EXPECT_NULL(-dlc_load_some_memory(net, NULL, 100, NULL, NULL), "the data is NULL");
+    EXPECT_NULL(dlc_save(net, NULL), "the path is NULL");
+    EXPECT_NULL(dlc_save_weights(net, NULL), "the path is NULL");
+    EXPECT_NULL(dlc_copy(net, NULL), "the net to copy from is NULL");
+    EXPECT_NULL(dlc_publish(net, other, NULL), "the net to copy from is NULL");
+    EXPECT_NULL(dlc_publish(net, NULL, other), "the spare net is NULL");
+    cr_expect(dlc_get(net, "fc1.bias", bias, SIZE_MAX) == DLC_ESIZE && bias[0] == 5);
+    cr_expect_str_eq(dlc_error(net), "fc1.bias has 12 bytes, not 18446744073709551615");
+    cr_expect(dlc_set(net, "fc1.bias", bias, SIZE_MAX) == DLC_ESIZE && dlc_set(net, "fc1.bias", bias, 0) == DLC_ESIZE);
+    cr_expect(same_bytes(net, before), "something was written");
+    dlc_free(net), dlc_free(before), dlc_free(other);
+}
+
+// ---- parameters that are copied, and that change under twins
+// ----------------------------------------------------------
+
+// The first parameter of a net.
+static float first_of(struct dlc_net *net) {
+    float weight[12];
+    cr_assert(!dlc_get(net, "fc1.weight", weight, sizeof weight));
+    return weight[0];
+}
+
+static void set_first(struct dlc_net *net, float value) {
+    float weight[12] = {value};
+    cr_assert(!dlc_set(net, "fc1.weight", weight, sizeof weight));
+}
+
+// Parameters and buffers, and nothing else.
+Test(runtime, copies) {
+    struct dlc_net *from = net_ramp(8), *to = net_ramp(8), *kept = net_ramp(8);
+    memset(from->region[DLC_REGION_OPTIM], 1, 112), memset(from->region[DLC_REGION_STATE], 1, 131);
+    set_first(from, 7);
+    cr_expect(dlc_copy(to, from) == DLC_OK && first_of(to) == 7);
+    set_first(kept, 7);
+    cr_expect(same_bytes(to, kept), "something else was copied");
+    struct dlc_net *twin = dlc_share(to, sizeof(struct net));
+    cr_expect(dlc_copy(to, twin) == DLC_OK && same_bytes(to, kept), "a twin has nothing else");
+    dlc_free(twin), dlc_free(from), dlc_free(to), dlc_free(kept);
+}
+
+Test(runtime, publishes) {
+    struct dlc_net *net = net_ramp(8), *spare = net_ramp(8), *trained = net_ramp(8);
+    struct dlc_net *a = dlc_share(net, sizeof(struct net)), *b = dlc_share(a, sizeof(struct net));
+    cr_expect(!dlc_adopt(a) && !dlc_adopt(net), "there is nothing new");
+    set_first(trained, 1);
+    cr_expect(dlc_publish(net, spare, trained) == DLC_OK, "%s", dlc_error(net));
+    cr_expect(first_of(net) == 1 && first_of(spare) == -1 && first_of(a) == -1 && first_of(b) == -1);
+    struct dlc_net *late = dlc_share(b, sizeof(struct net));
+    cr_expect(first_of(late) == 1 && !dlc_adopt(late), "a new twin has the newest");
+    set_first(trained, 2);
+    cr_expect(dlc_publish(net, spare, trained) == DLC_EBUSY && first_of(net) == 1 && first_of(a) == -1);
+    cr_expect_str_eq(dlc_error(net), "a twin has not adopted the parameters that were published last");
+    cr_expect(dlc_adopt(a) == 1 && first_of(a) == 1 && !dlc_adopt(a));
+    cr_expect(dlc_publish(net, spare, trained) == DLC_EBUSY, "b reads them still");
+    dlc_free(b);
+    cr_expect(dlc_publish(net, spare, trained) == DLC_OK && first_of(net) == 2 && first_of(a) == 1, "%s",
+              dlc_error(net));
+    cr_expect(dlc_adopt(late) == 1 && first_of(late) == 2 && dlc_adopt(a) == 1 && first_of(a) == 2);
+    for (int k = 3; k < 40; k++) {
+        set_first(trained, (float)k);
+        cr_expect(dlc_publish(net, spare, trained) == DLC_OK && dlc_adopt(a) && dlc_adopt(late));
+        cr_expect(first_of(a) == (float)k && first_of(late) == (float)k && first_of(net) == (float)k &&
+                  first_of(spare) == (float)k - 1);
+    }
+    int64_t t;
+    cr_expect(dlc_get(a, "optim.step.0.t", &t, 8) == DLC_OK && t == 3, "the optimiser's state stays");
+    // Nets that cannot be meant.
+    cr_expect(dlc_publish(a, spare, trained) == DLC_EBUSY && strstr(dlc_error(a), "may be a twin"));
+    cr_expect(dlc_publish(net, a, trained) == DLC_EBUSY && dlc_publish(net, net, trained) == DLC_EBUSY);
+    cr_expect(dlc_publish(net, trained, trained) == DLC_EBUSY && dlc_publish(trained, net, spare) == DLC_EBUSY);
+    dlc_free(a), dlc_free(late), dlc_free(trained), dlc_free(spare), dlc_free(net);
+}
+
 // ---- loading ------------------------------------------------------------------------------------------------------
 
 Test(runtime, files_of_the_python_library) {

@@ -173,3 +173,33 @@ Test(save, permissions) {
     cr_expect(files() == 1 && loaded(path) == 2, "the old file changed");
     cr_assert(!chmod(dir, 0777));
 }
+
+// What goes into memory is what goes into the file, to the byte; without room nothing is written.
+Test(save, into_memory) {
+    static const struct dlc_slot both[] = {{{"w", "f32", "param", 1, {4096}, 16384}, DLC_REGION_PARAM, 0},
+                                           {{"optim.step.0.t", "i64", "optim", 0, {0}, 8}, DLC_REGION_OPTIM, 0}};
+    static const struct dlc_model trains = {"toy", both, 2, {16384, 8, 0, 0}, 64, NULL, NULL, NULL, 0};
+    struct dlc_net *from = dlc_new(&trains, sizeof *from), *to = dlc_new(&trains, sizeof *to);
+    const int64_t three = 3;
+    cr_assert(from && to && !dlc_set(from, "w", w, sizeof w) && !dlc_set(from, "optim.step.0.t", &three, 8));
+    for (int all = 0; all < 2; all++) {
+        size_t (*save)(const struct dlc_net *, void *, size_t) = all ? dlc_save_memory : dlc_save_weights_memory;
+        const char *path = in(0, "net");
+        cr_assert(!(all ? dlc_save : dlc_save_weights)(from, path));
+        size_t size = save(from, NULL, SIZE_MAX);
+        unsigned char *bytes = malloc(size + 1), *file = malloc(size + 1);
+        cr_assert(bytes && file);
+        memset(bytes, 0x55, size + 1);
+        cr_expect(save(from, bytes, size - 1) == size && bytes[0] == 0x55, "a byte short, but written");
+        cr_expect(save(from, bytes, size) == size && bytes[size] == 0x55, "written behind the end");
+        FILE *f = fopen(path, "rb");
+        cr_assert(f && fread(file, 1, size + 1, f) == size && !fclose(f));
+        cr_expect(!memcmp(file, bytes, size), "the file has other bytes");
+        cr_expect(!dlc_load_memory(to, bytes, size), "%s", dlc_error(to));
+        int64_t t;
+        cr_expect(!dlc_get(to, "optim.step.0.t", &t, 8) && t == (all ? 3 : 0));
+        free(bytes), free(file);
+    }
+    cr_expect(dlc_save_memory(NULL, w, sizeof w) == 0 && dlc_save_weights_memory(NULL, NULL, 0) == 0);
+    dlc_free(from), dlc_free(to);
+}
