@@ -321,7 +321,7 @@ static bool dlc_json_metadata(struct dlc_json *j) {
 }
 
 static struct dlc_file_tensor *dlc_json_new_tensor(struct dlc_json *j) {
-    static const struct dlc_file_tensor none = {NULL, 0, NULL, 0, {0}, 0, 0, 0, NULL, false};
+    static const struct dlc_file_tensor none = {NULL, 0, NULL, 0, {0}, 0, 0, 0, NULL, false, false, 0};
     if (j->count == j->room) {
         size_t room = j->room ? 2 * j->room : 64;
         void *more = room > SIZE_MAX / sizeof none ? NULL : realloc(j->tensor, room * sizeof none);

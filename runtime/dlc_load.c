@@ -90,8 +90,10 @@ struct dlc_loading {
     const char *option;       // the caller's way to say `strip`; NULL: NET_load_some
     bool some;                // only what both have
     bool from_memory;
-    bool rest; // the file has optimiser state and state, and they are loaded too
-    int count; // parameters and buffers that are taken
+    bool listing; // for the message: everything that differs
+    bool rest;    // the file has optimiser state and state, and they are loaded too
+    bool copies;  // some tensors are perhaps copies
+    int count;    // parameters and buffers that are taken
 };
 
 // A scalar may have the shape [1], which it had in old versions of PyTorch.
@@ -170,6 +172,14 @@ static struct dlc_file_tensor *dlc_taken(const struct dlc_slot *slot, const stru
     return dlc_is_weight(slot) || how->rest ? dlc_names_find(&file->names, slot->info.name) : NULL;
 }
 
+// Of tied weights some programs store every name, each with a copy of the data. A matrix that the model does not know
+// may be such a copy: then its shape is that of a parameter.
+static bool dlc_may_be_copy(const struct dlc_model *model, const struct dlc_file_tensor *tensor) {
+    for (int i = 0; i < model->nslots && tensor->rank > 1 && tensor->count; i++)
+        if (dlc_is_weight(&model->slots[i]) && dlc_same_shape(&model->slots[i].info, tensor)) return true;
+    return false;
+}
+
 // Lists everything that differs, and marks what is wanted.
 static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, const struct dlc_file *file,
                             struct dlc_loading *how) {
@@ -183,7 +193,11 @@ static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, c
     }
     for (size_t i = 0; i < file->names.count && !how->some; i++) {
         const struct dlc_file_name *name = &file->names.at[i];
-        if (name->other || name->tensor->wanted || dlc_may_ignore(model, name)) continue;
+        if (name->other || name->tensor->wanted || name->tensor->copy || dlc_may_ignore(model, name)) continue;
+        if (!how->listing && dlc_may_be_copy(model, name->tensor)) { // known when the data is
+            name->tensor->copy = how->copies = true;
+            continue;
+        }
         size_t start = t->len;
         dlc_put(t, "\n  ");
         dlc_put_bytes(t, name->at, name->len);
@@ -254,6 +268,15 @@ static int dlc_refuse_twice(struct dlc_net *net, const struct dlc_file *file, co
 
 // ---- from a file that is open to the net --------------------------------------------------------------------------
 
+static int dlc_refuse_list(struct dlc_net *net, const struct dlc_file *file, struct dlc_loading *how) {
+    struct dlc_text t = dlc_list_start(net, file);
+    dlc_put_remedy(&t, net, file, how);
+    how->listing = true;
+    dlc_check_model(&t, net->model, file, how);
+    dlc_end_list(&t);
+    return DLC_EMISMATCH;
+}
+
 // Whether the file fits; marks the tensors that are wanted.
 static int dlc_plan(struct dlc_net *net, struct dlc_file *file, struct dlc_loading *how) {
     const struct dlc_file_name *twice;
@@ -262,14 +285,37 @@ static int dlc_plan(struct dlc_net *net, struct dlc_file *file, struct dlc_loadi
     char list[DLC_ERROR_BYTES];
     struct dlc_text t = {list, 0, false, 0};
     dlc_check_model(&t, net->model, file, how);
-    if (t.len || t.dropped) { // once more, after what would mend it
-        t = dlc_list_start(net, file);
-        dlc_put_remedy(&t, net, file, how);
-        dlc_check_model(&t, net->model, file, how);
-        dlc_end_list(&t);
-        return DLC_EMISMATCH;
+    if (!t.len && !t.dropped) return how->some && !how->count ? dlc_refuse_part(net, file, how) : DLC_OK;
+    for (size_t i = 0; i < file->header.count; i++) file->header.tensor[i].copy = false; // no data will tell
+    return dlc_refuse_list(net, file, how);
+}
+
+// FNV-1a of some bytes after others, whose hash is `hash`.
+static uint64_t dlc_hash(uint64_t hash, const unsigned char *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++) hash = (hash ^ bytes[i]) * 0x100000001b3;
+    return hash;
+}
+static const uint64_t dlc_hash_start = 0xcbf29ce484222325;
+
+// Is there a tensor with the same data among those that the net takes?
+static bool dlc_is_copy(const struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how,
+                        const struct dlc_file_tensor *copy) {
+    for (int i = 0; i < net->model->nslots; i++) {
+        const struct dlc_slot *slot = &net->model->slots[i];
+        const struct dlc_file_tensor *tensor = dlc_same_shape(&slot->info, copy) ? dlc_taken(slot, file, how) : NULL;
+        if (tensor && tensor->dtype == copy->dtype && tensor->hash == copy->hash) return true;
     }
-    return how->some && !how->count ? dlc_refuse_part(net, file, how) : DLC_OK;
+    return false;
+}
+
+// When all data was seen: is every copy one?
+static int dlc_check_copies(struct dlc_net *net, struct dlc_file *file, struct dlc_loading *how) {
+    bool ok = true;
+    for (size_t i = 0; i < file->header.count; i++) {
+        struct dlc_file_tensor *tensor = &file->header.tensor[i];
+        if (tensor->copy && !dlc_is_copy(net, file, how, tensor)) tensor->copy = ok = false;
+    }
+    return ok ? DLC_OK : dlc_refuse_list(net, file, how);
 }
 
 static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const struct dlc_file_tensor *tensor) {
@@ -306,21 +352,25 @@ static int dlc_load_bytes(struct dlc_net *net, const unsigned char *bytes, size_
     const uint64_t data_bytes = size - 8 - header;
     if (!status) status = dlc_file_open(&file, net, (const char *)bytes + 8, header, &data_bytes);
     if (!status) status = dlc_plan(net, &file, how);
-    for (size_t i = 0; i < file.header.count && !status; i++)
-        file.header.tensor[i].data = bytes + 8 + header + file.header.tensor[i].begin;
+    for (size_t i = 0; i < file.header.count && !status; i++) {
+        struct dlc_file_tensor *tensor = &file.header.tensor[i];
+        tensor->data = bytes + 8 + header + tensor->begin;
+        if (how->copies) tensor->hash = dlc_hash(dlc_hash_start, tensor->data, (size_t)(tensor->end - tensor->begin));
+    }
+    if (!status) status = dlc_check_copies(net, &file, how);
     if (!status) dlc_commit(net, &file, how);
     dlc_file_close(&file);
     return status;
 }
 
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size) {
-    struct dlc_loading how = {NULL, NULL, NULL, false, true, false, 0};
+    struct dlc_loading how = {NULL, NULL, NULL, false, true, false, false, false, 0};
     return dlc_load_bytes(net, (const unsigned char *)data, size, &how);
 }
 
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip) {
-    struct dlc_loading how = {only, strip, NULL, true, true, false, 0};
+    struct dlc_loading how = {only, strip, NULL, true, true, false, false, false, 0};
     int status = dlc_load_bytes(net, (const unsigned char *)data, size, &how);
     return status ? -status : how.count;
 }
@@ -360,19 +410,21 @@ static unsigned char *dlc_read(FILE *f, size_t size, size_t *count) {
     return bytes;
 }
 
-// Reads and forgets; false at the end of the stream.
-static bool dlc_pass(FILE *f, uint64_t bytes) {
+// Reads and forgets all but the hash; false at the end of the stream.
+static bool dlc_pass(FILE *f, uint64_t bytes, uint64_t *hash) {
     unsigned char chunk[4096];
     while (bytes) {
         size_t want = bytes < sizeof chunk ? (size_t)bytes : sizeof chunk;
         if (fread(chunk, 1, want, f) != want) return false;
+        *hash = dlc_hash(*hash, chunk, want);
         bytes -= want;
     }
     return true;
 }
 
 // The data that is wanted into *kept, of malloc; and there must be neither less nor more of it all.
-static int dlc_read_data(struct dlc_net *net, struct dlc_file *file, FILE *f, unsigned char **kept) {
+static int dlc_read_data(struct dlc_net *net, struct dlc_file *file, FILE *f, const struct dlc_loading *how,
+                         unsigned char **kept) {
     uint64_t total = 0; // at most eight times what the net has
     for (size_t i = 0; i < file->header.count; i++) {
         const struct dlc_file_tensor *tensor = &file->header.tensor[i];
@@ -384,11 +436,14 @@ static int dlc_read_data(struct dlc_net *net, struct dlc_file *file, FILE *f, un
     for (size_t i = 0; i < file->header.count; i++) { // in the order of their data, without gaps
         struct dlc_file_tensor *tensor = &file->header.tensor[i];
         uint64_t bytes = tensor->end - tensor->begin;
-        bool ok = tensor->wanted ? fread(next, 1, (size_t)bytes, f) == bytes : dlc_pass(f, bytes);
+        tensor->hash = dlc_hash_start;
+        bool ok = tensor->wanted ? fread(next, 1, (size_t)bytes, f) == bytes : dlc_pass(f, bytes, &tensor->hash);
         if (!ok && ferror(f)) return dlc_fail_file(net, "cannot read ", file->what);
         if (!ok) return dlc_refuse_file(net, file, "its data lies outside the file", tensor);
+        if (!tensor->wanted) continue;
+        if (how->copies) tensor->hash = dlc_hash(tensor->hash, next, (size_t)bytes);
         tensor->data = next;
-        if (tensor->wanted) next += bytes;
+        next += bytes;
     }
     return getc(f) == EOF ? DLC_OK : dlc_refuse_file(net, file, "data that belongs to no tensor", NULL);
 }
@@ -422,7 +477,8 @@ static int dlc_load_path(struct dlc_net *net, const char *path, struct dlc_loadi
     unsigned char *kept = NULL, *header = dlc_read_header(net, &file, f, &size, &status);
     if (!status) status = dlc_file_open(&file, net, (const char *)header, size, NULL);
     if (!status) status = dlc_plan(net, &file, how);
-    if (!status) status = dlc_read_data(net, &file, f, &kept);
+    if (!status) status = dlc_read_data(net, &file, f, how, &kept);
+    if (!status) status = dlc_check_copies(net, &file, how);
     if (!status) dlc_commit(net, &file, how);
     dlc_file_close(&file);
     free(header);
@@ -432,14 +488,14 @@ static int dlc_load_path(struct dlc_net *net, const char *path, struct dlc_loadi
 }
 
 DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *strip, const char *option) {
-    struct dlc_loading how = {NULL, strip, option, false, false, false, 0};
+    struct dlc_loading how = {NULL, strip, option, false, false, false, false, false, 0};
     return dlc_load_path(net, path, &how);
 }
 
 DLC_API int dlc_load(struct dlc_net *net, const char *path) { return dlc_load_strict(net, path, NULL, NULL); }
 
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip) {
-    struct dlc_loading how = {only, strip, NULL, true, false, false, 0};
+    struct dlc_loading how = {only, strip, NULL, true, false, false, false, false, 0};
     int status = dlc_load_path(net, path, &how);
     return status ? -status : how.count;
 }

@@ -93,6 +93,8 @@ struct dlc_file_tensor {
     uint64_t begin, end;                 // in the data
     const unsigned char *data;           // set when the data is there
     bool wanted;                         // it goes into the net
+    bool copy;                           // it may be thrown away if it is the copy of one that is wanted
+    uint64_t hash;                       // of its data, when there is a copy
 };
 
 // What a tensor can be found by. Of tied weights a file holds one, and its metadata says which names stand for it.

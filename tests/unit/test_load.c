@@ -60,6 +60,16 @@ static void tensor_of(const char *name, const char *dtype, const char *shape, co
     file_of(header, (size_t)len, data, bytes);
 }
 
+static char path[100];
+
+// Writes the file and gives its path; remove(path) at the end.
+static const char *written(void) {
+    snprintf(path, sizeof path, "/tmp/dlc_load_%d.safetensors", (int)getpid()); // tests run at once
+    FILE *f = fopen(path, "wb");
+    cr_assert(f && fwrite(file, 1, file_bytes, f) == file_bytes && !fclose(f));
+    return path;
+}
+
 // ---- the header ---------------------------------------------------------------------------------------------------
 
 // Each row says whether the library takes the header: 900 of them, most of them damaged.
@@ -246,6 +256,51 @@ Test(load, tied_weights) {
     dlc_free(net);
 }
 
+// A file that stores tied weights under both names, with a copy of the data: what is no copy is an error as ever.
+Test(load, tied_weights_stored_twice) {
+    static const char form[] = "{\"lm_head.weight\":{\"dtype\":\"F32\",\"shape\":[3,4],\"data_offsets\":[0,48]},"
+                               "\"transformer.wte.weight\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[48,96]}}";
+    static const struct {
+        const char *dtype, *shape;
+        bool differs, taken;
+    } rows[] = {
+        {"F32", "[3,4]", false, true},  {"F32", "[3,4]", true, false}, {"I32", "[3,4]", false, false},
+        {"F32", "[4,3]", false, false}, {"F32", "[12]", false, false},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        char header[300];
+        unsigned char data[96];
+        for (size_t i = 0; i < 96; i++) data[i] = (unsigned char)(i % 48);
+        data[95] ^= rows[r].differs;
+        int len = snprintf(header, sizeof header, form, rows[r].dtype, rows[r].shape);
+        file_of(header, (size_t)len, data, 96);
+        struct dlc_net *net = net_of(0, 1), *before = net_of(0, 1);
+        float w[12], old[12];
+        cr_assert(!dlc_get(before, "lm_head.weight", old, 48));
+        for (int stream = 0; stream < 2; stream++) {
+            int status = stream ? dlc_load(net, written()) : dlc_load_memory(net, file, file_bytes);
+            cr_expect(status == (rows[r].taken ? DLC_OK : DLC_EMISMATCH), "row %zu: %s", r, dlc_error(net));
+            cr_expect(rows[r].taken || strstr(dlc_error(net), "toy:\n  transformer.wte.weight is not in the model"));
+            cr_assert(!dlc_get(net, "lm_head.weight", w, 48));
+            cr_expect(!memcmp(w, rows[r].taken ? (void *)data : (void *)old, 48), "row %zu: the net", r);
+        }
+        dlc_free(net), dlc_free(before);
+        net = net_of(1, 2);
+        cr_expect((dlc_load_memory(net, file, file_bytes) == DLC_OK) == rows[r].taken, "row %zu: %s", r,
+                  dlc_error(net));
+        dlc_free(net);
+    }
+    struct dlc_net *net = net_of(0, 4); // what else differs is listed together with it
+    static const char matrix[] = "{\"y\":{\"dtype\":\"F32\",\"shape\":[3,4],\"data_offsets\":[0,48]}}";
+    file_of(matrix, sizeof matrix - 1, NULL, 48);
+    cr_expect(dlc_load_memory(net, file, file_bytes) == DLC_EMISMATCH);
+    cr_expect_str_eq(dlc_error(net),
+                     "the data does not fit toy:\n  lm_head.weight is missing\n  transformer.wte.weight is "
+                     "missing\n  x is missing\n  y is not in the model");
+    remove(path);
+    dlc_free(net);
+}
+
 // The names of a file, all f32[1], as `names` gives them.
 static void file_of_names(const char *names) {
     char header[1000] = "{";
@@ -302,16 +357,6 @@ Test(load, names_of_wrappers) {
 }
 
 // ---- files --------------------------------------------------------------------------------------------------------
-
-static char path[100];
-
-// Writes the file and gives its path; remove(path) at the end.
-static const char *written(void) {
-    snprintf(path, sizeof path, "/tmp/dlc_load_%d.safetensors", (int)getpid()); // tests run at once
-    FILE *f = fopen(path, "wb");
-    cr_assert(f && fwrite(file, 1, file_bytes, f) == file_bytes && !fclose(f));
-    return path;
-}
 
 static void expect_refused(struct dlc_net *net, const char *from, int status, const char *why) {
     cr_expect(dlc_load(net, from) == status, "%s", dlc_error(net));
