@@ -110,7 +110,7 @@ DEFINE_OP(pow){
     .doc = "a to the power of b, element by element; of a negative a to a fraction NaN",
     .example = "pow(a: f32[2, 3], b: f32[2, 3])",
     .inputs = 2,
-    .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
+    .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
     .infer = elementwise_float_infer,
     .eval = eval_pow,
     .ulp = 2,

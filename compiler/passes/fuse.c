@@ -156,6 +156,7 @@ static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
 // result, in the backward pass), is left to its reader.
 static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     if (f->output[node->id] || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
+    if (f->settled[node->id]) return false;
     if (f->prepared[node->id]) return false;
     int reader = NONE;
     for (int u = 0; u < f->users[node->id].len; u++) {
@@ -253,6 +254,7 @@ static bool is_packed_from(const Fuse *f, const Node *node) {
 static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
     int reader = f->reader[node->id];
+    if (f->settled[node->id]) return true;
     if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
     if (fuse_needs_buffer(f, node) || fuse_is_part(f, node)) return true;
     if (f->again[node->id]) return false;
@@ -358,6 +360,17 @@ static void find_late(Fuse *f) {
     }
 }
 
+// Every node is in no group, and only inputs are stored.
+static void forget_groups(Fuse *f) {
+    f->ngroups = 0;
+    for (int k = 0; k < f->n; k++) {
+        f->group_of[k] = NONE;
+        f->stored[k] = is_input(f->g->nodes.at[k]);
+        f->again[k] = false;
+        f->members[k].len = 0;
+    }
+}
+
 static void fuse_begin(Fuse *f, Graph *g) {
     int n = g->nodes.len;
     *f = (Fuse){.g = g, .n = n};
@@ -365,10 +378,12 @@ static void fuse_begin(Fuse *f, Graph *g) {
     f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->output = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->again = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->settled = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->users = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
     f->group = NEW_ARRAY(&f->scratch, Group, n + 1);
     f->members = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
     f->state = NEW_ARRAY(&f->scratch, State, n + 1);
+    f->unsettled = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->align = NEW_ARRAY(&f->scratch, Alignment, n + 1);
     f->cheap = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->costly = NEW_ARRAY(&f->scratch, bool, n + 1);
@@ -378,31 +393,38 @@ static void fuse_begin(Fuse *f, Graph *g) {
     f->copies = NEW_ARRAY(&f->scratch, int, n + 1);
     for (int k = 0; k < n; k++) {
         Node *node = g->nodes.at[k];
-        f->group_of[k] = NONE;
-        f->stored[k] = is_input(node);
         for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->users[node->in[i]->id], node);
     }
     for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
     find_prepared(f);
     find_late(f);
+    forget_groups(f);
+}
+
+static void find_groups(Fuse *f) {
+    Node **node = f->g->nodes.at;
+    // The last contraction first: a sum of two contractions belongs to the one that is computed later.
+    for (int id = f->n - 1; id >= 0; id--)
+        if (node_is(node[id], "contract")) grow_contract(f, node[id]);
+    for (int id = 0; id < f->n; id++)
+        if (node[id]->op->traits & OP_ALONE) fuse_stand_alone(f, node[id]);
+    for (int id = 0; id < f->n; id++)
+        if (node_is(node[id], "reduce") && is_unassigned(f, node[id])) fuse_grow_rows(f, node[id]);
+    for (int k = 0; k < f->ngroups; k++) release_cheap(f, k);
+    fuse_recompute(f);
+    store_rest(f);
+    find_outputs(f);
 }
 
 Graph *pass_fuse(Graph *from) {
     Graph *g = graph_rebuild(from, NULL, NULL);
     Fuse f;
     fuse_begin(&f, g);
-    // The last contraction first: a sum of two contractions belongs to the one that is computed later.
-    for (int id = f.n - 1; id >= 0; id--)
-        if (node_is(g->nodes.at[id], "contract")) grow_contract(&f, g->nodes.at[id]);
-    for (int id = 0; id < f.n; id++)
-        if (g->nodes.at[id]->op->traits & OP_ALONE) fuse_stand_alone(&f, g->nodes.at[id]);
-    for (int id = 0; id < f.n; id++)
-        if (node_is(g->nodes.at[id], "reduce") && is_unassigned(&f, g->nodes.at[id]))
-            fuse_grow_rows(&f, g->nodes.at[id]);
-    for (int k = 0; k < f.ngroups; k++) release_cheap(&f, k);
-    fuse_recompute(&f);
-    store_rest(&f);
-    find_outputs(&f);
+    find_groups(&f);
+    while (fuse_settle(&f)) {
+        forget_groups(&f);
+        find_groups(&f);
+    }
     fuse_order(&f);
     arena_release(&f.scratch);
     return g;

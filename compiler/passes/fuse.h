@@ -33,6 +33,7 @@ typedef struct Fuse {
     bool *stored;   // by node id: lives in a buffer (inputs included)
     bool *output;   // by node id: an output of the graph
     bool *again;    // by node id: readers compute it again (recompute.c)
+    bool *settled;  // by node id: a comparison reads it in two ways, so it is computed once and stored (settle.c)
     bool *prepared; // by node id: a model computes it once after load
     bool *early;    // by node id: of the forward pass, and
     bool *late;     // of what is computed again for the backward pass, or follows from that: never in one group
@@ -43,6 +44,7 @@ typedef struct Fuse {
     Group *group;               // scratch list; moved to g->groups in their final order
     NodeVec *members;           // by group: nodes it computes, in topological order
     State *state;               // by node id, while one group grows
+    bool *unsettled;            // by node id, of members: follows from a settled member that is not in memory yet
     Alignment *align;           // by node id, of members
     bool *cheap, *costly;       // by node id: see weigh_nodes
     int *reader, *uses, *depth; // by node id, of inlined nodes: see store_rest
@@ -79,6 +81,8 @@ void fuse_stand_alone(Fuse *f, Node *root);
 // An output of the graph or an operand of a contraction: cannot be inlined.
 bool fuse_needs_buffer(const Fuse *f, const Node *node);
 
+// settle.c: finds the nodes that comparisons depend on through two computations of them; whether there are new ones.
+bool fuse_settle(Fuse *f);
 // recompute.c: takes members out of their groups that readers compute again.
 void fuse_recompute(Fuse *f);
 // parts.c: whether an ungrouped node is the one part of a stored concat that is left to be stored in its place.

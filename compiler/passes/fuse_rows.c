@@ -118,6 +118,8 @@ static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment 
     if (!node_is(node, "reduce") || !shape_equal(&node->in[0]->type, &group->domain) ||
         reduced_axes(node) != group->reduced)
         return false;
+    // The largest of values that this kernel only stores would be the largest of another computation of them.
+    if (strcmp(node_attr(node, "kind")->s, "sum") && f->unsettled[node->in[0]->id]) return false;
     // Reads of the input at another place than the domain's index would need another loop.
     if (f->state[node->in[0]->id] == MEMBER)
         for (int d = 0; d < group->domain.rank; d++) {
@@ -153,6 +155,7 @@ static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *membe
 static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
     NodeVec members = {0};
     memset(f->state, 0, sizeof *f->state * (size_t)f->n);
+    memset(f->unsettled, 0, sizeof *f->unsettled * (size_t)f->n);
     for (int id = 0; id < f->n; id++) {
         Node *node = f->g->nodes.at[id];
         State state = fuse_worst_input(f, node);
@@ -164,7 +167,11 @@ static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
         bool fits = state != TAINTED && members.len < MAX_MEMBERS && may_join(f, node, roots->at[0]) &&
                     joins_rows(f, group, node, &f->align[id]);
         f->state[id] = fits ? MEMBER : TAINTED;
-        if (fits) vec_push(&f->scratch, &members, node);
+        if (!fits) continue;
+        vec_push(&f->scratch, &members, node);
+        f->unsettled[id] = f->settled[id];
+        for (int i = 0; i < node->nin && !node_is(node, "reduce"); i++)
+            f->unsettled[id] |= f->unsettled[node->in[i]->id];
     }
     return members;
 }

@@ -89,8 +89,8 @@ void fuse_recompute(Fuse *f) {
         // Readers first: a step that only steps read which go to their readers goes there too.
         for (int k = members->len - 1; k >= 0; k--) {
             Node *node = members->at[k];
-            f->again[node->id] = k > 0 && again[node->id].from && !f->output[node->id] && reads_once(f, node) &&
-                                 is_read_elsewhere(f, node, group);
+            f->again[node->id] = k > 0 && again[node->id].from && !f->output[node->id] && !f->settled[node->id] &&
+                                 reads_once(f, node) && is_read_elsewhere(f, node, group);
             if (f->again[node->id]) f->group_of[node->id] = NONE;
         }
         for (int k = 0; k < members->len; k++)

@@ -14,11 +14,16 @@
 // there; copy 2 is made where, later, block 3 is, from copy 1 of what block 3 reads. The level of a value goes down to
 // that of the innermost block around all of its readers in the forward pass: there it is kept (at level 0 as it was
 // computed first). A copy at level k reads its inputs at level k, or lower where that is theirs.
+//
+// A comparison never reads a copy of a value beside what follows from its first computation (twice.c). The gradient of
+// a max pool asks which element of the copied h equals y, the maximum that the forward pass kept: no one may, because
+// the two kernels round differently. So y is computed again from the copy of h.
 #include "passes/rematerialise.h"
 
 #include <string.h>
 
 #include "ops/op.h"
+#include "passes/twice.h"
 
 enum { STATISTIC = 16 }; // a reduction to so many times fewer elements is kept: means, maxima of rows
 
@@ -61,6 +66,40 @@ Choice choice_of_checkpoints(Arena *arena, const Graph *g) {
     }
     for (int k = 0; k < g->outputs.len; k++) choice.level[g->outputs.at[k].value->id] = 0;
     return choice;
+}
+
+// ---- comparisons read copies alone, or none ------------------------------------------------------------------------
+
+// The copy of a node that a copy at level at.group reads, as a computation. What is late reads the highest copies.
+static Computation find_copy(const void *context, const Node *node, Computation at) {
+    const Choice *choice = context;
+    int own = choice->late[node->id] ? MAX_COPY : choice->level[node->id];
+    return (Computation){.group = own < at.group || choice->late[node->id] ? own : at.group};
+}
+
+// What the comparison depends on and follows from `node` is computed again wherever node is.
+static void raise_levels(const Choice *choice, const NodeVec *met, const Node *node, bool *follows) {
+    int level = choice->level[node->id];
+    follows[node->id] = true;
+    for (int k = 0; k < met->len; k++) {
+        const Node *later = met->at[k];
+        for (int i = 0; i < later->nin; i++) follows[later->id] |= follows[later->in[i]->id];
+        if (follows[later->id] && !choice->late[later->id] && choice->level[later->id] < level)
+            choice->level[later->id] = level;
+    }
+    for (int k = 0; k < met->len; k++) follows[met->at[k]->id] = false;
+}
+
+static void pair_comparisons(const Graph *g, const Choice *choice) {
+    Twice twice = twice_new(g, find_copy, choice);
+    bool *follows = NEW_ARRAY(&twice.scratch, bool, g->nodes.len + 1);
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id], *found;
+        if (!twice_matters(node) || !(choice->late[id] || choice->level[id])) continue;
+        Computation at = find_copy(choice, node, (Computation){.group = MAX_COPY});
+        while ((found = twice_find(&twice, node, at))) raise_levels(choice, &twice.met, found, follows);
+    }
+    twice_release(&twice);
 }
 
 // ---- copies --------------------------------------------------------------------------------------------------------
@@ -149,6 +188,7 @@ Graph *pass_rematerialise(Graph *g) {
     Graph *to = g;
     bool any = false;
     for (int id = 0; id < g->nodes.len; id++) any |= choice.level[id] > 0;
+    if (any) pair_comparisons(g, &choice);
     // What only the backward pass read has no reader any more where it was: the second rebuild drops it.
     if (any) to = graph_rebuild(rematerialise(g, &choice), NULL, NULL);
     to->source = g;

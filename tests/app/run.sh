@@ -102,6 +102,33 @@ for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; d
     counted "$flags" starts
 done
 
+# Nothing is compared with another computation of itself: by the header's own compile line, which lets compilers fuse
+# multiplications and additions, and in the wide registers of the x87 where there is a cross compiler for it.
+extremes() { # FLAGS CC [LINE]
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/extremes.dl" -o extremes.c --standalone $1 || {
+        bad "extremes, $1: does not compile"
+        return
+    }
+    line=${3:-$(sed -n 's|^// Compile: cc \(.*\) -c extremes.c.*|\1|p' extremes.h)}
+    # shellcheck disable=SC2086
+    if [ -n "$line" ] && $2 $line $strict $sanitize -I. -o extremes "$top/tests/app/extremes.c" extremes.c -lm; then
+        ./extremes | sed "s/^FAILED/& $2 $line, dlc $1:/" >extremes.txt
+        grep FAILED extremes.txt
+        tail -1 extremes.txt | grep -q ', 0 failed$' && ok || bad "extremes, dlc $1, $2 $line"
+    else
+        bad "extremes, dlc $1, $2 $line: does not build"
+    fi
+}
+for flags in "--target=native" "--target=x86-64-v3" "--target=c11" "--target=native -O0"; do
+    for cc in gcc clang; do extremes "$flags" $cc; done
+done
+extremes --target=c11 gcc "-std=gnu11 -O3 -march=native"
+if [ -z "$sanitize" ] && command -v i686-linux-gnu-gcc >/dev/null; then
+    extremes --target=c11 i686-linux-gnu-gcc "-static -std=gnu11 -O3 -mfpmath=387"
+    extremes --target=c11 i686-linux-gnu-gcc "-static -std=c11 -O2 -mfpmath=387"
+fi
+
 # Training that is cut and goes on, to the bit; saves that end anywhere, 200 of them by kill -9.
 # In memory where there is such a place: hundreds of syncs take their time on a disk that others use.
 [ -w /dev/shm ] && place=$(mktemp -d /dev/shm/dlc_app_XXXXXX)

@@ -40,6 +40,12 @@ static const Row rows[] = {
      "model forward(x: f32[N, 16, 12, 12]) -> (y: f32[N, 16, 12, 12]) {"
      " return x |> conv2d(16, 3, padding=1, groups=16) |> batch_norm2d |> relu6 }",
      "forward", 1},
+    {"argmax of a product: the product is stored, because it is compared with its own largest",
+     "model pick(x: f32[N, 40]) -> (y: i64[N]) { return argmax(x * x - 3, axis=1) }", "pick", 2},
+    {"argmax of what is in memory", "model pick(x: f32[N, 40]) -> (y: i64[N]) { return argmax(relu(-x), axis=1) }",
+     "pick", 1},
+    {"softmax of a product compares nothing",
+     "model soft(x: f32[N, 40]) -> (y: f32[N, 40]) { return softmax(x * x - 3, axis=1) }", "soft", 1},
     {"the perceptron", "examples/mlp/mlp.dl", "forward", 2},
     {"the perceptron", "examples/mlp/mlp.dl", "step", 11},
     {"adam: two numbers of the step, then one pass over each parameter, its gradient and its moments",

@@ -64,6 +64,26 @@ static const struct {
      "  return \"loss\" = %2\n"
      "  store \"w\" = %3\n",
      NULL},
+    {"a kept maximum is taken again of the copy that is compared with it", "train",
+     "  %2 = mul %0, %1 : f32[4] @{forward checkpoint=\"1\"}\n"
+     "  %3 = reduce %2 {kind=\"max\", ties=\"even\", shape=[], iter=[| i:4] out[] += a[i]} : f32[] @{forward "
+     "checkpoint=\"1\"}\n"
+     "  %4 = exp %3 : f32[]\n"
+     "  %5 = broadcast %3 {shape=[4], axes=[]} : f32[4] @{backward}\n"
+     "  %6 = eq %2, %5 : bool[4] @{backward}\n"
+     "  return \"z\" = %4\n"
+     "  return \"y\" = %6\n",
+     "  %2 = mul %0, %1 : f32[4] @{forward checkpoint=\"1\"}\n"
+     "  %3 = reduce %2 {kind=\"max\", ties=\"even\", shape=[], iter=[| i:4] out[] += a[i]} : f32[] @{forward "
+     "checkpoint=\"1\"}\n"
+     "  %4 = exp %3 : f32[]\n"
+     "  %5 = mul %0, %1 : f32[4] @{backward copy=1 checkpoint=\"1\"}\n"
+     "  %6 = reduce %5 {kind=\"max\", ties=\"even\", shape=[], iter=[| i:4] out[] += a[i]} : f32[] @{backward copy=1 "
+     "checkpoint=\"1\"}\n"
+     "  %7 = broadcast %6 {shape=[4], axes=[]} : f32[4] @{backward}\n"
+     "  %8 = eq %5, %7 : bool[4] @{backward}\n"
+     "  return \"z\" = %4\n"
+     "  return \"y\" = %8\n"},
     {"a block in a block is computed again from what the outer one has computed again", "train",
      "  %2 = exp %1 : f32[4] @{forward checkpoint=\"1\"}\n"
      "  %3 = tanh %2 : f32[4] @{forward checkpoint=\"1.2\"}\n"
