@@ -128,6 +128,19 @@ static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
     return (Text){.c = str_text(&s), .primary = parts == 1 && !product};
 }
 
+static const char *by_text(Printer *p, const Atom *atom) {
+    return atom->other ? in_parentheses(p, index_text(p, atom->other))
+                       : arena_printf(p->arena, "%lld", (long long)atom->by);
+}
+
+// by - 1
+static const char *last_text(Printer *p, const Atom *atom) {
+    if (!atom->other) return arena_printf(p->arena, "%lld", (long long)atom->by - 1);
+    Index last = *atom->other;
+    last.c--;
+    return index_text(p, &last).c;
+}
+
 // An atom as something that may be multiplied: a name or parenthesised.
 static const char *atom_text(Printer *p, const Atom *atom) {
     switch (atom->kind) {
@@ -135,17 +148,20 @@ static const char *atom_text(Printer *p, const Atom *atom) {
         return atom->var->name;
     case ATOM_SIZE:
         return size_name(p, atom->size);
+    case ATOM_TIMES:
+        return arena_printf(p->arena, "%s * %s", in_parentheses(p, index_text(p, atom->of)),
+                            in_parentheses(p, index_text(p, atom->other)));
     case ATOM_DIV:
     case ATOM_MOD:
-        return arena_printf(p->arena, "(%s %c %lld)", in_parentheses(p, index_text(p, atom->of)),
-                            atom->kind == ATOM_DIV ? '/' : '%', (long long)atom->by);
+        return arena_printf(p->arena, "(%s %c %s)", in_parentheses(p, index_text(p, atom->of)),
+                            atom->kind == ATOM_DIV ? '/' : '%', by_text(p, atom));
     case ATOM_MIN: {
         Text a = index_text(p, atom->of), b = index_text(p, atom->other);
         return arena_printf(p->arena, "dlc_min_i32(%s, %s)", a.c, b.c);
     }
     case ATOM_CLAMP:
-        return arena_printf(p->arena, "dlc_min_i32(dlc_max_i32(%s, 0), %lld)", index_text(p, atom->of).c,
-                            (long long)atom->by - 1);
+        return arena_printf(p->arena, "dlc_min_i32(dlc_max_i32(%s, 0), %s)", index_text(p, atom->of).c,
+                            last_text(p, atom));
     case ATOM_LOADED:
         return arena_printf(p->arena, "(int)%s", in_parentheses(p, expr_text(p, atom->loaded)));
     }
@@ -173,7 +189,7 @@ static const char *count_text(Printer *p, Dim dim) {
     const char *name = size_name(p, dim.size - 1);
     if (dim.times == 1 && !dim.plus) return name;
     Str s = str_new(p->arena);
-    count_print(&s, dim.times, dim.plus, name);
+    count_put(&s, dim.times, dim.plus, name);
     return arena_printf(p->arena, "(%s)", str_text(&s));
 }
 

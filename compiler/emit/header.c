@@ -142,7 +142,7 @@ static void put_prototype(Str *s, Arena *arena, const Program *program, const Si
                    module->sizes[k].bound);
         if (need.size) {
             str_put(&title, " (");
-            count_print(&title, need.times, need.plus, signature->size_name[k]);
+            count_put(&title, need.times, need.plus, signature->size_name[k]);
             str_put(&title, " >= 1)");
         }
         separator = ", ";

@@ -323,7 +323,7 @@ static const char *shape_text(Printer *p, const Buffer *buffer) {
                            : p->formals->size[size - 1] ? p->formals->size_name[size - 1]
                                                         : p->module->sizes[size - 1].name;
         if (size)
-            count_print(&s, buffer->dim[d].times, buffer->dim[d].plus, name);
+            count_put(&s, buffer->dim[d].times, buffer->dim[d].plus, name);
         else
             str_printf(&s, "%d", buffer->dim[d].extent);
     }

@@ -198,6 +198,11 @@ static uint64_t mix_attr(uint64_t hash, const AttrSpec *spec, const Attr *attr, 
     if (spec->kind == ATTR_ITER && attr->iter) iter_print(&text, attr->iter, sizes);
     hash = mix_text(hash, str_text(&text));
     for (int i = 0; spec->kind == ATTR_INTS && i < attr->n; i++) hash = mix_int(hash, attr->ints[i]);
+    for (int i = 0; spec->kind == ATTR_COUNTS && i < attr->n; i++) {
+        const Count *count = &attr->counts[i];
+        hash = mix_int(hash, count->at);
+        if (count->size) hash = mix_int(mix_int(hash, count->times), count->size);
+    }
     for (int i = 0; spec->kind == ATTR_DIMS && i < attr->n; i++) hash = mix_dim(hash, attr->dims[i]);
     return hash;
 }

@@ -1,8 +1,7 @@
 // builtin_parts.c: parts of tensors: indexing, narrow, flip, split, concat, pad, gather, scatter_add, cumsum.
 //     x[:, 0, 2:5, ::2, none, ...]    a slice, then a reshape that drops axis 1 and inserts one
 //     pad(x, [1, 2])                  the last axis, 1 before and 2 behind; pairs go on to the axes before it
-// What is taken is known at compile time, except for gather and scatter_add. A run-time size stays whole, or is read
-// at 0.
+// What is taken is known at compile time, or counted by a run-time size; except for gather and scatter_add.
 #include <inttypes.h>
 #include <string.h>
 
@@ -13,7 +12,8 @@
 // What is taken of each axis of x.
 typedef struct Cut {
     Type shape;
-    int64_t start[MAX_RANK], step[MAX_RANK];
+    Count start[MAX_RANK];
+    int64_t step[MAX_RANK];
 } Cut;
 
 static Cut cut_nothing(const Node *x) {
@@ -23,36 +23,71 @@ static Cut cut_nothing(const Node *x) {
 }
 
 static Node *cut_node(Elab *el, Node *x, const Cut *cut) {
-    return build_slice(el->g, x, &cut->shape, cut->start, cut->step);
+    return build_slice_at(el->g, x, &cut->shape, cut->start, cut->step);
 }
 
 // `length` elements of one axis; the caller knows that they are there.
-static Node *cut_axis(Elab *el, Node *x, int axis, int64_t start, int64_t step, int64_t length) {
+static Node *cut_axis(Elab *el, Node *x, int axis, Count start, int64_t step, Dim length) {
     if (!x) return NULL;
     Cut cut = cut_nothing(x);
     cut.start[axis] = start;
     cut.step[axis] = step;
-    cut.shape.dim[axis] = dim_fixed((int32_t)length);
+    cut.shape.dim[axis] = length;
     return cut_node(el, x, &cut);
 }
 
-static bool is_runtime_axis(const Node *x, int axis) { return x->type.dim[axis].size != 0; }
+// Of an integer, or of what is counted by a run-time size. False: of anything else, or beyond 2^31.
+static bool value_place(Value v, Count *to) {
+    if (v.kind == VALUE_SIZE) *to = (Count){v.size.plus, v.size.times, dim_bound(v.size), v.size.size};
+    if (v.kind == VALUE_INT) *to = count_fixed(v.i);
+    return v.kind == VALUE_SIZE || (v.kind == VALUE_INT && v.i <= INT32_MAX && v.i >= -INT32_MAX);
+}
 
-static bool refuse_runtime(Elab *el, Span span, const char *what, const Node *x, int axis) {
-    refuse(el, span, "%s: axis %d of %s is a run-time size, which stays whole; only its element 0 is known to be there",
-           what, axis, type_name(el, &x->type));
+// A number of elements, as an axis; `what` says of what it is. False: reported.
+static bool count_dim(Elab *el, Count count, const char *what, const Node *x, int axis, Span span, Dim *dim) {
+    if (count_to_dim(count, dim)) return true;
+    Str s = str_new(el->arena);
+    count_print(&s, count, el->module->sizes);
+    const char *size = count.size ? el->module->sizes[count.size - 1].name : "";
+    if (count.times < 0)
+        refuse(
+            el, span,
+            "%s of axis %d of %s has %s elements, which shrink as %s grows; an axis is c * %s + d with c of at least 1",
+            what, axis, type_name(el, &x->type), str_text(&s), size, size);
+    else if (count.size)
+        refuse(el, span, "%s of axis %d of %s has %s elements: none for any %s up to %d", what, axis,
+               type_name(el, &x->type), str_text(&s), size, count.bound);
+    else
+        refuse(el, span, "%s of axis %d of %s is empty; every axis has at least one element", what, axis,
+               type_name(el, &x->type));
     return false;
 }
 
-// A part of a slice, a:b:c; false: reported.
-static bool slice_part(Elab *el, const AstExpr *part, int64_t otherwise, bool *given, int64_t *to) {
-    *given = false;
-    *to = otherwise;
-    if (!part) return true;
-    Value v = eval(el, part);
-    if (v.kind == VALUE_NONE) return true;
-    *given = true;
-    return value_to_int(el, v, "a slice's start, end and step", part->span, to);
+static bool refuse_two_sizes(Elab *el, Span span, const char *what, const Node *x, int axis) {
+    refuse(el, span,
+           "%s: axis %d of %s and what is taken of it depend on two run-time sizes; which is larger is not known", what,
+           axis, type_name(el, &x->type));
+    return false;
+}
+
+// The parts of a slice a:b:c, NONE where they are not given.
+typedef struct SliceParts {
+    Value from, to, step;
+} SliceParts;
+
+static bool slice_part(Elab *el, const AstExpr *part, bool sized, Value *v) {
+    int64_t i;
+    *v = part ? eval(el, part) : value_none();
+    if (v->kind == VALUE_NONE || (sized && v->kind == VALUE_SIZE)) return true;
+    return value_to_int(el, *v, "a slice's start, end and step", part->span, &i);
+}
+
+// False: reported.
+static bool slice_parts(Elab *el, const AstExpr *slice, bool sized, SliceParts *parts) {
+    if (!slice_part(el, slice->third, false, &parts->step)) return false;
+    bool zero = parts->step.kind == VALUE_INT && parts->step.i == 0;
+    if (zero) refuse(el, slice->span, "a slice's step cannot be 0");
+    return !zero && slice_part(el, slice->left, sized, &parts->from) && slice_part(el, slice->right, sized, &parts->to);
 }
 
 static int64_t between(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
@@ -63,53 +98,86 @@ typedef struct Range {
     bool whole; // nothing was given: `:`
 } Range;
 
-static bool eval_range(Elab *el, const AstExpr *slice, int64_t n, Range *range) {
-    bool has_from, has_to, has_step;
-    int64_t from, to, step;
-    if (!slice_part(el, slice->third, 1, &has_step, &step)) return false;
-    if (step == 0) {
-        refuse(el, slice->span, "a slice's step cannot be 0");
-        return false;
-    }
+static Range range_of(const SliceParts *parts, int64_t n) {
+    bool has_from = parts->from.kind == VALUE_INT, has_to = parts->to.kind == VALUE_INT;
+    int64_t step = parts->step.kind == VALUE_INT ? parts->step.i : 1;
     bool back = step < 0;
-    if (!slice_part(el, slice->left, back ? n - 1 : 0, &has_from, &from) ||
-        !slice_part(el, slice->right, back ? -1 : n, &has_to, &to))
-        return false;
+    int64_t from = has_from ? parts->from.i : back ? n - 1 : 0, to = has_to ? parts->to.i : back ? -1 : n;
     if (has_from) from = between(from < 0 ? from + n : from, back ? -1 : 0, back ? n - 1 : n);
     if (has_to) to = between(to < 0 ? to + n : to, back ? -1 : 0, back ? n - 1 : n);
     step = between(step, -n - 1, n + 1); // longer ones take one element all the same
     int64_t reach = back ? from - to : to - from, by = back ? -step : step;
-    *range = (Range){from, step, reach > 0 ? (reach + by - 1) / by : 0, !has_from && !has_to && step == 1};
-    return true;
+    return (Range){from, step, reach > 0 ? (reach + by - 1) / by : 0, !has_from && !has_to && step == 1};
+}
+
+// Whether it is known how a and b compare: they depend on one size at most.
+static bool comparable(Count a, Count b) { return !a.size || !b.size || a.size == b.size; }
+
+// From the end where it is negative.
+static bool resolve_end(Value v, Count n, Count *to) {
+    bool negative = v.kind == VALUE_SIZE ? v.size.times < 0 : v.i < 0;
+    return value_place(v, to) && (!negative || count_add(*to, 1, n, to));
+}
+
+// A slice whose axis or ends are counted by a run-time size. Nothing is cut off where it reaches too far: the entry
+// asks for a size with which all elements are there.
+static bool cut_counted(Elab *el, const AstExpr *item, const SliceParts *parts, const Node *x, int axis, Cut *cut) {
+    Count n = count_of_dim(x->type.dim[axis]), from = count_fixed(0), to = n, count;
+    int64_t step = parts->step.kind == VALUE_INT ? between(parts->step.i, -INT32_MAX, INT32_MAX) : 1;
+    bool back = step < 0, good = true;
+    if (back) good = count_add(n, 1, count_fixed(-1), &from);
+    if (back) to = count_fixed(-1);
+    if (parts->from.kind != VALUE_NONE) good &= resolve_end(parts->from, n, &from);
+    if (parts->to.kind != VALUE_NONE) good &= resolve_end(parts->to, n, &to);
+    good = good && (back ? count_add(from, -1, to, &count) : count_add(to, -1, from, &count));
+    if (!good || !comparable(n, from) || !comparable(n, count))
+        return refuse_two_sizes(el, item->span, "index", x, axis);
+    int64_t by = back ? -step : step;
+    if (count.times % by) {
+        refuse(el, item->span,
+               "this slice takes one element of %" PRId64 " of axis %d of %s: their number is no c * N + d", by, axis,
+               type_name(el, &x->type));
+        return false;
+    }
+    count.times = (int32_t)(count.times / by);
+    count.at = count.at / by + (count.at % by > 0); // rounded up
+    cut->start[axis] = from;
+    cut->step[axis] = step;
+    return count_dim(el, count, "this slice", x, axis, item->span, &cut->shape.dim[axis]);
 }
 
 static bool cut_slice(Elab *el, const AstExpr *item, const Node *x, int axis, Cut *cut) {
-    Range range;
+    SliceParts parts;
     Dim dim = x->type.dim[axis];
-    if (!eval_range(el, item, dim.extent, &range)) return false;
-    if (range.whole) return true;
-    if (dim.size) return refuse_runtime(el, item->span, "index", x, axis);
+    if (!slice_parts(el, item, true, &parts)) return false;
+    Range range = range_of(&parts, dim.extent);
+    bool sized = parts.from.kind == VALUE_SIZE || parts.to.kind == VALUE_SIZE;
+    if (range.whole && !sized) return true;
+    if (sized || dim.size) return cut_counted(el, item, &parts, x, axis, cut);
     if (range.length == 0) {
         refuse(el, item->span, "this slice of axis %d of %s is empty; every axis has at least one element", axis,
                type_name(el, &x->type));
         return false;
     }
-    cut->start[axis] = range.start;
+    cut->start[axis] = count_fixed(range.start);
     cut->step[axis] = range.step;
     cut->shape.dim[axis] = dim_fixed((int32_t)range.length);
     return true;
 }
 
-static bool cut_one(Elab *el, Span span, int64_t i, const Node *x, int axis, Cut *cut) {
-    int64_t n = x->type.dim[axis].extent, at = i < 0 ? i + n : i;
-    if (is_runtime_axis(x, axis) && i != 0) return refuse_runtime(el, span, "index", x, axis);
-    if (at < 0 || at >= n) {
-        refuse(el, span, "index %" PRId64 " is outside axis %d of %s", i, axis, type_name(el, &x->type));
+static bool cut_one(Elab *el, Span span, Value v, const Node *x, int axis, Cut *cut) {
+    Count n = count_of_dim(x->type.dim[axis]);
+    cut->shape.dim[axis] = dim_fixed(1);
+    if (v.kind == VALUE_SIZE || n.size)
+        return (resolve_end(v, n, &cut->start[axis]) && comparable(n, cut->start[axis])) ||
+               refuse_two_sizes(el, span, "index", x, axis);
+    int64_t at = v.i < 0 ? v.i + n.at : v.i;
+    if (at < 0 || at >= n.at) {
+        refuse(el, span, "index %" PRId64 " is outside axis %d of %s", v.i, axis, type_name(el, &x->type));
         note_axis(el, x, axis);
         return false;
     }
-    cut->start[axis] = at;
-    cut->shape.dim[axis] = dim_fixed(1);
+    cut->start[axis] = count_fixed(at);
     return true;
 }
 
@@ -127,7 +195,7 @@ static int count_axes(Elab *el, const AstExprs *items, const Value *values) {
     int axes = 0, dots = 0;
     for (int k = 0; k < items->len; k++) {
         dots += items->at[k]->kind == AST_SPREAD;
-        axes += items->at[k]->kind == AST_SLICE || values[k].kind == VALUE_INT;
+        axes += items->at[k]->kind == AST_SLICE || values[k].kind == VALUE_INT || values[k].kind == VALUE_SIZE;
     }
     if (dots < 2) return axes;
     refuse(el, items->at[items->len - 1]->span, "an index has at most one `...`");
@@ -145,7 +213,7 @@ static bool eval_item(Elab *el, const AstExpr *item, Value *value) {
     }
     *value = eval(el, item);
     if (is_poison(*value)) return false;
-    if (value->kind == VALUE_INT || value->kind == VALUE_NONE) return true;
+    if (value->kind == VALUE_INT || value->kind == VALUE_SIZE || value->kind == VALUE_NONE) return true;
     if (is_tensor(*value))
         refuse(el, item->span,
                "an index is known at compile time, and this is a tensor; gather(x, index, axis=0) reads "
@@ -180,7 +248,7 @@ Value index_tensor(Elab *el, Node *x, const AstExpr *expr) {
         } else if (values[k].kind == VALUE_NONE)
             good = push_axis(el, item->span, &type, dim_fixed(1));
         else
-            good = cut_one(el, item->span, values[k].i, x, axis++, &cut);
+            good = cut_one(el, item->span, values[k], x, axis++, &cut);
     }
     for (; axis < rank && good; axis++) good = push_axis(el, expr->span, &type, x->type.dim[axis]);
     if (!good) return value_poison();
@@ -189,8 +257,9 @@ Value index_tensor(Elab *el, Node *x, const AstExpr *expr) {
 }
 
 Value slice_list(Elab *el, Value list, const AstExpr *slice) {
-    Range range;
-    if (!eval_range(el, slice, list.list->len, &range)) return value_poison();
+    SliceParts parts;
+    if (!slice_parts(el, slice, false, &parts)) return value_poison();
+    Range range = range_of(&parts, list.list->len);
     Value part = value_list(el);
     for (int64_t k = 0; k < range.length; k++) list_push(el, &part, list.list->at[range.start + k * range.step]);
     return part;
@@ -201,20 +270,27 @@ Value run_narrow(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int axis;
     int64_t start, length;
-    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ||
-        !value_to_int(el, call->arg[2], "narrow's start", call->at[2], &start) ||
-        !value_to_int(el, call->arg[3], "narrow's length", call->at[3], &length))
-        return value_poison();
-    int64_t n = x->type.dim[axis].extent;
-    if (is_runtime_axis(x, axis) && (start != 0 || length != 1)) {
-        refuse_runtime(el, call->span, call->name, x, axis);
+    Count from;
+    Dim dim;
+    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)) return value_poison();
+    Count n = count_of_dim(x->type.dim[axis]);
+    if (n.size || call->arg[2].kind == VALUE_SIZE || call->arg[3].kind == VALUE_SIZE) {
+        if (!dim_from_value(el, call->arg[3], call->at[3], &dim)) return value_poison();
+        if (call->arg[2].kind != VALUE_SIZE && !value_to_int(el, call->arg[2], "narrow's start", call->at[2], &start))
+            return value_poison();
+        bool known = resolve_end(call->arg[2], n, &from) && comparable(n, from) && comparable(n, count_of_dim(dim));
+        if (known) return value_tensor(cut_axis(el, x, axis, from, 1, dim));
+        refuse_two_sizes(el, call->span, call->name, x, axis);
         return value_poison();
     }
-    int64_t from = start < 0 ? start + n : start;
-    if (from < 0 || length < 1 || length > n || from > n - length)
+    if (!value_to_int(el, call->arg[2], "narrow's start", call->at[2], &start) ||
+        !value_to_int(el, call->arg[3], "narrow's length", call->at[3], &length))
+        return value_poison();
+    int64_t at = start < 0 ? start + n.at : start;
+    if (at < 0 || length < 1 || length > n.at || at > n.at - length)
         return refuse(el, call->span, "narrow: %" PRId64 " element%s from %" PRId64 " on leave axis %d of %s", length,
                       length == 1 ? "" : "s", start, axis, type_name(el, &x->type));
-    return value_tensor(cut_axis(el, x, axis, from, 1, length));
+    return value_tensor(cut_axis(el, x, axis, count_fixed(at), 1, dim_fixed((int32_t)length)));
 }
 
 Value run_flip(Elab *el, const Call *call) {
@@ -224,14 +300,32 @@ Value run_flip(Elab *el, const Call *call) {
     Cut cut = cut_nothing(x);
     for (int d = 0; d < x->type.rank; d++) {
         if (!(axes >> d & 1)) continue;
-        if (is_runtime_axis(x, d)) {
-            refuse_runtime(el, call->span, call->name, x, d);
-            return value_poison();
-        }
-        cut.start[d] = x->type.dim[d].extent - 1;
+        count_add(count_of_dim(x->type.dim[d]), 1, count_fixed(-1), &cut.start[d]);
         cut.step[d] = -1;
     }
     return value_tensor(cut_node(el, x, &cut));
+}
+
+static Value refuse_sections(Elab *el, const Call *call, const Node *x, int axis) {
+    return refuse(el, call->at[1], "split: parts of %s do not make the %s elements of axis %d of %s",
+                  value_text(el, call->arg[1]), value_text(el, value_dim(x->type.dim[axis])), axis,
+                  type_name(el, &x->type));
+}
+
+// The length of each of `count` equal parts. False: reported.
+static bool equal_part(Elab *el, const Call *call, const Node *x, int axis, int64_t count, Dim *part) {
+    Count n = count_of_dim(x->type.dim[axis]);
+    bool divides = count >= 1 && count <= x->type.dim[axis].extent && n.at % count == 0 && n.times % count == 0;
+    if (divides) {
+        n.at /= count, n.times = (int32_t)(n.times / count);
+        return count_to_dim(n, part);
+    }
+    refuse(el, call->at[1],
+           "split: axis %d of %s has %s elements, which do not make %" PRId64
+           " equal parts; a list gives their lengths",
+           axis, type_name(el, &x->type), value_text(el, value_dim(x->type.dim[axis])), count);
+    note_axis(el, x, axis);
+    return false;
 }
 
 // split(x, 3): equal parts; split(x, [4, 8]): parts of these lengths. A list of tensors.
@@ -239,42 +333,31 @@ Value run_split(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     Value sections = call->arg[1], parts = value_list(el);
     int axis;
+    int64_t count;
+    Dim part = dim_fixed(1);
     if (!x || !axis_value(el, call->name, call->arg[2].kind == VALUE_NONE ? value_int(0) : call->arg[2], x->type.rank,
                           call->at[2], &axis))
         return value_poison();
-    int64_t n = x->type.dim[axis].extent, count, sum = 0;
-    if (is_runtime_axis(x, axis)) {
-        refuse_runtime(el, call->span, call->name, x, axis);
-        return value_poison();
-    }
-    if (sections.kind == VALUE_LIST) {
+    Count n = count_of_dim(x->type.dim[axis]), sum = count_fixed(0);
+    bool listed = sections.kind == VALUE_LIST;
+    if (listed)
         count = sections.list->len;
-    } else {
-        if (!value_to_int(el, sections, "the number of parts", call->at[1], &count)) return value_poison();
-        if (count < 1 || count > n || n % count) {
-            refuse(el, call->at[1],
-                   "split: axis %d of %s has %" PRId64 " elements, which do not make %" PRId64
-                   " equal parts; a list gives their lengths",
-                   axis, type_name(el, &x->type), n, count);
-            note_axis(el, x, axis);
-            return value_poison();
-        }
-    }
+    else if (!value_to_int(el, sections, "the number of parts", call->at[1], &count) ||
+             !equal_part(el, call, x, axis, count, &part))
+        return value_poison();
     for (int k = 0; k < count; k++) {
-        int64_t length = n / (count ? count : 1);
-        if (sections.kind == VALUE_LIST &&
-            !value_to_int(el, sections.list->at[k], "a part's length", call->at[1], &length))
-            return value_poison();
-        if (length < 1 || length > n - sum)
-            return refuse(el, call->at[1], "split: parts of %s do not make the %" PRId64 " elements of axis %d of %s",
-                          value_text(el, sections), n, axis, type_name(el, &x->type));
-        list_push(el, &parts, value_tensor(cut_axis(el, x, axis, sum, 1, length)));
-        sum += length;
+        Value length = listed ? sections.list->at[k] : value_dim(part);
+        if (length.kind == VALUE_INT && (length.i < 1 || length.i > INT32_MAX))
+            return refuse_sections(el, call, x, axis);
+        if (!dim_from_value(el, length, call->at[1], &part)) return value_poison();
+        Count behind;
+        bool inside = count_add(sum, 1, count_of_dim(part), &behind) && (n.size || behind.size || behind.at <= n.at);
+        if (!inside) return refuse_sections(el, call, x, axis);
+        list_push(el, &parts, value_tensor(cut_axis(el, x, axis, sum, 1, part)));
+        if (!parts.list->at[k].node) return value_poison();
+        sum = behind;
     }
-    if (sum != n)
-        return refuse(el, call->at[1], "split: parts of %s do not make the %" PRId64 " elements of axis %d of %s",
-                      value_text(el, sections), n, axis, type_name(el, &x->type));
-    return parts;
+    return count_equal(sum, n) ? parts : refuse_sections(el, call, x, axis);
 }
 
 // ---- concat ---------------------------------------------------------------------------------------------------------
@@ -293,8 +376,7 @@ static bool check_part(Elab *el, const Call *call, const Node *first, const Node
         return false;
     }
     for (int d = 0; d < first->type.rank; d++) {
-        if (d == axis ? !is_runtime_axis(part, d) : dim_equal(first->type.dim[d], part->type.dim[d])) continue;
-        if (d == axis) return refuse_runtime(el, call->at[0], call->name, part, d);
+        if (d == axis || dim_equal(first->type.dim[d], part->type.dim[d])) continue;
         refuse(el, call->at[0], "concat along axis %d: axis %d differs: tensor 0 is %s and tensor %d is %s", axis, d,
                type_name(el, &first->type), k, type_name(el, &part->type));
         note_axis(el, first, d);
@@ -328,14 +410,18 @@ Value run_concat(Elab *el, const Call *call) {
 
 // The `count` elements that reflect, replicate or circular put before or behind an axis.
 static Node *border(Elab *el, Node *x, int axis, const char *mode, int64_t count, bool before) {
-    int64_t n = x->type.dim[axis].extent;
-    if (!strcmp(mode, "reflect")) return cut_axis(el, x, axis, before ? count : n - 2, -1, count);
-    if (!strcmp(mode, "circular")) return cut_axis(el, x, axis, before ? n - count : 0, 1, count);
-    Node *edge = cut_axis(el, x, axis, before ? 0 : n - 1, 1, 1);
+    Count n = count_of_dim(x->type.dim[axis]), start = count_fixed(0);
+    Dim dim = dim_fixed((int32_t)count);
+    bool reflect = !strcmp(mode, "reflect"), circular = !strcmp(mode, "circular");
+    int64_t back = reflect ? 2 : circular ? count : 1; // where it starts, from the end
+    if (before && reflect) start = count_fixed(count);
+    if (before ? circular : !circular) count_add(n, 1, count_fixed(-back), &start);
+    if (reflect || circular) return cut_axis(el, x, axis, start, reflect ? -1 : 1, dim);
+    Node *edge = cut_axis(el, x, axis, start, 1, dim_fixed(1));
     if (!edge) return NULL;
     Type type = edge->type;
     int axes[MAX_RANK];
-    type.dim[axis] = dim_fixed((int32_t)count);
+    type.dim[axis] = dim;
     for (int d = 0; d < type.rank; d++) axes[d] = d;
     return build_broadcast(el->g, edge, &type, axes);
 }
@@ -363,19 +449,23 @@ static Node *pad_borders(Elab *el, const Call *call, Node *x, int axis, const ch
 
 // A negative number takes away.
 static Node *pad_constant(Elab *el, const Call *call, Node *x, int axis, double value, int64_t before, int64_t behind) {
-    int64_t n = x->type.dim[axis].extent, skip = before < 0 ? -before : 0;
-    int64_t kept = n - skip - (behind < 0 ? -behind : 0), all = n + before + behind;
-    if (kept < 1 || all > INT32_MAX) {
+    Count n = count_of_dim(x->type.dim[axis]), kept = n, all = n;
+    int64_t skip = before < 0 ? -before : 0;
+    Dim part, whole;
+    bool fits = count_add(n, 1, count_fixed(-skip - (behind < 0 ? -behind : 0)), &kept) &&
+                count_add(n, 1, count_fixed(before + behind), &all) && count_to_dim(kept, &part) &&
+                count_to_dim(all, &whole);
+    if (!fits) {
         refuse(el, call->at[1], "pad: %" PRId64 " and %" PRId64 " leave nothing of axis %d of %s, or too much", before,
                behind, axis, type_name(el, &x->type));
         return NULL;
     }
-    x = cut_axis(el, x, axis, skip, 1, kept);
+    x = cut_axis(el, x, axis, count_fixed(skip), 1, part);
     if (!x) return NULL;
     Cut cut = cut_nothing(x);
-    cut.start[axis] = before > 0 ? before : 0;
-    cut.shape.dim[axis] = dim_fixed((int32_t)all);
-    return build_pad(el->g, x, &cut.shape, cut.start, cut.step, value);
+    cut.start[axis] = count_fixed(before > 0 ? before : 0);
+    cut.shape.dim[axis] = whole;
+    return build_pad_at(el->g, x, &cut.shape, cut.start, cut.step, value);
 }
 
 // pad(x, [left, right, top, bottom], mode="constant", value=0), as torch.nn.functional.pad.
@@ -407,10 +497,6 @@ Value run_pad(Elab *el, const Call *call) {
             !value_to_int(el, list.list->at[k + 1], "a number of elements", call->at[1], &behind))
             return value_poison();
         if (!before && !behind) continue;
-        if (is_runtime_axis(x, axis)) {
-            refuse_runtime(el, call->at[1], call->name, x, axis);
-            return value_poison();
-        }
         if (before > INT32_MAX || before < -INT32_MAX || behind > INT32_MAX || behind < -INT32_MAX)
             return refuse(el, call->at[1], "pad: %s is too much", value_text(el, list));
         x = constant ? pad_constant(el, call, x, axis, number, before, behind)

@@ -142,24 +142,40 @@ Node *build_transpose(Graph *g, Node *x, const int *perm) {
     return moves ? make(g, "transpose", &x, 1, (Attr[]){{.n = x->type.rank, .ints = wide}}) : x;
 }
 
-Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step) {
+Node *build_slice_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step) {
     if (!x) return NULL;
     bool whole = shape_equal(&x->type, shape);
-    for (int k = 0; whole && k < shape->rank; k++) whole = start[k] == 0 && step[k] == 1;
+    for (int k = 0; whole && k < shape->rank; k++) whole = count_equal(start[k], count_fixed(0)) && step[k] == 1;
     if (whole) return x;
     return make(g, "slice", &x, 1,
                 (Attr[]){{.n = shape->rank, .dims = shape->dim},
-                         {.n = shape->rank, .ints = start},
+                         {.n = shape->rank, .counts = start},
                          {.n = shape->rank, .ints = step}});
 }
 
-Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value) {
-    if (!x || shape_equal(&x->type, shape)) return build_slice(g, x, shape, start, step);
+Node *build_pad_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value) {
+    if (!x || shape_equal(&x->type, shape)) return build_slice_at(g, x, shape, start, step);
     return make(g, "pad", &x, 1,
                 (Attr[]){{.n = shape->rank, .dims = shape->dim},
-                         {.n = shape->rank, .ints = start},
+                         {.n = shape->rank, .counts = start},
                          {.n = shape->rank, .ints = step},
                          {.f = value}});
+}
+
+static void fixed_places(const Type *shape, const int64_t *start, Count *places) {
+    for (int k = 0; k < shape->rank; k++) places[k] = count_fixed(start[k]);
+}
+
+Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step) {
+    Count places[MAX_RANK];
+    fixed_places(shape, start, places);
+    return build_slice_at(g, x, shape, places, step);
+}
+
+Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value) {
+    Count places[MAX_RANK];
+    fixed_places(shape, start, places);
+    return build_pad_at(g, x, shape, places, step, value);
 }
 
 Node *build_concat(Graph *g, Node *a, Node *b, int axis) {
@@ -271,4 +287,10 @@ bool node_constant(const Node *node, double *value) {
     bool is_float = dtype_info[node->type.dtype].is_float;
     *value = is_float ? node->attr[1].f : (double)i;
     return is_float || (i >= -(INT64_C(1) << 53) && i <= INT64_C(1) << 53); // an integer that a double cannot hold
+}
+
+bool parts_are_placed(const NodeVec *parts, int axis) {
+    for (int k = 0; k + 1 < parts->len; k++)
+        if (parts->at[k]->type.dim[axis].size) return false;
+    return true;
 }

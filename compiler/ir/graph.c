@@ -98,6 +98,11 @@ bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
         return !strcmp(a->s, b->s);
     case ATTR_INTS:
         return a->n == b->n && (a->n == 0 || !memcmp(a->ints, b->ints, sizeof *a->ints * (size_t)a->n));
+    case ATTR_COUNTS:
+        if (a->n != b->n) return false;
+        for (int k = 0; k < a->n; k++)
+            if (!count_equal(a->counts[k], b->counts[k])) return false;
+        return true;
     case ATTR_DIMS:
         if (a->n != b->n) return false;
         for (int k = 0; k < a->n; k++)
@@ -130,6 +135,9 @@ static uint64_t attr_hash(AttrKind kind, const Attr *a) {
     case ATTR_INTS:
         for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->ints[k]);
         return h;
+    case ATTR_COUNTS:
+        for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->counts[k].at + ((uint64_t)a->counts[k].times << 32));
+        return h;
     case ATTR_DIMS:
         for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->dims[k].extent * 16 + (uint64_t)a->dims[k].size);
         return h;
@@ -145,6 +153,8 @@ static Attr attr_copy(Arena *arena, AttrKind kind, const Attr *a) {
     if (kind == ATTR_STRING) to.s = arena_strdup(arena, a->s);
     if (kind == ATTR_INTS && a->n)
         to.ints = arena_grow(arena, a->ints, sizeof *a->ints * (size_t)a->n, sizeof *a->ints * (size_t)a->n);
+    if (kind == ATTR_COUNTS && a->n)
+        to.counts = arena_grow(arena, a->counts, sizeof *a->counts * (size_t)a->n, sizeof *a->counts * (size_t)a->n);
     if (kind == ATTR_DIMS && a->n)
         to.dims = arena_grow(arena, a->dims, sizeof *a->dims * (size_t)a->n, sizeof *a->dims * (size_t)a->n);
     if (kind == ATTR_ITER) to.iter = arena_grow(arena, a->iter, sizeof *a->iter, sizeof *a->iter);

@@ -60,6 +60,7 @@ typedef enum AttrKind {
     ATTR_DTYPE,  // .i (a DType)  dtype=f32
     ATTR_STRING, // .s            name="fc1.weight"
     ATTR_INTS,   // .ints[n]      perm=[1, 0]
+    ATTR_COUNTS, // .counts[n]    start=[0, N - 3]
     ATTR_DIMS,   // .dims[n]      shape=[N, 256]
     ATTR_ITER,   // .iter
 } AttrKind;
@@ -76,6 +77,7 @@ typedef struct Attr {
     const char *s;
     int n;
     const int64_t *ints;
+    const Count *counts;
     const Dim *dims;
     const Iter *iter;
 } Attr;
@@ -254,8 +256,10 @@ Node *build_reshape(Graph *g, Node *x, const Type *shape);
 Node *build_transpose(Graph *g, Node *x, const int *perm); // result axis i is x's axis perm[i]
 // Along axis d from start[d] on in steps of step[d]; x itself when that is all of it.
 Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step);
+Node *build_slice_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step);
 // x at start, start + step, ... of a tensor that holds `value` elsewhere.
 Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value);
+Node *build_pad_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value);
 Node *build_concat(Graph *g, Node *a, Node *b, int axis);
 Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes,
                    const char *ties); // "sum" "max" "min"; drops the axes (bitmask)
@@ -273,6 +277,9 @@ bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
 // The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat. Integers
 // beyond 2^53 are left alone: a double would round them.
 bool node_constant(const Node *node, double *value);
+
+// Whether each part of a concat begins at a constant place: all but the last are of fixed extent along its axis.
+bool parts_are_placed(const NodeVec *parts, int axis);
 
 // Nodes that outputs depend on get mark 1, others 0. Returns how many are live. Arguments are always kept.
 int graph_mark_live(Graph *g);
@@ -337,6 +344,7 @@ typedef struct Interpretation {
 
 Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes); // zeros
 int64_t dim_actual(Dim dim, const int64_t *sizes);
+int64_t count_actual(Count place, const int64_t *sizes);
 double round_to_dtype(DType dtype, double value);
 void graph_interpret(Graph *g, Interpretation *run);
 // One node's value: what graph_interpret does per node; constant folding uses it.

@@ -9,6 +9,11 @@ int64_t dim_actual(Dim dim, const int64_t *sizes) {
     return dim.size && sizes ? dim.times * sizes[dim.size - 1] + dim.plus : dim.extent;
 }
 
+int64_t count_actual(Count place, const int64_t *sizes) {
+    int64_t size = !place.size ? 0 : sizes ? sizes[place.size - 1] : place.bound;
+    return place.at + place.times * size;
+}
+
 Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes) {
     Tensor t = {.dtype = type->dtype, .rank = type->rank, .count = 1};
     for (int d = 0; d < type->rank; d++) t.count *= t.shape[d] = dim_actual(type->dim[d], sizes);

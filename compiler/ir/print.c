@@ -108,6 +108,14 @@ static void attr_print(Str *s, AttrKind kind, const Attr *a, DType dtype, const 
         for (int k = 0; k < a->n; k++) str_printf(s, k ? ", %lld" : "%lld", (long long)a->ints[k]);
         str_put(s, "]");
         return;
+    case ATTR_COUNTS:
+        str_put(s, "[");
+        for (int k = 0; k < a->n; k++) {
+            if (k) str_put(s, ", ");
+            count_print(s, a->counts[k], sizes);
+        }
+        str_put(s, "]");
+        return;
     case ATTR_DIMS:
         str_put(s, "[");
         for (int k = 0; k < a->n; k++) {

@@ -128,26 +128,33 @@ static double number(Reader *r) {
 
 // ---- types and attributes -------------------------------------------------------------------------------------------
 
-// "N", "2 * N - 1" after the factor.
-static Dim read_count(Reader *r, int64_t times) {
+// "7", "-1", "N", "2 * N - 1"
+static Count read_place(Reader *r) {
+    char c = peek(r);
+    int64_t times = 1;
+    if (isdigit((unsigned char)c) || c == '-') {
+        times = integer(r);
+        if (!accept(r, "*")) return count_fixed(times);
+    }
     const char *name = word(r);
-    Dim dim = dim_fixed(1);
     int size = 0;
     while (size < r->m->nsizes && strcmp(r->m->sizes[size].name, name)) size++;
     if (size == r->m->nsizes) fail(r, "graph text: there is no size %s", name);
-    int64_t plus = accept(r, "+") ? integer(r) : accept(r, "-") ? -integer(r) : 0;
-    if (!r->failed && (times < 1 || !dim_make(dim_size(r->m->sizes[size].bound, size), times, plus, &dim)))
-        fail(r, "graph text: %lld * %s + %lld is no extent", (long long)times, name, (long long)plus);
-    return dim;
+    int64_t at = accept(r, "+") ? integer(r) : accept(r, "-") ? -integer(r) : 0;
+    Count place = count_fixed(at);
+    if (!r->failed && !count_add(place, times, count_of_dim(dim_size(r->m->sizes[size].bound, size)), &place))
+        fail(r, "graph text: %lld * %s is out of range", (long long)times, name);
+    return place;
 }
 
 static Dim read_dim(Reader *r) {
-    char c = peek(r);
-    if (!isdigit((unsigned char)c) && c != '-') return read_count(r, 1);
-    int64_t extent = integer(r);
-    if (accept(r, "*")) return read_count(r, extent);
-    if (extent < 1 || extent > INT32_MAX) fail(r, "graph text: %lld is no extent", (long long)extent);
-    return dim_fixed((int32_t)extent);
+    Count place = read_place(r);
+    Dim dim = dim_fixed(1);
+    if (r->failed || count_to_dim(place, &dim)) return dim;
+    Str s = str_new(r->arena);
+    count_print(&s, place, r->m->sizes);
+    fail(r, "graph text: %s is no extent", str_text(&s));
+    return dim;
 }
 
 // "[N, 784]" after its bracket, up to MAX_RANK.
@@ -286,6 +293,19 @@ static Attr read_attr(Reader *r, AttrKind kind) {
         Dim *dims = NEW_ARRAY(r->arena, Dim, MAX_RANK);
         a.n = read_dims(r, dims);
         a.dims = dims;
+        return a;
+    }
+    case ATTR_COUNTS: {
+        Count *places = NEW_ARRAY(r->arena, Count, MAX_RANK);
+        expect(r, "[");
+        while (!r->failed && !accept(r, "]")) {
+            if (a.n == MAX_RANK)
+                fail(r, "graph text: more than %d numbers", MAX_RANK);
+            else
+                places[a.n++] = read_place(r);
+            accept(r, ",");
+        }
+        a.counts = places;
         return a;
     }
     case ATTR_INTS: {

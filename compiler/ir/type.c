@@ -45,6 +45,41 @@ bool dim_make(Dim of, int64_t times, int64_t plus, Dim *to) {
     return true;
 }
 
+// ---- places ---------------------------------------------------------------------------------------------------------
+
+Count count_of_dim(Dim dim) {
+    return dim.size ? (Count){dim.plus, dim.times, dim_bound(dim), dim.size} : count_fixed(dim.extent);
+}
+
+bool count_equal(Count a, Count b) { return a.at == b.at && a.times == b.times && a.size == b.size; }
+
+bool count_add(Count a, int64_t scale, Count b, Count *sum) {
+    int64_t at, times;
+    if (a.size && b.size && a.size != b.size) return false;
+    if (__builtin_mul_overflow(scale, b.at, &at) || __builtin_add_overflow(at, a.at, &at)) return false;
+    if (__builtin_mul_overflow(scale, b.times, &times) || __builtin_add_overflow(times, a.times, &times)) return false;
+    if (at > INT32_MAX || at < -INT32_MAX || times > INT32_MAX || times < -INT32_MAX) return false;
+    const Count *sized = a.size ? &a : &b;
+    *sum = times ? (Count){at, (int32_t)times, sized->bound, sized->size} : count_fixed(at);
+    return true;
+}
+
+bool count_to_dim(Count count, Dim *dim) {
+    return dim_make(count.size ? dim_size(count.bound, count.size - 1) : dim_fixed(1), count.times, count.at, dim);
+}
+
+void count_print(Str *s, Count place, const Size *sizes) {
+    char name[40];
+    if (!place.size) {
+        str_printf(s, "%lld", (long long)place.at);
+        return;
+    }
+    snprintf(name, sizeof name, "?%d<=%d", place.size - 1, place.bound);
+    count_put(s, place.times, place.at, sizes ? sizes[place.size - 1].name : name);
+}
+
+// ---- what axes ask for ----------------------------------------------------------------------------------------------
+
 void dim_need(Dim *need, Dim dim) {
     if (!dim.size || dim_least(dim) < 2) return;
     Dim *most = &need[dim.size - 1];
@@ -95,23 +130,17 @@ bool type_has_size(const Type *type) {
     return false;
 }
 
-void count_print(Str *s, int64_t times, int64_t plus, const char *name) {
+void count_put(Str *s, int64_t times, int64_t plus, const char *name) {
+    if (times < 0) { // 10 - N
+        str_printf(s, "%lld - ", (long long)plus);
+        times = -times, plus = 0;
+    }
     if (times != 1) str_printf(s, "%lld * ", (long long)times);
     str_put(s, name);
     if (plus) str_printf(s, " %c %lld", plus < 0 ? '-' : '+', (long long)(plus < 0 ? -plus : plus));
 }
 
-void dim_print(Str *s, Dim dim, const Size *sizes) {
-    if (!dim.size)
-        str_printf(s, "%d", dim.extent);
-    else if (sizes)
-        count_print(s, dim.times, dim.plus, sizes[dim.size - 1].name);
-    else {
-        char name[40];
-        snprintf(name, sizeof name, "?%d<=%d", dim.size - 1, dim_bound(dim));
-        count_print(s, dim.times, dim.plus, name);
-    }
-}
+void dim_print(Str *s, Dim dim, const Size *sizes) { count_print(s, count_of_dim(dim), sizes); }
 
 void type_print(Str *s, const Type *type, const Size *sizes) {
     str_printf(s, "%s[", dtype_info[type->dtype].name);
@@ -171,7 +200,7 @@ void type_count_print(Str *s, const Type *type, const char *const *names) {
         bool bare = dim.times == 1 && !dim.plus;
         str_put(s, n++ ? " * " : "");
         str_put(s, bare ? "" : "(");
-        count_print(s, dim.times, dim.plus, names[dim.size - 1]);
+        count_put(s, dim.times, dim.plus, names[dim.size - 1]);
         str_put(s, bare ? "" : ")");
     }
     if (fixed != 1 || !n) str_printf(s, n ? " * %lld" : "%lld", (long long)fixed);

@@ -46,6 +46,13 @@ typedef struct Type {
     Dim dim[MAX_RANK];
 } Type;
 
+// A place along an axis, or any number that is counted by at most one run-time size N: at + times * N.
+typedef struct Count {
+    int64_t at;
+    int32_t times, bound; // bound: of N; both 0 where there is no size
+    int16_t size;         // 0: none; k + 1: the module's run-time size k
+} Count;
+
 // A module's run-time size, `dim N <= 64`.
 typedef struct Size {
     const char *name;
@@ -64,6 +71,16 @@ bool dim_make(Dim of, int64_t times, int64_t plus, Dim *to);
 bool dim_add(Dim a, Dim b, Dim *sum);
 int32_t dim_bound(Dim dim); // of the run-time size of the axis
 int32_t dim_least(Dim dim); // the smallest value of that size with which the axis has an element
+
+static inline Count count_fixed(int64_t at) { return (Count){.at = at}; }
+Count count_of_dim(Dim dim); // as many as the axis has elements: the place behind it
+bool count_equal(Count a, Count b);
+// *sum = a + scale * b. False: of two run-time sizes, or too large.
+bool count_add(Count a, int64_t scale, Count b, Count *sum);
+// An axis with that many elements. False: as of dim_make.
+bool count_to_dim(Count count, Dim *dim);
+void count_print(Str *s, Count place, const Size *sizes);
+
 // Keeps in need[dim.size - 1] the axis that asks most of its size; axes that any size from 1 on makes are left out.
 void dim_need(Dim *need, Dim dim);
 bool type_equal(const Type *a, const Type *b);
@@ -104,6 +121,6 @@ void type_print(Str *s, const Type *type, const Size *sizes);
 char *type_text(Arena *arena, const Type *type, const Size *sizes);
 void dim_print(Str *s, Dim dim, const Size *sizes); // "48", "N", "2 * N - 1"
 // "times * NAME + plus" as people write it.
-void count_print(Str *s, int64_t times, int64_t plus, const char *name);
+void count_put(Str *s, int64_t times, int64_t plus, const char *name);
 
 #endif

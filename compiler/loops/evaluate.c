@@ -91,18 +91,22 @@ static int64_t index_value(Machine *m, const Index *index) {
     int64_t sum = index->c;
     for (int k = 0; k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
-        int64_t value = 0, other;
+        int64_t value = 0, other, by = atom->by;
+        if (atom->other && atom->kind != ATOM_MIN) by = index_value(m, atom->other);
         switch (atom->kind) {
         case ATOM_VAR:
             value = m->var[atom->var->id];
             break;
         case ATOM_SIZE:
             dlc_bug("evaluate", "a run-time size in the prepare part of %s", m->program->graph->name);
+        case ATOM_TIMES:
+            value = index_value(m, atom->of) * by;
+            break;
         case ATOM_DIV:
-            value = index_value(m, atom->of) / atom->by;
+            value = index_value(m, atom->of) / by;
             break;
         case ATOM_MOD:
-            value = index_value(m, atom->of) % atom->by;
+            value = index_value(m, atom->of) % by;
             break;
         case ATOM_MIN:
             value = index_value(m, atom->of);
@@ -111,7 +115,7 @@ static int64_t index_value(Machine *m, const Index *index) {
             break;
         case ATOM_CLAMP:
             value = index_value(m, atom->of);
-            value = value < 0 ? 0 : value >= atom->by ? atom->by - 1 : value;
+            value = value < 0 ? 0 : value >= by ? by - 1 : value;
             break;
         case ATOM_LOADED:
             value = evaluate(m, tape_of(m, atom->loaded), 0).i;

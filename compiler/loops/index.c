@@ -1,4 +1,4 @@
-// index.c: affine indices with div and mod by constants, kept simple by what is known of their ranges.
+// index.c: affine indices with div and mod, kept simple by what is known of their ranges.
 //     (16 * io + il) / 16    il in [0, 16)      becomes    io
 //     (16 * io + il) % 16                       becomes    il
 // An index is immutable once it was returned; terms are merged, in order of first appearance.
@@ -27,6 +27,8 @@ static Index *index_new(Arena *arena, int64_t c, int capacity) {
 
 // ---- equality and ranges -------------------------------------------------------------------------------------------
 
+static bool other_equal(const Index *a, const Index *b) { return a && b ? index_equal(a, b) : a == b; }
+
 static bool atom_equal(const Atom *a, const Atom *b) {
     if (a->kind != b->kind) return false;
     switch (a->kind) {
@@ -34,13 +36,12 @@ static bool atom_equal(const Atom *a, const Atom *b) {
         return a->var == b->var;
     case ATOM_SIZE:
         return a->size == b->size;
+    case ATOM_TIMES:
     case ATOM_DIV:
     case ATOM_MOD:
-        return a->by == b->by && index_equal(a->of, b->of);
     case ATOM_MIN:
-        return index_equal(a->of, b->of) && index_equal(a->other, b->other);
     case ATOM_CLAMP:
-        return a->by == b->by && index_equal(a->of, b->of);
+        return a->by == b->by && index_equal(a->of, b->of) && other_equal(a->other, b->other);
     case ATOM_LOADED:
         return a->loaded == b->loaded && a->lo == b->lo && a->hi == b->hi;
     }
@@ -104,9 +105,14 @@ static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
     case ATOM_SIZE:
         *lo = 1, *hi = atom->by;
         return true;
+    case ATOM_TIMES: // by a size, which is 1 or more
+        if (!index_range(atom->of, lo, hi) || !index_range(atom->other, &other_lo, &other_hi)) return false;
+        if (other_lo < 1) other_lo = 1;
+        *lo *= *lo < 0 ? other_hi : other_lo, *hi *= *hi < 0 ? other_lo : other_hi;
+        return true;
     case ATOM_DIV:
         if (!index_range(atom->of, lo, hi)) return false;
-        *lo = div_floor(*lo, atom->by), *hi = div_floor(*hi, atom->by);
+        *lo = div_floor(*lo, atom->by), *hi = atom->other ? *hi : div_floor(*hi, atom->by);
         return true;
     case ATOM_MOD:
         if (!index_range(atom->of, lo, hi)) *hi = atom->by;
@@ -122,6 +128,7 @@ static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
         if (!index_range(atom->of, lo, hi)) *lo = 0, *hi = atom->by - 1;
         *lo = *lo < 0 ? 0 : *lo < atom->by ? *lo : atom->by - 1;
         *hi = *hi < 0 ? 0 : *hi < atom->by ? *hi : atom->by - 1;
+        if (atom->other) *lo = 0;
         return true;
     case ATOM_LOADED:
         *lo = atom->lo, *hi = atom->hi;
@@ -154,11 +161,13 @@ static Index *index_of_atom(Arena *arena, Atom atom) {
 
 Index *index_var(Arena *arena, Var *var) { return index_of_atom(arena, (Atom){.kind = ATOM_VAR, .var = var}); }
 
-Index *index_size(Arena *arena, Dim dim) {
-    if (!dim.size) return index_const(arena, dim.extent);
-    Index *size = index_of_atom(arena, (Atom){.kind = ATOM_SIZE, .size = dim.size - 1, .by = dim_bound(dim)});
-    return index_add_const(arena, index_scale(arena, size, dim.times), dim.plus);
+Index *index_count(Arena *arena, Count place) {
+    if (!place.size) return index_const(arena, place.at);
+    Index *size = index_of_atom(arena, (Atom){.kind = ATOM_SIZE, .size = place.size - 1, .by = place.bound});
+    return index_add_const(arena, index_scale(arena, size, place.times), place.at);
 }
+
+Index *index_size(Arena *arena, Dim dim) { return index_count(arena, count_of_dim(dim)); }
 
 // Adds into `to`, which has room.
 static void add_term(Index *to, int64_t coef, const Atom *atom) {
@@ -171,15 +180,28 @@ static void add_term(Index *to, int64_t coef, const Atom *atom) {
     to->nterms--;
 }
 
+// The quotient x / by in a term that is coef * by * (x / by), or NULL.
+static const Atom *whole_quotient(const struct Term *term, int64_t *coef) {
+    const Atom *atom = &term->atom;
+    *coef = term->coef;
+    if (atom->kind == ATOM_DIV && !atom->other) {
+        *coef = term->coef / atom->by;
+        return term->coef % atom->by ? NULL : atom;
+    }
+    if (atom->kind != ATOM_TIMES || atom->of->nterms != 1 || atom->of->c || atom->of->term[0].coef != 1) return NULL;
+    const Atom *div = &atom->of->term[0].atom;
+    return div->kind == ATOM_DIV && div->other && index_equal(div->other, atom->other) ? div : NULL;
+}
+
 // by * (x / by) + x % by is x again: a reshape and back. Returns the same index when there is no such pair.
 static Index *join_div_mod(Arena *arena, Index *a) {
     for (int d = 0; d < a->nterms; d++) {
-        const Atom *div = &a->term[d].atom;
-        if (div->kind != ATOM_DIV || a->term[d].coef % div->by) continue;
+        int64_t coef;
+        const Atom *div = whole_quotient(&a->term[d], &coef);
+        if (!div || !coef) continue;
         Atom mod = *div;
         mod.kind = ATOM_MOD;
-        int64_t coef = a->term[d].coef / div->by;
-        if (!coef || coef_of(a, &mod) != coef) continue;
+        if (coef_of(a, &mod) != coef) continue;
         Index *rest = index_new(arena, a->c, a->nterms);
         for (int k = 0; k < a->nterms; k++)
             if (k != d && !atom_equal(&a->term[k].atom, &mod)) rest->term[rest->nterms++] = a->term[k];
@@ -247,7 +269,8 @@ Index *index_div(Arena *arena, const Index *a, int64_t by) {
         split_by(arena, rest, common, &rest, &unused); // unused is a constant below `common`
         by /= common;
     }
-    if (rest->nterms == 1 && rest->c == 0 && rest->term[0].coef == 1 && rest->term[0].atom.kind == ATOM_DIV) {
+    if (rest->nterms == 1 && rest->c == 0 && rest->term[0].coef == 1 && rest->term[0].atom.kind == ATOM_DIV &&
+        !rest->term[0].atom.other) {
         by *= rest->term[0].atom.by;
         rest = index_scale(arena, rest->term[0].atom.of, 1);
     }
@@ -294,6 +317,92 @@ Index *index_loaded(Arena *arena, Expr *value, int64_t lo, int64_t hi) {
     return index_of_atom(arena, (Atom){.kind = ATOM_LOADED, .loaded = value, .lo = lo, .hi = hi});
 }
 
+// ---- by run-time sizes ----------------------------------------------------------------------------------------------
+
+// 4 * N + 2 becomes 2 * N + 1; returns the factor that it lost.
+static int64_t take_factor(Arena *arena, const Index **a) {
+    Index *quotient, *rest;
+    int64_t by = common_divisor(*a, (*a)->c);
+    if (by < 2) return 1;
+    split_by(arena, *a, by, &quotient, &rest);
+    *a = quotient;
+    return by;
+}
+
+Index *index_times(Arena *arena, const Index *a, const Index *by) {
+    int64_t c;
+    if (index_is_const(by, &c)) return index_scale(arena, a, c);
+    c = take_factor(arena, &by);
+    if (c > 1) return index_scale(arena, index_times(arena, a, by), c);
+    Index *product = index_scale(arena, by, a->c);
+    for (int k = 0; k < a->nterms; k++) {
+        Index *of = index_of_atom(arena, a->term[k].atom);
+        Atom times = {.kind = ATOM_TIMES, .of = of, .other = by};
+        product = index_add(arena, product, index_scale(arena, index_of_atom(arena, times), a->term[k].coef));
+    }
+    return product;
+}
+
+// A variable that counts to `end`, or a remainder by it.
+static bool is_below(const Index *a, const Index *end) {
+    if (!a->nterms) return a->c == 0;
+    if (a->nterms > 1 || a->c || a->term[0].coef != 1) return false;
+    const Atom *atom = &a->term[0].atom;
+    int64_t lo, hi;
+    if (atom->kind == ATOM_MOD) return atom->other && index_equal(atom->other, end);
+    if (atom->kind != ATOM_VAR || !atom->var->loop || !index_equal(atom->var->loop->hi, end)) return false;
+    return index_range(atom->var->loop->lo, &lo, &hi) && lo >= 0;
+}
+
+// a = by * *quotient + *rest, where products with `by` itself make the quotient. True: the rest is below `by`.
+static bool split_times(Arena *arena, const Index *a, const Index *by, Index **quotient, Index **rest) {
+    *quotient = index_const(arena, 0);
+    *rest = index_const(arena, a->c);
+    for (int k = 0; k < a->nterms; k++) {
+        const struct Term *term = &a->term[k];
+        bool times = term->atom.kind == ATOM_TIMES && index_equal(term->atom.other, by);
+        bool size = by->nterms == 1 && !by->c && coef_of(by, &term->atom) && term->coef % by->term[0].coef == 0;
+        if (times)
+            *quotient = index_add(arena, *quotient, index_scale(arena, term->atom.of, term->coef));
+        else if (size)
+            *quotient = index_add_const(arena, *quotient, term->coef / by->term[0].coef);
+        else
+            *rest = index_add(arena, *rest, index_scale(arena, index_of_atom(arena, term->atom), term->coef));
+    }
+    return is_below(*rest, by);
+}
+
+static int64_t largest(const Index *a) {
+    int64_t lo, hi;
+    return index_range(a, &lo, &hi) ? hi : INT32_MAX;
+}
+
+Index *index_quotient(Arena *arena, const Index *a, const Index *by) {
+    Index *quotient, *rest;
+    int64_t c;
+    if (index_is_const(by, &c)) return index_div(arena, a, c);
+    // a / (5 * N) is a / N / 5, which meets a / N % 5 again.
+    c = take_factor(arena, &by);
+    if (c > 1) return index_div(arena, index_quotient(arena, a, by), c);
+    if (split_times(arena, a, by, &quotient, &rest)) return quotient;
+    return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = a, .other = by, .by = largest(by)});
+}
+
+Index *index_remainder(Arena *arena, const Index *a, const Index *by) {
+    Index *quotient, *rest;
+    int64_t c;
+    if (index_is_const(by, &c)) return index_mod(arena, a, c);
+    if (split_times(arena, a, by, &quotient, &rest)) return rest;
+    return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = a, .other = by, .by = largest(by)});
+}
+
+Index *index_clamp_to(Arena *arena, const Index *a, const Index *end) {
+    int64_t c;
+    if (index_is_const(end, &c)) return index_clamp(arena, a, c);
+    if (is_below(a, end)) return index_scale(arena, a, 1);
+    return index_of_atom(arena, (Atom){.kind = ATOM_CLAMP, .of = a, .other = end, .by = largest(end)});
+}
+
 // ---- variables in an index ------------------------------------------------------------------------------------------
 
 static bool expr_uses(const Expr *e, const Var *var) {
@@ -329,20 +438,26 @@ bool index_linear(const Index *a, const Var *var, int64_t *coef) {
     return true;
 }
 
+static const Index *divisor(Arena *arena, const Atom *atom) {
+    return atom->other ? atom->other : index_const(arena, atom->by);
+}
+
 static Index *substitute_atom(Arena *arena, const Atom *atom, const Var *var, const Index *by) {
     switch (atom->kind) {
     case ATOM_VAR:
         if (atom->var == var) return index_scale(arena, by, 1);
         break;
+    case ATOM_TIMES:
+        return index_times(arena, index_substitute(arena, atom->of, var, by), atom->other);
     case ATOM_DIV:
-        return index_div(arena, index_substitute(arena, atom->of, var, by), atom->by);
+        return index_quotient(arena, index_substitute(arena, atom->of, var, by), divisor(arena, atom));
     case ATOM_MOD:
-        return index_mod(arena, index_substitute(arena, atom->of, var, by), atom->by);
+        return index_remainder(arena, index_substitute(arena, atom->of, var, by), divisor(arena, atom));
     case ATOM_MIN:
         return index_min(arena, index_substitute(arena, atom->of, var, by),
                          index_substitute(arena, atom->other, var, by));
     case ATOM_CLAMP:
-        return index_clamp(arena, index_substitute(arena, atom->of, var, by), atom->by);
+        return index_clamp_to(arena, index_substitute(arena, atom->of, var, by), divisor(arena, atom));
     case ATOM_LOADED:
         if (expr_uses(atom->loaded, var)) dlc_bug("loops", "%s cannot be replaced inside a load", var->name);
         break;

@@ -16,7 +16,8 @@ typedef struct Stmt Stmt;
 typedef struct Buffer Buffer;
 typedef struct Kernel Kernel;
 
-// ---- indices: affine, plus div and mod by constants, plus at most one loaded integer --------------------------------
+// ---- indices: affine, plus div and mod by constants or run-time sizes, plus at most one loaded integer
+// ---------------
 
 struct Var {
     const char *name; // unique in its kernel: "n", "o_2"
@@ -24,15 +25,25 @@ struct Var {
     Stmt *loop; // the one loop that it counts in, which gives its range; NULL until that is made
 };
 
-typedef enum AtomKind { ATOM_VAR, ATOM_SIZE, ATOM_DIV, ATOM_MOD, ATOM_MIN, ATOM_CLAMP, ATOM_LOADED } AtomKind;
+typedef enum AtomKind {
+    ATOM_VAR,
+    ATOM_SIZE,
+    ATOM_TIMES,
+    ATOM_DIV,
+    ATOM_MOD,
+    ATOM_MIN,
+    ATOM_CLAMP,
+    ATOM_LOADED
+} AtomKind;
 
 typedef struct Atom {
     AtomKind kind;
     Var *var;        // VAR
     int size;        // SIZE: the module's run-time size with this number (0-based); `by` is its bound
-    const Index *of; // DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other); CLAMP: of, into [0, by)
+    const Index *of; // TIMES: of * other; DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other); CLAMP: into [0, by)
+    // TIMES, MIN; DIV, MOD, CLAMP: NULL, or what stands for `by` at run time: c * N + d of one size, 1 or more.
     const Index *other;
-    int64_t by;     // DIV, MOD, CLAMP; SIZE: the bound
+    int64_t by;     // DIV, MOD, CLAMP: where `other` is given, the largest it can be; SIZE: the bound
     Expr *loaded;   // LOADED: an integer expression, which was clamped into [lo, hi] where it was made
     int64_t lo, hi; // LOADED; hi at the bound, where it follows a run-time size
 } Atom;

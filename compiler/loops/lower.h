@@ -30,7 +30,13 @@ void lower_forget(LowerContext *ctx);
 
 Index *index_const(Arena *arena, int64_t c);
 Index *index_var(Arena *arena, Var *var);
+Index *index_count(Arena *arena, Count place);
 Index *index_size(Arena *arena, Dim dim); // how many elements the axis has, at run time
+// Of a and `by`, which is a constant or what index_size gives; a is not negative where it is divided.
+Index *index_times(Arena *arena, const Index *a, const Index *by);
+Index *index_quotient(Arena *arena, const Index *a, const Index *by);
+Index *index_remainder(Arena *arena, const Index *a, const Index *by);
+Index *index_clamp_to(Arena *arena, const Index *a, const Index *end); // into [0, end)
 Index *index_add(Arena *arena, const Index *a, const Index *b);
 Index *index_add_const(Arena *arena, const Index *a, int64_t c);
 Index *index_scale(Arena *arena, const Index *a, int64_t by);

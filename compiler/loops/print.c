@@ -27,6 +27,20 @@ static void put_line(Printer *p) { str_printf(p->s, "\n%*s", 2 * p->depth, ""); 
 
 // ---- indices --------------------------------------------------------------------------------------------------------
 
+// The constant or run-time size, plus c.
+static void put_by(Printer *p, const Atom *atom, int64_t c) {
+    if (!atom->other) {
+        str_printf(p->s, "%lld", (long long)(atom->by + c));
+        return;
+    }
+    Index by = *atom->other;
+    by.c += c;
+    bool sum = !c && (by.nterms != 1 || by.c || by.term[0].coef != 1);
+    str_put(p->s, sum ? "(" : "");
+    put_index(p, &by);
+    str_put(p->s, sum ? ")" : "");
+}
+
 static void put_atom(Printer *p, const Atom *atom) {
     switch (atom->kind) {
     case ATOM_VAR:
@@ -38,18 +52,23 @@ static void put_atom(Printer *p, const Atom *atom) {
     case ATOM_LOADED:
         put_expr(p, atom->loaded);
         return;
+    case ATOM_TIMES:
     case ATOM_DIV:
     case ATOM_MOD: {
         bool sum = atom->of->nterms != 1 || atom->of->c;
         str_put(p->s, sum ? "((" : "(");
         put_index(p, atom->of);
-        str_printf(p->s, "%s %c %lld)", sum ? ")" : "", atom->kind == ATOM_DIV ? '/' : '%', (long long)atom->by);
+        str_printf(p->s, "%s %c ", sum ? ")" : "", atom->kind == ATOM_TIMES ? '*' : atom->kind == ATOM_DIV ? '/' : '%');
+        put_by(p, atom, 0);
+        str_put(p->s, ")");
         return;
     }
     case ATOM_CLAMP:
         str_put(p->s, "clamp(");
         put_index(p, atom->of);
-        str_printf(p->s, ", 0, %lld)", (long long)atom->by - 1);
+        str_put(p->s, ", 0, ");
+        put_by(p, atom, -1);
+        str_put(p->s, ")");
         return;
     case ATOM_MIN:
         str_put(p->s, "min(");

@@ -27,16 +27,55 @@ static const Index *last_value(Arena *arena, const Stmt *loop) {
     return index_add_const(arena, loop->hi, index_divisible(length, loop->step) ? -loop->step : -1);
 }
 
+// Whether the index only grows (1) or only shrinks (-1) as the variable grows; 0: it does not say. What is multiplied
+// with a size follows its first factor.
+static int direction(const Index *index, const Var *var) {
+    int all = 0;
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        bool times = atom->kind == ATOM_TIMES && index_uses(atom->of, var);
+        bool itself = atom->kind == ATOM_VAR && atom->var == var;
+        if (!itself && !times) {
+            if ((atom->of && index_uses(atom->of, var)) || (atom->other && index_uses(atom->other, var))) return 0;
+            continue;
+        }
+        int one = times ? direction(atom->of, var) : 1;
+        if (index->term[k].coef < 0) one = -one;
+        if (!one || (all && all != one)) return 0;
+        all = one;
+    }
+    return all;
+}
+
 static bool prove_without_variable(Facts *facts, const Index *index, int depth) {
     for (int k = facts->nloops - 1; k >= 0; k--) { // the innermost first: its bounds use the others
         const Stmt *loop = facts->loop[k];
-        int64_t coef;
         if (!index_uses(index, loop->var)) continue;
-        if (!index_linear(index, loop->var, &coef)) return false;
-        const Index *bound = coef > 0 ? loop->lo : last_value(facts->arena, loop);
+        int grows = direction(index, loop->var);
+        if (!grows) return false;
+        const Index *bound = grows > 0 ? loop->lo : last_value(facts->arena, loop);
         return prove(facts, index_substitute(facts->arena, index, loop->var, bound), depth);
     }
     return false;
+}
+
+// What is multiplied with, divided by or cut at a run-time size, which is 1 or more.
+static bool prove_without_sized(Facts *facts, const Index *rest, const Atom *atom, int64_t coef, int depth) {
+    Arena *arena = facts->arena;
+    int64_t lo, hi, c;
+    const Index *most = index_add_const(arena, atom->other, -1); // of a remainder, and of what was clamped
+    if (atom->kind == ATOM_TIMES) {
+        if (!index_range(atom->of, &lo, &hi)) return false;
+        return prove(facts, scaled_sum(arena, rest, 1, coef * (coef > 0 ? lo : hi), atom->other), depth);
+    }
+    if (coef > 0) return prove(facts, rest, depth);
+    if (atom->kind == ATOM_DIV) { // of / other <= m where of < (m + 1) * other
+        if (!index_is_const(rest, &c) || c < 0) return false;
+        const Index *end = index_scale(arena, atom->other, c / -coef + 1);
+        return prove(facts, index_add_const(arena, scaled_sum(arena, end, 1, -1, atom->of), -1), depth);
+    }
+    return prove(facts, scaled_sum(arena, rest, 1, coef, most), depth) ||
+           (atom->kind == ATOM_MOD && prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth));
 }
 
 static bool prove_without_atom(Facts *facts, const Index *index, int term, int depth) {
@@ -44,6 +83,7 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
     const Atom *atom = &index->term[term].atom;
     int64_t coef = index->term[term].coef, by = atom->by;
     const Index *rest = without(arena, index, term);
+    if (atom->other && atom->kind != ATOM_MIN) return prove_without_sized(facts, rest, atom, coef, depth);
     if (atom->kind == ATOM_MIN) {
         bool first = prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth);
         if (first != (coef > 0)) return first; // a bound from above needs either one, from below both

@@ -46,7 +46,8 @@ static void check_index(Verify *v, const Index *index) {
         if (atom->of) check_index(v, atom->of);
         if (atom->other) check_index(v, atom->other);
         if ((atom->kind == ATOM_DIV || atom->kind == ATOM_MOD) && !prove_not_negative(&v->facts, atom->of))
-            fail(v, "what is divided by %lld may be negative", (long long)atom->by);
+            fail(v, "what is divided by %s%lld may be negative", atom->other ? "a size up to " : "",
+                 (long long)atom->by);
     }
 }
 

@@ -63,7 +63,7 @@ static void place_parts(Views *v, const Node *concat) {
     NodeVec parts = {0};
     int axis = (int)node_attr(concat, "axis")->i;
     int64_t first = 0;
-    if (!collect_parts(v, concat, &parts)) return;
+    if (!collect_parts(v, concat, &parts) || !parts_are_placed(&parts, axis)) return;
     for (int k = 0; k < parts.len; k++) {
         const Node *part = parts.at[k];
         View *view = NEW(v->arena, View);
@@ -115,12 +115,13 @@ static bool transpose_view(const Node *node, Trail *t) {
 }
 
 static bool slice_view(const Node *node, Trail *t) {
-    const int64_t *start = node_attr(node, "start")->ints, *step = node_attr(node, "step")->ints;
+    const Count *start = node_attr(node, "start")->counts;
+    const int64_t *step = node_attr(node, "step")->ints;
     for (int d = 0; d < node->type.rank; d++) {
         int axis = t->view.axis[d];
         if (dim_equal(node->type.dim[d], t->type.dim[d]) || axis == ONE) continue;
-        if (step[d] < 0) return false;
-        t->view.first[axis] += start[d] * t->view.step[d];
+        if (step[d] < 0 || start[d].size) return false; // a view begins at one place in every call
+        t->view.first[axis] += start[d].at * t->view.step[d];
         t->view.step[d] *= step[d];
         t->view.whole &= ~(1u << d);
     }

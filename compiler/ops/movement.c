@@ -45,10 +45,7 @@ static bool reshape_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type;
     if (!op_shape_of_attr(infer, &infer->attr[0], x->dtype)) return false;
     ShapeRun runs[MAX_RANK];
-    int n = shape_runs(x, &infer->type, runs);
-    bool fixed = n >= 0;
-    for (int k = 0; k < n; k++) fixed &= shape_run_is_fixed(x, &infer->type, runs[k]);
-    if (fixed) return true;
+    if (shape_runs(x, &infer->type, runs) >= 0) return true;
     const char *from = op_shown(infer, x), *to = op_shown(infer, &infer->type);
     if (type_has_size(x) || type_has_size(&infer->type))
         return op_refuse(infer,
@@ -67,17 +64,18 @@ static void move_run(LowerContext *ctx, const Type *x, const Type *y, ShapeRun r
         in[run.a0] = out[run.b0];
         return;
     }
-    Index *linear = index_const(ctx->arena, 0);
+    Arena *arena = ctx->arena;
+    Index *linear = index_const(arena, 0), *inner = index_const(arena, 1);
     for (int d = run.b0; d < run.b1; d++)
-        linear = index_add(ctx->arena, index_scale(ctx->arena, linear, y->dim[d].extent), out[d]);
-    int64_t inner = 1;
+        linear =
+            index_add(arena, d == run.b0 ? linear : index_times(arena, linear, index_size(arena, y->dim[d])), out[d]);
     for (int d = run.a1 - 1; d >= run.a0; d--) {
         if (dim_is_one(x->dim[d])) continue;
-        Index *index = inner == 1 ? linear : index_div(ctx->arena, linear, inner);
-        inner *= x->dim[d].extent;
+        Index *extent = index_size(arena, x->dim[d]), *index = index_quotient(arena, linear, inner);
         bool outermost = true;
         for (int k = run.a0; k < d; k++) outermost &= dim_is_one(x->dim[k]);
-        in[d] = outermost ? index : index_mod(ctx->arena, index, x->dim[d].extent);
+        in[d] = outermost ? index : index_remainder(arena, index, extent);
+        if (!outermost) inner = index_times(arena, inner, extent);
     }
 }
 

@@ -3,7 +3,8 @@
 //     pad:   out[start + step * i] = x[i], elsewhere value     the gradient of slice, and the other way round
 //     concat: a, then b, along one axis
 // In the loops they vanish into indices: pad and concat choose by comparisons of indices, and what is not chosen is
-// read at an index that was clamped into its tensor. A run-time size stays as it is, or is read at 0 alone.
+// read at an index that was clamped into its tensor. Places and lengths may be counted by a run-time size: where a
+// small one would leave too few elements, the entry asks for a larger one (Infer.need).
 #include <stdlib.h>
 
 #include "loops/lower.h"
@@ -12,27 +13,48 @@
 // ---- places of the elements of `part` in `whole`: along axis d at start[d] + step[d] * i ----------------------------
 
 static bool is_whole_axis(const Type *whole, const Type *part, const Attr *start, const Attr *step, int d) {
-    return dim_equal(whole->dim[d], part->dim[d]) && start->ints[d] == 0 &&
-           (step->ints[d] == 1 || (part->dim[d].extent == 1 && !part->dim[d].size));
+    return dim_equal(whole->dim[d], part->dim[d]) && count_equal(start->counts[d], count_fixed(0)) &&
+           (step->ints[d] == 1 || dim_is_one(part->dim[d]));
+}
+
+// Not negative, whatever the size is; or from a least one on, which is asked for.
+static bool check_place(Infer *infer, Count place) {
+    if (!place.size) return place.at >= 0;
+    int64_t most = (int64_t)place.times * place.bound + place.at;
+    if (most < 0 || most >= INT32_MAX) return false;
+    if (place.times > 0)
+        dim_need(infer->need, (Dim){(int32_t)most + 1, place.size, place.times, (int32_t)place.at + 1});
+    return true;
+}
+
+// Within the axis: 0 <= place < extent.
+static bool check_within(Infer *infer, Count place, Dim axis) {
+    Count room;
+    bool known = count_add(count_of_dim(axis), -1, place, &room) && count_add(room, 1, count_fixed(-1), &room);
+    return known && check_place(infer, place) && check_place(infer, room);
+}
+
+static const char *shown_place(Infer *infer, Count place) {
+    Str s = str_new(infer->g->arena);
+    count_print(&s, place, infer->g->module->sizes);
+    return str_text(&s);
 }
 
 static bool check_axis(Infer *infer, const Type *whole, const Type *part, int d) {
-    int64_t start = infer->attr[1].ints[d], step = infer->attr[2].ints[d];
-    Dim outer = whole->dim[d], inner = part->dim[d];
+    int64_t step = infer->attr[2].ints[d];
+    Count start = infer->attr[1].counts[d], last, count = count_of_dim(part->dim[d]);
     if (step == 0) return op_refuse(infer, "the step of axis %d is 0", d);
-    if (outer.size || inner.size) {
-        bool first = start == 0 && inner.extent == 1 && !inner.size;
-        if (first || is_whole_axis(whole, part, &infer->attr[1], &infer->attr[2], d)) return true;
-        return op_refuse(infer, "axis %d of %s is a run-time size; it stays whole, or is read at 0 alone", d,
-                         op_shown(infer, whole));
-    }
-    int64_t last;
-    bool fits = !__builtin_mul_overflow(step, (int64_t)inner.extent - 1, &last) &&
-                !__builtin_add_overflow(last, start, &last) && start >= 0 && start < outer.extent && last >= 0 &&
-                last < outer.extent;
-    if (fits) return true;
-    return op_refuse(infer, "%d elements from %lld on in steps of %lld leave axis %d of %s", inner.extent,
-                     (long long)start, (long long)step, d, op_shown(infer, whole));
+    bool fits = count_add(start, step, count, &last) && count_add(last, -step, count_fixed(1), &last) &&
+                check_within(infer, start, whole->dim[d]) && check_within(infer, last, whole->dim[d]);
+    if (fits || is_whole_axis(whole, part, &infer->attr[1], &infer->attr[2], d)) return true;
+    Dim sized = whole->dim[d].size ? whole->dim[d] : part->dim[d];
+    const char *when = "";
+    if (sized.size)
+        when = arena_printf(infer->g->arena, " where %s is %d", infer->g->module->sizes[sized.size - 1].name,
+                            dim_bound(sized));
+    return op_refuse(infer, "%s element%s from %s on in steps of %lld leave axis %d of %s%s", shown_place(infer, count),
+                     dim_is_one(part->dim[d]) ? "" : "s", shown_place(infer, start), (long long)step, d,
+                     op_shown(infer, whole), when);
 }
 
 static bool check_places(Infer *infer, const Type *whole, const Type *part) {
@@ -55,10 +77,11 @@ static bool pad_infer(Infer *infer) {
 }
 
 // The number in `whole` of element k of `part`.
-static int64_t place_of(const Node *node, const Tensor *whole, const Tensor *part, int64_t k) {
+static int64_t place_of(const Node *node, const Tensor *whole, const Tensor *part, const int64_t *sizes, int64_t k) {
     int64_t place = 0, stride = 1;
     for (int d = part->rank - 1; d >= 0; d--) {
-        place += stride * (node->attr[1].ints[d] + node->attr[2].ints[d] * (k % part->shape[d]));
+        int64_t start = count_actual(node->attr[1].counts[d], sizes);
+        place += stride * (start + node->attr[2].ints[d] * (k % part->shape[d]));
         k /= part->shape[d];
         stride *= whole->shape[d];
     }
@@ -66,9 +89,8 @@ static int64_t place_of(const Node *node, const Tensor *whole, const Tensor *par
 }
 
 static void eval_slice(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
     for (int64_t k = 0; k < out->count; k++) {
-        int64_t from = place_of(node, in[0], out, k);
+        int64_t from = place_of(node, in[0], out, sizes, k);
         if (out->f)
             out->f[k] = in[0]->f[from];
         else
@@ -77,7 +99,7 @@ static void eval_slice(const Node *node, const Tensor *const *in, Tensor *out, c
 }
 
 static Node *grad_slice(Graph *g, Node *y, Node *dy, int i) {
-    return build_pad(g, dy, &y->in[i]->type, y->attr[1].ints, y->attr[2].ints, 0);
+    return build_pad_at(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints, 0);
 }
 
 static void move_slice(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
@@ -85,18 +107,19 @@ static void move_slice(LowerContext *ctx, const Node *node, Index *const *out, I
     for (int d = 0; d < x->rank; d++)
         in[d] = is_whole_axis(x, &node->type, &node->attr[1], &node->attr[2], d)
                     ? out[d]
-                    : index_add_const(ctx->arena, index_scale(ctx->arena, out[d], node->attr[2].ints[d]),
-                                      node->attr[1].ints[d]);
+                    : index_add(ctx->arena, index_scale(ctx->arena, out[d], node->attr[2].ints[d]),
+                                index_count(ctx->arena, node->attr[1].counts[d]));
 }
 
 static Node *reorder_slice(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
     Type type = order_type(&old->type, &from[0]);
-    int64_t start[MAX_RANK], step[MAX_RANK];
+    Count start[MAX_RANK];
+    int64_t step[MAX_RANK];
     *order = from[0];
-    order_ints(old->attr[1].ints, order, start);
+    for (int d = 0; d < order->n; d++) start[d] = old->attr[1].counts[order->at[d]];
     order_ints(old->attr[2].ints, order, step);
-    if (node_is(old, "slice")) return build_slice(to, in[0], &type, start, step);
-    return build_pad(to, in[0], &type, start, step, old->attr[3].f);
+    if (node_is(old, "slice")) return build_slice_at(to, in[0], &type, start, step);
+    return build_pad_at(to, in[0], &type, start, step, old->attr[3].f);
 }
 
 DEFINE_OP(slice){
@@ -105,7 +128,7 @@ DEFINE_OP(slice){
     .example = "narrow(x: f32[4, 6], 1, 2, 3)",
     .inputs = 1,
     .attrs = {{"shape", ATTR_DIMS, "of the result"},
-              {"start", ATTR_INTS, "the first index, for each axis"},
+              {"start", ATTR_COUNTS, "the first index, for each axis"},
               {"step", ATTR_INTS, "from one index to the next, for each axis; not 0"}},
     .traits = OP_MOVEMENT,
     .infer = slice_infer,
@@ -118,14 +141,13 @@ DEFINE_OP(slice){
 // ---- pad ----------------------------------------------------------------------------------------------------------
 
 static void eval_pad(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
     for (int64_t k = 0; k < out->count; k++)
         if (out->f)
             out->f[k] = node->attr[3].f;
         else
             out->i[k] = (int64_t)node->attr[3].f;
     for (int64_t k = 0; k < in[0]->count; k++) {
-        int64_t to = place_of(node, out, in[0], k);
+        int64_t to = place_of(node, out, in[0], sizes, k);
         if (out->f)
             out->f[to] = in[0]->f[k];
         else
@@ -134,18 +156,20 @@ static void eval_pad(const Node *node, const Tensor *const *in, Tensor *out, con
 }
 
 static Node *grad_pad(Graph *g, Node *y, Node *dy, int i) {
-    return build_slice(g, dy, &y->in[i]->type, y->attr[1].ints, y->attr[2].ints);
+    return build_slice_at(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints);
 }
 
-static Expr *compare(LowerContext *ctx, const char *op, const Index *index, int64_t with) {
-    Expr *arg[] = {op_index_value(ctx, I32, index), expr_const(ctx->arena, I32, (double)with)};
+static Expr *compare(LowerContext *ctx, const char *op, const Index *index, const Index *with) {
+    int64_t c;
+    Expr *right = index_is_const(with, &c) ? expr_const(ctx->arena, I32, (double)c) : op_index_value(ctx, I32, with);
+    Expr *arg[] = {op_index_value(ctx, I32, index), right};
     return expr_apply(ctx->arena, NULL, op_find(op), BOOL, arg, 2);
 }
 
-// The values of an index in all lanes of a vector.
-static bool lanes_range(const LowerContext *ctx, const Index *index, int64_t *lo, int64_t *hi) {
+// index - from, in all lanes of a vector.
+static bool lanes_range(const LowerContext *ctx, const Index *index, const Index *from, int64_t *lo, int64_t *hi) {
     int64_t coef = 0;
-    if (!index_range(index, lo, hi)) return false;
+    if (!index_range(index_add(ctx->arena, index, index_scale(ctx->arena, from, -1)), lo, hi)) return false;
     if (ctx->lanes < 2 || !ctx->lane_var || !index_uses(index, ctx->lane_var)) return true;
     if (!index_linear(index, ctx->lane_var, &coef)) return false;
     *(coef < 0 ? lo : hi) += coef * (ctx->lanes - 1);
@@ -153,10 +177,10 @@ static bool lanes_range(const LowerContext *ctx, const Index *index, int64_t *lo
 }
 
 // Adds `index op with` to what must hold, unless the ranges of its variables say so already.
-static void require_that(LowerContext *ctx, Expr **all, const Index *index, const char *op, int64_t with) {
+static void require_that(LowerContext *ctx, Expr **all, const Index *index, const char *op, const Index *with) {
     int64_t lo, hi;
-    bool known = lanes_range(ctx, index, &lo, &hi);
-    if (known && (op[0] == 'g' ? lo >= with : op[0] == 'l' ? hi <= with : lo == with && hi == with)) return;
+    bool known = lanes_range(ctx, index, with, &lo, &hi);
+    if (known && (op[0] == 'g' ? lo >= 0 : op[0] == 'l' ? hi <= 0 : lo == 0 && hi == 0)) return;
     Expr *holds = compare(ctx, op, index, with);
     *all = *all ? expr_apply(ctx->arena, NULL, op_find("and"), BOOL, (Expr *[]){*all, holds}, 2) : holds;
 }
@@ -173,14 +197,16 @@ static Expr *lower_pad(LowerContext *ctx, const Node *node, Index *const *out) {
     for (int d = 0; d < x->rank; d++) {
         in[d] = out[d];
         if (is_whole_axis(&node->type, x, &node->attr[1], &node->attr[2], d)) continue;
-        int64_t start = node->attr[1].ints[d], step = node->attr[2].ints[d], by = llabs(step);
-        int64_t span = by * (x->dim[d].extent - 1);
-        Index *from = index_add_const(arena, index_scale(arena, out[d], step < 0 ? -1 : 1), step < 0 ? start : -start);
-        require_that(ctx, &inside, from, "ge", 0);
+        int64_t step = node->attr[2].ints[d], by = llabs(step);
+        Index *start = index_count(arena, node->attr[1].counts[d]), *zero = index_const(arena, 0);
+        Index *span = index_scale(arena, index_add_const(arena, index_size(arena, x->dim[d]), -1), by);
+        Index *from = index_add(arena, index_scale(arena, out[d], step < 0 ? -1 : 1),
+                                index_scale(arena, start, step < 0 ? 1 : -1));
+        require_that(ctx, &inside, from, "ge", zero);
         require_that(ctx, &inside, from, "le", span);
-        in[d] = index_clamp(arena, from, span + 1);
+        in[d] = index_clamp_to(arena, from, index_add_const(arena, span, 1));
         if (by == 1) continue;
-        if (span) require_that(ctx, &inside, index_mod(arena, in[d], by), "eq", 0);
+        if (!dim_is_one(x->dim[d])) require_that(ctx, &inside, index_mod(arena, in[d], by), "eq", zero);
         in[d] = index_div(arena, in[d], by);
     }
     Expr *value = lower_value(ctx, node->in[0], in);
@@ -194,7 +220,7 @@ DEFINE_OP(pad){
     .example = "pad(x: f32[2, 3], [1, 2])",
     .inputs = 1,
     .attrs = {{"shape", ATTR_DIMS, "of the result"},
-              {"start", ATTR_INTS, "where the first element goes, for each axis"},
+              {"start", ATTR_COUNTS, "where the first element goes, for each axis"},
               {"step", ATTR_INTS, "from one element to the next, for each axis; not 0"},
               {"value", ATTR_FLOAT, "elsewhere"}},
     .traits = OP_MOVEMENT,
@@ -218,16 +244,17 @@ static bool concat_infer(Infer *infer) {
                          op_shown(infer, b), (long long)axis);
     infer->type = *a;
     for (int d = 0; d < a->rank; d++) {
-        if (d == axis && (a->dim[d].size || b->dim[d].size))
-            return op_refuse(infer, "axis %d of %s and %s is a run-time size; a sum of sizes is none", d,
-                             op_shown(infer, a), op_shown(infer, b));
         if (d != axis && !dim_equal(a->dim[d], b->dim[d]))
             return op_refuse(infer, "axis %d differs: %s and %s; only axis %lld may", d, op_shown(infer, a),
                              op_shown(infer, b), (long long)axis);
     }
-    int64_t sum = (int64_t)a->dim[axis].extent + b->dim[axis].extent;
-    if (sum > INT32_MAX) return op_refuse(infer, "axis %lld is too long", (long long)axis);
-    infer->type.dim[axis] = dim_fixed((int32_t)sum);
+    Dim left = a->dim[axis], right = b->dim[axis];
+    if (left.size && right.size && left.size != right.size)
+        return op_refuse(infer,
+                         "axis %lld of %s and %s would hold the sum of two run-time sizes; an axis is c * N + d of one",
+                         (long long)axis, op_shown(infer, a), op_shown(infer, b));
+    if (!dim_add(left, right, &infer->type.dim[axis]))
+        return op_refuse(infer, "axis %lld is too long", (long long)axis);
     return op_check_shape(infer, &infer->type);
 }
 
@@ -246,27 +273,30 @@ static void eval_concat(const Node *node, const Tensor *const *in, Tensor *out, 
 }
 
 static Node *grad_concat(Graph *g, Node *y, Node *dy, int i) {
-    int64_t start[MAX_RANK] = {0}, step[MAX_RANK];
+    Count start[MAX_RANK] = {0};
+    int64_t step[MAX_RANK];
     for (int d = 0; d < y->type.rank; d++) step[d] = 1;
-    if (i == 1) start[y->attr[0].i] = y->in[0]->type.dim[y->attr[0].i].extent;
-    return build_slice(g, dy, &y->in[i]->type, start, step);
+    if (i == 1) start[y->attr[0].i] = count_of_dim(y->in[0]->type.dim[y->attr[0].i]);
+    return build_slice_at(g, dy, &y->in[i]->type, start, step);
 }
 
 static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out) {
     int axis = (int)node->attr[0].i;
-    int64_t na = node->in[0]->type.dim[axis].extent, nb = node->in[1]->type.dim[axis].extent, lo, hi;
+    int64_t lo, hi;
+    Index *na = index_size(ctx->arena, node->in[0]->type.dim[axis]);
+    Index *nb = index_size(ctx->arena, node->in[1]->type.dim[axis]);
     Index *in[MAX_RANK] = {0};
     for (int d = 0; d < node->type.rank; d++) in[d] = out[d];
-    bool known = lanes_range(ctx, out[axis], &lo, &hi);
-    if (known && hi < na) return lower_value(ctx, node->in[0], in);
-    Index *behind = index_add_const(ctx->arena, out[axis], -na);
-    if (known && lo >= na) {
+    bool known = lanes_range(ctx, out[axis], na, &lo, &hi);
+    if (known && hi < 0) return lower_value(ctx, node->in[0], in);
+    Index *behind = index_add(ctx->arena, out[axis], index_scale(ctx->arena, na, -1));
+    if (known && lo >= 0) {
         in[axis] = behind;
         return lower_value(ctx, node->in[1], in);
     }
-    in[axis] = index_clamp(ctx->arena, out[axis], na);
+    in[axis] = index_clamp_to(ctx->arena, out[axis], na);
     Expr *a = lower_value(ctx, node->in[0], in);
-    in[axis] = index_clamp(ctx->arena, behind, nb);
+    in[axis] = index_clamp_to(ctx->arena, behind, nb);
     Expr *b = lower_value(ctx, node->in[1], in);
     return choose(ctx, node->type.dtype, compare(ctx, "lt", out[axis], na), a, b);
 }

@@ -36,7 +36,7 @@ bool fuse_is_part(Fuse *f, const Node *node) {
         NodeVec parts = {0};
         int loose = 0;
         if (!f->stored[concat->id] || f->output[concat->id] || f->prepared[concat->id]) continue;
-        if (!collect(f, concat, &parts)) continue;
+        if (!collect(f, concat, &parts) || !parts_are_placed(&parts, (int)node_attr(concat, "axis")->i)) continue;
         for (int k = 0; k < parts.len; k++) loose += f->group_of[parts.at[k]->id] == NONE;
         if (loose == 1) return true;
     }

@@ -48,12 +48,13 @@ def case(y_dims, body, torch_fn, least=1, **inputs):
         (y * w.double()).sum().backward()
         out.append(f"case {name}m {lines[-1].strip()}\nsize {n}")
         for k, v in seen.items():
-            write("arg", k, v)
+            leading = all(isinstance(d, int) for d in inputs[k][1:])  # then it is the first numbers of the whole
+            write("arg", k, v, origin[k] if leading else None)
         write("out", "y", y)
         out.append(f"case {name}t {lines[-1].strip()}\nsize {n}")
         for k, v in leaves.items():
             write("param", f"{name}_{k}", v, origin[k])
-        write("arg", "w", w)
+        write("arg", "w", w, layers.drawn_from[id(w)][1])
         write("out", "y", y)
         for k, v in leaves.items():
             write("grad", f"{name}_{k}", v.grad)
@@ -62,8 +63,10 @@ def case(y_dims, body, torch_fn, least=1, **inputs):
               "\n".join(f"    {s.strip()}" for s in lines) + "\n    return y\n}")
     takes = []
     for k, dims in inputs.items():
-        takes.append(f'param {k} "{name}_{k}": {text_of(shape_of(dims, BOUND))} = zeros()')
-        takes += [f"{k} = gather({k}, iota([{d}]), axis={axis})" for axis, d in enumerate(dims) if not isinstance(d, int)]
+        sized = [(axis, d) for axis, d in enumerate(dims) if not isinstance(d, int)]
+        all_of = f"{k}_all" if sized else k
+        takes.append(f'param {all_of} "{name}_{k}": {text_of(shape_of(dims, BOUND))} = zeros()')
+        takes += [f"{k} = gather({all_of}, iota([{d}]), axis={axis})" for axis, d in sized]
     dl.append(f"train {name}t(w: {text_of(y_dims)}) -> (y: {text_of(y_dims)}) {{\n" +
               "\n".join(f"    {s.strip()}" for s in takes + lines) +
               "\n    minimize sum(y * w) with take()\n    return y\n}\n")
@@ -87,10 +90,87 @@ def merged():
          lambda n, x: (x - x.mean()).reshape(2 * n + 2, 4), x=["N + 1", 8])
     case(["N", 4], "y = sum(reshape(x, [N, 5, 4]), axis=1) / shape(x, 0)",
          lambda n, x: x.reshape(n, 5, 4).sum(1) / (5 * n), x=["5 * N", 4])
+    # The run-time axis inside: what is merged or split is multiplied with and divided by N.
+    case([2, "N", 5], "y = tanh(reshape(x, [2, N, 5]))", lambda n, x: torch.tanh(x.reshape(2, n, 5)), x=["2 * N", 5])
+    case(["7 * N", 3], "y = exp(reshape(x, [7 * N, 3]))", lambda n, x: torch.exp(x.reshape(7 * n, 3)), x=[7, "N", 3])
+    case([3, 5, "N"], "y = relu(reshape(x, [3, 5, N]))", lambda n, x: F.relu(x.reshape(3, 5, n)), x=[5, "N", 3])
+    case(["N"], "y = mean(reshape(x, [4, N, 3]), axis=[0, 2])", lambda n, x: x.reshape(4, n, 3).mean((0, 2)),
+         x=["12 * N"])
+    # Tokens of batch N and 5 steps through a layer, then attention over the steps.
+    case(["N", 5, 8], """
+        q = reshape(reshape(x, [N * 5, 8]) @ wq, [N, 5, 2, 4]) |> transpose(1, 2)
+        a = softmax(q @ transpose(q, 2, 3) * 0.5)
+        y = reshape(transpose(a @ q, 1, 2), [N, 5, 8])""", attention, x=["N", 5, 8], wq=[8, 8])
+
+
+def attention(n, x, wq):
+    q = (x.reshape(n * 5, 8) @ wq).reshape(n, 5, 2, 4).transpose(1, 2)
+    a = torch.softmax(q @ q.transpose(2, 3) * 0.5, -1)
+    return (a @ q).transpose(1, 2).reshape(n, 5, 8)
+
+
+def sliced():
+    case(["N - 1", 3], "y = x[1:] - x[:-1]", lambda n, x: x[1:] - x[:-1], least=2, x=["N", 3])
+    case([2, "N - 2", 20], "y = tanh(x[:, :-2] * x[:, 2:])", lambda n, x: torch.tanh(x[:, :-2] * x[:, 2:]), least=3,
+         x=[2, "N", 20])
+    case([3, 4], "y = exp(x[2:5])", lambda n, x: torch.exp(x[2:5]), least=5, x=["N", 4])
+    case([3], "y = x[-1] * x[2] + x[-3]", lambda n, x: x[-1] * x[2] + x[-3], least=3, x=["N", 3])
+    case(["N", 3], "y = x[:N] * x[N:] + x[::2]", lambda n, x: x[:n] * x[n:] + x[::2], x=["2 * N", 3])
+    case(["N", 17], "y = tanh(flip(x, 0) @ w1)", lambda n, x, w1: torch.tanh(x.flip(0) @ w1), x=["N", 9], w1=[9, 17])
+    case(["N - 1", 2], "y = x[-2::-1]", lambda n, x: x.flip(0)[1:], least=2, x=["N", 2])
+    # A table of positions, of which N are used; the last N of it.
+    case([2, "N", 8], "y = relu(x + t[:N])", lambda n, x, t: F.relu(x + t[:n]), x=[2, "N", 8], t=[BOUND, 8])
+    case(["N", 8], "y = t[-N:] + x", lambda n, x, t: t[9 - n:] + x, x=["N", 8], t=[9, 8])
+    case(["N + 1", 3], "y = narrow(x, 0, N - 1, N + 1)", lambda n, x: x.narrow(0, n - 1, n + 1), x=["2 * N", 3])
+    case(["N", 4], """
+        a, b = split(x, 2)
+        y = a * b""", lambda n, x: x[:n] * x[n:], x=["2 * N", 4])
+    case(["N", 4], """
+        a, b = split(x, [3, N])
+        y = sum(a, axis=0) * b""", lambda n, x: x[:3].sum(0) * x[3:], x=["N + 3", 4])
+
+
+def joined():
+    # Two views in one batch.
+    case(["2 * N", 8], "y = concat([a, b], axis=0) @ w1", lambda n, a, b, w1: torch.cat([a, b]) @ w1, a=["N", 16],
+         b=["N", 16], w1=[16, 8])
+    case([], """
+        z = tanh(concat([a, b]) @ w1)
+        y = sum(z[:N] * z[N:]) / N""",
+         lambda n, a, b, w1: (torch.tanh(a @ w1) * torch.tanh(b @ w1)).sum() / n, a=["N", 16], b=["N", 16], w1=[16, 8])
+    # A class token before a sequence, and after it.
+    case([2, "N + 1", 8], "y = softmax(concat([broadcast(c, [2, 1, 8]), x], axis=1))",
+         lambda n, c, x: torch.softmax(torch.cat([c.expand(2, 1, 8), x], 1), -1), c=[8], x=[2, "N", 8])
+    case([2, "N + 1", 8], "y = exp(concat([x, broadcast(c, [2, 1, 8])], axis=1))",
+         lambda n, c, x: torch.exp(torch.cat([x, c.expand(2, 1, 8)], 1)), c=[8], x=[2, "N", 8])
+    case([2, "2 * N + 3"], "y = tanh(concat([a, b, a], axis=1))", lambda n, a, b: torch.tanh(torch.cat([a, b, a], 1)),
+         a=[2, "N"], b=[2, 3])
+    # Parts that kernels make, in place where that can be: the fixed one first.
+    case(["N + 3", 6], "y = relu(concat([a @ w1, b @ w1]) - 0.1) * 2",
+         lambda n, a, b, w1: F.relu(torch.cat([a @ w1, b @ w1]) - 0.1) * 2, a=[3, 5], b=["N", 5], w1=[5, 6])
+    case(["N + 3", 6], "y = sum(concat([b @ w1, a @ w1]) ** 2) * concat([b @ w1, a @ w1])",
+         lambda n, a, b, w1: (torch.cat([b @ w1, a @ w1]) ** 2).sum() * torch.cat([b @ w1, a @ w1]), a=[3, 5],
+         b=["N", 5], w1=[5, 6])
+    case(["N + 3", 7], "y = exp(pad(x, [0, 0, 2, 1]))", lambda n, x: torch.exp(F.pad(x, (0, 0, 2, 1))), x=["N", 7])
+    case(["N", 7], "y = tanh(pad(x, [0, 0, 2, -2]))", lambda n, x: torch.tanh(F.pad(x[:n - 2], (0, 0, 2, 0))), least=3,
+         x=["N", 7])
+    case([1, 2, "N + 4"], 'y = exp(pad(x, [2, 2], mode="reflect"))',
+         lambda n, x: torch.exp(F.pad(x, (2, 2), mode="reflect")), least=3, x=[1, 2, "N"])
+    case([1, 2, "N + 3"], 'y = exp(pad(x, [1, 2], mode="circular"))',
+         lambda n, x: torch.exp(F.pad(x, (1, 2), mode="circular")), least=2, x=[1, 2, "N"])
+    case([1, 2, "N + 3"], 'y = exp(pad(x, [1, 2], mode="replicate"))',
+         lambda n, x: torch.exp(F.pad(x, (1, 2), mode="replicate")), x=[1, 2, "N"])
+    # A causal shift, and differences within a window.
+    case(["N", 5], "y = concat([x[:1] * 0, x[:-1]]) + x", lambda n, x: torch.cat([x[:1] * 0, x[:-1]]) + x, least=2,
+         x=["N", 5])
+    case(["4 * N - 3", 20], "y = relu(x) * sum(x, axis=0) - cumsum(x, 0)",
+         lambda n, x: F.relu(x) * x.sum(0) - x.cumsum(0), x=["4 * N - 3", 20])
 
 
 if __name__ == "__main__":
     merged()
+    sliced()
+    joined()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "sizes.dl"), "w") as f:
         f.write("# Printed by tests/oracle/sizes.py: two entries for each case of tests/golden/data/sizes.txt.\n"

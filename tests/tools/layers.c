@@ -177,6 +177,23 @@ static void check_compiled(Tally *t, Arena *arena, Compiled *built, const Case *
     }
 }
 
+// A size with which some axis would have no element is refused, and nothing is written.
+static void check_refusals(Tally *t, Arena *arena, Compiled *built, const char *who) {
+    for (int e = 0; e < built->module->entries.len; e++) {
+        const Graph *g = built->module->entries.at[e];
+        int64_t size[MAX_SIZES];
+        for (int k = 0; k < MAX_SIZES; k++) size[k] = graph_least(g, 0) - 1;
+        if (!graph_is_public(g) || !g->need[0].size) continue;
+        Tensor y = tensor_new(arena, &g->outputs.at[0].value->type, NULL);
+        Tensor *arguments = NEW_ARRAY(arena, Tensor, g->arguments.len + 1);
+        for (int k = 0; k < g->arguments.len; k++) arguments[k] = tensor_new(arena, &g->arguments.at[k]->type, NULL);
+        for (int64_t k = 0; k < y.count; k++) y.f[k] = 7;
+        bool refused = compiled_call(built, compiled_entry(built, g->name), size, arguments, &y, NULL) != 0;
+        for (int64_t k = 0; k < y.count; k++) refused &= y.f[k] == 7;
+        tally(t, refused, "%s: %s takes %d, or writes for it", who, g->name, (int)size[0]);
+    }
+}
+
 static void check_file(Tally *t, const char *top, const char *name) {
     Arena arena = {0};
     Cases cases = {0};
@@ -192,6 +209,7 @@ static void check_file(Tally *t, const char *top, const char *name) {
         Compiled *built = compiled_new(&arena, dl, arena_printf(&arena, "%s/%d", name, which), &o);
         tally(t, built, "%s: does not compile", who);
         for (int k = 0; built && k < cases.len; k++) check_compiled(t, &arena, built, &cases.at[k], who);
+        if (built) check_refusals(t, &arena, built, who);
         if (built) compiled_free(built);
     }
     arena_release(&arena);
