@@ -128,27 +128,31 @@ static double number(Reader *r) {
 
 // ---- types and attributes -------------------------------------------------------------------------------------------
 
-// "7", "-1", "N", "2 * N - 1"
-static Count read_place(Reader *r) {
-    char c = peek(r);
-    int64_t times = 1;
-    if (isdigit((unsigned char)c) || c == '-') {
-        times = integer(r);
-        if (!accept(r, "*")) return count_fixed(times);
-    }
+// The run-time size of that name, once.
+static Count read_size_name(Reader *r) {
     const char *name = word(r);
-    int size = 0;
-    while (size < r->m->nsizes && strcmp(r->m->sizes[size].name, name)) size++;
-    if (size == r->m->nsizes) fail(r, "graph text: there is no size %s", name);
-    int64_t at = accept(r, "+") ? integer(r) : accept(r, "-") ? -integer(r) : 0;
-    Count place = count_fixed(at);
-    if (!r->failed && !count_add(place, times, count_of_dim(dim_size(r->m->sizes[size].bound, size)), &place))
-        fail(r, "graph text: %lld * %s is out of range", (long long)times, name);
-    return place;
+    for (int k = 0; k < r->m->nsizes; k++)
+        if (!strcmp(r->m->sizes[k].name, name)) return count_of_dim(dim_size(r->m->sizes[k].bound, k));
+    fail(r, "graph text: there is no size %s", name);
+    return count_fixed(1);
+}
+
+// "7", "-1", "N", "2 * N - 1", "9 - N"
+static Count read_count(Reader *r) {
+    Count sum = count_fixed(0);
+    int64_t sign = accept(r, "-") ? -1 : 1;
+    while (sign && !r->failed) {
+        bool number = isdigit((unsigned char)peek(r));
+        int64_t times = number ? integer(r) : 1;
+        Count term = number && !accept(r, "*") ? count_fixed(1) : read_size_name(r);
+        if (!r->failed && !count_add(sum, sign * times, term, &sum)) fail(r, "graph text: a number is out of range");
+        sign = accept(r, "+") ? 1 : accept(r, "-") ? -1 : 0;
+    }
+    return sum;
 }
 
 static Dim read_dim(Reader *r) {
-    Count place = read_place(r);
+    Count place = read_count(r);
     Dim dim = dim_fixed(1);
     if (r->failed || count_to_dim(place, &dim)) return dim;
     Str s = str_new(r->arena);
@@ -302,7 +306,7 @@ static Attr read_attr(Reader *r, AttrKind kind) {
             if (a.n == MAX_RANK)
                 fail(r, "graph text: more than %d numbers", MAX_RANK);
             else
-                places[a.n++] = read_place(r);
+                places[a.n++] = read_count(r);
             accept(r, ",");
         }
         a.counts = places;
