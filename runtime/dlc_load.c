@@ -16,22 +16,22 @@ static double dlc_power_of_two(int exponent) {
     return x;
 }
 
-// A floating-point number of the file; NaN when the bits say so.
+// A floating-point number of the file.
 static double dlc_number_of(const struct dlc_file_dtype *dtype, uint64_t bits) {
-    double x;
-    if (dtype->bits == 64) return memcpy(&x, &bits, sizeof x), x;
     uint64_t top = ((uint64_t)1 << dtype->exponent) - 1, ones = ((uint64_t)1 << dtype->fraction) - 1;
     uint64_t fraction = bits & ones, exponent = bits >> dtype->fraction & top;
     bool negative = bits >> (dtype->fraction + dtype->exponent) & 1;
     int bias = (int)(top >> 1) + (dtype->number == DLC_UNSIGNED_ZERO);
-    bool infinite = dtype->number == DLC_IEEE && exponent == top && !fraction;
-    bool nan = dtype->number == DLC_IEEE     ? exponent == top && fraction
-               : dtype->number == DLC_FINITE ? exponent == top && fraction == ones
-                                             : negative && !exponent && !fraction;
-    x = dlc_power_of_two(-dtype->fraction) * (double)fraction + (exponent ? 1 : 0);
-    x *= dlc_power_of_two((exponent ? (int)exponent : 1) - bias);
-    if (infinite || nan) x = dlc_power_of_two(1023) * 2; // infinity
-    if (nan) x -= x;
+    bool special = dtype->number == DLC_IEEE     ? exponent == top // infinity without a fraction, otherwise NaN
+                   : dtype->number == DLC_FINITE ? exponent == top && fraction == ones
+                                                 : negative && !exponent && !fraction;
+    bool infinite = dtype->number == DLC_IEEE && !fraction;
+    uint64_t wide = special ? (uint64_t)0x7ff << 52 | (infinite ? 0 : (uint64_t)1 << 51)
+                            : (exponent + 1023 - (uint64_t)bias) << 52 | fraction << (52 - dtype->fraction);
+    double x;
+    memcpy(&x, &wide, sizeof x);
+    if (!exponent && !special && dtype->bits < 64) x = (double)fraction * dlc_power_of_two(1 - bias - dtype->fraction);
+    if (dtype->bits == 64) memcpy(&x, &bits, sizeof x), negative = false;
     return negative ? -x : x;
 }
 
@@ -63,20 +63,19 @@ static bool dlc_converts(const struct dlc_file_dtype *from, const struct dlc_fil
     return from == to || (from->number != DLC_NO_NUMBER && (!dlc_is_float(to) || to->bits == 32));
 }
 
-// One element of the file as the model has it.
-static void dlc_read_element(unsigned char *to, const struct dlc_file_dtype *model, const unsigned char *from,
-                             const struct dlc_file_dtype *dtype) {
-    uint64_t bits = dlc_get_le(from, dtype->bits / 8);
+// One element of the file in another dtype of the model.
+static void dlc_convert_element(unsigned char *to, const struct dlc_file_dtype *model, bool is_bool, uint64_t bits,
+                                const struct dlc_file_dtype *dtype) {
     bool negative = dtype->number == DLC_SIGNED && bits >> (dtype->bits - 1) & 1;
     if (negative && dtype->bits < 64) bits |= ~(uint64_t)0 << dtype->bits;
-    if (!strcmp(model->name, "BOOL")) { // is 0 or 1, whatever the file says
+    if (is_bool) { // is 0 or 1, whatever the file says
         bits = dlc_is_float(dtype) ? dlc_number_of(dtype, bits) != 0 : bits != 0;
-    } else if (dlc_is_float(model) && dtype != model) {
+    } else if (dlc_is_float(model)) {
         float x = dlc_is_float(dtype) ? (float)dlc_number_of(dtype, bits) : (float)bits;
         if (negative) x = -(float)(0 - bits);
         memcpy(to, &x, sizeof x);
         return;
-    } else if (dlc_is_float(dtype) && dtype != model) {
+    } else if (dlc_is_float(dtype)) {
         bits = dlc_whole_of(dlc_number_of(dtype, bits), model->bits, model->number == DLC_SIGNED);
     }
     dlc_put_bits(to, bits, model->bits / 8);
@@ -319,11 +318,18 @@ static int dlc_check_copies(struct dlc_net *net, struct dlc_file *file, struct d
 }
 
 static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const struct dlc_file_tensor *tensor) {
-    const struct dlc_file_dtype *model = dlc_stored_dtype(&slot->info);
+    const struct dlc_file_dtype *model = dlc_stored_dtype(&slot->info), *dtype = tensor->dtype;
+    const unsigned char *from = tensor->data;
     unsigned char *to = dlc_slot_data(net, slot);
-    size_t step = (size_t)model->bits / 8, stored = (size_t)tensor->dtype->bits / 8;
-    for (size_t i = 0; i < (size_t)tensor->count; i++)
-        dlc_read_element(to + i * step, model, tensor->data + i * stored, tensor->dtype);
+    int stored = dtype->bits / 8;
+    bool is_bool = !strcmp(slot->info.dtype, "bool");
+    for (size_t i = 0; i < (size_t)tensor->count; i++, from += stored, to += model->bits / 8) {
+        uint64_t bits = dlc_get_le(from, stored);
+        if (dtype == model && !is_bool)
+            dlc_put_bits(to, bits, stored);
+        else
+            dlc_convert_element(to, model, is_bool, bits, dtype);
+    }
 }
 
 // Cannot fail: every tensor that is wanted has its data.
