@@ -212,13 +212,8 @@ static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, co
         return NULL;
     }
     if (slot->info.bytes == bytes) return slot;
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, name);
-    dlc_put(&t, " has ");
-    dlc_put_number(&t, slot->info.bytes);
-    dlc_put(&t, " bytes, not ");
-    dlc_put_number(&t, bytes);
-    *status = DLC_ESIZE;
+    int64_t given = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+    *status = dlc_refuse(net, DLC_ESIZE, name, " has ", (int64_t)slot->info.bytes, " bytes, not ", given);
     return NULL;
 }
 

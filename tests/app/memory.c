@@ -229,10 +229,14 @@ static void placed(void) {
     check(net && alike(net, fresh), "a placed net begins as a new one");
     check(steps(net, 4) == steps(fresh, 4) && alike(net, fresh), "and learns as one");
     check(mlp_set(net, "fc9.bias", image, 4) == MLP_ENAME && strstr(mlp_error(net), "fc9.bias"), "and has errors");
-    struct mlp *twin = mlp_share(net);
+    struct mlp *twin = mlp_share(net), *spare = mlp_new();
     check(alike(net, twin), "and has twins");
+    steps(fresh, 1);
+    check(!mlp_publish(net, spare, fresh) && !alike(twin, fresh) && mlp_adopt(twin) && alike(twin, fresh),
+          "and publishes");
+    check(!mlp_publish(net, spare, fresh), "back into its own memory");
     mlp_free(twin);
-    mlp_free(net);
+    mlp_free(net), mlp_free(spare);
     check(alike(net, fresh), "free leaves memory of the application alone");
     for (int r = 0; r < 4; r++) check(unharmed(at[r], bytes[r]), "bytes outside the regions");
     mlp_free(fresh);
