@@ -224,23 +224,9 @@ static Value matmul(Elab *el, Value a, Value b, Span span) {
     return value_tensor(build_matmul(el->g, a.node, b.node));
 }
 
-// x ** n by squaring, 0.5 and -0.5 by sqrt, everything else is pow.
-static Value tensor_power(Elab *el, Value a, Value b, Span span) {
-    if (!is_tensor(a) && is_number(a) && number_of(a) > 0) // c ** x = exp(x * log c)
-        return tensor_elementwise(
-            el, "exp", "**",
-            (Value[]){tensor_elementwise(el, "mul", "**", (Value[]){b, value_float(log(number_of(a)))}, 2, span)}, 1,
-            span);
-    if (!is_number(b)) return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
-    double exponent = number_of(b);
-    if (fabs(exponent) == 0.5) {
-        Value root = tensor_elementwise(el, "sqrt", "**", &a, 1, span);
-        return exponent > 0 || is_poison(root) ? root : tensor_binary(el, "/", value_int(1), root, span);
-    }
-    if (exponent != floor(exponent) || fabs(exponent) > 64)
-        return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
-    int n = (int)fabs(exponent);
-    Value result = value_none(), square = a;
+// x ** n by squaring, n >= 1. Poison: reported.
+static Value power_by_squaring(Elab *el, Value x, int n, Span span) {
+    Value result = value_none(), square = x;
     for (; n && !is_poison(square); n >>= 1) {
         if (n & 1)
             result = result.kind == VALUE_NONE
@@ -248,12 +234,26 @@ static Value tensor_power(Elab *el, Value a, Value b, Span span) {
                          : tensor_elementwise(el, "mul", "**", (Value[]){result, square}, 2, span);
         if (n > 1) square = tensor_elementwise(el, "mul", "**", (Value[]){square, square}, 2, span);
     }
-    if (result.kind == VALUE_NONE) {
+    return is_poison(square) ? square : result;
+}
+
+// Whole exponents up to 64 are products, 0.5 and -0.5 are roots, everything else is pow. A negative exponent is a power
+// of 1 / x: the gradient of 1 / x**2 would be infinity times 0 at 0, and x**2 may overflow.
+static Value tensor_power(Elab *el, Value a, Value b, Span span) {
+    if (!is_number(b)) return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
+    double exponent = number_of(b);
+    bool whole = exponent == floor(exponent) && fabs(exponent) <= 64;
+    if (fabs(exponent) == 0.5) {
+        Value root = tensor_elementwise(el, "sqrt", "**", &a, 1, span);
+        return exponent > 0 || is_poison(root) ? root : tensor_binary(el, "/", value_int(1), root, span);
+    }
+    if (!whole) return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
+    if (exponent == 0) {
         place_nodes(el, span);
         return value_tensor(build_full(el->g, &a.node->type, 1));
     }
-    if (exponent > 0 || is_poison(result)) return result;
-    return tensor_binary(el, "/", value_int(1), result, span);
+    if (exponent < 0) a = tensor_binary(el, "/", value_int(1), a, span);
+    return is_poison(a) ? a : power_by_squaring(el, a, (int)fabs(exponent), span);
 }
 
 static DType dtype_of(Value a, Value b) { return is_tensor(a) ? a.node->type.dtype : b.node->type.dtype; }

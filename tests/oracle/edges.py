@@ -161,11 +161,77 @@ def integers():
 """, out=x.sum() * 2 + (x == 250).sum(), size=n)
 
 
+def floats(*values):
+    return torch.tensor(values)
+
+
+def powers():
+    """Powers at 0, of negative numbers, and of what is no number; their gradients too."""
+    x = floats(0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, inf, nan, 3.0)
+    for e in (1, 2, 3, -1, -2, -3, 0.5, 2.5, -1.5, 7.0, 65, 1 / 3):
+        case(f"x ** {e}", lambda x: x**e, {"x": x})
+        case("pow(x, e)", torch.pow, {"x": x, "e": torch.full_like(x, e)})
+    case("x ** 0", lambda x: x**0, {"x": x}, grad=False)
+    for c in (2, 0.5, 10, 1, 0, 1e-3):
+        case(f"{c} ** x", lambda x: c**x, {"x": floats(0.0, 1.0, 2.0, 0.5, 3.5, 20.0)})
+        case(f"{c} ** x", lambda x: c**x, {"x": floats(-1.0, -20.0, 100.0, inf, -inf, nan)}, grad=False)
+    case("(-2) ** x", lambda x: (-2)**x, {"x": floats(0.0, 1.0, 2.0, 0.5, -3.0, 20.0)}, grad=False)
+    exact = {"x": torch.arange(0.0, 24.0)}
+    case("cast(2 ** x, i32)", lambda x: (2**x).int(), exact, grad=False)
+    case("cast(pow(2.0, x), i32)", lambda x: (2**x).int(), exact, grad=False)
+
+
+def whole():
+    """Quotients, remainders and casts of integers; arithmetic that wraps."""
+    a = torch.tensor([7, -7, 7, -7, 0, 5, -5, -2**31, 2**31 - 1, 1], dtype=torch.int32)
+    b = torch.tensor([3, 3, -3, -3, 4, 5, 5, 2, -2, -1], dtype=torch.int32)
+    u = torch.tensor([0, 1, 3, 200, 255], dtype=torch.uint8)
+    for number in (a, a.long() * 5):
+        x = {"a": number, "b": b.to(number.dtype)}
+        case("a // b", lambda a, b: torch.div(a, b, rounding_mode="floor"), x, grad=False)
+        case("a % b", torch.remainder, x, grad=False)
+    for c in (3, -3, 1, -1):
+        case(f"a // {c}", lambda a: torch.div(a, c, rounding_mode="floor"), {"a": a}, grad=False)
+        case(f"a % {c}", lambda a: a % c, {"a": a}, grad=False)
+    case("a % 7 + a // 3 * 100 - a", lambda a: a % 7 + a // 3 * 100 - a, {"a": u}, grad=False)
+    for f in ("abs", "sign"):
+        case(f"{f}(a)", getattr(torch, f), {"a": a}, grad=False)
+    case("a ** 7", lambda a: a**7, {"a": a.long()}, grad=False)
+    case("transpose(a, 0, 1) @ a", lambda a: a.T @ a, {"a": a.reshape(5, 2)}, grad=False)
+    for x in (a, u, a.long(), floats(0.0, -0.0, 0.5, -0.5, nan, inf, 1e-45)):
+        case("cast(x, bool)", lambda x: x.bool(), {"x": x}, grad=False)
+    case("cast(x, i64)", lambda x: x.long(), {"x": floats(0.9, -0.9, 1.5, -1.5, 2.5, 1e12)}, grad=False)
+    case("cast(x, u8)", lambda x: x.to(torch.uint8), {"x": a}, grad=False)
+
+
+def shares():
+    """Class losses of which some or all examples have no share, and weights of 0."""
+    x = uniform(71, (4, 3), -3, 3)
+    for label in ([-100] * 4, [0, -100, 2, 1], [0] * 4):
+        for w in ("none", "[0, 0, 0]", "[0, 1, 2]"):
+            weight = None if w == "none" else floats(*map(float, w.strip("[]").split(",")))
+            for smoothing in (0.0, 0.3, 1.0):
+                case(f"cross_entropy(x, l, weight={w}, label_smoothing={smoothing})",
+                     lambda x, l: torch.nn.functional.cross_entropy(x, l, weight=weight, label_smoothing=smoothing),
+                     {"x": x, "l": torch.tensor(label)})
+            case(f"nll_loss(x, l, weight={w}, ignore_index=2)",
+                 lambda x, l: torch.nn.functional.nll_loss(x, torch.where(l < 0, 2, l), weight=weight, ignore_index=2),
+                 {"x": x, "l": torch.tensor(label)})
+    for f in ("mse_loss", "l1_loss", "huber_loss"):
+        case(f"{f}(x, t, weight=[0, 0])", lambda x, t: getattr(torch.nn.functional, f)(x, t, weight=floats(0.0, 0.0)),
+             {"x": floats(0.0, 1.0), "t": floats(0.0, 3.0)})
+    for p in (0.0, 1.0):
+        case(f"dropout(x, {p})", lambda x: torch.nn.functional.dropout(x, p), {"x": x})
+
+
 if __name__ == "__main__":
     clipped()
     norms_of_one()
     indices()
     integers()
+    powers()
+    whole()
+    shares()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "edges.dl"), "w") as f:
         f.write("# Printed by tests/oracle/edges.py: one entry for each case of tests/golden/data/edges.txt.\n"
