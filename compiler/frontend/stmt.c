@@ -241,5 +241,7 @@ void run_body(Elab *el, const AstStmts *body) {
     for (int k = 0; k < body->len && !el->frame->returned; k++) {
         if (!spend_step(el, body->at[k]->span)) return;
         run_stmt(el, body->at[k]);
+        if (body->at[k]->kind == DO_RETURN && k + 1 < body->len)
+            warn_once(el, body->at[k + 1]->span, "this stands behind a `return`, and never runs");
     }
 }
