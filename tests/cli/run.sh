@@ -116,7 +116,7 @@ expect 1 'error: ' bad.dl -o left.c
 broken 'layer a(x: f32[2]) -> f32[2] { return b(x) }\nlayer b(x: f32[2]) -> f32[2] { return a(x) }\nmodel f(x: f32[2]) -> (y: f32[2]) { return a(x) }\n'
 expect 1 'recurs' bad.dl -o left.c
 broken 'dim N <= 8\nmodel f(x: f32[N, 3]) -> (y: f32[24]) { return reshape(x, [24]) }\n'
-expect 1 'run-time size' bad.dl -o left.c
+expect 1 'has N \* 3 elements, and f32.24. has 24' bad.dl -o left.c
 broken 'model f(x: f32[2]) -> (y: f32[2]) {\n    for i in 0..10000000 { x = x + 1.0 }\n    return x\n}\n'
 expect 1 'more than 1000000|million' bad.dl -o left.c
 broken 'model f(x: f32[2]) -> (y: f32[2]) {\n    for i in 0..900000 { x = x + 1.0 * x }\n    return x\n}\n'

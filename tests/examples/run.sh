@@ -157,7 +157,7 @@ pictures data 128
     program finetune "" "$top/examples/finetune/main.c" finetune.c &&
     ./finetune --data data --load learned.safetensors --epochs 9 --save tuned.safetensors >finetune.txt &&
     grep -q '^16 tensors of the backbone' finetune.txt && grep -q '^epoch  9 .* 100.00 %' finetune.txt && ok || bad "finetune: $(tail -1 finetune.txt)"
-awk '/^train step:/ { on = 1 } /^train step_all/ { on = 0 } on && / k_/ { kernels++; if (/block|fc1/ && /gradient|adam/) bad = 1 }
+awk '/^train step:/ { on = 1 } /^train step_all/ { on = 0 } on && / finetune_k_/ { kernels++; if (/block|fc1/ && /gradient|adam/) bad = 1 }
     END { exit bad || kernels < 8 || kernels > 20 }' report.txt && ok || bad "finetune computes gradients of the backbone"
 # 325 numbers of the head, one after the other, are all that training changes.
 ./finetune --data data --load learned.safetensors --epochs 0 --save before.safetensors >finetune.txt &&
