@@ -27,7 +27,7 @@ run "$build/tests/prelude_examples"
 run "$build/tests/gradients"
 run "$build/tests/random_gradients" 1 30
 run "$build/tests/operators"
-run "$build/tests/random_programs" 1 1
-run "$build/tests/random_programs" 2 14 quick
+run "$build/tests/random_programs" graphs 1 1
+run "$build/tests/random_programs" graphs 2 14 quick
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

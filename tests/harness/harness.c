@@ -38,14 +38,13 @@ void harness_write(const char *path, const char *text) {
     if (!file || fputs(text, file) < 0 || fclose(file)) give_up("cannot write", path);
 }
 
-static char *read_whole(Arena *arena, const char *path, size_t *len) {
+static char *read_text(Arena *arena, const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) give_up("cannot read", path);
     Str s = str_new(arena);
     char buffer[65536];
     for (size_t got; (got = fread(buffer, 1, sizeof buffer, file)) > 0;) str_putn(&s, buffer, got);
     fclose(file);
-    *len = s.len;
     return arena_strndup(arena, str_text(&s), s.len);
 }
 
@@ -59,16 +58,13 @@ static int split_defines(Arena *arena, const char *defines, char *word[MAX_DEFIN
     return count;
 }
 
-Module *harness_module(Arena *arena, const char *path, const char *defines) {
-    size_t len;
+Module *harness_text(Arena *arena, const char *name, const char *text, const char *defines, FILE *out) {
     Source *source = NEW(arena, Source);
-    source->name = path;
-    source->text = read_whole(arena, path, &len);
-    source->len = (int)len;
+    *source = (Source){.name = name, .text = text, .len = (int)strlen(text)};
     Diag *diag = NEW(arena, Diag);
-    diag->out = stderr;
-    size_t name = strlen(path);
-    if (name > 6 && !strcmp(path + name - 6, ".graph")) return module_read(arena, diag, source);
+    diag->out = out;
+    size_t len = strlen(name);
+    if (len > 6 && !strcmp(name + len - 6, ".graph")) return module_read(arena, diag, source);
     AstFile *file = parse_source(arena, diag, source);
     char *word[MAX_DEFINES];
     Define define[MAX_DEFINES];
@@ -82,14 +78,17 @@ Module *harness_module(Arena *arena, const char *path, const char *defines) {
                         : elaborate(arena, diag, file, &(ElaborateOptions){.defines = define, .ndefines = count});
 }
 
+Module *harness_module(Arena *arena, const char *path, const char *defines) {
+    return harness_text(arena, path, read_text(arena, path), defines, stderr);
+}
+
 // ---- a driver in C: one function of one shape per entry --------------------------------------------------------
 
-static unsigned sizes_of(const Graph *g) {
-    unsigned used = 0;
-    for (int k = 0; k < g->nodes.len; k++)
-        for (int d = 0; d < g->nodes.at[k]->type.rank; d++)
-            if (g->nodes.at[k]->type.dim[d].size) used |= 1u << (g->nodes.at[k]->type.dim[d].size - 1);
-    return used;
+// Does the entry take the run-time size? Its prototype in the header says so: a size may live inside alone.
+static bool takes_size(Arena *arena, const char *header, const Graph *g, const Size *size) {
+    const char *at = strstr(header, arena_printf(arena, "m_%s(struct m *net", g->name));
+    const char *found = at ? strstr(at, arena_printf(arena, ", int32_t %s", size->name)) : NULL;
+    return found && found < strchr(at, ';') && strchr(",)", found[strlen(", int32_t ") + strlen(size->name)]);
 }
 
 static int returned_count(const Graph *g) {
@@ -98,7 +97,15 @@ static int returned_count(const Graph *g) {
     return count;
 }
 
-static char *driver_text(Arena *arena, const Module *m) {
+// "m0,m1": an entry that --entry leaves.
+static bool is_emitted(const Graph *g, const char *entries) {
+    size_t len = strlen(g->name);
+    for (const char *at = entries; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+        if (!strncmp(at, g->name, len) && (!at[len] || at[len] == ',')) return true;
+    return graph_is_public(g) && !entries;
+}
+
+static char *driver_text(Arena *arena, const Module *m, const char *entries, const char *header) {
     Str s = str_new(arena);
     str_put(&s, "#include \"m.h\"\n");
     str_put(&s, "int drive_set(void *net, const char *name, const void *from, size_t bytes);\n"
@@ -110,19 +117,23 @@ static char *driver_text(Arena *arena, const Module *m) {
                 "int drive_load(void *net, const char *path);\n"
                 "int drive_load(void *net, const char *path) {\n"
                 "    return m_load(net, path);\n}\n"
+                "int drive_save_weights(void *net, const char *path);\n"
+                "int drive_save_weights(void *net, const char *path) {\n"
+                "    return m_save_weights(net, path);\n}\n"
                 "const char *drive_error(void *net);\n"
                 "const char *drive_error(void *net) {\n"
                 "    return m_error(net);\n}\n");
     for (int e = 0; e < m->entries.len; e++) {
         const Graph *g = m->entries.at[e];
-        if (!graph_is_public(g)) continue;
+        if (!is_emitted(g, entries)) continue;
         const char *head =
             arena_printf(arena, "int drive_%s(void *net, const int32_t *size, void **in, void **out)", g->name);
-        unsigned used = sizes_of(g);
+        bool sized = false;
+        for (int k = 0; k < m->nsizes; k++) sized |= takes_size(arena, header, g, &m->sizes[k]);
         str_printf(&s, "%s;\n%s {\n    (void)size, (void)in, (void)out;\n    %sm_%s(net", head, head,
-                   used ? "return " : "", g->name);
+                   sized ? "return " : "", g->name);
         for (int k = 0; k < m->nsizes; k++)
-            if (used >> k & 1) str_printf(&s, ", size[%d]", k);
+            if (takes_size(arena, header, g, &m->sizes[k])) str_printf(&s, ", size[%d]", k);
         for (int k = 0; k < g->arguments.len; k++) {
             const Type *type = &g->arguments.at[k]->type;
             if (type->rank)
@@ -131,13 +142,13 @@ static char *driver_text(Arena *arena, const Module *m) {
                 str_printf(&s, ", *(%s *)in[%d]", dtype_info[type->dtype].c, k);
         }
         for (int k = 0; k < returned_count(g); k++) str_printf(&s, ", out[%d]", k);
-        str_printf(&s, ");\n%s}\n", used ? "" : "    return 0;\n");
+        str_printf(&s, ");\n%s}\n", sized ? "" : "    return 0;\n");
     }
     return arena_printf(arena, "%s", str_text(&s));
 }
 
 static bool run_dlc(Arena *arena, const char *path, const char *dir, const HarnessOptions *o) {
-    char *argv[13 + 2 * MAX_DEFINES], *word[MAX_DEFINES];
+    char *argv[16 + 2 * MAX_DEFINES], *word[MAX_DEFINES];
     int argc = 0, defines = split_defines(arena, o->defines, word);
     argv[argc++] = "dlc";
     argv[argc++] = (char *)path;
@@ -148,9 +159,14 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
     if (o->threads) argv[argc++] = arena_printf(arena, "--threads=%d", o->threads);
     if (o->standalone) argv[argc++] = "--standalone";
     if (o->arena_max) argv[argc++] = arena_printf(arena, "--arena-max=%s", o->arena_max);
+    if (o->weights) argv[argc++] = arena_printf(arena, "--weights=%s", o->weights);
+    if (o->entries) argv[argc++] = arena_printf(arena, "--entry=%s", o->entries);
     for (int k = 0; k < defines; k++) argv[argc++] = "-D", argv[argc++] = word[k];
     argv[argc] = NULL;
-    return dlc_main(argc, argv, stdout, stderr) == 0;
+    FILE *err = o->quiet ? fopen("/dev/null", "w") : stderr;
+    int status = dlc_main(argc, argv, stdout, err);
+    if (o->quiet) fclose(err);
+    return status == 0;
 }
 
 // Every C file that a test emits goes through dlc-validate, where libclang is.
@@ -191,9 +207,12 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     Compiled *c = NEW(arena, Compiled);
     c->arena = arena;
     c->dir = harness_dir(arena, name);
-    c->module = harness_module(arena, path, options->defines);
+    FILE *err = options->quiet ? fopen("/dev/null", "w") : stderr;
+    c->module = harness_text(arena, path, read_text(arena, path), options->defines, err);
+    if (options->quiet) fclose(err);
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
-    harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module));
+    const char *header = read_text(arena, arena_printf(arena, "%s/m.h", c->dir));
+    harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module, options->entries, header));
     if (!run_validate(arena, c->dir, options) || !run_cc(arena, c->dir, options)) return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
     c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); // its OpenMP threads outlive it
@@ -302,6 +321,12 @@ bool compiled_load(Compiled *c, const char *path) {
     if (load(c->net, path) == 0) return true;
     fprintf(stderr, "harness: %s\n", error(c->net));
     return false;
+}
+
+bool compiled_save_weights(Compiled *c, const char *path) {
+    int (*save)(void *, const char *);
+    *(void **)&save = find(c, "drive_save_weights");
+    return save(c->net, path) == 0;
 }
 
 // ---- numbers --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ typedef struct HarnessOptions {
     const char *cc_level;  // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
     const char *defines;   // "SIZE=64 WIDTH=16": -D each, or NULL
     const char *arena_max; // --arena-max, or NULL
+    const char *weights;   // --weights, or NULL
+    const char *entries;   // "a,b": --entry, or NULL: all
+    bool quiet;            // what dlc reports is not shown
 } HarnessOptions;
 
 typedef struct Compiled {
@@ -27,6 +30,8 @@ typedef struct Compiled {
 // Parses and elaborates a .dl (or reads a .graph), its dims bound as HarnessOptions says; NULL after printing its
 // diagnostics to stderr.
 Module *harness_module(Arena *arena, const char *path, const char *defines);
+// The same of a text; `name` ends as the file's would, and diagnostics go to `out`.
+Module *harness_text(Arena *arena, const char *name, const char *text, const char *defines, FILE *out);
 // A writable folder under BUILD, removed by nothing: failures can be looked at.
 char *harness_dir(Arena *arena, const char *name);
 void harness_write(const char *path, const char *text);
@@ -43,6 +48,7 @@ void compiled_set(Compiled *c, const char *name, const Tensor *value);
 void compiled_get(Compiled *c, const char *name, Tensor *value);
 // Loads a .safetensors; false after printing why not.
 bool compiled_load(Compiled *c, const char *path);
+bool compiled_save_weights(Compiled *c, const char *path);
 
 // ---- numbers --------------------------------------------------------------------------------------------------
 

@@ -1,37 +1,19 @@
-// random_programs.c: seeded random graphs with gradients (tests/harness/random_graph.c draws them); the C of every
-// level, target and compiler must agree with the interpreter, at the bound of the run-time size and at one up to it.
-//     random_programs [SEED [MODULES [quick]]]        20 graphs a module
-//     random_programs FILE.graph 1 [quick]            one that was written before, or made smaller by hand; or a .dl
+// random_programs.c: seeded random programs; the C of every level, target and compiler must agree with the interpreter.
+//     random_programs graphs [SEED [MODULES [quick]]]   20 graphs a module (tests/harness/random_graph.c draws them),
+//     each
+//                                                  called at the bound of the run-time size and at one up to it
+//     random_programs texts [SEED [MODULES [thorough]]]   .dl programs (random_text.c), whose entries are called in
+//     turn
+//                                                  over one state; two of the forms below each, or all of them
+//     random_programs FILE [DEFINES]               one that was written before, or made smaller by hand
 // quick: at -O2 alone, for c11 and native (every third module: x86-64-v3), with a C compiler that does little: for
 // thousands of programs.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "random_graph.h"
-
-// A tensor may differ by this share of its largest value, plus a multiple of what the interpreter's own rounding
-// changes in it: a sum that cancels to almost nothing has no digits left to compare.
-static const double TOLERANCE = 1e-4, ROUNDING = 64;
-
-static void compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who,
-                    const char *name) {
-    double worst = 0, largest = 0, rounding = 0;
-    for (int64_t k = 0; !want->f && k < want->count; k++)
-        tally(t, got->i[k] == want->i[k], "%s: %s differs from the interpreter", who, name);
-    if (!want->f) return;
-    for (int64_t k = 0; k < want->count; k++) {
-        double off = fabs(got->f[k] - want->f[k]), moved = fabs(want->f[k] - exact->f[k]);
-        if (isnan(got->f[k]) && isnan(want->f[k])) continue;
-        if (got->f[k] == want->f[k]) off = 0;
-        worst = off <= worst ? worst : isnan(off) ? INFINITY : off;
-        largest = fmax(largest, fabs(want->f[k]));
-        rounding = moved > rounding ? moved : rounding;
-    }
-    double allowed = TOLERANCE * largest + ROUNDING * rounding + 1e-6; // inputs are near 1
-    tally(t, worst <= allowed, "%s: %s differs from the interpreter by %.3g, at most %.3g (largest value %.3g)", who,
-          name, worst, allowed, largest);
-}
+#include "random_text.h"
+#include "script.h"
 
 typedef struct Target {
     char *who;
@@ -92,12 +74,13 @@ static void check_entry(Tally *t, Arena *arena, Compiled *c, const Reference *r,
     int status = compiled_call(c, compiled_entry(c, r->g->name), &r->n, r->arguments, got, NULL);
     who = arena_printf(arena, "%s %s(N=%d)", who, r->g->name, (int)r->n);
     tally(t, status == 0, "%s: returned %d", who, status);
-    for (int k = 0; k < r->outputs; k++) compare(t, &got[k], &r->want[k], &r->exact[k], who, r->g->outputs.at[k].name);
+    for (int k = 0; k < r->outputs; k++)
+        script_compare(t, &got[k], &r->want[k], &r->exact[k], who, r->g->outputs.at[k].name);
     for (int k = 0; k < m->storages.len; k++) {
         if (!r->reads[k]) continue;
         Tensor now = tensor_new(arena, &m->storages.at[k]->type, &r->n);
         compiled_get(c, m->storages.at[k]->name, &now);
-        compare(t, &now, &r->want_storages[k], &r->exact_storages[k], who, m->storages.at[k]->name);
+        script_compare(t, &now, &r->want_storages[k], &r->exact_storages[k], who, m->storages.at[k]->name);
     }
 }
 
@@ -155,13 +138,123 @@ static void run_module(Tally *t, const char *path, uint32_t seed, const HarnessO
     arena_release(&arena);
 }
 
+// ---- texts -------------------------------------------------------------------------------------------------------
+
+static const HarnessOptions cheap[] = {
+    // a C compiler that does little, for what dlc does
+    {.target = "native", .level = 2, .cc = "clang", .cc_level = "-O0"},
+    {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},
+    {.target = "x86-64-v3", .level = 2, .threads = 3, .cc = "clang", .cc_level = "-O0", .openmp = true},
+    {.target = "native", .level = 2, .threads = 1, .cc = "gcc", .cc_level = "-O1", .standalone = true},
+    {.target = "c11", .cc = "clang", .cc_level = "-O0"},
+};
+static const HarnessOptions whole[] = {
+    // as the header says
+    {.target = "native", .level = 2, .cc = "gcc", .cc_level = "-O3"},
+    {.target = "c11", .level = 2, .cc = "gcc", .cc_level = "-O3"},
+    {.target = "x86-64-v3", .level = 2, .cc = "gcc", .cc_level = "-O3", .openmp = true, .threads = 2},
+    {.target = "native", .level = 2, .cc = "clang", .cc_level = "-O3"},
+    {.target = "native", .cc = "gcc", .cc_level = "-O3"},
+    {.target = "c11", .cc = "gcc", .cc_level = "-O3"},
+    {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O3", .standalone = true},
+};
+enum { CHEAP = sizeof cheap / sizeof *cheap, WHOLE = sizeof whole / sizeof *whole };
+
+typedef struct Run {
+    Tally *tally;
+    Arena *arena;
+    const char *path, *name, *defines;
+    const Script *script;
+    int compiled;
+} Run;
+
+// NULL: it does not compile.
+static Compiled *check_form(Run *run, HarnessOptions o, const char *with, bool models) {
+    Arena *arena = run->arena;
+    const char *who = arena_printf(arena, "%s %s -O%d %s %s%s", run->name, o.target, o.level, o.cc, o.cc_level, with);
+    if (getenv("DLC_TEST_SANITIZE")) o.cc = "gcc", o.openmp = false;
+    o.defines = run->defines, o.quiet = true; // warnings of what is never used
+    Compiled *c = compiled_new(arena, run->path, arena_printf(arena, "%s/%d", run->name, run->compiled++), &o);
+    if (!c && o.arena_max) return NULL; // refused
+    tally(run->tally, c != NULL, "%s: does not compile", who);
+    if (c) script_check(run->tally, run->script, c, who, models);
+    return c;
+}
+
+static int64_t arena_bytes(const Compiled *c) {
+    int64_t bytes = 0;
+    char line[256];
+    FILE *header = fopen(arena_printf(c->arena, "%s/m.h", c->dir), "r");
+    while (header && fgets(line, sizeof line, header))
+        if (sscanf(line, "#define M_ARENA_BYTES %lld", (long long *)&bytes) == 1) break;
+    if (header) fclose(header);
+    return bytes;
+}
+
+static const char *model_names(Arena *arena, const Module *m) {
+    Str s = str_new(arena);
+    for (int e = 0; e < m->entries.len; e++)
+        if (m->entries.at[e]->kind == ENTRY_MODEL)
+            str_printf(&s, "%s%s", str_text(&s)[0] ? "," : "", m->entries.at[e]->name);
+    return arena_strdup(arena, str_text(&s));
+}
+
+// With a budget of memory, which it may refuse; and models whose weights stand in the C.
+static void check_options(Run *run, Compiled *c, uint32_t seed, HarnessOptions o) {
+    int64_t bytes = arena_bytes(c);
+    if (seed % 3 == 0 && bytes) {
+        o.arena_max = arena_printf(run->arena, "%lld", (long long)(bytes * (5 + seed % 5) / 10));
+        compiled_free(check_form(run, o, " --arena-max", false));
+    }
+    o.arena_max = NULL;
+    o.entries = model_names(run->arena, c->module);
+    if (seed % 3 != 1 || !*o.entries) return;
+    o.weights = arena_printf(run->arena, "%s/m.safetensors", c->dir);
+    HarnessOptions plain = {.target = "c11", .cc = "clang", .cc_level = "-O0", .quiet = true};
+    plain.defines = run->defines, plain.entries = o.entries;
+    Compiled *fresh = compiled_new(run->arena, run->path, arena_printf(run->arena, "%s/weights", run->name), &plain);
+    bool saved = fresh && compiled_save_weights(fresh, o.weights);
+    tally(run->tally, saved, "%s: no weights to embed", run->name);
+    if (saved) compiled_free(check_form(run, o, " --weights", true));
+    compiled_free(fresh);
+}
+
+static void run_text(Tally *t, const char *path, const char *defines, uint32_t seed, bool thorough_run) {
+    Arena arena = {0};
+    Run run = {.tally = t, .arena = &arena, .path = path, .name = "text-file", .defines = defines};
+    Module *m;
+    if (path) {
+        m = harness_module(&arena, path, defines);
+    } else {
+        const char *text = random_text(&arena, seed, &run.defines);
+        m = random_text_module(&arena, text, run.defines);
+        run.name = arena_printf(&arena, "text-%u", seed);
+        run.path = arena_printf(&arena, "%s/random.dl", harness_dir(&arena, run.name));
+        harness_write(run.path, run.defines ? arena_printf(&arena, "%s# -D %s\n", text, run.defines) : text);
+    }
+    if (!m) exit(3);
+    run.script = script_new(&arena, m, seed);
+    Compiled *first = check_form(&run, cheap[seed % CHEAP], "", false);
+    if (first) check_options(&run, first, seed, cheap[seed % CHEAP]);
+    compiled_free(first);
+    for (int k = 0; k < (thorough_run ? WHOLE : 1); k++)
+        if (thorough_run || seed % 2 == 0)
+            compiled_free(check_form(&run, whole[(seed / 2 + (uint32_t)k) % WHOLE], "", false));
+    arena_release(&arena);
+}
+
 int main(int argc, char **argv) {
-    const char *file = argc > 1 && strchr(argv[1], '.') ? argv[1] : NULL;
-    uint32_t seed = argc > 1 && !file ? (uint32_t)atoi(argv[1]) : 1;
-    int modules = argc > 2 ? atoi(argv[2]) : 1;
-    bool fast = argc > 3 && !strcmp(argv[3], "quick");
+    const char *what = argc > 1 ? argv[1] : "", *how = argc > 4 ? argv[4] : "";
+    uint32_t seed = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
+    int modules = argc > 3 ? atoi(argv[3]) : 1;
+    bool graphs = !strcmp(what, "graphs"), texts = !strcmp(what, "texts"), fast = !strcmp(how, "quick");
     Tally t = {0};
-    for (int k = 0; k < modules; k++)
-        run_module(&t, file, seed + (uint32_t)k, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);
+    if (strstr(what, ".graph")) run_module(&t, what, 1, thorough, MAX_TARGETS);
+    if (strstr(what, ".dl")) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, true);
+    for (int k = 0; k < modules && (graphs || texts); k++, seed++)
+        if (graphs)
+            run_module(&t, NULL, seed, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);
+        else
+            run_text(&t, NULL, NULL, seed, !strcmp(how, "thorough"));
     return tally_close(&t);
 }

@@ -1,0 +1,185 @@
+// script.c: see script.h.
+#include "script.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "random_text.h"
+
+static const double TOLERANCE = 1e-4, ROUNDING = 64;
+enum { MORE_CALLS = 4 };
+
+// ---- comparing ---------------------------------------------------------------------------------------------------
+
+static bool compare_whole(Tally *t, const Tensor *got, const Tensor *want, const char *who, const char *name) {
+    for (int64_t k = 0; k < want->count; k++) {
+        if (got->i[k] == want->i[k]) continue;
+        tally(t, false, "%s: %s[%lld] is %lld, and %lld by the interpreter", who, name, (long long)k,
+              (long long)got->i[k], (long long)want->i[k]);
+        return false;
+    }
+    tally(t, true, "%s", who);
+    return true;
+}
+
+bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who,
+                    const char *name) {
+    double worst = 0, largest = 0, rounding = 0;
+    int64_t at = 0;
+    if (!want->f) return compare_whole(t, got, want, who, name);
+    for (int64_t k = 0; k < want->count; k++) {
+        double off = fabs(got->f[k] - want->f[k]), moved = fabs(want->f[k] - exact->f[k]);
+        if (isnan(got->f[k]) && isnan(want->f[k])) continue;
+        if (got->f[k] == want->f[k]) off = 0;
+        if (isnan(off)) off = INFINITY;
+        if (off > worst) worst = off, at = k;
+        if (isfinite(want->f[k])) largest = fmax(largest, fabs(want->f[k]));
+        if (isfinite(moved)) rounding = fmax(rounding, moved);
+    }
+    double allowed = TOLERANCE * largest + ROUNDING * rounding + 1e-6; // inputs are near 1
+    bool fits = worst <= allowed;
+    tally(t, fits, "%s: %s[%lld] is %.9g, and %.9g by the interpreter; at most %.3g apart (largest value %.3g)", who,
+          name, (long long)at, got->f[at], want->f[at], allowed, largest);
+    return fits;
+}
+
+// ---- what the interpreter gives ------------------------------------------------------------------------------------
+
+typedef struct Call {
+    const Graph *g;
+    int64_t sizes[MAX_SIZES];
+    int outputs;
+    bool *skip;
+    Tensor *arguments, *want, *exact;
+} Call;
+
+typedef struct State {
+    Tensor *want, *exact; // by storage
+} State;
+
+struct Script {
+    Arena *arena;
+    const Module *m;
+    State first, last;
+    VEC(Call) calls;
+};
+
+static Tensor *zeros(Arena *arena, const Module *m) {
+    Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
+    for (int k = 0; k < m->storages.len; k++) storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
+    return storages;
+}
+
+static Tensor *copy_of(Arena *arena, const Module *m, const Tensor *of) {
+    Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
+    memcpy(storages, of, sizeof *of * (size_t)m->storages.len); // tensors are replaced, never written
+    return storages;
+}
+
+// As NET_new does it: the optimisers' state begins, parameters are drawn from seed 1.
+static void begin(Script *s) {
+    for (int exact = 0; exact < 2; exact++) {
+        Tensor *storages = zeros(s->arena, s->m), seed = tensor_new(s->arena, &(Type){.dtype = I64}, NULL);
+        seed.i[0] = 1;
+        for (int e = 0; e < s->m->entries.len; e++) {
+            Graph *g = s->m->entries.at[e];
+            if (!graph_is_public(g))
+                graph_interpret(g, &(Interpretation){.arena = s->arena,
+                                                     .exact = exact,
+                                                     .arguments = g->arguments.len ? &seed : NULL,
+                                                     .storages = storages});
+        }
+        *(exact ? &s->first.exact : &s->first.want) = storages;
+    }
+}
+
+static bool is_usable(const Tensor *t) {
+    for (int64_t k = 0; t->f && k < t->count; k++)
+        if (!(fabs(t->f[k]) < 1e6)) return false;
+    return true;
+}
+
+// The state is worth going on with.
+static bool is_sane(const Script *s) {
+    for (int k = 0; k < s->m->storages.len; k++)
+        if (!is_usable(&s->last.want[k])) return false;
+    return true;
+}
+
+static void add_call(Script *s, Graph *g, uint32_t seed, bool bounds) {
+    Call call = {.g = g};
+    for (int k = 0; k < s->m->nsizes; k++) {
+        int bound = s->m->sizes[k].bound;
+        call.sizes[k] = bounds ? bound : 1 + (int64_t)(drawn(seed, (uint64_t)k) * bound);
+    }
+    while (call.outputs < g->outputs.len && !g->outputs.at[call.outputs].storage) call.outputs++;
+    call.arguments = NEW_ARRAY(s->arena, Tensor, g->arguments.len + 1);
+    call.skip = NEW_ARRAY(s->arena, bool, call.outputs + 1);
+    call.want = NEW_ARRAY(s->arena, Tensor, call.outputs + 1),
+    call.exact = NEW_ARRAY(s->arena, Tensor, call.outputs + 1);
+    for (int k = 0; k < call.outputs; k++) call.skip[k] = !bounds && drawn(seed, 100 + (uint64_t)k) < 0.15;
+    for (int k = 0; k < g->arguments.len; k++) {
+        const Node *argument = g->arguments.at[k];
+        call.arguments[k] = random_argument(s->arena, &argument->type, call.sizes, seed + 10 * (uint32_t)k,
+                                            node_attr(argument, "name")->s);
+    }
+    Interpretation run = {.arena = s->arena, .sizes = call.sizes, .arguments = call.arguments};
+    run.storages = s->last.want, run.returned = call.want;
+    graph_interpret(g, &run);
+    run.exact = true, run.storages = s->last.exact, run.returned = call.exact;
+    graph_interpret(g, &run);
+    vec_push(s->arena, &s->calls, call);
+}
+
+Script *script_new(Arena *arena, const Module *m, uint32_t seed) {
+    Script *s = NEW(arena, Script);
+    s->arena = arena, s->m = m;
+    begin(s);
+    s->last = (State){copy_of(arena, m, s->first.want), copy_of(arena, m, s->first.exact)};
+    int n = 0;
+    while (n < m->entries.len && graph_is_public(m->entries.at[n])) n++;
+    for (int k = 0; k < n + MORE_CALLS && is_sane(s); k++) {
+        int e = k < n ? k : (int)(drawn(seed, 1000 + (uint64_t)k) * n);
+        add_call(s, m->entries.at[e], seed + 7919 * (uint32_t)(k + 1), k < n);
+    }
+    if (!is_sane(s)) s->calls.len--, s->last = (State){0}; // diverged: what came before it is compared
+    return s;
+}
+
+// ---- compiled C --------------------------------------------------------------------------------------------------
+
+static bool check_state(Tally *t, const Script *s, Compiled *c, const State *state, const char *who) {
+    bool fits = true;
+    for (int k = 0; fits && k < s->m->storages.len; k++) {
+        const Storage *storage = s->m->storages.at[k];
+        Tensor now = tensor_new(s->arena, &storage->type, NULL);
+        compiled_get(c, storage->name, &now);
+        fits = script_compare(t, &now, &state->want[k], &state->exact[k], who, storage->name);
+    }
+    return fits;
+}
+
+static bool check_call(Tally *t, const Script *s, Compiled *c, const Call *call, const char *who) {
+    Tensor *got = NEW_ARRAY(s->arena, Tensor, call->outputs + 1);
+    for (int k = 0; k < call->outputs; k++)
+        got[k] = tensor_new(s->arena, &call->g->outputs.at[k].value->type, call->sizes);
+    int status = compiled_call(c, compiled_entry(c, call->g->name), call->sizes, call->arguments, got, call->skip);
+    bool fits = status == 0;
+    tally(t, fits, "%s: returned %d", who, status);
+    for (int k = 0; k < call->outputs && fits; k++)
+        if (!call->skip[k])
+            fits = script_compare(t, &got[k], &call->want[k], &call->exact[k], who, call->g->outputs.at[k].name);
+    return fits;
+}
+
+void script_check(Tally *t, const Script *s, Compiled *c, const char *who, bool models) {
+    if (!models && !check_state(t, s, c, &s->first, arena_printf(s->arena, "%s, new", who))) return;
+    for (int k = 0; k < s->calls.len; k++) {
+        const Call *call = &s->calls.at[k];
+        if (models && call->g->kind != ENTRY_MODEL) return;
+        const char *what = arena_printf(s->arena, "%s, call %d: %s(%d, %d)", who, k + 1, call->g->name,
+                                        (int)call->sizes[0], (int)call->sizes[1]);
+        if (!check_call(t, s, c, call, what)) return;
+    }
+    if (!models && s->last.want) check_state(t, s, c, &s->last, arena_printf(s->arena, "%s, at the end", who));
+}
