@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "driver.h"
+#include "emit/emit.h"
 #include "frontend/elaborate.h"
 #include "ops/op.h"
 
@@ -181,20 +182,50 @@ static bool run_validate(Arena *arena, const char *dir, const HarnessOptions *o)
     return false;
 }
 
-static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o) {
-    const char *top = getenv("TOP") ? getenv("TOP") : ".";
-    bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
-    const char *effort = o->cc_level ? o->cc_level : o->level ? "-O2" : "-O1";
-    const char *command = arena_printf(
-        arena,
-        "%s %s %s %s %s -fno-math-errno -Wall -Wextra -Werror -fPIC -shared -I%s/runtime -I%s -o %s/m.so %s/m.c "
-        "%s/driver.c %s%s -lm",
-        o->cc, iso ? "-std=c11 -Wpedantic" : "-std=gnu11 -march=native", effort, o->openmp ? "-fopenmp" : "",
-        sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "", top, dir, dir, dir, dir,
-        o->standalone ? "" : top, o->standalone ? "" : "/runtime/dlc*.c");
+static bool run(const char *command) {
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;
+}
+
+// The flags of the header's compile line, `-O3` replaced by the effort.
+static const char *header_flags(Arena *arena, const char *header, const char *effort) {
+    const char *start = strstr(header, "// Compile: cc "), *o3 = start ? strstr(start, "-O3") : NULL;
+    const char *end = start ? strstr(start, " -c ") : NULL;
+    if (!o3 || !end) give_up("no compile line in the header", "m.h");
+    start += strlen("// Compile: cc ");
+    return arena_printf(arena, "%.*s%s%.*s", (int)(o3 - start), start, effort, (int)(end - o3 - 3), o3 + 3);
+}
+
+// The runtime, compiled once for each compiler and flags; what it is made of is in the name.
+static const char *runtime_objects(Arena *arena, const char *cc, const char *flags, const char *top) {
+    uint32_t hash = 2166136261u;
+    for (const char *c = flags; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+    for (int f = 0; runtime_files[f].name; f++)
+        for (int k = 0; k < runtime_files[f].len; k++) hash = (hash ^ runtime_files[f].text[k]) * 16777619u;
+    char *name = arena_printf(arena, "runtime-%s-%08x", cc, hash), *dir = harness_dir(arena, name);
+    char *objects = arena_printf(arena, "%s/*.o", dir), *done = arena_printf(arena, "%s/done", dir);
+    if (access(done, R_OK) == 0) return objects;
+    // In a folder of this process's own first: others may be at it too.
+    const char *own = harness_dir(arena, arena_printf(arena, "%s/%d", name, (int)getpid())),
+               *root = realpath(top, NULL);
+    run(arena_printf(arena, "cd %s && %s %s -I%s/runtime -c %s/runtime/dlc*.c && mv *.o .. && touch ../done", own, cc,
+                     flags, root, root));
+    free((char *)root);
+    rmdir(own);
+    return objects;
+}
+
+static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o, const char *header) {
+    const char *top = getenv("TOP") ? getenv("TOP") : ".";
+    bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
+    const char *effort = o->cc_level ? o->cc_level : o->level ? "-O2" : "-O1";
+    const char *flags = arena_printf(arena, "%s %s %s -Wall -Wextra -Werror -fPIC", header_flags(arena, header, effort),
+                                     iso ? "-Wpedantic" : "",
+                                     sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "");
+    const char *runtime = o->standalone ? "" : runtime_objects(arena, o->cc, flags, top);
+    return run(arena_printf(arena, "%s %s %s -shared -I%s/runtime -I%s -o %s/m.so %s/m.c %s/driver.c %s -lm", o->cc,
+                            flags, o->openmp ? "-fopenmp" : "", top, dir, dir, dir, dir, runtime));
 }
 
 static void *find(const Compiled *c, const char *name) {
@@ -213,7 +244,7 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
     const char *header = read_text(arena, arena_printf(arena, "%s/m.h", c->dir));
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module, options->entries, header));
-    if (!run_validate(arena, c->dir, options) || !run_cc(arena, c->dir, options)) return NULL;
+    if (!run_validate(arena, c->dir, options) || !run_cc(arena, c->dir, options, header)) return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
     c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); // its OpenMP threads outlive it
     free(library);

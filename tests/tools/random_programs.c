@@ -2,8 +2,8 @@
 //     random_programs graphs [SEED [MODULES [quick]]]   20 graphs a module (tests/harness/random_graph.c draws them),
 //     each
 //                                                  called at the bound of the run-time size and at one up to it
-//     random_programs texts [SEED [MODULES [thorough]]]   .dl programs (random_text.c), whose entries are called in
-//     turn
+//     random_programs texts [SEED [MODULES [quick|thorough]]]   .dl programs (random_text.c), whose entries are called
+//     in turn
 //                                                  over one state; two of the forms below each, or all of them
 //     random_programs FILE [DEFINES]               one that was written before, or made smaller by hand
 // quick: at -O2 alone, for c11 and native (every third module: x86-64-v3), with a C compiler that does little: for
@@ -219,7 +219,7 @@ static void check_options(Run *run, Compiled *c, uint32_t seed, HarnessOptions o
     compiled_free(fresh);
 }
 
-static void run_text(Tally *t, const char *path, const char *defines, uint32_t seed, bool thorough_run) {
+static void run_text(Tally *t, const char *path, const char *defines, uint32_t seed, char how) {
     Arena arena = {0};
     Run run = {.tally = t, .arena = &arena, .path = path, .name = "text-file", .defines = defines};
     Module *m;
@@ -237,8 +237,8 @@ static void run_text(Tally *t, const char *path, const char *defines, uint32_t s
     Compiled *first = check_form(&run, cheap[seed % CHEAP], "", false);
     if (first) check_options(&run, first, seed, cheap[seed % CHEAP]);
     compiled_free(first);
-    for (int k = 0; k < (thorough_run ? WHOLE : 1); k++)
-        if (thorough_run || seed % 2 == 0)
+    for (int k = 0; k < (how == 'q' ? 0 : how == 't' ? WHOLE : 1); k++)
+        if (how == 't' || seed % 2 == 0)
             compiled_free(check_form(&run, whole[(seed / 2 + (uint32_t)k) % WHOLE], "", false));
     arena_release(&arena);
 }
@@ -250,11 +250,11 @@ int main(int argc, char **argv) {
     bool graphs = !strcmp(what, "graphs"), texts = !strcmp(what, "texts"), fast = !strcmp(how, "quick");
     Tally t = {0};
     if (strstr(what, ".graph")) run_module(&t, what, 1, thorough, MAX_TARGETS);
-    if (strstr(what, ".dl")) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, true);
+    if (strstr(what, ".dl")) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, 't');
     for (int k = 0; k < modules && (graphs || texts); k++, seed++)
         if (graphs)
             run_module(&t, NULL, seed, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);
         else
-            run_text(&t, NULL, NULL, seed, !strcmp(how, "thorough"));
+            run_text(&t, NULL, NULL, seed, *how);
     return tally_close(&t);
 }
