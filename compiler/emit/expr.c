@@ -373,13 +373,18 @@ static Text fill_template(Printer *p, const Expr *e, const char *template, const
     return (Text){.c = str_text(&s), .primary = template_is_primary(template), .product = !strcmp(template, "$0 * $1")};
 }
 
-// A whole number that is compared with itself is an error of -Wall; its difference from itself is compared with 0
-// instead.
-static const char *unlike_itself(Printer *p, const Expr *e, const char *template, const Text *arg) {
-    bool compares =
-        e->dtype == BOOL && e->nargs == 2 && !strncmp(template, "$0 ", 3) && dtype_info[e->arg[0]->dtype].is_int;
-    if (!compares || strcmp(arg[0].c, arg[1].c)) return template;
-    return arena_printf(p->arena, "$0 - $1 %.*s 0", (int)strcspn(template + 3, " "), template + 3);
+static bool is_cast_bool(const Expr *e) { return e->kind == EXPR_APPLY && e->nargs == 1 && e->arg[0]->dtype == BOOL; }
+
+// C compilers warn of comparisons that the operands' types decide: of a whole number with itself, of bytes or truth
+// values with a constant out of their range. Sums and differences have no such range.
+static const char *undecided(Printer *p, const Expr *e, const char *template, const Text *arg) {
+    if (e->dtype != BOOL || e->nargs != 2 || strncmp(template, "$0 ", 3) || !dtype_info[e->arg[0]->dtype].is_int)
+        return template;
+    bool same = !strcmp(arg[0].c, arg[1].c), constant = e->arg[0]->kind == EXPR_CONST || e->arg[1]->kind == EXPR_CONST;
+    const char *sign = arena_printf(p->arena, "%.*s", (int)strcspn(template + 3, " "), template + 3);
+    if (e->arg[0]->dtype == U8 && (same || constant)) return arena_printf(p->arena, "$0 - $1 %s 0", sign);
+    bool truth = constant && (is_cast_bool(e->arg[0]) || is_cast_bool(e->arg[1]));
+    return same || truth ? arena_printf(p->arena, "+$0 %s +$1", sign) : template;
 }
 
 static Text apply_text(Printer *p, Expr *e, bool as_double) {
@@ -393,7 +398,7 @@ static Text apply_text(Printer *p, Expr *e, bool as_double) {
         arg[i] = inside && dtype_info[a->dtype].is_float ? expr_text_double(p, a) : expr_text(p, a);
         if (e->lanes > 1 && a->lanes == 1 && (calls || a->dtype == BOOL)) arg[i] = splat(p, a, arg[i]);
     }
-    Text text = fill_template(p, e, unlike_itself(p, e, template, arg), arg);
+    Text text = fill_template(p, e, undecided(p, e, template, arg), arg);
     if (as_double && !inside) return cast_text(p, "double", text);
     return text;
 }

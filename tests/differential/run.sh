@@ -27,7 +27,11 @@ run "$build/tests/prelude_examples"
 run "$build/tests/gradients"
 run "$build/tests/random_gradients" 1 30
 run "$build/tests/operators"
+run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
 run "$build/tests/random_programs" graphs 1 1
-run "$build/tests/random_programs" graphs 2 14 quick
+run "$build/tests/random_programs" graphs 2 5 quick
+seed=$(($(date +%s) % 1000000))
+echo "random programs: texts $seed 54"
+run "$build/tests/random_programs" texts $seed 54
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

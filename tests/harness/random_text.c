@@ -129,16 +129,22 @@ static Value *add_value(Writer *w, Value like, char *name) {
     return &w->value[w->nvalues++];
 }
 
-// Layers with parameters have names; otherwise it is learned when a learned value is in it.
-static bool is_learned(Writer *w, const char *expression) {
-    if (strstr(expression, "detach(")) return false;
-    if (strstr(expression, "name=")) return true;
-    for (int k = 0; k < w->nvalues; k++) {
-        size_t len = strlen(w->value[k].name);
-        for (const char *at = expression; w->value[k].learned && (at = strstr(at, w->value[k].name)); at++)
-            if (!isdigit((unsigned char)at[len])) return true;
+// Marks the values in the expression as used. Gives whether a gradient reaches parameters: layers that have some are
+// named, and else a value in it is learned.
+static bool use_values(Writer *w, const char *expression) {
+    bool learned = strstr(expression, "name=");
+    for (const char *at = expression; *at;) {
+        size_t len = 1;
+        while (isalnum((unsigned char)at[len - 1]) && (isalnum((unsigned char)at[len]) || at[len] == '_')) len++;
+        for (int k = 0; k < w->nvalues; k++) {
+            Value *v = &w->value[k];
+            if (strlen(v->name) != len || strncmp(v->name, at, len)) continue;
+            v->used = true;
+            learned |= v->learned;
+        }
+        at += len;
     }
-    return false;
+    return learned && !strstr(expression, "detach(");
 }
 
 bool text_put(Writer *w, Value like, const char *fmt, ...) {
@@ -151,7 +157,7 @@ bool text_put(Writer *w, Value like, const char *fmt, ...) {
     char *expression = arena_vprintf(w->arena, fmt, args), *name = arena_printf(w->arena, "v%d", w->names++);
     va_end(args);
     line(w, "%s = %s", name, expression);
-    like.learned = like.dtype == F32 && is_learned(w, expression);
+    like.learned = use_values(w, expression) && like.dtype == F32, like.used = false;
     add_value(w, like, name);
     return true;
 }
@@ -229,7 +235,7 @@ static void loop(Writer *w) {
 static void body(Writer *w, int steps) {
     for (int tries = 0; steps > 0 && tries < 200; tries++) {
         open_block(w);
-        if (text_pick(w, 20) == 0) loop(w);
+        if (text_pick(w, 50) == 0) loop(w);
         if (text_grow(w)) steps--;
         if (w->depth && text_pick(w, 3) == 0) close_blocks(w, w->depth - 1);
     }
@@ -306,7 +312,7 @@ static void call_trunk(Writer *w, Str *arguments) {
 
 static void begin_entry(Writer *w, Str *arguments) {
     w->nvalues = 0;
-    for (int k = 0, n = 1 + text_pick(w, 3); k < n; k++) {
+    for (int k = 0, n = 2 + text_pick(w, 4); k < n; k++) {
         char kind = k ? any_kind(w) : w->wild ? 'w' : text_pick(w, 3) ? 'x' : 'q';
         Value v = value_of(w, kind);
         while (!k && v.rank < 2) v = value_of(w, kind);
@@ -324,10 +330,24 @@ static void end_entry(Writer *w, size_t start, const char *head) {
     str_printf(&w->text, "%s {\n%s}\n\n", head, inside);
 }
 
+// One that nothing reads yet, if it finds one.
+static Value *unused_value(Writer *w, Want want) {
+    const Value *found = NULL;
+    for (int tries = 0; tries < 20; tries++) {
+        const Value *v = text_value(w, want, 0, TEXT_RANK);
+        if (!v) continue;
+        found = v;
+        if (!v->used && v - w->value >= w->inputs && (want != FLOATS || v->learned)) break;
+    }
+    if (!found) return NULL;
+    w->value[found - w->value].used = true;
+    return &w->value[found - w->value];
+}
+
 // "r0: f32[N, 3], r1: ..." of some values, and their names.
 static void choose_results(Writer *w, int count, Str *types, Str *names) {
     for (int k = 0; k < count; k++) {
-        const Value *v = k ? text_value(w, ANYTHING, 0, TEXT_RANK) : &w->value[w->nvalues - 1];
+        const Value *v = unused_value(w, ANYTHING);
         if (!v) continue;
         bool first = !str_text(types)[0];
         str_printf(types, "%sr%d: %s", first ? "" : ", ", k, type_of(w, v));
@@ -340,8 +360,8 @@ static void add_model(Writer *w, int number) {
     size_t start = w->text.len;
     w->train = false, w->wild = text_pick(w, 4) == 0;
     begin_entry(w, &arguments);
-    body(w, 3 + text_pick(w, 9));
-    choose_results(w, 1 + text_pick(w, 4), &types, &names);
+    body(w, 6 + text_pick(w, 12));
+    choose_results(w, 2 + text_pick(w, 5), &types, &names);
     line(w, "return %s", str_text(&names));
     end_entry(w, start,
               arena_printf(w->arena, "model m%d(%s) -> (%s)", number, str_text(&arguments), str_text(&types)));
@@ -351,8 +371,7 @@ static void add_model(Writer *w, int number) {
 static const char *loss_term(Writer *w, Str *arguments) {
     static const char *const alone[] = {"mean(%s * %s)",  "mean(softplus(%s))", "mean(tanh(%s) ** 2)",
                                         "mean(silu(%s))", "sum(tanh(%s) ** 2)", "logsumexp(%s * 0.5)"};
-    const Value *v = text_value(w, FLOATS, 0, TEXT_RANK);
-    for (int tries = 0; tries < 20 && !(v && v->learned); tries++) v = text_value(w, FLOATS, 0, TEXT_RANK);
+    const Value *v = unused_value(w, FLOATS);
     if (!v) return NULL;
     char *x = v->name;
     w->lossy = x;
@@ -418,9 +437,9 @@ static void add_train(Writer *w, int number) {
     bool given = text_pick(w, 2);
     add_param(w);
     while (!text_product(w)) {}
-    body(w, 2 + text_pick(w, 7));
+    body(w, 4 + text_pick(w, 10));
     Str sum = str_new(w->arena);
-    for (int k = 1 + text_pick(w, 2); k > 0; k--) {
+    for (int k = 1 + text_pick(w, 3); k > 0; k--) {
         const char *term = loss_term(w, &arguments);
         if (term) str_printf(&sum, "%s%s", str_text(&sum)[0] ? " + " : "", term);
     }
@@ -432,7 +451,7 @@ static void add_train(Writer *w, int number) {
     }
     minimize(w, "loss", given ? "lr" : "0.01");
     if (text_pick(w, 5) == 0) minimize(w, loss_term(w, &arguments), "0.02");
-    choose_results(w, text_pick(w, 3), &types, &names);
+    choose_results(w, text_pick(w, 4), &types, &names);
     line(w, "return loss%s%s", str_text(&names)[0] ? ", " : "", str_text(&names));
     if (given) str_put(&arguments, ", lr: f32[]");
     end_entry(w, start,

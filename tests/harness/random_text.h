@@ -38,6 +38,7 @@ typedef struct Value {
     Axis axis[TEXT_RANK];
     Exact exact;  // of integers: frac 0 and mag when they are small, frac -1 when they may be anything
     bool learned; // a gradient reaches parameters
+    bool used;    // by another statement
 } Value;
 
 // A layer that several entries call, over the same parameters.

@@ -4,7 +4,8 @@
 //                                                  called at the bound of the run-time size and at one up to it
 //     random_programs texts [SEED [MODULES [quick|thorough]]]   .dl programs (random_text.c), whose entries are called
 //     in turn
-//                                                  over one state; two of the forms below each, or all of them
+//                                                  over one state; one of the cheap forms
+//                                                  below each, every eighth one of the others too; thorough: all
 //     random_programs FILE [DEFINES]               one that was written before, or made smaller by hand
 // quick: at -O2 alone, for c11 and native (every third module: x86-64-v3), with a C compiler that does little: for
 // thousands of programs.
@@ -234,12 +235,13 @@ static void run_text(Tally *t, const char *path, const char *defines, uint32_t s
     }
     if (!m) exit(3);
     run.script = script_new(&arena, m, seed);
-    Compiled *first = check_form(&run, cheap[seed % CHEAP], "", false);
-    if (first) check_options(&run, first, seed, cheap[seed % CHEAP]);
-    compiled_free(first);
-    for (int k = 0; k < (how == 'q' ? 0 : how == 't' ? WHOLE : 1); k++)
-        if (how == 't' || seed % 2 == 0)
-            compiled_free(check_form(&run, whole[(seed / 2 + (uint32_t)k) % WHOLE], "", false));
+    for (uint32_t k = 0; k < (how == 't' ? CHEAP : 1); k++) {
+        Compiled *first = check_form(&run, cheap[(seed + k) % CHEAP], "", false);
+        if (first) check_options(&run, first, seed + k, cheap[(seed + k) % CHEAP]);
+        compiled_free(first);
+    }
+    for (uint32_t k = 0; k < (how == 'q' ? 0 : how == 't' ? WHOLE : 1); k++)
+        if (how == 't' || seed % 8 == 0) compiled_free(check_form(&run, whole[(seed / 8 + k) % WHOLE], "", false));
     arena_release(&arena);
 }
 
