@@ -26,8 +26,8 @@ Tensor differences_evaluate(const Point *p, Arena *arena, const Node *last) {
         const Node *node = p->g->nodes.at[id];
         const Tensor *in[8] = {0};
         if (!needed[id]) continue;
-        if (is_input(node)) {
-            value[id] = p->at[id];
+        if (is_input(node) || (p->held && node_is(node, "detach"))) {
+            value[id] = is_input(node) ? p->at[id] : p->held[id];
             continue;
         }
         for (int k = 0; k < node->nin; k++) in[k] = &value[node->in[k]->id];
@@ -77,6 +77,16 @@ Node *differences_second(Graph *g, const Wrt *wrt) {
         all = all ? build_binary(g, "add", all, one) : one;
     }
     return all;
+}
+
+// What the detached values are at the point: a derivative takes them as constants.
+static Tensor *detached(const Point *p, Arena *arena, const Node *last) {
+    Tensor *held = NEW_ARRAY(arena, Tensor, p->g->nodes.len + 1);
+    bool *needed = needed_for(arena, p->g, last);
+    for (int id = 0; id <= last->id; id++)
+        if (needed[id] && node_is(p->g->nodes.at[id], "detach"))
+            held[id] = differences_evaluate(p, arena, p->g->nodes.at[id]);
+    return held;
 }
 
 static const char *input_name(const Node *node) { return node_attr(node, "name")->s; }
@@ -132,8 +142,10 @@ const char *differences_along(const Point *p, const Node *loss, const Wrt *wrt, 
         Tensor grad = differences_evaluate(p, &scratch, wrt->grad[k]);
         for (int64_t e = 0; e < grad.count; e++) got += grad.f[e] * direction[k].f[e];
     }
-    double here = number_at(p, loss), above = moved(p, loss, wrt, direction, h),
-           below = moved(p, loss, wrt, direction, -h), want = (above - below) / (2 * h);
+    Point held = *p;
+    held.held = detached(p, &scratch, loss);
+    double here = number_at(p, loss), above = moved(&held, loss, wrt, direction, h),
+           below = moved(&held, loss, wrt, direction, -h), want = (above - below) / (2 * h);
     arena_release(&scratch);
     bool agree = fabs(got - want) <= allowed * (1 + fabs(want)) + rounding * fabs(here) / h;
     *rough = !agree && fabs(got - want) <= fabs(above - 2 * here + below) / h;

@@ -14,6 +14,7 @@ typedef struct Point {
     Graph *g;
     const int64_t *sizes; // of the module's run-time sizes
     Tensor *at;           // by node id: of arguments and storages; others are not looked at
+    const Tensor *held;   // by node id: what `detach` gives wherever the inputs move, or NULL
 } Point;
 
 enum { MAX_WRT = 24 };

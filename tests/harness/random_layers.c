@@ -21,7 +21,7 @@ bool text_normalised(Writer *w) {
     if (x->axis[x->rank - 1].size || w->wild) return false;
     if (text_pick(w, 3)) return text_put(w, to, "layer_norm(%s, name=\"%s\")", x->name, text_layer(w, "ln"));
     if (x->axis[x->rank - 1].plus % 2) return false;
-    to.axis[x->rank - 1] = axis_fixed(x->axis[x->rank - 1].plus / 2);
+    to.axis[x->rank - 1] = text_fixed(x->axis[x->rank - 1].plus / 2);
     return text_put(w, to, "glu(%s)", x->name);
 }
 
@@ -45,8 +45,8 @@ bool text_product(Writer *w) {
     Axis k = x->axis[r - 1];
     for (int tries = 0; tries < 10 && r >= 2; tries++) {
         const Value *y = text_value(w, FLOATS, 2, r);
-        bool fits = y && axis_equal(y->axis[y->rank - 2], k);
-        for (int d = 3; fits && d <= y->rank; d++) fits = axis_equal(x->axis[r - d], y->axis[y->rank - d]);
+        bool fits = y && text_same_axis(y->axis[y->rank - 2], k);
+        for (int d = 3; fits && d <= y->rank; d++) fits = text_same_axis(x->axis[r - d], y->axis[y->rank - d]);
         if (!fits) continue;
         to.axis[r - 1] = y->axis[y->rank - 1];
         if (text_pick(w, 2)) return text_put(w, to, "matmul(%s, %s) * 0.4", x->name, y->name);
@@ -54,7 +54,7 @@ bool text_product(Writer *w) {
     }
     if (k.size || r < 2) return false;
     static const int widths[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33};
-    to.axis[r - 1] = axis_fixed(widths[text_pick(w, 11)]);
+    to.axis[r - 1] = text_fixed(widths[text_pick(w, 11)]);
     return text_put(w, to, "linear(%s, %d%s, name=\"%s\")", x->name, to.axis[r - 1].plus,
                     text_pick(w, 4) ? "" : ", bias=false", text_layer(w, "fc"));
 }
@@ -74,7 +74,7 @@ static bool after_windows(Value *to, Around a) {
     for (int d = 2; d < to->rank; d++) {
         int length = to->axis[d].plus;
         if (length + 2 * a.padding < a.dilation * (a.kernel - 1) + 1) return false;
-        to->axis[d] = axis_fixed(windows(length, a.kernel, a.stride, a.padding, a.dilation));
+        to->axis[d] = text_fixed(windows(length, a.kernel, a.stride, a.padding, a.dilation));
     }
     return true;
 }
@@ -86,12 +86,12 @@ static bool convolution(Writer *w, const Value *x) {
     int in = x->axis[1].plus, out = channels[text_pick(w, 8)], groups = 1, axes = x->rank - 2;
     if (text_pick(w, 5) == 0) a.dilation = 2;
     if (text_pick(w, 4) == 0) groups = in, out = in * (1 + text_pick(w, 2));
-    to.axis[1] = axis_fixed(out);
+    to.axis[1] = text_fixed(out);
     const char *bias = text_pick(w, 4) ? "" : ", bias=false";
     if (text_pick(w, 5) == 0) {
         if (a.padding >= a.kernel) a.padding = 0;
         for (int d = 2; d < to.rank; d++)
-            to.axis[d] = axis_fixed((to.axis[d].plus - 1) * a.stride - 2 * a.padding + a.kernel);
+            to.axis[d] = text_fixed((to.axis[d].plus - 1) * a.stride - 2 * a.padding + a.kernel);
         for (int d = 2; d < to.rank; d++)
             if (to.axis[d].plus < 1) return false;
         return text_put(w, to, "conv_transpose%dd(%s, %d, %d, stride=%d, padding=%d, groups=%d%s, name=\"%s\")", axes,
@@ -115,7 +115,7 @@ static bool pooled(Writer *w, const Value *x) {
     int axes = x->rank - 2;
     if (!max) to.exact = inexact;
     if (text_pick(w, 4) == 0) {
-        for (int d = 2; d < x->rank; d++) to.axis[d] = axis_fixed(2);
+        for (int d = 2; d < x->rank; d++) to.axis[d] = text_fixed(2);
         to.exact = inexact;
         return text_put(w, to, "adaptive_avg_pool%dd(%s, 2)", axes, x->name);
     }
@@ -158,7 +158,7 @@ bool text_image(Writer *w) {
     if (kind < 6) return pooled(w, x);
     if (kind < 8) return image_norm(w, x);
     Value to = inexact_like(x);
-    for (int d = 2; d < x->rank; d++) to.axis[d] = axis_fixed(2 * x->axis[d].plus);
+    for (int d = 2; d < x->rank; d++) to.axis[d] = text_fixed(2 * x->axis[d].plus);
     static const char *const modes[] = {"nearest", "linear", "nearest-exact"};
     int mode = text_pick(w, 3);
     return text_put(w, to, "interpolate(%s, scale_factor=2, mode=\"%s\")", x->name,
@@ -176,7 +176,7 @@ bool text_drawn(Writer *w) {
         return text_put(w, to, "dropout(%s, %s)", x->name, shares[text_pick(w, 4)]);
     if (x->rank == 4 && text_pick(w, 2)) return text_put(w, to, "dropout2d(%s, 0.25)", x->name);
     return text_put(w, to, "%s + 0.1 * random(\"%s\", %s)", x->name, text_pick(w, 2) ? "uniform" : "normal",
-                    shape_text(w, x));
+                    text_shape(w, x));
 }
 
 // ---- indices -------------------------------------------------------------------------------------------------------
@@ -187,12 +187,12 @@ bool text_lookup(Writer *w) {
     Value to = *index;
     int kind = text_pick(w, 4);
     if (kind == 0 && index->rank < 3) {
-        to.axis[to.rank++] = axis_fixed(3 + text_pick(w, 6));
+        to.axis[to.rank++] = text_fixed(3 + text_pick(w, 6));
         return text_put(w, inexact_like(&to), "embedding(%s, %d, %d, name=\"%s\")", index->name, 4 + text_pick(w, 9),
                         to.axis[to.rank - 1].plus, text_layer(w, "emb"));
     }
     if (kind == 1) {
-        to.axis[to.rank++] = axis_fixed(2 + text_pick(w, 8));
+        to.axis[to.rank++] = text_fixed(2 + text_pick(w, 8));
         to.exact = (Exact){0, 1};
         return text_put(w, to, "one_hot(%s, %d)", index->name, to.axis[to.rank - 1].plus);
     }

@@ -109,8 +109,8 @@ static bool broadcast(const Value *a, const Value *b, Value *to) {
     *to = *wide;
     for (int d = 0; d < low->rank; d++) {
         Axis *x = &to->axis[wide->rank - low->rank + d], y = low->axis[d];
-        if (axis_equal(*x, axis_fixed(1))) *x = y;
-        if (!axis_equal(*x, y) && !axis_equal(y, axis_fixed(1))) return false;
+        if (text_same_axis(*x, text_fixed(1))) *x = y;
+        if (!text_same_axis(*x, y) && !text_same_axis(y, text_fixed(1))) return false;
     }
     return true;
 }
@@ -234,9 +234,9 @@ static bool turned(Writer *w) {
     }
     to = *x;
     if (x->axis[last].size || x->axis[last - 1].size) return false;
-    to.axis[last - 1] = axis_fixed(x->axis[last].plus * x->axis[last - 1].plus);
+    to.axis[last - 1] = text_fixed(x->axis[last].plus * x->axis[last - 1].plus);
     to.rank--;
-    return text_put(w, to, "reshape(%s, %s)", x->name, shape_text(w, &to));
+    return text_put(w, to, "reshape(%s, %s)", x->name, text_shape(w, &to));
 }
 
 static const char *colons(Writer *w, int n) {
@@ -253,7 +253,7 @@ static bool sliced(Writer *w) {
     if (text_pick(w, 6) == 0 && x->rank < TEXT_RANK) { // an axis of 1
         Value to = *x;
         for (int d = x->rank; d > axis; d--) to.axis[d] = x->axis[d - 1];
-        to.axis[axis] = axis_fixed(1), to.rank++;
+        to.axis[axis] = text_fixed(1), to.rank++;
         return text_put(w, to, "%s[%snone]", x->name, colons(w, axis));
     }
     Value to = *x;
@@ -268,7 +268,7 @@ static bool sliced(Writer *w) {
     if (kind == 1) return text_put(w, to, "flip(%s, %d)", x->name, axis);
     if (kind == 2) return text_put(w, to, "%s[%s::-1]", x->name, colons(w, axis));
     int start = text_pick(w, n), end = start + 1 + text_pick(w, n - start), step = 1 + text_pick(w, 2);
-    to.axis[axis] = axis_fixed((end - start + step - 1) / step);
+    to.axis[axis] = text_fixed((end - start + step - 1) / step);
     return text_put(w, to, "%s[%s%d:%d:%d]", x->name, colons(w, axis), start, end, step);
 }
 
@@ -282,11 +282,11 @@ static bool joined(Writer *w) {
     for (int tries = 0; tries < 12 && !y; tries++) {
         y = text_value(w, ANYTHING, x->rank, x->rank);
         bool same = y && y->dtype == x->dtype && !y->axis[axis].size;
-        for (int d = 0; same && d < x->rank; d++) same = d == axis || axis_equal(x->axis[d], y->axis[d]);
+        for (int d = 0; same && d < x->rank; d++) same = d == axis || text_same_axis(x->axis[d], y->axis[d]);
         if (!same) y = NULL;
     }
     if (y && text_pick(w, 3)) {
-        to.axis[axis] = axis_fixed(n + y->axis[axis].plus);
+        to.axis[axis] = text_fixed(n + y->axis[axis].plus);
         to.exact = sum_of(x->exact, y->exact);
         return text_put(w, to, "concat([%s, %s], axis=%d)", x->name, y->name, axis);
     }
@@ -298,7 +298,7 @@ static bool joined(Writer *w) {
     }
     static const char *const modes[] = {"constant", "reflect", "replicate", "circular"};
     int left = text_pick(w, 3), right = text_pick(w, 3), mode = n > 2 ? text_pick(w, 4) : 0;
-    to.axis[axis] = axis_fixed(n + left + right);
+    to.axis[axis] = text_fixed(n + left + right);
     return text_put(w, to, "pad(%s, [%d, %d], mode=\"%s\")", x->name, left, right, modes[mode]);
 }
 
@@ -309,7 +309,7 @@ static Value without(const Value *x, unsigned axes, bool keep) {
     Value to = *x;
     to.rank = 0;
     for (int d = 0; d < x->rank; d++)
-        if (keep || !(axes >> d & 1)) to.axis[to.rank++] = axes >> d & 1 ? axis_fixed(1) : x->axis[d];
+        if (keep || !(axes >> d & 1)) to.axis[to.rank++] = axes >> d & 1 ? text_fixed(1) : x->axis[d];
     return to;
 }
 
@@ -326,7 +326,7 @@ static bool reduced(Writer *w) {
     const Value *x = text_value(w, want, 1, TEXT_RANK);
     if (!x) return false;
     bool keep = text_pick(w, 2);
-    int axis = text_pick(w, x->rank), n = axis_extent(w, x->axis[axis]);
+    int axis = text_pick(w, x->rank), n = text_extent(w, x->axis[axis]);
     unsigned axes = 1u + (unsigned)text_pick(w, (1 << x->rank) - 1);
     Value to = without(x, axes, keep);
     const char *which = axes_text(w, axes, keep);
@@ -373,10 +373,10 @@ static bool made(Writer *w) {
     int axis = text_pick(w, x->rank);
     if (text_pick(w, 3)) {
         DType dtype = text_pick(w, 2) ? I32 : I64;
-        return text_put(w, with(x, dtype, (Exact){0, 13}), "iota(%s, axis=%d, dtype=%s)", shape_text(w, x), axis,
+        return text_put(w, with(x, dtype, (Exact){0, 13}), "iota(%s, axis=%d, dtype=%s)", text_shape(w, x), axis,
                         dtype_info[dtype].name);
     }
-    return text_put(w, with(x, F32, (Exact){2, 2}), "full(%s, %d.25)", shape_text(w, x), text_pick(w, 4) - 2);
+    return text_put(w, with(x, F32, (Exact){2, 2}), "full(%s, %d.25)", text_shape(w, x), text_pick(w, 4) - 2);
 }
 
 bool text_grow(Writer *w) {

@@ -44,17 +44,17 @@ Tensor random_argument(Arena *arena, const Type *type, const int64_t *sizes, uin
 
 int text_pick(Writer *w, int n) { return random_pick(&w->draws, n); }
 
-Axis axis_fixed(int extent) { return (Axis){0, 0, extent}; }
+Axis text_fixed(int extent) { return (Axis){0, 0, extent}; }
 
-int axis_extent(const Writer *w, Axis axis) {
+int text_extent(const Writer *w, Axis axis) {
     return axis.size ? axis.times * w->bound[axis.size - 1] + axis.plus : axis.plus;
 }
 
-bool axis_equal(Axis a, Axis b) { return a.size == b.size && a.times == b.times && a.plus == b.plus; }
+bool text_same_axis(Axis a, Axis b) { return a.size == b.size && a.times == b.times && a.plus == b.plus; }
 
-int64_t value_count(const Writer *w, const Value *v) {
+int64_t text_count(const Writer *w, const Value *v) {
     int64_t count = 1;
-    for (int d = 0; d < v->rank; d++) count *= axis_extent(w, v->axis[d]);
+    for (int d = 0; d < v->rank; d++) count *= text_extent(w, v->axis[d]);
     return count;
 }
 
@@ -70,7 +70,7 @@ static void put_axis(Writer *w, Str *s, Axis axis) {
     }
 }
 
-const char *shape_text(Writer *w, const Value *v) {
+const char *text_shape(Writer *w, const Value *v) {
     Str s = str_new(w->arena);
     str_put(&s, "[");
     for (int d = 0; d < v->rank; d++) {
@@ -81,8 +81,8 @@ const char *shape_text(Writer *w, const Value *v) {
     return arena_strdup(w->arena, str_text(&s));
 }
 
-const char *type_of(Writer *w, const Value *v) {
-    return arena_printf(w->arena, "%s%s", dtype_info[v->dtype].name, shape_text(w, v));
+const char *text_type(Writer *w, const Value *v) {
+    return arena_printf(w->arena, "%s%s", dtype_info[v->dtype].name, text_shape(w, v));
 }
 
 static bool is_wanted(const Value *v, Want want) {
@@ -150,8 +150,8 @@ static bool use_values(Writer *w, const char *expression) {
 bool text_put(Writer *w, Value like, const char *fmt, ...) {
     if (like.rank > TEXT_RANK || w->nvalues == TEXT_VALUES) return false;
     for (int d = 0; d < like.rank; d++)
-        if (axis_extent(w, like.axis[d]) < 1) return false;
-    if (value_count(w, &like) > TEXT_ELEMENTS) return false;
+        if (text_extent(w, like.axis[d]) < 1) return false;
+    if (text_count(w, &like) > TEXT_ELEMENTS) return false;
     va_list args;
     va_start(args, fmt);
     char *expression = arena_vprintf(w->arena, fmt, args), *name = arena_printf(w->arena, "v%d", w->names++);
@@ -168,7 +168,7 @@ const char *text_layer(Writer *w, const char *kind) { return arena_printf(w->are
 
 static Axis any_axis(Writer *w) {
     static const int extents[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 33};
-    return axis_fixed(extents[text_pick(w, 13)]);
+    return text_fixed(extents[text_pick(w, 13)]);
 }
 
 static Axis run_time(Writer *w) {
@@ -186,9 +186,9 @@ static Value value_of(Writer *w, char kind) {
     int shape = text_pick(w, kind == 'k' ? 3 : kind == 'b' || kind == 'i' ? 5 : 9);
     v.rank = shape < 2 ? shape : shape < 5 ? 2 : shape < 8 ? shape - 4 : 2;
     for (int d = 0; d < v.rank; d++) v.axis[d] = d ? any_axis(w) : run_time(w);
-    if (v.rank > 2 && value_count(w, &v) > 3000) v.axis[v.rank - 1] = v.axis[v.rank - 2] = axis_fixed(5);
-    if (shape == 8) v.axis[1] = axis_fixed(1030 + text_pick(w, 700)); // sums of more terms than a block has
-    if (value_count(w, &v) > TEXT_ELEMENTS) v.axis[0] = axis_fixed(2);
+    if (v.rank > 2 && text_count(w, &v) > 3000) v.axis[v.rank - 1] = v.axis[v.rank - 2] = text_fixed(5);
+    if (shape == 8) v.axis[1] = text_fixed(1030 + text_pick(w, 700)); // sums of more terms than a block has
+    if (text_count(w, &v) > TEXT_ELEMENTS) v.axis[0] = text_fixed(2);
     return v;
 }
 
@@ -200,7 +200,7 @@ static char any_kind(Writer *w) {
 
 static Value *add_argument(Writer *w, Str *arguments, char kind, Value v) {
     Value *at = add_value(w, v, arena_printf(w->arena, "%c%d", kind, w->names++));
-    str_printf(arguments, "%s%s: %s", str_text(arguments)[0] ? ", " : "", at->name, type_of(w, at));
+    str_printf(arguments, "%s%s: %s", str_text(arguments)[0] ? ", " : "", at->name, text_type(w, at));
     return at;
 }
 
@@ -251,7 +251,7 @@ static void add_buffer(Writer *w) {
     char *name = arena_printf(w->arena, "u%d", w->names++);
     Str axes = str_new(w->arena);
     for (int d = 0; d + 1 < x->rank; d++) str_printf(&axes, "%s%d", d ? ", " : "", d);
-    line(w, "buffer %s: %s = constant(0.25)", name, type_of(w, &like));
+    line(w, "buffer %s: %s = constant(0.25)", name, text_type(w, &like));
     line(w, "if training { %s = 0.75 * %s + 0.25 * detach(%s) }", name, name,
          x->rank > 1 ? arena_printf(w->arena, "mean(%s, axis=[%s])", x->name, str_text(&axes)) : x->name);
     add_value(w, like, name);
@@ -263,7 +263,7 @@ static void add_param(Writer *w) {
     Value like = *x;
     like.rank = 1, like.axis[0] = x->axis[x->rank - 1], like.exact = inexact;
     char *name = arena_printf(w->arena, "p%d", w->names++);
-    line(w, "param %s: %s = uniform(-1.0, 1.0)", name, type_of(w, &like));
+    line(w, "param %s: %s = uniform(-1.0, 1.0)", name, text_type(w, &like));
     like.learned = true;
     add_value(w, like, name);
 }
@@ -350,7 +350,7 @@ static void choose_results(Writer *w, int count, Str *types, Str *names) {
         const Value *v = unused_value(w, ANYTHING);
         if (!v) continue;
         bool first = !str_text(types)[0];
-        str_printf(types, "%sr%d: %s", first ? "" : ", ", k, type_of(w, v));
+        str_printf(types, "%sr%d: %s", first ? "" : ", ", k, text_type(w, v));
         str_printf(names, "%s%s", first ? "" : ", ", v->name);
     }
 }
@@ -375,7 +375,7 @@ static const char *loss_term(Writer *w, Str *arguments) {
     if (!v) return NULL;
     char *x = v->name;
     w->lossy = x;
-    const char *shape = shape_text(w, v);
+    const char *shape = text_shape(w, v);
     int kind = text_pick(w, 9);
     if (v->rank == 2 && !v->axis[1].size && text_pick(w, 2)) {
         Value labels = {.dtype = text_pick(w, 2) ? I32 : I64, .rank = 1, .axis = {v->axis[0]}, .exact = {0, 4}};

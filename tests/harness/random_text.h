@@ -68,12 +68,12 @@ typedef struct Writer {
 } Writer;
 
 int text_pick(Writer *w, int n); // 0 .. n - 1
-Axis axis_fixed(int extent);
-int axis_extent(const Writer *w, Axis axis); // at the bound
-bool axis_equal(Axis a, Axis b);
-int64_t value_count(const Writer *w, const Value *v);
-const char *shape_text(Writer *w, const Value *v); // [N, 3]
-const char *type_of(Writer *w, const Value *v);    // f32[N, 3]
+Axis text_fixed(int extent);
+int text_extent(const Writer *w, Axis axis); // at the bound
+bool text_same_axis(Axis a, Axis b);
+int64_t text_count(const Writer *w, const Value *v);
+const char *text_shape(Writer *w, const Value *v); // [N, 3]
+const char *text_type(Writer *w, const Value *v);  // f32[N, 3]
 
 typedef enum Want { FLOATS, EXACT_FLOATS, INTS, SMALL_INTS, BOOLS, ANYTHING } Want;
 // One of a rank from low to high, the younger the likelier; NULL if there is none.

@@ -64,33 +64,25 @@ struct Script {
     VEC(Call) calls;
 };
 
-static Tensor *zeros(Arena *arena, const Module *m) {
-    Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
-    for (int k = 0; k < m->storages.len; k++) storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
-    return storages;
-}
-
 static Tensor *copy_of(Arena *arena, const Module *m, const Tensor *of) {
     Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
     memcpy(storages, of, sizeof *of * (size_t)m->storages.len); // tensors are replaced, never written
     return storages;
 }
 
-// As NET_new does it: the optimisers' state begins, parameters are drawn from seed 1.
-static void begin(Script *s) {
-    for (int exact = 0; exact < 2; exact++) {
-        Tensor *storages = zeros(s->arena, s->m), seed = tensor_new(s->arena, &(Type){.dtype = I64}, NULL);
-        seed.i[0] = 1;
-        for (int e = 0; e < s->m->entries.len; e++) {
-            Graph *g = s->m->entries.at[e];
-            if (!graph_is_public(g))
-                graph_interpret(g, &(Interpretation){.arena = s->arena,
-                                                     .exact = exact,
-                                                     .arguments = g->arguments.len ? &seed : NULL,
-                                                     .storages = storages});
-        }
-        *(exact ? &s->first.exact : &s->first.want) = storages;
+// The optimisers' state begins, parameters are drawn.
+Tensor *script_begin(Arena *arena, const Module *m, bool exact) {
+    Tensor *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1),
+           seed = tensor_new(arena, &(Type){.dtype = I64}, NULL);
+    for (int k = 0; k < m->storages.len; k++) storages[k] = tensor_new(arena, &m->storages.at[k]->type, NULL);
+    seed.i[0] = 1;
+    for (int e = 0; e < m->entries.len; e++) {
+        Graph *g = m->entries.at[e];
+        Interpretation run = {.arena = arena, .exact = exact, .storages = storages};
+        if (g->arguments.len) run.arguments = &seed;
+        if (!graph_is_public(g)) graph_interpret(g, &run);
     }
+    return storages;
 }
 
 static bool is_usable(const Tensor *t) {
@@ -134,7 +126,7 @@ static void add_call(Script *s, Graph *g, uint32_t seed, bool bounds) {
 Script *script_new(Arena *arena, const Module *m, uint32_t seed) {
     Script *s = NEW(arena, Script);
     s->arena = arena, s->m = m;
-    begin(s);
+    s->first = (State){script_begin(arena, m, false), script_begin(arena, m, true)};
     s->last = (State){copy_of(arena, m, s->first.want), copy_of(arena, m, s->first.exact)};
     int n = 0;
     while (n < m->entries.len && graph_is_public(m->entries.at[n])) n++;

@@ -14,6 +14,9 @@
 bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who,
                     const char *name);
 
+// What a new net's storages hold, as NET_new makes them from seed 1; exact: without rounding.
+Tensor *script_begin(Arena *arena, const Module *m, bool exact);
+
 typedef struct Script Script;
 // The calls: every entry once, at the bounds of the run-time sizes, then any, at any sizes. NULL outputs are drawn too.
 Script *script_new(Arena *arena, const Module *m, uint32_t seed);

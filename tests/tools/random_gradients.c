@@ -1,14 +1,17 @@
-// random_gradients.c: the gradients of seeded random programs (tests/harness/random_graph.c draws them), and of some
-// the gradients of these gradients, against central differences in double, along random directions through all inputs.
-//     random_gradients [SEED [MODULES]]        20 entries a module, of which those that train are looked at
+// random_gradients.c: the gradients of seeded random programs, graphs and .dl texts (tests/harness/random_graph.c and
+// random_text.c draw them), and of some the gradients of these gradients, against central differences in double, along
+// random directions through all inputs.
+//     random_gradients [SEED [MODULES]]        entries that train, of so many graph modules and as many texts
 // A direction that crosses kinks (of a ReLU, a maximum, a comparison) says nothing; others are drawn then, with smaller
 // steps, and few entries may be left without any.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "differences.h"
-#include "random_graph.h"
+#include "random_text.h"
 #include "runner.h"
+#include "script.h"
 
 enum { DIRECTIONS = 3 };                                   // tried before an entry is given up
 static const double step[DIRECTIONS] = {1e-5, 1e-6, 1e-7}; // along each
@@ -23,6 +26,19 @@ static Point point_of(Arena *arena, Graph *g, const int64_t *sizes, uint32_t see
         const Node *node = g->nodes.at[id];
         if (node_is(node, "argument") || node_is(node, "storage"))
             p.at[id] = tensor_drawn(arena, &node->type, sizes, seed + seed_of(node_attr(node, "name")->s), -1, 1);
+    }
+    return p;
+}
+
+// Of a text: whole numbers as random_argument draws them, parameters and buffers as in a new net.
+static Point point_of_text(Arena *arena, Graph *g, const int64_t *sizes, uint32_t seed) {
+    Point p = point_of(arena, g, sizes, seed);
+    const Tensor *storages = script_begin(arena, g->module, true);
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
+        const char *name = node_is(node, "argument") || node_is(node, "storage") ? node_attr(node, "name")->s : NULL;
+        if (node_is(node, "storage")) p.at[id] = storages[module_find_storage(g->module, name)->index];
+        if (node_is(node, "argument") && !p.at[id].f) p.at[id] = random_argument(arena, &node->type, sizes, seed, name);
     }
     return p;
 }
@@ -49,8 +65,13 @@ static Node *loss_of(const Graph *g) {
     return NULL;
 }
 
-static void check_entry(Tally *t, Counts *counts, Arena *arena, Graph *g, uint32_t seed, bool second) {
-    int64_t bound = g->module->sizes[0].bound, n = 1 + seed % (bound < 3 ? bound : 3);
+static void check_entry(Tally *t, Counts *counts, Arena *arena, Graph *g, uint32_t seed, bool second, bool text) {
+    int64_t sizes[MAX_SIZES] = {0}, n;
+    for (int k = 0; k < g->module->nsizes; k++) {
+        int64_t bound = g->module->sizes[k].bound;
+        sizes[k] = 1 + seed % (bound < 3 ? bound : 3);
+    }
+    n = sizes[0];
     Node *loss = loss_of(g), *both = NULL;
     Wrt wrt, again;
     char *what = arena_printf(arena, "seed %u %s(N=%d)", seed, g->name, (int)n);
@@ -59,10 +80,18 @@ static void check_entry(Tally *t, Counts *counts, Arena *arena, Graph *g, uint32
     if (both) ok = differences_wrt(g, both, &again);
     tally(t, ok, "%s: no gradient", what);
     if (!ok) return;
-    Point p = point_of(arena, g, &n, seed);
+    Point p = text ? point_of_text(arena, g, sizes, seed) : point_of(arena, g, sizes, seed);
+    if (!isfinite(differences_evaluate(&p, arena, loss).f[0])) return; // a mean over no label
     bool compared = check_loss(t, &p, loss, &wrt, what);
     counts->compared += compared, counts->rough += !compared;
     if (both) counts->second += check_loss(t, &p, both, &again, arena_printf(arena, "%s, second order", what));
+}
+
+static void check_module(Tally *t, Counts *counts, Arena *arena, Module *m, uint32_t seed, bool text) {
+    for (int e = 0; e < m->entries.len; e++) {
+        Graph *g = m->entries.at[e];
+        if (g->kind == ENTRY_TRAIN && loss_of(g)) check_entry(t, counts, arena, g, seed, e % 4 == 0, text);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -73,10 +102,9 @@ int main(int argc, char **argv) {
     for (uint32_t s = seed; s < seed + (uint32_t)modules; s++) {
         Arena arena = {0};
         Diag diag = {.out = stderr};
-        Module *m = random_module(&arena, &diag, s);
-        for (int e = 0; e < m->entries.len; e++)
-            if (m->entries.at[e]->kind == ENTRY_TRAIN)
-                check_entry(&t, &counts, &arena, m->entries.at[e], s, e % 4 == 0);
+        check_module(&t, &counts, &arena, random_module(&arena, &diag, s), s, false);
+        const char *defines, *text = random_text(&arena, s, &defines);
+        check_module(&t, &counts, &arena, random_text_module(&arena, text, defines), s, true);
         arena_release(&arena);
     }
     printf("%d gradients compared, %d of second order; %d entries without a smooth direction\n", counts.compared,

@@ -1,14 +1,12 @@
 // random_programs.c: seeded random programs; the C of every level, target and compiler must agree with the interpreter.
-//     random_programs graphs [SEED [MODULES [quick]]]   20 graphs a module (tests/harness/random_graph.c draws them),
-//     each
-//                                                  called at the bound of the run-time size and at one up to it
-//     random_programs texts [SEED [MODULES [quick|thorough]]]   .dl programs (random_text.c), whose entries are called
-//     in turn
-//                                                  over one state; one of the cheap forms
-//                                                  below each, every eighth one of the others too; thorough: all
-//     random_programs FILE [DEFINES]               one that was written before, or made smaller by hand
-// quick: at -O2 alone, for c11 and native (every third module: x86-64-v3), with a C compiler that does little: for
-// thousands of programs.
+//     random_programs graphs [SEED [MODULES [quick]]]
+// 20 graphs a module (tests/harness/random_graph.c), each called at the bound of the run-time size and at one up to it.
+// quick: at -O2 alone, for c11 and native (every third module: x86-64-v3), with a C compiler that does little.
+//     random_programs texts [SEED [MODULES [quick | thorough]]]
+// .dl programs (random_text.c), whose entries are called in turn over one state; in one of the cheap forms below each,
+// every eighth by the header's compile line too (quick: none, thorough: in all forms).
+//     random_programs FILE [DEFINES]
+// A .graph or .dl that was written before, or made smaller by hand, in all forms.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
