@@ -353,9 +353,9 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     // fsync needs it under -std=c11, before the first #include.
     if (options->standalone) str_put(s, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
     str_printf(s,
-               "#include \"%s\"\n\n#include <assert.h>\n#include <math.h>\n#include <stddef.h>\n#include "
+               "#include \"%s\"\n\n#include <assert.h>\n#include <math.h>\n%s#include <stddef.h>\n#include "
                "<stdint.h>\n#include <string.h>\n\n",
-               options->header);
+               options->header, in->embedded ? "#include <stdalign.h>\n" : "");
     const Target *target = options->target;
     if (target->macro) // without it every vector would silently be cut into scalars
         str_printf(s,

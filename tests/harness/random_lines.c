@@ -233,8 +233,12 @@ static bool turned(Writer *w) {
         return text_put(w, to, "permute(%s, [2, 0, 1])", x->name);
     }
     to = *x;
-    if (x->axis[last].size || x->axis[last - 1].size) return false;
-    to.axis[last - 1] = text_fixed(x->axis[last].plus * x->axis[last - 1].plus);
+    int at = text_pick(w, last); // merged with the axis after it
+    Axis p = x->axis[at], q = x->axis[at + 1];
+    if (p.size && q.size) return false;
+    to.axis[at] =
+        p.size ? (Axis){p.size, p.times * q.plus, p.plus * q.plus} : (Axis){q.size, q.times * p.plus, q.plus * p.plus};
+    for (int d = at + 1; d < last; d++) to.axis[d] = x->axis[d + 1];
     to.rank--;
     return text_put(w, to, "reshape(%s, %s)", x->name, text_shape(w, &to));
 }
@@ -243,6 +247,30 @@ static const char *colons(Writer *w, int n) {
     Str s = str_new(w->arena);
     for (int k = 0; k < n; k++) str_put(&s, ":, ");
     return arena_strdup(w->arena, str_text(&s));
+}
+
+// Along an axis that has a run-time size: what is left follows from it. A small size may be refused then.
+static bool cut(Writer *w, const Value *x, int axis) {
+    Value to = *x;
+    int n = 1 + text_pick(w, 2);
+    const char *before = colons(w, axis);
+    switch (text_pick(w, 5)) {
+    case 0:
+        to.axis[axis].plus -= n;
+        return text_put(w, to, "%s[%s%d:]", x->name, before, n);
+    case 1:
+        to.axis[axis].plus -= n;
+        return text_put(w, to, "%s[%s:-%d]", x->name, before, n);
+    case 2:
+        return text_put(w, to, "%s[%s::-1]", x->name, before);
+    case 3:
+        to.axis[axis] = text_fixed(n);
+        return text_put(w, to, "%s[%s:%d]", x->name, before, n);
+    default:
+        to.axis[axis].plus += n + 1;
+        if (axis + 1 < x->rank || x->dtype != F32) return false;
+        return text_put(w, to, "pad(%s, [%d, 1])", x->name, n);
+    }
 }
 
 // A part along one axis of fixed extent.
@@ -264,9 +292,13 @@ static bool sliced(Writer *w) {
         to.rank--;
         return text_put(w, to, "%s[%s%d]", x->name, colons(w, axis), sized ? 0 : text_pick(w, n));
     }
-    if (sized) return false;
+    if (sized) return cut(w, x, axis);
     if (kind == 1) return text_put(w, to, "flip(%s, %d)", x->name, axis);
     if (kind == 2) return text_put(w, to, "%s[%s::-1]", x->name, colons(w, axis));
+    if (kind == 3 && n >= w->bound[0]) { // as many as a run-time size says
+        to.axis[axis] = (Axis){1, 1, 0};
+        return text_put(w, to, "%s[%s:N]", x->name, colons(w, axis));
+    }
     int start = text_pick(w, n), end = start + 1 + text_pick(w, n - start), step = 1 + text_pick(w, 2);
     to.axis[axis] = text_fixed((end - start + step - 1) / step);
     return text_put(w, to, "%s[%s%d:%d:%d]", x->name, colons(w, axis), start, end, step);
@@ -277,22 +309,23 @@ static bool joined(Writer *w) {
     if (!x) return false;
     int axis = text_pick(w, x->rank), n = x->axis[axis].plus;
     Value to = *x;
-    if (x->axis[axis].size) return false;
+    bool sized = x->axis[axis].size;
     const Value *y = NULL;
     for (int tries = 0; tries < 12 && !y; tries++) {
         y = text_value(w, ANYTHING, x->rank, x->rank);
-        bool same = y && y->dtype == x->dtype && !y->axis[axis].size;
+        bool same =
+            y && y->dtype == x->dtype && !(sized && y->axis[axis].size && y->axis[axis].size != x->axis[axis].size);
         for (int d = 0; same && d < x->rank; d++) same = d == axis || text_same_axis(x->axis[d], y->axis[d]);
         if (!same) y = NULL;
     }
     if (y && text_pick(w, 3)) {
-        to.axis[axis] = text_fixed(n + y->axis[axis].plus);
+        to.axis[axis].size = sized ? x->axis[axis].size : y->axis[axis].size;
+        to.axis[axis].times += y->axis[axis].times, to.axis[axis].plus += y->axis[axis].plus;
         to.exact = sum_of(x->exact, y->exact);
         return text_put(w, to, "concat([%s, %s], axis=%d)", x->name, y->name, axis);
     }
-    if (x->dtype != F32) return false;
+    if (x->dtype != F32 || sized) return false;
     if (text_pick(w, 2) || axis != x->rank - 1) {
-        if (!x->rank) return false;
         to.exact = inexact;
         return text_put(w, to, "cumsum(%s, %d) * 0.3", x->name, axis);
     }

@@ -66,7 +66,7 @@ static void put_axis(Writer *w, Str *s, Axis axis) {
     else {
         if (axis.times > 1) str_printf(s, "%d * ", axis.times);
         str_put(s, axis.size == 1 ? "N" : "M");
-        if (axis.plus) str_printf(s, " + %d", axis.plus);
+        if (axis.plus) str_printf(s, " %c %d", axis.plus < 0 ? '-' : '+', abs(axis.plus));
     }
 }
 

@@ -101,8 +101,8 @@ static bool is_sane(const Script *s) {
 static void add_call(Script *s, Graph *g, uint32_t seed, bool bounds) {
     Call call = {.g = g};
     for (int k = 0; k < s->m->nsizes; k++) {
-        int bound = s->m->sizes[k].bound;
-        call.sizes[k] = bounds ? bound : 1 + (int64_t)(drawn(seed, (uint64_t)k) * bound);
+        int bound = s->m->sizes[k].bound, least = graph_least(g, k); // smaller ones are refused
+        call.sizes[k] = bounds ? bound : least + (int64_t)(drawn(seed, (uint64_t)k) * (bound - least + 1));
     }
     while (call.outputs < g->outputs.len && !g->outputs.at[call.outputs].storage) call.outputs++;
     call.arguments = NEW_ARRAY(s->arena, Tensor, g->arguments.len + 1);

@@ -69,7 +69,8 @@ static void check_entry(Tally *t, Counts *counts, Arena *arena, Graph *g, uint32
     int64_t sizes[MAX_SIZES] = {0}, n;
     for (int k = 0; k < g->module->nsizes; k++) {
         int64_t bound = g->module->sizes[k].bound;
-        sizes[k] = 1 + seed % (bound < 3 ? bound : 3);
+        int least = graph_least(g, k), choices = (int)bound - least + 1;
+        sizes[k] = least + seed % (uint32_t)(choices < 3 ? choices : 3);
     }
     n = sizes[0];
     Node *loss = loss_of(g), *both = NULL;
