@@ -81,7 +81,7 @@ static const char file_prototypes[] =
     "#ifndef $P_NO_MALLOC\n"
     "// .safetensors. Loading is strict: everything is there with its shape, or nothing changes and $p_error lists what\n"
     "// differs. Numbers are converted to the model's dtype, as PyTorch does. Files without optimiser state reset it.\n"
-    "// $P_EFORMAT: no such file, $P_EMISMATCH: one of another model. `data` is only read, and may be freed afterwards.\n"
+    "// $P_EFORMAT: not a .safetensors file, $P_EMISMATCH: one of another model. `data` is only read, and may be freed afterwards.\n"
     "int $p_load_memory(struct $p *net, const void *data, size_t size);\n"
     "// Parameters and buffers of a part: what the file has under the path `only`, less the paths `strip`, as far as the\n"
     "// model has it (\"\" or NULL for all: $p_load_some(net, file, \"\", \"module\")). All else stays as it is. Gives the number\n"
