@@ -6,8 +6,12 @@
 //   - the value at the peak that has most bytes for the work of computing it again is dropped, one after another;
 //   - the forward pass is cut where few bytes cross, once for so many bytes that are dropped, and what crosses is kept
 //     (after Chen et al., 2016, arXiv:1604.06174): that is what brings a chain of n to the root of n.
-// Then what need not be dropped is kept again, the most expensive first. All of it follows from the graph alone: the
-// same input gives the same bytes.
+// Then what need not be dropped is kept again, the most expensive first.
+//
+// The smallest plan is found first, among choices that do not depend on the budget, and budgets below its size are
+// refused. A search for the budget looks for less work; no plan below the smallest one is taken, and where the search
+// fails, one of the first choices fits. So an error names the smallest plan that any budget gives. All of it follows
+// from the graph alone, in integers: the same input gives the same bytes.
 #include "fit.h"
 
 #include <string.h>
@@ -17,8 +21,8 @@
 #include "passes/rematerialise.h"
 #include "support/sort.h"
 
-enum { MOST_PLANS = 8, SEGMENTS = 24, PRICES = 8 };
-static const double MOST_WORK = 3e7; // steps of all estimates of a search
+enum { MOST_PLANS = 8, MOST_RUNGS = 4, RUNG_CALLS = 400, SEGMENTS = 24, PRICES = 8 };
+static const int64_t MOST_WORK = 30000000; // steps of all estimates of a search
 
 typedef struct Plan {
     Graph *graph;
@@ -26,45 +30,64 @@ typedef struct Plan {
     double again;  // FLOPs of what is computed again
 } Plan;
 
+// A way to order kernels, and what is known of the graph that it gives.
+typedef struct Variant {
+    bool frugal;
+    Plan base;          // computes nothing again but what checkpoint blocks say
+    const Node **last;  // by id of the source graph: final_of, taken before the source graph is passed again
+    Timeline *timeline; // of the base
+    int64_t over;       // what the estimate says too much of the base, and so perhaps of others
+} Variant;
+
 typedef struct Fit {
     Module *m;
     int entry;
     const FitOptions *options;
     Arena arena;
-    Graph *source; // of all its graphs
-    Timeline *timeline;
-    int *by_writer; // values that may be dropped and live when there is too much
+    Graph *source;      // of all its graphs
+    Plan plan;          // the best so far
+    int64_t least;      // the bytes of the smallest plan: none that is smaller counts; 0: not known yet
+    Variant *variant;   // that is searched
+    Timeline *timeline; // its
+    int *by_writer;     // values that may be dropped and live when there is too much
     int nchoices;
-    double work;
+    int64_t work;
     // The best choices so far, by value.
     bool *kept, *smallest;
-    Estimate best, least;
+    Estimate best, smallest_estimate;
     bool found;
+    bool *rung; // the last choice that was planned while climbing
+    int nrungs;
 } Fit;
 
 // ---- plans ---------------------------------------------------------------------------------------------------------
 
-static Program *lower(const Fit *f, Graph *g) {
-    Program *program = program_lower(g, f->options->target, f->options->level, f->options->threads);
+static Program *lower(const Fit *f, Arena *arena, Graph *g) {
+    Program *program = program_lower_in(arena, g, f->options->target, f->options->level, f->options->threads);
     if (f->options->embedded) program_drop_prepare(program);
     return program;
 }
 
 static Plan make_plan(const Fit *f, Graph *g) {
-    Program *program = lower(f, g);
+    Arena scratch = {0};
+    Program *program = lower(f, &scratch, g);
     Plan plan = {.graph = g};
     program_plan(program);
     plan.bytes = program->arena_bytes;
     for (int k = 0; k < program->calls.len; k++) plan.again += program->calls.at[k].kernel->flops_again;
+    arena_release(&scratch);
     return plan;
 }
 
-// What fits is better than what does not; then less work; then less memory.
+static bool fits(const Fit *f, const Plan *plan) { return f->least <= plan->bytes && plan->bytes <= f->options->most; }
+
+// What fits is better than what does not; then less work (of plans that do not fit, less memory); then less memory.
 static bool is_better(const Fit *f, const Plan *a, const Plan *b) {
-    bool fits_a = a->bytes <= f->options->most, fits_b = b->bytes <= f->options->most;
+    bool fits_a = fits(f, a), fits_b = fits(f, b);
     if (fits_a != fits_b) return fits_a;
-    if (fits_a && a->again != b->again) return a->again < b->again;
-    return a->bytes < b->bytes;
+    bool smaller = a->bytes < b->bytes, cheaper = a->again < b->again;
+    if (fits_a && a->again != b->again) return cheaper;
+    return a->bytes != b->bytes ? smaller : cheaper;
 }
 
 static Graph *make_graph(Fit *f, bool frugal, const Choice *choice) {
@@ -77,7 +100,7 @@ static Graph *make_graph(Fit *f, bool frugal, const Choice *choice) {
 // ---- a search ------------------------------------------------------------------------------------------------------
 
 static Estimate estimate(Fit *f, const bool *kept) {
-    f->work += (double)f->timeline->work;
+    f->work += f->timeline->work;
     return timeline_estimate(f->timeline, kept);
 }
 
@@ -90,9 +113,10 @@ static void consider(Fit *f, const bool *kept, int64_t target, Estimate e) {
         f->best = e;
         f->found = true;
     }
-    if (e.peak < f->least.peak || (e.peak == f->least.peak && e.cost < f->least.cost)) {
+    if (e.peak < f->smallest_estimate.peak ||
+        (e.peak == f->smallest_estimate.peak && e.cost < f->smallest_estimate.cost)) {
         memcpy(f->smallest, kept, bytes);
-        f->least = e;
+        f->smallest_estimate = e;
     }
 }
 
@@ -101,9 +125,11 @@ static void keep_all(const Fit *f, bool *kept) {
         kept[k] = f->timeline->values.at[k].first_late < f->timeline->program->calls.len;
 }
 
-static double price(const Fit *f, int value) {
+// In 1/1024 of the cost for a byte.
+static int64_t price(const Fit *f, int value) {
     const Value *v = &f->timeline->values.at[value];
-    return f->timeline->cost[v->writer] / (double)v->bytes;
+    int64_t cost = f->timeline->cost[v->writer];
+    return cost / v->bytes * 1024 + cost % v->bytes * 1024 / v->bytes;
 }
 
 static bool lives_between(const Value *v, int call) { return v->last_early < call && call < v->first_late; }
@@ -131,7 +157,7 @@ static bool crosses(const Value *v, int call) { return v->writer <= call && call
 
 // Cuts the forward pass into segments of about so many bytes that are dropped, where few bytes cross, and keeps those;
 // and all values whose price is higher than `most`.
-static void drop_segments(Fit *f, int64_t target, int64_t segment, double most, bool *kept) {
+static void drop_segments(Fit *f, int64_t target, int64_t segment, int64_t most, bool *kept) {
     const Timeline *t = f->timeline;
     int64_t dropped = 0, fewest = 0;
     keep_all(f, kept);
@@ -153,27 +179,26 @@ static void drop_segments(Fit *f, int64_t target, int64_t segment, double most, 
             if (!kept[f->by_writer[from]]) dropped += t->values.at[f->by_writer[from]].bytes;
         cut = -1;
     }
-    f->work += (double)f->nchoices * f->nchoices / 4;
+    f->work += (int64_t)f->nchoices * f->nchoices / 4;
     consider(f, kept, target, estimate(f, kept));
 }
 
 static int by_number(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return x < y ? -1 : x > y;
 }
 
 static void try_segments(Fit *f, int64_t target, bool *kept) {
-    double *prices = NEW_ARRAY(&f->arena, double, f->nchoices + 1);
-    int64_t all = 0;
+    int64_t *prices = NEW_ARRAY(&f->arena, int64_t, f->nchoices + 1), all = 0;
     for (int k = 0; k < f->nchoices; k++) {
         prices[k] = price(f, f->by_writer[k]);
         all += f->timeline->values.at[f->by_writer[k]].bytes;
     }
     sort_stable(prices, (size_t)f->nchoices, sizeof *prices, by_number);
     for (int p = PRICES; p > 0; p--) {
-        double segment = (double)all, most = prices[(f->nchoices * p - 1) / PRICES];
-        for (int s = 0; s < SEGMENTS && f->work < MOST_WORK; s++, segment *= 0.75)
-            drop_segments(f, target, (int64_t)segment, most, kept);
+        int64_t segment = all, most = prices[(f->nchoices * p - 1) / PRICES];
+        for (int s = 0; s < SEGMENTS && f->work < MOST_WORK; s++, segment -= segment / 4)
+            drop_segments(f, target, segment, most, kept);
     }
 }
 
@@ -234,7 +259,7 @@ static void search(Fit *f, int64_t target) {
     f->work = 0;
     find_choices(f, target);
     keep_all(f, kept);
-    f->least = estimate(f, kept);
+    f->smallest_estimate = estimate(f, kept);
     memcpy(f->smallest, kept, sizeof *kept * (size_t)f->timeline->values.len);
     if (!f->nchoices) return;
     drop_at_peaks(f, target, kept);
@@ -253,7 +278,7 @@ static const Node *final_of(const Graph *g, const Node *node) {
 typedef struct Marking {
     Fit *f;
     const bool *kept;
-    const Node **last;        // by id of the source graph: final_of, taken before the source graph is passed again
+    bool views;               // a part of a value that is kept is in memory too; else it is computed again
     bool *early, *late;       // by id of the last graph: computed by a call of the forward pass, by another one
     bool *dropped, *in_place; // by id of the source graph: computed again; stays in memory
 } Marking;
@@ -277,14 +302,17 @@ static void find_times(Marking *mark, const Program *program) {
 static void find_places(Marking *mark, const Program *program) {
     const Graph *source = mark->f->source;
     for (int id = 0; id < source->nodes.len; id++) {
-        const Node *node = mark->last[id];
+        const Node *node = mark->f->variant->last[id];
         const Buffer *buffer = node ? program->of_node[node->id] : NULL;
-        if (!buffer || buffer->value != node || buffer->view) continue;
-        bool arena = buffer->scope == SCOPE_ARENA && buffer->offset >= 0;
-        int value = arena ? (int)buffer->offset : -1;
-        bool choice = arena && timeline_is_choice(mark->f->timeline, value);
-        mark->dropped[id] = choice && !mark->kept[value];
-        mark->in_place[id] = !arena || (mark->kept[value] && !mark->dropped[id]);
+        if (!buffer || buffer->value != node || (buffer->view && !mark->views)) continue;
+        while (buffer->view) buffer = buffer->view->of;
+        int value = buffer->scope == SCOPE_ARENA ? (int)buffer->offset : -1;
+        if (value < 0) {
+            mark->in_place[id] = true;
+            continue;
+        }
+        mark->dropped[id] = timeline_is_choice(mark->f->timeline, value) && !mark->kept[value];
+        mark->in_place[id] = timeline_is_kept(mark->f->timeline, value, mark->kept);
     }
 }
 
@@ -307,7 +335,7 @@ static void set_levels(const Marking *mark, Choice *choice) {
         }
     for (int k = 0; k < source->outputs.len; k++) again[source->outputs.at[k].value->id] = false;
     for (int id = 0; id < n; id++) {
-        const Node *node = source->nodes.at[id], *last = mark->last[id];
+        const Node *node = source->nodes.at[id], *last = mark->f->variant->last[id];
         bool is_early = last && mark->early[last->id] && !mark->late[last->id];
         choice->late[id] &= again[id] || !is_early;
         bool input = node->op->traits & (OP_INPUT | OP_SOURCE);
@@ -315,14 +343,14 @@ static void set_levels(const Marking *mark, Choice *choice) {
     }
 }
 
-static Choice *choice_of(Fit *f, const Node **last, const bool *kept) {
+static Choice *choice_of(Fit *f, const bool *kept, bool views) {
     const Program *program = f->timeline->program;
     int n = f->source->nodes.len, nlast = program->graph->nodes.len;
     Choice *choice = NEW(&f->arena, Choice);
     *choice = choice_of_checkpoints(&f->arena, f->source);
     Marking mark = {.f = f,
                     .kept = kept,
-                    .last = last,
+                    .views = views,
                     .early = NEW_ARRAY(&f->arena, bool, nlast + 1),
                     .late = NEW_ARRAY(&f->arena, bool, nlast + 1),
                     .dropped = NEW_ARRAY(&f->arena, bool, n + 1),
@@ -335,49 +363,114 @@ static Choice *choice_of(Fit *f, const Node **last, const bool *kept) {
 
 // ---- the entry -----------------------------------------------------------------------------------------------------
 
-// Searches and plans until one fits. `base` computes nothing again but what checkpoint blocks say; it is the last that
-// the passes made of the source, whose node->map leads to it.
-static Plan compute_again(Fit *f, Plan base, bool frugal) {
-    const int64_t most = f->options->most;
-    Plan best = base;
-    const Node **last = NEW_ARRAY(&f->arena, const Node *, f->source->nodes.len + 1);
-    for (int id = 0; id < f->source->nodes.len; id++) last[id] = final_of(base.graph, f->source->nodes.at[id]);
-    f->timeline = timeline_new(&f->arena, lower(f, base.graph));
+// The order whose graph the passes made last: the source's node->map leads to it.
+static Variant open_variant(Fit *f, bool frugal, Graph *g) {
+    const Graph *source = f->source;
+    Variant variant = {.frugal = frugal, .last = NEW_ARRAY(&f->arena, const Node *, source->nodes.len + 1)};
+    for (int id = 0; id < source->nodes.len; id++) variant.last[id] = final_of(g, source->nodes.at[id]);
+    variant.base = make_plan(f, g);
+    return variant;
+}
+
+static void open_search(Fit *f, Variant *variant) {
+    if (!variant->timeline) variant->timeline = timeline_new(&f->arena, lower(f, &f->arena, variant->base.graph));
+    f->variant = variant;
+    f->timeline = variant->timeline;
     int nvalues = f->timeline->values.len;
     f->kept = NEW_ARRAY(&f->arena, bool, nvalues + 1);
     f->smallest = NEW_ARRAY(&f->arena, bool, nvalues + 1);
+    f->rung = NEW_ARRAY(&f->arena, bool, nvalues + 1);
+    f->nrungs = 0;
     f->by_writer = NEW_ARRAY(&f->arena, int, nvalues + 1);
     bool *all = NEW_ARRAY(&f->arena, bool, nvalues + 1);
     keep_all(f, all);
-    // What the estimate says too much of the plan that is known, it may say of others.
-    int64_t target = most + (timeline_estimate(f->timeline, all).peak - base.bytes);
-    for (int plans = 0; plans < MOST_PLANS && best.bytes > most; plans++) {
+    variant->over = timeline_estimate(f->timeline, all).peak - variant->base.bytes;
+}
+
+static bool is_same(const Fit *f, const Choice *a, const Choice *b) {
+    size_t n = (size_t)f->source->nodes.len;
+    return !memcmp(a->level, b->level, n * sizeof *a->level) && !memcmp(a->late, b->late, n * sizeof *a->late);
+}
+
+// Plans a choice, and keeps the plan if it is the best so far. Where parts of a concat follow from what is dropped,
+// either they stay in memory with it, which costs nothing, or they are computed again, and it need not stay.
+static Plan try_choice(Fit *f, const bool *kept, bool climbs) {
+    Choice *choice[2] = {choice_of(f, kept, true), choice_of(f, kept, false)};
+    Plan plan[2];
+    int n = is_same(f, choice[0], choice[1]) ? 1 : 2;
+    for (int k = 0; k < n; k++) {
+        plan[k] = make_plan(f, make_graph(f, f->variant->frugal, choice[k]));
+        if (climbs && plan[k].bytes < f->least) f->least = plan[k].bytes;
+        if (is_better(f, &plan[k], &f->plan)) f->plan = plan[k];
+    }
+    return plan[n > 1 && is_better(f, &plan[1], &plan[0])];
+}
+
+// Large programs, which take long to plan, have few rungs, or the lowest only.
+static int count_rungs(const Fit *f) {
+    int rungs = RUNG_CALLS / (f->timeline->program->calls.len + 1);
+    return rungs < MOST_RUNGS ? rungs : MOST_RUNGS;
+}
+
+static void try_rung(Fit *f, const bool *kept) {
+    size_t bytes = sizeof *kept * (size_t)f->timeline->values.len;
+    if (f->nrungs && !memcmp(f->rung, kept, bytes)) return;
+    memcpy(f->rung, kept, bytes);
+    f->nrungs++;
+    try_choice(f, kept, true);
+}
+
+// Plans choices from the smallest by the estimate upwards, whatever the budget. What is smallest there need not be so
+// in truth: the one that drops most is tried too, and the smallest plan may be any.
+static void climb(Fit *f) {
+    search(f, 0);
+    if (!f->nchoices) return;
+    int64_t bottom = f->smallest_estimate.peak, height = f->variant->base.bytes + f->variant->over - bottom;
+    try_rung(f, f->smallest);
+    for (int rung = 0, rungs = count_rungs(f); rung < rungs; rung++) {
+        search(f, bottom + height * rung / rungs);
+        if (f->found) try_rung(f, f->kept);
+    }
+}
+
+// Searches and plans until one fits.
+static void search_for_budget(Fit *f) {
+    const int64_t most = f->options->most;
+    int64_t target = most + f->variant->over;
+    for (int plans = 0; plans < MOST_PLANS; plans++) {
         search(f, target);
-        if (!f->nchoices) break;
-        Plan plan = make_plan(f, make_graph(f, frugal, choice_of(f, last, f->found ? f->kept : f->smallest)));
-        if (is_better(f, &plan, &best)) best = plan;
-        if (!f->found) break;
-        int64_t over = plan.bytes - most;
+        if (!f->found) return;
+        int64_t over = try_choice(f, f->kept, false).bytes - most;
+        if (over <= 0) return;
         target -= over > most / 64 ? over : most / 64;
     }
-    return best;
+}
+
+static void compute_again(Fit *f, Variant *variants) {
+    f->least = f->plan.bytes; // of those that compute nothing again
+    for (int frugal = 1; frugal >= 0; frugal--) {
+        open_search(f, &variants[frugal]);
+        climb(f);
+    }
+    for (int frugal = 1; frugal >= 0 && f->plan.bytes <= f->options->most; frugal--) {
+        open_search(f, &variants[frugal]);
+        search_for_budget(f);
+    }
 }
 
 int64_t fit_entry(Module *m, int entry, const FitOptions *options) {
     Fit f = {.m = m, .entry = entry, .options = options, .source = m->entries.at[entry]->source};
-    Plan plain = make_plan(&f, m->entries.at[entry]), best = plain;
-    for (int again = 0; again < 2 && best.bytes > options->most; again++) {
-        // The frugal order takes less as it is, but may do in the forward pass already what could be done again later.
-        if (again && m->entries.at[entry]->kind != ENTRY_TRAIN) break;
-        for (int frugal = 1; frugal >= 0; frugal--) {
-            if (!again && !frugal) break; // that is what there was
-            Plan plan = make_plan(&f, make_graph(&f, frugal, NULL));
-            if (again) plan = compute_again(&f, plan, frugal);
-            if (is_better(&f, &plan, &best)) best = plan;
-        }
+    Variant variants[2] = {open_variant(&f, false, m->entries.at[entry])};
+    f.plan = variants[0].base;
+    if (f.plan.bytes > options->most) {
+        variants[1] = open_variant(&f, true, make_graph(&f, true, NULL));
+        if (is_better(&f, &variants[1].base, &f.plan)) f.plan = variants[1].base;
     }
-    m->entries.at[entry] = best.graph;
+    // The frugal order takes less as it is, but may do in the forward pass already what could be done again later.
+    if (f.plan.bytes > options->most && m->entries.at[entry]->kind == ENTRY_TRAIN) compute_again(&f, variants);
+    m->entries.at[entry] = f.plan.graph;
     f.source->choice = NULL;
+    f.source->frugal = false;
     arena_release(&f.arena);
-    return plain.bytes;
+    return variants[0].base.bytes;
 }

@@ -216,6 +216,8 @@ typedef struct Program {
 
 // Lowers a graph that was fused: one kernel per group by its recipe, copies for outputs. Buffers get lifetimes.
 Program *program_lower(Graph *g, const Target *target, int level, int threads);
+// The same in another arena than the graph's.
+Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads);
 // Whether most of what a kernel does was done before, in the forward pass.
 bool kernel_is_again(const Kernel *kernel);
 // Takes the prepare part out, when its buffers have their data.

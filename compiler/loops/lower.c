@@ -311,24 +311,24 @@ void program_drop_prepare(Program *program) {
     find_lifetimes(program);
 }
 
-Program *program_lower(Graph *g, const Target *target, int level, int threads) {
-    Program *program = NEW(g->arena, Program);
+Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads) {
+    Program *program = NEW(arena, Program);
     int n = g->nodes.len;
-    *program = (Program){.arena = g->arena, .graph = g, .target = target, .level = level, .threads = threads};
-    program->of_node = NEW_ARRAY(g->arena, Buffer *, n + 1);
-    Lowering l = {.program = program, .g = g, .arena = g->arena};
-    l.stored = NEW_ARRAY(g->arena, bool, n + 1);
-    l.prepared = level ? graph_find_prepared(g->arena, g) : NEW_ARRAY(g->arena, bool, n + 1);
-    l.loads = NEW_ARRAY(g->arena, LoadVec, g->groups.len + 1);
-    l.storage = NEW_ARRAY(g->arena, Buffer *, g->module->storages.len + 1);
-    l.output = NEW_ARRAY(g->arena, Buffer *, g->outputs.len + 1);
-    l.saved = NEW_ARRAY(g->arena, Buffer *, g->outputs.len + 1);
+    *program = (Program){.arena = arena, .graph = g, .target = target, .level = level, .threads = threads};
+    program->of_node = NEW_ARRAY(arena, Buffer *, n + 1);
+    Lowering l = {.program = program, .g = g, .arena = arena};
+    l.stored = NEW_ARRAY(arena, bool, n + 1);
+    l.prepared = level ? graph_find_prepared(arena, g) : NEW_ARRAY(arena, bool, n + 1);
+    l.loads = NEW_ARRAY(arena, LoadVec, g->groups.len + 1);
+    l.storage = NEW_ARRAY(arena, Buffer *, g->module->storages.len + 1);
+    l.output = NEW_ARRAY(arena, Buffer *, g->outputs.len + 1);
+    l.saved = NEW_ARRAY(arena, Buffer *, g->outputs.len + 1);
     mark_stored(&l);
     for (int k = 0; k < g->groups.len; k++) {
         NodeVec computes = {0};
-        group_nodes(g->arena, g, l.stored, &g->groups.at[k], &computes, &l.loads[k]);
+        group_nodes(arena, g, l.stored, &g->groups.at[k], &computes, &l.loads[k]);
     }
-    l.views = (Views){.arena = g->arena, .g = g, .stored = l.stored, .prepared = l.prepared};
+    l.views = (Views){.arena = arena, .g = g, .stored = l.stored, .prepared = l.prepared};
     views_find(&l.views);
     make_inputs(&l);
     make_values(&l);
@@ -341,4 +341,8 @@ Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     copy_outputs(&l);
     find_lifetimes(program);
     return program;
+}
+
+Program *program_lower(Graph *g, const Target *target, int level, int threads) {
+    return program_lower_in(g->arena, g, target, level, threads);
 }

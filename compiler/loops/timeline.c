@@ -83,23 +83,26 @@ Timeline *timeline_new(Arena *arena, Program *program) {
                     .writes = NEW_ARRAY(arena, IntVec, ncalls + 1),
                     .early = NEW_ARRAY(arena, bool, ncalls + 1),
                     .scratch = NEW_ARRAY(arena, int64_t, ncalls + 1),
-                    .cost = NEW_ARRAY(arena, double, ncalls + 1)};
+                    .cost = NEW_ARRAY(arena, int64_t, ncalls + 1)};
     for (int call = 0; call < ncalls; call++) t->early[call] = call_is_early(&program->calls.at[call]);
     make_values(t, program);
     for (int call = 0; call < ncalls; call++) {
         Seeing seeing = {t, call};
         stmt_visit_buffers(program->calls.at[call].kernel->body, see_buffer, &seeing);
-        t->cost[call] = program->calls.at[call].kernel->flops;
+        t->cost[call] = (int64_t)program->calls.at[call].kernel->flops;
         t->work += 1 + t->reads[call].len + t->writes[call].len;
     }
-    for (int k = 0; k < t->values.len; k++)
-        t->cost[t->values.at[k].writer] += FLOPS_PER_BYTE * (double)t->values.at[k].bytes;
+    for (int k = 0; k < t->values.len; k++) t->cost[t->values.at[k].writer] += FLOPS_PER_BYTE * t->values.at[k].bytes;
     return t;
 }
 
 bool timeline_is_choice(const Timeline *t, int value) {
     const Value *v = &t->values.at[value];
     return v->early && v->first_late < t->program->calls.len;
+}
+
+bool timeline_is_kept(const Timeline *t, int value, const bool *kept) {
+    return kept[value] || !t->values.at[value].early;
 }
 
 // ---- an estimate ---------------------------------------------------------------------------------------------------
@@ -116,10 +119,10 @@ typedef struct Run {
     IntVec events; // calls
     IntVec before; // by event: the call of the program that it is, or stands in front of
     IntVec work;   // values
-    double cost;
+    int64_t cost;
 } Run;
 
-static bool is_dropped(const Run *run, int value) { return run->t->values.at[value].early && !run->kept[value]; }
+static bool is_dropped(const Run *run, int value) { return !timeline_is_kept(run->t, value, run->kept); }
 
 static void add_event(Run *run, int call, int before, bool again) {
     const Timeline *t = run->t;

@@ -25,20 +25,22 @@ typedef struct Timeline {
     IntVec *writes;    // by call: values it is the writer of
     bool *early;       // by call: of the forward pass
     int64_t *scratch;  // by call: bytes
-    double *cost;      // by call: FLOPs, with those that the processor could do while bytes are written
+    int64_t *cost;     // by call: FLOPs, with those that the processor could do while bytes are written
     int64_t work;      // steps of one estimate
 } Timeline;
 
 typedef struct Estimate {
     int64_t peak; // bytes
     int at;       // the call of the peak, or in front of which something is computed again then
-    double cost;  // of what is computed again
+    int64_t cost; // of what is computed again
 } Estimate;
 
 // Of a program that is lowered and not planned; uses its buffers' offsets for itself.
 Timeline *timeline_new(Arena *arena, Program *program);
 // Whether a value is read in the backward pass, and can be dropped and computed again.
 bool timeline_is_choice(const Timeline *timeline, int value);
+// Whether a value is in memory when the backward pass reads it: it is kept, or cannot be computed again.
+bool timeline_is_kept(const Timeline *timeline, int value, const bool *kept);
 // kept: by value; what is early and not kept is computed again where a call behind the forward pass wants it, or what
 // is computed again there.
 Estimate timeline_estimate(const Timeline *timeline, const bool *kept);

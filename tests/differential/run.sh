@@ -23,6 +23,10 @@ run "$build/tests/goldens" "$top"
 run "$build/tests/convolutions" "$top"
 run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers sizes
 run "$build/tests/checkpoints" "$top" "$build"
+seed=${DLC_TEST_SEED:-$(date +%s)}
+echo "budgets of random training steps: seed $seed (DLC_TEST_SEED=$seed draws them again)"
+run "$build/tests/budgets" "$seed" "${DLC_TEST_BUDGETS:-4}"
+run "$build/tests/budgets" "$top/tests/cli/arena_max_unet.dl"
 run "$build/tests/prelude_examples"
 run "$build/tests/gradients"
 run "$build/tests/random_gradients" 1 30
