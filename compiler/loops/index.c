@@ -193,6 +193,22 @@ static const Atom *whole_quotient(const struct Term *term, int64_t *coef) {
     return div->kind == ATOM_DIV && div->other && index_equal(div->other, atom->other) ? div : NULL;
 }
 
+// 5 * (x * N) + y * N is (5 * x + y) * N, which may be one variable again.
+static Index *join_times(Arena *arena, Index *a) {
+    for (int d = 0; d < a->nterms; d++)
+        for (int e = d + 1; e < a->nterms; e++) {
+            const Atom *x = &a->term[d].atom, *y = &a->term[e].atom;
+            if (x->kind != ATOM_TIMES || y->kind != ATOM_TIMES || !index_equal(x->other, y->other)) continue;
+            Index *of = index_add(arena, index_scale(arena, x->of, a->term[d].coef),
+                                  index_scale(arena, y->of, a->term[e].coef));
+            Index *rest = index_new(arena, a->c, a->nterms);
+            for (int k = 0; k < a->nterms; k++)
+                if (k != d && k != e) rest->term[rest->nterms++] = a->term[k];
+            return index_add(arena, rest, index_times(arena, of, x->other));
+        }
+    return a;
+}
+
 // by * (x / by) + x % by is x again: a reshape and back. Returns the same index when there is no such pair.
 static Index *join_div_mod(Arena *arena, Index *a) {
     for (int d = 0; d < a->nterms; d++) {
@@ -214,7 +230,7 @@ Index *index_add(Arena *arena, const Index *a, const Index *b) {
     Index *sum = index_new(arena, a->c + b->c, a->nterms + b->nterms);
     for (int k = 0; k < a->nterms; k++) sum->term[sum->nterms++] = a->term[k];
     for (int k = 0; k < b->nterms; k++) add_term(sum, b->term[k].coef, &b->term[k].atom);
-    return join_div_mod(arena, sum);
+    return join_div_mod(arena, join_times(arena, sum));
 }
 
 Index *index_add_const(Arena *arena, const Index *a, int64_t c) { return index_add(arena, a, index_const(arena, c)); }
@@ -334,13 +350,11 @@ Index *index_times(Arena *arena, const Index *a, const Index *by) {
     if (index_is_const(by, &c)) return index_scale(arena, a, c);
     c = take_factor(arena, &by);
     if (c > 1) return index_scale(arena, index_times(arena, a, by), c);
-    Index *product = index_scale(arena, by, a->c);
-    for (int k = 0; k < a->nterms; k++) {
-        Index *of = index_of_atom(arena, a->term[k].atom);
-        Atom times = {.kind = ATOM_TIMES, .of = of, .other = by};
-        product = index_add(arena, product, index_scale(arena, index_of_atom(arena, times), a->term[k].coef));
-    }
-    return product;
+    Index *of = index_add_const(arena, a, -a->c), *product = index_scale(arena, by, a->c);
+    if (!of->nterms) return product;
+    c = take_factor(arena, (const Index **)&of);
+    Atom times = {.kind = ATOM_TIMES, .of = of, .other = by};
+    return index_add(arena, product, index_scale(arena, index_of_atom(arena, times), c));
 }
 
 // A variable that counts to `end`, or a remainder by it.
@@ -381,6 +395,7 @@ Index *index_quotient(Arena *arena, const Index *a, const Index *by) {
     Index *quotient, *rest;
     int64_t c;
     if (index_is_const(by, &c)) return index_div(arena, a, c);
+    if (is_below(a, by)) return index_const(arena, 0);
     // a / (5 * N) is a / N / 5, which meets a / N % 5 again.
     c = take_factor(arena, &by);
     if (c > 1) return index_div(arena, index_quotient(arena, a, by), c);
@@ -392,6 +407,11 @@ Index *index_remainder(Arena *arena, const Index *a, const Index *by) {
     Index *quotient, *rest;
     int64_t c;
     if (index_is_const(by, &c)) return index_mod(arena, a, c);
+    if (is_below(a, by)) return index_scale(arena, a, 1);
+    c = take_factor(arena, &by);
+    if (c > 1) // as index_quotient takes it apart
+        return index_add(arena, index_times(arena, index_mod(arena, index_quotient(arena, a, by), c), by),
+                         index_remainder(arena, a, by));
     if (split_times(arena, a, by, &quotient, &rest)) return rest;
     return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = a, .other = by, .by = largest(by)});
 }

@@ -52,7 +52,7 @@ static bool prove_without_variable(Facts *facts, const Index *index, int depth) 
         const Stmt *loop = facts->loop[k];
         if (!index_uses(index, loop->var)) continue;
         int grows = direction(index, loop->var);
-        if (!grows) return false;
+        if (!grows) continue; // inside a division and the like, which goes first
         const Index *bound = grows > 0 ? loop->lo : last_value(facts->arena, loop);
         return prove(facts, index_substitute(facts->arena, index, loop->var, bound), depth);
     }
@@ -78,6 +78,23 @@ static bool prove_without_sized(Facts *facts, const Index *rest, const Atom *ato
            (atom->kind == ATOM_MOD && prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth));
 }
 
+static Index *index_of_term(Arena *arena, const struct Term *term) {
+    Index *index = NEW(arena, Index);
+    index->term = NEW(arena, struct Term);
+    *index->term = *term;
+    index->nterms = 1;
+    return index;
+}
+
+// coef * (of / by) makes up for what the rest is below 0: of / by >= m where of >= m * by. `of` is not negative.
+static bool prove_least_quotient(Facts *facts, const Index *rest, const Atom *atom, int64_t coef, int depth) {
+    int64_t lo, hi;
+    if (!index_range(rest, &lo, &hi)) return false;
+    if (lo >= 0) return true;
+    int64_t most = (-lo + coef - 1) / coef;
+    return prove(facts, index_add_const(facts->arena, atom->of, -most * atom->by), depth);
+}
+
 static bool prove_without_atom(Facts *facts, const Index *index, int term, int depth) {
     Arena *arena = facts->arena;
     const Atom *atom = &index->term[term].atom;
@@ -89,12 +106,18 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
         if (first != (coef > 0)) return first; // a bound from above needs either one, from below both
         return prove(facts, scaled_sum(arena, rest, 1, coef, atom->other), depth);
     }
+    if (atom->kind == ATOM_DIV && coef > 0 && prove_least_quotient(facts, rest, atom, coef, depth)) return true;
     if (atom->kind ==
         ATOM_DIV) { // (of - by + 1) <= by * (of / by) <= of; beside a whole number, one more of `of` counts
         int64_t slack = coef == 1 ? 0 : coef == -1 ? by - 1 : coef > 0 ? coef * (1 - by) : 0;
         return prove(facts, index_add_const(arena, scaled_sum(arena, rest, by, coef, atom->of), slack), depth);
     }
     if (atom->kind == ATOM_MOD && coef > 0) return prove(facts, rest, depth);
+    if (atom->kind == ATOM_CLAMP) { // to its range
+        int64_t lo, hi;
+        bool known = index_range(index_of_term(arena, &index->term[term]), &lo, &hi);
+        return known && prove(facts, index_add_const(arena, rest, lo), depth);
+    }
     if (atom->kind == ATOM_MOD)
         return prove(facts, index_add_const(arena, rest, coef * (by - 1)), depth) ||
                prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth);

@@ -130,6 +130,17 @@ def sliced():
         y = sum(a, axis=0) * b""", lambda n, x: x[:3].sum(0) * x[3:], x=["N + 3", 4])
 
 
+def chained():
+    # One after the other, which the kernels see as one index.
+    case(["10 * N"], "y = exp(reshape(x[:, 1:-1], [10 * N]))", lambda n, x: torch.exp(x[:, 1:-1].reshape(-1)),
+         x=["2 * N", 7])
+    case(["14 * N - 28"], "y = reshape(reshape(reshape(concat([x, x], axis=1), [-1]), [2, 7 * N - 14]), [-1]) * 2",
+         lambda n, x: torch.cat([x, x], 1).reshape(-1) * 2, least=3, x=["N - 2", 7])
+    case(["N - 2", 8], "y = tanh(x @ w1)", lambda n, x, w1: torch.tanh(x @ w1), least=3, x=["N - 2", 5], w1=[5, 8])
+    case(["N", 4], "y = exp(pad(reshape(x, [N, 2]), [0, 2]))", lambda n, x: torch.exp(F.pad(x.reshape(n, 2), (0, 2))),
+         x=["2 * N"])
+
+
 def joined():
     # Two views in one batch.
     case(["2 * N", 8], "y = concat([a, b], axis=0) @ w1", lambda n, a, b, w1: torch.cat([a, b]) @ w1, a=["N", 16],
@@ -171,6 +182,7 @@ if __name__ == "__main__":
     merged()
     sliced()
     joined()
+    chained()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "sizes.dl"), "w") as f:
         f.write("# Printed by tests/oracle/sizes.py: two entries for each case of tests/golden/data/sizes.txt.\n"

@@ -221,6 +221,89 @@ Test(loops, proofs_use_loops_and_guards) {
     arena_release(a);
 }
 
+// ---- what is counted by a run-time size
+// -------------------------------------------------------------------------------
+
+static int64_t value_at(const Index *index, const Var *const *var, const int64_t *value, int nvars, int64_t n) {
+    int64_t sum = index->c;
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        int64_t x = 0, by = atom->other ? value_at(atom->other, var, value, nvars, n) : atom->by;
+        if (atom->of) x = value_at(atom->of, var, value, nvars, n);
+        for (int v = 0; v < nvars && atom->kind == ATOM_VAR; v++)
+            if (var[v] == atom->var) x = value[v];
+        if (atom->kind == ATOM_SIZE) x = n;
+        if (atom->kind == ATOM_TIMES) x *= by;
+        if (atom->kind == ATOM_DIV) x /= by;
+        if (atom->kind == ATOM_MOD) x %= by;
+        if (atom->kind == ATOM_CLAMP) x = x < 0 ? 0 : x < by ? x : by - 1;
+        sum += index->term[k].coef * x;
+    }
+    return sum;
+}
+
+// Element i of an axis of by * extent elements, taken apart and put together again: for each N the numbers are right,
+// within their axes by proof, and the way back gives i itself.
+static void check_split(Bench *b, Dim inner, int outer) {
+    Arena *a = &b->arena;
+    Dim whole;
+    cr_assert(dim_make(inner, inner.times * outer, inner.plus * outer, &whole));
+    Index *extent = index_size(a, inner), *by = index_times(a, extent, index_const(a, outer));
+    Stmt *loop;
+    Index *i = loop_over(b, "i", constant(b, 0), index_size(a, whole), 1, &loop);
+    Index *high = index_quotient(a, i, extent), *low = index_remainder(a, i, extent);
+    Facts facts = {.arena = a, .nloops = 1, .loop = {loop}, .nguards = 1};
+    facts.guard[0] = index_add_const(a, extent, -1); // every axis has an element
+    cr_expect(index_equal(by, index_size(a, whole)));
+    cr_expect(prove_not_negative(&facts, high) && prove_not_negative(&facts, low));
+    cr_expect(prove_not_negative(&facts, index_add_const(a, index_scale(a, high, -1), outer - 1)), "high < %d", outer);
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, index_scale(a, high, -1), outer - 2)));
+    cr_expect(prove_not_negative(&facts, index_add_const(a, minus(b, extent, low), -1)), "low < its axis");
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, minus(b, extent, low), -2)));
+    cr_expect(index_equal(index_add(a, index_times(a, high, extent), low), i), "there and back");
+    // Through another shape of as many elements: [inner, outer].
+    Index *other = index_add(a, index_scale(a, index_div(a, i, outer), outer), index_mod(a, i, outer));
+    cr_expect(index_equal(other, i));
+    const Var *var[] = {loop->var};
+    for (int64_t n = dim_least(inner); n <= 6; n++)
+        for (int64_t k = 0; k < outer * (inner.times * n + inner.plus); k++) {
+            int64_t e = inner.times * n + inner.plus;
+            cr_assert_eq(value_at(high, var, &k, 1, n), k / e);
+            cr_assert_eq(value_at(low, var, &k, 1, n), k % e);
+            cr_assert_eq(value_at(index_clamp_to(a, index_add_const(a, i, -3), extent), var, &k, 1, n), k < 3 ? 0
+                                                                                                        : k - 3 < e
+                                                                                                            ? k - 3
+                                                                                                            : e - 1);
+        }
+}
+
+Test(loops, sizes_multiply_and_divide) {
+    static const int inner[][2] = {{1, 0}, {2, 0}, {1, 3}, {1, -2}, {3, -6}, {2, 1}}; // times * N + plus
+    for (size_t k = 0; k < sizeof inner / sizeof *inner; k++)
+        for (int outer = 1; outer < 6; outer++) {
+            Bench b;
+            Dim dim;
+            bench_open(&b);
+            cr_assert(dim_make(dim_size(6, 0), inner[k][0], inner[k][1], &dim));
+            check_split(&b, dim, outer);
+            arena_release(&b.arena);
+        }
+}
+
+// The rows of a tile that are left over, where the axis has N - 2 elements and N is 3 or more.
+Test(loops, tails_of_shorter_axes_are_proved) {
+    Bench b;
+    bench_open(&b);
+    Arena *a = &b.arena;
+    Index *n = index_size(a, dim_size(20, 0)), *left = index_add_const(a, n, -2);
+    Index *tail = index_scale(a, index_div(a, left, 5), 5), *rest = index_mod(a, left, 5);
+    tail = index_add(a, tail, index_scale(a, index_div(a, rest, 4), 4));
+    Facts facts = {.arena = a, .nguards = 1, .guard = {index_add_const(a, n, -3)}};
+    cr_expect(prove_not_negative(&facts, tail));
+    cr_expect(!prove_not_negative(&facts, index_add_const(a, tail, -1)));
+    arena_release(&b.arena);
+}
+
 // ---- programs -------------------------------------------------------------------------------------------------------
 
 static const char *const text =
