@@ -23,6 +23,16 @@ static inline float dlc_selectf(int c, float a, float b) {
 }
 
 //@block
+static inline double dlc_select(int c, double a, double b) {
+    uint64_t mask = 0 - (uint64_t)(c != 0), x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    x = (x & mask) | (y & ~mask);
+    memcpy(&a, &x, sizeof a);
+    return a;
+}
+
+//@block
 static inline int32_t dlc_select_i32(int c, int32_t a, int32_t b) {
     uint32_t mask = 0 - (uint32_t)(c != 0);
     return (int32_t)(((uint32_t)a & mask) | ((uint32_t)b & ~mask));

@@ -341,7 +341,7 @@ static bool one_group(const char *at) {
 static bool template_is_primary(const char *template) {
     const char *at = strncmp(template, "($T)", 4) ? template : template + 4;
     if (at != template && at[0] == '$' && !at[2]) return true;
-    while (isalnum((unsigned char)*at) || *at == '_' || !strncmp(at, "$N", 2)) at++;
+    while (isalnum((unsigned char)*at) || *at == '_' || !strncmp(at, "$N", 2) || !strncmp(at, "$F", 2)) at++;
     return *at == '(' && one_group(at);
 }
 
@@ -354,8 +354,9 @@ static void put_operand(Str *s, Printer *p, const char *template, const char *ho
     str_put(s, whole || (in_sum && arg.product) ? arg.c : in_parentheses(p, arg));
 }
 
-// $0 $1 $2: arguments; $T: the result's C type; $U: its unsigned type; $N: its name in .dl ("i32").
-static Text fill_template(Printer *p, const Expr *e, const char *template, const Text *arg) {
+// $0 $1 $2: arguments; $T: the result's C type; $U: its unsigned type; $N: its name in .dl ("i32"); $F: nothing in
+// double, else "f".
+static Text fill_template(Printer *p, const Expr *e, const char *template, const Text *arg, bool as_double) {
     Str s = str_new(p->arena);
     for (const char *c = template; *c; c++) {
         if (*c != '$') {
@@ -366,6 +367,7 @@ static Text fill_template(Printer *p, const Expr *e, const char *template, const
         if (what == 'T') str_put(&s, dtype_info[e->dtype].c);
         if (what == 'U') str_put(&s, unsigned_ctype(e->dtype));
         if (what == 'N') str_put(&s, dtype_info[e->dtype].name);
+        if (what == 'F' && !as_double) str_put(&s, "f");
         if (!isdigit((unsigned char)what)) continue;
         if (what - '0' >= e->nargs) dlc_bug("emit", "%s: the template wants argument %c", e->op->name, what);
         put_operand(&s, p, template, c - 1, arg[what - '0']);
@@ -390,7 +392,8 @@ static const char *undecided(Printer *p, const Expr *e, const char *template, co
 static Text apply_text(Printer *p, Expr *e, bool as_double) {
     const char *template = pick_template(e);
     bool calls = template_calls(template);
-    bool inside = as_double && !calls; // a function takes floats: only its result is widened
+    // Most functions take floats: only their results are widened.
+    bool inside = as_double && (!calls || strstr(template, "$F"));
     Text arg[10];
     if (e->nargs > 10) dlc_bug("emit", "%s has %d arguments", e->op->name, e->nargs);
     for (int i = 0; i < e->nargs; i++) {
@@ -398,7 +401,7 @@ static Text apply_text(Printer *p, Expr *e, bool as_double) {
         arg[i] = inside && dtype_info[a->dtype].is_float ? expr_text_double(p, a) : expr_text(p, a);
         if (e->lanes > 1 && a->lanes == 1 && (calls || a->dtype == BOOL)) arg[i] = splat(p, a, arg[i]);
     }
-    Text text = fill_template(p, e, undecided(p, e, template, arg), arg);
+    Text text = fill_template(p, e, undecided(p, e, template, arg), arg, inside);
     if (as_double && !inside) return cast_text(p, "double", text);
     return text;
 }

@@ -51,10 +51,11 @@ struct Op {
     // Gradient for input i given the node y and dy (y's type), as new nodes of g; NULL: this input gets none.
     Node *(*grad)(Graph *g, Node *y, Node *dy, int i);
     const char *no_grad; // why there is no gradient: exactly one of grad and no_grad is set
-    // Element-wise: the C text, $0 $1 $2 are the inputs (already in parentheses where needed). `c` is for one float,
-    // `c_int` for integers and bool ($T the result's C type, $U the unsigned type of the same width), `c_vec` for
-    // vectors of float (GNU C and the functions of runtime/dlc_vec.h), `c_vec_int` for vectors of i32, which wrap as
-    // dlc_vu, and for masks. NULL: not for that kind.
+    // Element-wise: the C text, $0 $1 $2 are the inputs (already in parentheses where needed). `c` is for one float
+    // ($F is "f", or nothing where a function of that name takes doubles),
+    // `c_int` for integers and bool ($T the result's C type, $U the unsigned type of the same width, $N its name, i32),
+    // `c_vec` for vectors of float (GNU C and the functions of runtime/dlc_vec.h), `c_vec_int` for vectors of i32,
+    // which wrap as dlc_vu, and for masks. NULL: not for that kind.
     const char *c, *c_int, *c_vec, *c_vec_int;
     // Where the text depends on more: given instead of the four. `node` is NULL for an operator that lowering
     // made.

@@ -47,7 +47,7 @@ DEFINE_OP(select){
     .infer = select_infer,
     .eval = eval_select,
     .grad = grad_select,
-    .c = "dlc_selectf($0, $1, $2)",
+    .c = "dlc_select$F($0, $1, $2)",
     .c_int = "dlc_select_$N($0, $1, $2)",
     .c_vec = "dlc_vselect($0, $1, $2)",
     .c_vec_int = "(($0 & $1) | (~$0 & $2))",

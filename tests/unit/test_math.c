@@ -78,6 +78,7 @@ Test(math, selects) {
         for (size_t t = 0; t < sizeof truths / sizeof *truths; t++)
             cr_expect(same_bits(dlc_selectf(truths[t], x, 7), x) && same_bits(dlc_selectf(truths[t], 7, x), 7));
         cr_expect(same_bits(dlc_selectf(0, x, 7), 7) && same_bits(dlc_selectf(0, 7, x), x));
+        cr_expect(same_bits((float)dlc_select(1, x, 7), x) && same_bits((float)dlc_select(0, 7, x), x));
     }
     for (size_t t = 0; t < sizeof truths / sizeof *truths; t++) {
         int c = truths[t];
