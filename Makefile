@@ -136,6 +136,10 @@ test:
 test-run: all tests-build
 	tests/run.sh $(BUILD)
 
+# And every nest of every operator through every C compiler's flags: about two hours of two cores.
+test-all: test
+	BUILD=$(BUILD) TOP=$(CURDIR) $(BUILD)/tests/nests all
+
 UNIT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c))
 HARNESS_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/harness/*.c))
 TEST_LIBS = $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a -lz -lm -ldl -pthread
@@ -204,6 +208,7 @@ help:
 	@echo 'make demo      install what is missing, train a perceptron and a CNN on Fashion-MNIST, classify (DATA=DIR: images from there)'
 	@echo 'make train-fashion   train the weights of examples/fashion anew'
 	@echo 'make test      install what is missing, run every test'
+	@echo 'make test-all  the same, and every operator in nests of all short rows, through all C compilers and flags: two hours'
 	@echo 'make           build $(BUILD)/dlc and the runtime'
 	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'
 	@echo 'make sanitize  every test under AddressSanitizer and UBSan'
@@ -214,4 +219,4 @@ help:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY: # objects of the test tools stay, so that a change links them anew and no more
-.PHONY: all no-validate demo demo-run train-fashion test test-run tests-build sanitize fuzz fuzz-build bench lint install clean help
+.PHONY: all no-validate demo demo-run train-fashion test test-all test-run tests-build sanitize fuzz fuzz-build bench lint install clean help

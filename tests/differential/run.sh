@@ -31,6 +31,7 @@ run "$build/tests/prelude_examples"
 run "$build/tests/gradients"
 run "$build/tests/random_gradients" 1 30
 run "$build/tests/operators"
+run "$build/tests/nests"
 run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
 run "$build/tests/random_programs" graphs 1 1
 run "$build/tests/random_programs" graphs 2 5 quick

@@ -219,10 +219,11 @@ static const char *runtime_objects(Arena *arena, const char *cc, const char *fla
 static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o, const char *header) {
     const char *top = getenv("TOP") ? getenv("TOP") : ".";
     bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
-    const char *effort = o->cc_level ? o->cc_level : o->level ? "-O2" : "-O1";
-    const char *flags = arena_printf(arena, "%s %s %s -Wall -Wextra -Werror -fPIC", header_flags(arena, header, effort),
-                                     iso ? "-Wpedantic" : "",
-                                     sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "");
+    const char *effort = o->cc_level ? o->cc_level : sanitize ? "-O1" : "-O3"; // the sanitizers' C is slow to make
+    const char *flags =
+        arena_printf(arena, "%s %s %s %s -Wall -Wextra -Werror -fPIC", header_flags(arena, header, effort),
+                     o->cc_more ? o->cc_more : "", iso ? "-Wpedantic" : "",
+                     sanitize ? "-g -fsanitize=address,undefined -fno-sanitize-recover=all" : "");
     const char *runtime = o->standalone ? "" : runtime_objects(arena, o->cc, flags, top);
     return run(arena_printf(arena, "%s %s %s -shared -I%s/runtime -I%s -o %s/m.so %s/m.c %s/driver.c %s -lm", o->cc,
                             flags, o->openmp ? "-fopenmp" : "", top, dir, dir, dir, dir, runtime));
@@ -382,6 +383,17 @@ Tensor tensor_drawn(Arena *arena, const Type *type, const int64_t *sizes, uint32
             t.i[k] = (int64_t)floor(value);
     }
     return t;
+}
+
+double ulps(double got, double want) {
+    double rounded = round_to_dtype(F32, want);
+    if (isnan(got) || isnan(rounded)) return isnan(got) && isnan(rounded) ? 0 : INFINITY;
+    if (got == rounded) return signbit(got) == signbit(rounded) ? 0 : INFINITY;
+    int exponent;
+    double near = fmin(fabs(want), 0x1p128), far = copysign(fmin(fabs(want), 0x1p129), want);
+    frexp(near, &exponent);
+    if (isinf(got)) got = copysign(0x1p128, got);
+    return fabs(got - far) / ldexp(1, exponent - 24 > -149 ? exponent - 24 : -149);
 }
 
 double tensor_difference(const Tensor *a, const Tensor *b) {

@@ -12,7 +12,8 @@ typedef struct HarnessOptions {
     const char *cc;     // "gcc", "clang"
     bool openmp;
     bool standalone;
-    const char *cc_level;  // the C compiler's -O0, -O1, ...; NULL: -O2, or -O1 for level 0
+    const char *cc_level;  // the C compiler's -O0, -O1, ... in place of the header's -O3, or NULL
+    const char *cc_more;   // what the user adds to the header's line, "-march=native", or NULL
     const char *defines;   // "SIZE=64 WIDTH=16": -D each, or NULL
     const char *arena_max; // --arena-max, or NULL
     const char *weights;   // --weights, or NULL
@@ -36,7 +37,7 @@ Module *harness_text(Arena *arena, const char *name, const char *text, const cha
 char *harness_dir(Arena *arena, const char *name);
 void harness_write(const char *path, const char *text);
 
-// dlc + cc + dlopen + mynet_new. The C must compile without a warning: -Werror is on. NULL after printing why.
+// dlc, the C compiler by the header's line, dlopen, mynet_new. The C must compile without a warning: -Werror is on. NULL after printing why.
 Compiled *compiled_new(Arena *arena, const char *path, const char *name, const HarnessOptions *options);
 void compiled_free(Compiled *c);
 Graph *compiled_entry(const Compiled *c, const char *name);
@@ -55,6 +56,9 @@ bool compiled_save_weights(Compiled *c, const char *path);
 // A number in [0, 1), exact in f32, hashed from (seed, k): tests/oracle/goldens.py draws the same.
 double drawn(uint32_t seed, uint64_t k);
 Tensor tensor_drawn(Arena *arena, const Type *type, const int64_t *sizes, uint32_t seed, double low, double high);
+// How far got is from the exact value, in units in the last place of f32 there; 0 for the same bits. Infinity counts as
+// the number behind the largest; the zeros differ.
+double ulps(double got, double want);
 // max |a - b| / max |b| over the tensor; NaN or Inf on one side only give infinity.
 double tensor_difference(const Tensor *a, const Tensor *b);
 

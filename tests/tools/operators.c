@@ -18,9 +18,7 @@
 #include "frontend/elaborate.h"
 #include "harness.h"
 #include "operator_forms.h"
-#include "ops/op.h"
-
-enum { MAX_INPUTS = 3 };
+#include "variants.h"
 
 // ---- the module ----------------------------------------------------------------------------------------------------
 
@@ -125,6 +123,7 @@ static void finish_example(Walk *w, const Case *c) {
 
 // ---- element-wise records, over dtypes and shapes ------------------------------------------------------------------
 
+<<<<<<< HEAD
 typedef struct Variant {
     DType dtype; // of the inputs that have the example's dtype
     DType to;    // where the record has an attribute for it
@@ -186,31 +185,28 @@ static bool add_variant(Walk *w, const Op *op, const Variant *v) {
     vec_push(w->arena, &w->m->entries, g);
     add_case(w, op, entry);
     return true;
+=======
+static bool add_variant(Walk *w, const Op *op, const Variant *v, bool rows) {
+    static const Type line_shape = {F32, 1, {{61, 2}}}, rows_shape = {F32, 2, {{3, 3}, {45, 0}}};
+    const char *entry = arena_printf(w->arena, "%s%s", variant_name(w->arena, op, v), rows ? "_rows" : "_line");
+    bool taken = variant_add(w->arena, w->m, op, v, rows ? &rows_shape : &line_shape, entry);
+    if (taken) add_case(w, op, entry);
+    return taken;
+>>>>>>> 465b1bd (tests: compile by the line that the header names; every operator in nests of short rows)
 }
 
 static void add_variants(Walk *w, const Op *op) {
     DType own[MAX_INPUTS];
+    Variant all[MAX_VARIANTS];
     int n = example_dtypes(op, own), added = 0;
     bool right = n == op->inputs && (!op->attrs[0].name || (op->attrs[0].kind == ATTR_DTYPE && !op->attrs[1].name));
     tally(w->tally, right, "%s: its example %s has no %d inputs, or it has other attributes than one dtype", op->name,
           op->example, op->inputs);
-    for (int dtype = 0; right && dtype < DTYPES; dtype++)
-        for (int to = 0; to < (op->attrs[0].name ? DTYPES : 1); to++) {
-            if (!dtype_info[dtype].supported || !dtype_info[to].supported) continue;
-            Variant v = {.dtype = (DType)dtype, .to = (DType)to};
-            bool taken = add_variant(w, op, &v);
-            added += taken;
-            if (!taken) continue;
-            v.masks = true, v.mask_of = F32;
-            add_variant(w, op, &v);
-            v.mask_of = I32;
-            add_variant(w, op, &v);
-            if (dtype != F32) continue;
-            v.rows = true, v.mask_of = F32;
-            add_variant(w, op, &v);
-            v.masks = false;
-            add_variant(w, op, &v);
-        }
+    int count = right ? variants_of(op, all) : 0;
+    for (int k = 0; k < count; k++) {
+        added += add_variant(w, op, &all[k], false);
+        if (all[k].dtype == F32 && all[k].mask_of == F32) add_variant(w, op, &all[k], true);
+    }
     tally(w->tally, added > 0, "%s: no dtype fits it", op->name);
 }
 
@@ -327,19 +323,6 @@ static Tensor absolute(Arena *arena, const Tensor *t) {
     a.f = NEW_ARRAY(arena, double, t->count + 1);
     for (int64_t k = 0; k < t->count; k++) a.f[k] = fabs(t->f[k]);
     return a;
-}
-
-// How far got is from the exact value, in units in the last place of f32 there; 0 for the same bits. Infinity counts as
-// the number behind the largest; the zeros differ.
-static double ulps(double got, double want) {
-    double rounded = round_to_dtype(F32, want);
-    if (isnan(got) || isnan(rounded)) return isnan(got) && isnan(rounded) ? 0 : INFINITY;
-    if (got == rounded) return signbit(got) == signbit(rounded) ? 0 : INFINITY;
-    int exponent;
-    double near = fmin(fabs(want), 0x1p128), far = copysign(fmin(fabs(want), 0x1p129), want);
-    frexp(near, &exponent);
-    if (isinf(got)) got = copysign(0x1p128, got);
-    return fabs(got - far) / ldexp(1, exponent - 24 > -149 ? exponent - 24 : -149);
 }
 
 // ---- one entry -----------------------------------------------------------------------------------------------------
