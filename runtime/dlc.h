@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined __FAST_MATH__ || defined __ASSOCIATIVE_MATH__ || defined __RECIPROCAL_MATH__ ||                            \
+    defined __NO_SIGNED_ZEROS__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
+#error "without -Ofast, -ffast-math and their parts: they break NaN, infinities, exp and sums (use -O3 -fno-math-errno)"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -19,24 +19,29 @@
 #if DLC_LANES != 4 && DLC_LANES != 8 && DLC_LANES != 16
 #error "DLC_LANES must be 4, 8 or 16"
 #endif
-// Aligned as floats, so that any row of a tensor can be loaded; may_alias because they point into plain arrays.
-typedef float dlc_vf __attribute__((vector_size(4 * DLC_LANES), aligned(4), may_alias));
-typedef int32_t dlc_vi __attribute__((vector_size(4 * DLC_LANES), aligned(4), may_alias));
-typedef uint32_t dlc_vu __attribute__((vector_size(4 * DLC_LANES), aligned(4), may_alias)); // wraps
+typedef float dlc_vf __attribute__((vector_size(4 * DLC_LANES)));
+typedef int32_t dlc_vi __attribute__((vector_size(4 * DLC_LANES)));
+typedef uint32_t dlc_vu __attribute__((vector_size(4 * DLC_LANES))); // wraps
+_Static_assert(sizeof(dlc_vf) == 4 * DLC_LANES,
+               "this compiler has no vectors of GNU C: make the model for --target=c11");
+// In memory: aligned as floats, so that any row of a tensor can be loaded; may_alias because they point into plain
+// arrays. For loads and stores alone, since gcc for Windows at -O0 gets variables of such types wrong.
+typedef dlc_vf dlc_vf_row __attribute__((aligned(4), may_alias));
+typedef dlc_vi dlc_vi_row __attribute__((aligned(4), may_alias));
 #define DLC_VEC static inline __attribute__((always_inline))
 #pragma GCC diagnostic ignored "-Wpsabi" // always inlined: how a vector would be passed does not matter
 
 //@block
-DLC_VEC dlc_vf dlc_vload(const float *from) { return *(const dlc_vf *)from; }
+DLC_VEC dlc_vf dlc_vload(const float *from) { return *(const dlc_vf_row *)from; }
 
 //@block
-DLC_VEC void dlc_vstore(float *to, dlc_vf x) { *(dlc_vf *)to = x; }
+DLC_VEC void dlc_vstore(float *to, dlc_vf x) { *(dlc_vf_row *)to = x; }
 
 //@block
-DLC_VEC dlc_vi dlc_vload_i32(const int32_t *from) { return *(const dlc_vi *)from; }
+DLC_VEC dlc_vi dlc_vload_i32(const int32_t *from) { return *(const dlc_vi_row *)from; }
 
 //@block
-DLC_VEC void dlc_vstore_i32(int32_t *to, dlc_vi x) { *(dlc_vi *)to = x; }
+DLC_VEC void dlc_vstore_i32(int32_t *to, dlc_vi x) { *(dlc_vi_row *)to = x; }
 
 //@block
 DLC_VEC dlc_vf dlc_vsplat(float x) {
@@ -115,21 +120,29 @@ DLC_VEC dlc_vf dlc_vsqrt(dlc_vf x) {
 }
 
 //@block
+// Lanes of a, and behind them of b, by their numbers. gcc has clang's name for it from 12 on.
+#if defined __clang__ || __GNUC__ >= 12
+#define DLC_VSHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define DLC_VSHUFFLE(a, b, ...) __builtin_shuffle(a, b, (dlc_vi){__VA_ARGS__})
+#endif
+
+//@block
 // Lanes i and i + distance of a vector change places: folding a vector onto itself.
 #if DLC_LANES == 4
-#define DLC_VSWAP_2(x)   __builtin_shufflevector(x, x, 2, 3, 0, 1)
-#define DLC_VSWAP_1(x)   __builtin_shufflevector(x, x, 1, 0, 3, 2)
+#define DLC_VSWAP_2(x)   DLC_VSHUFFLE(x, x, 2, 3, 0, 1)
+#define DLC_VSWAP_1(x)   DLC_VSHUFFLE(x, x, 1, 0, 3, 2)
 #define DLC_VFOLD(x, op) (x = op(x, DLC_VSWAP_2(x)), x = op(x, DLC_VSWAP_1(x)), (x)[0])
 #elif DLC_LANES == 8
-#define DLC_VSWAP_4(x)   __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3)
-#define DLC_VSWAP_2(x)   __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5)
-#define DLC_VSWAP_1(x)   __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
+#define DLC_VSWAP_4(x)   DLC_VSHUFFLE(x, x, 4, 5, 6, 7, 0, 1, 2, 3)
+#define DLC_VSWAP_2(x)   DLC_VSHUFFLE(x, x, 2, 3, 0, 1, 6, 7, 4, 5)
+#define DLC_VSWAP_1(x)   DLC_VSHUFFLE(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
 #define DLC_VFOLD(x, op) (x = op(x, DLC_VSWAP_4(x)), x = op(x, DLC_VSWAP_2(x)), x = op(x, DLC_VSWAP_1(x)), (x)[0])
 #else
-#define DLC_VSWAP_8(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
-#define DLC_VSWAP_4(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
-#define DLC_VSWAP_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
-#define DLC_VSWAP_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define DLC_VSWAP_8(x) DLC_VSHUFFLE(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define DLC_VSWAP_4(x) DLC_VSHUFFLE(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define DLC_VSWAP_2(x) DLC_VSHUFFLE(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define DLC_VSWAP_1(x) DLC_VSHUFFLE(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
 #define DLC_VFOLD(x, op)                                                                                               \
     (x = op(x, DLC_VSWAP_8(x)), x = op(x, DLC_VSWAP_4(x)), x = op(x, DLC_VSWAP_2(x)), x = op(x, DLC_VSWAP_1(x)), (x)[0])
 #endif
@@ -352,33 +365,33 @@ DLC_VEC dlc_vf dlc_vpow(dlc_vf a, dlc_vf b) {
 // One lane of a and b after the other: within each four lanes (A B: single lanes, C D: pairs), and (more than four
 // lanes) fours of a and b.
 #if DLC_LANES == 4
-#define DLC_VZIP_A(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define DLC_VZIP_B(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-#define DLC_VZIP_C(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5)
-#define DLC_VZIP_D(a, b) __builtin_shufflevector(a, b, 2, 3, 6, 7)
+#define DLC_VZIP_A(a, b) DLC_VSHUFFLE(a, b, 0, 4, 1, 5)
+#define DLC_VZIP_B(a, b) DLC_VSHUFFLE(a, b, 2, 6, 3, 7)
+#define DLC_VZIP_C(a, b) DLC_VSHUFFLE(a, b, 0, 1, 4, 5)
+#define DLC_VZIP_D(a, b) DLC_VSHUFFLE(a, b, 2, 3, 6, 7)
 #elif DLC_LANES == 8
-#define DLC_VZIP_A(a, b)   __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
-#define DLC_VZIP_B(a, b)   __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
-#define DLC_VZIP_C(a, b)   __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define DLC_VZIP_D(a, b)   __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
-#define DLC_VFOUR_LO(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
-#define DLC_VFOUR_HI(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+#define DLC_VZIP_A(a, b)   DLC_VSHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define DLC_VZIP_B(a, b)   DLC_VSHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define DLC_VZIP_C(a, b)   DLC_VSHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define DLC_VZIP_D(a, b)   DLC_VSHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define DLC_VFOUR_LO(a, b) DLC_VSHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define DLC_VFOUR_HI(a, b) DLC_VSHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
 #else
-#define DLC_VZIP_A(a, b)     __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
-#define DLC_VZIP_B(a, b)     __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
-#define DLC_VZIP_C(a, b)     __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define DLC_VZIP_D(a, b)     __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#define DLC_VFOUR_LO(a, b)   __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
-#define DLC_VFOUR_HI(a, b)   __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
-#define DLC_VFOUR_EVEN(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-#define DLC_VFOUR_ODD(a, b)  __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#define DLC_VZIP_A(a, b)     DLC_VSHUFFLE(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define DLC_VZIP_B(a, b)     DLC_VSHUFFLE(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define DLC_VZIP_C(a, b)     DLC_VSHUFFLE(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define DLC_VZIP_D(a, b)     DLC_VSHUFFLE(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define DLC_VFOUR_LO(a, b)   DLC_VSHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define DLC_VFOUR_HI(a, b)   DLC_VSHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define DLC_VFOUR_EVEN(a, b) DLC_VSHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define DLC_VFOUR_ODD(a, b)  DLC_VSHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
 #endif
 
 //@block
 // Loads four rows and transposes each 4 x 4 square of them: c[j] has column 4 l + j of the rows in its four lanes l.
 DLC_VEC void dlc_vload_squares(dlc_vf c[4], const float *src, size_t stride) {
-    dlc_vf r0 = *(const dlc_vf *)src, r1 = *(const dlc_vf *)(src + stride);
-    dlc_vf r2 = *(const dlc_vf *)(src + 2 * stride), r3 = *(const dlc_vf *)(src + 3 * stride);
+    dlc_vf r0 = *(const dlc_vf_row *)src, r1 = *(const dlc_vf_row *)(src + stride);
+    dlc_vf r2 = *(const dlc_vf_row *)(src + 2 * stride), r3 = *(const dlc_vf_row *)(src + 3 * stride);
     dlc_vf low01 = DLC_VZIP_A(r0, r1), high01 = DLC_VZIP_B(r0, r1);
     dlc_vf low23 = DLC_VZIP_A(r2, r3), high23 = DLC_VZIP_B(r2, r3);
     c[0] = DLC_VZIP_C(low01, low23);
@@ -394,13 +407,13 @@ DLC_VEC void dlc_transpose(float *dst, size_t dst_stride, const float *src, size
     dlc_vf a[4];
     dlc_vload_squares(a, src, src_stride);
 #if DLC_LANES == 4
-#define DLC_VCOLUMN(j) *(dlc_vf *)(dst + j * dst_stride) = a[j]
+#define DLC_VCOLUMN(j) *(dlc_vf_row *)(dst + j * dst_stride) = a[j]
 #elif DLC_LANES == 8
     dlc_vf b[4];
     dlc_vload_squares(b, src + 4 * src_stride, src_stride);
 #define DLC_VCOLUMN(j)                                                                                                 \
-    *(dlc_vf *)(dst + j * dst_stride) = DLC_VFOUR_LO(a[j], b[j]);                                                      \
-    *(dlc_vf *)(dst + (j + 4) * dst_stride) = DLC_VFOUR_HI(a[j], b[j])
+    *(dlc_vf_row *)(dst + j * dst_stride) = DLC_VFOUR_LO(a[j], b[j]);                                                  \
+    *(dlc_vf_row *)(dst + (j + 4) * dst_stride) = DLC_VFOUR_HI(a[j], b[j])
 #else
     dlc_vf b[4], c[4], d[4], low0, low1, high0, high1;
     dlc_vload_squares(b, src + 4 * src_stride, src_stride);
@@ -409,10 +422,10 @@ DLC_VEC void dlc_transpose(float *dst, size_t dst_stride, const float *src, size
 #define DLC_VCOLUMN(j)                                                                                                 \
     low0 = DLC_VFOUR_LO(a[j], b[j]), low1 = DLC_VFOUR_LO(c[j], d[j]);                                                  \
     high0 = DLC_VFOUR_HI(a[j], b[j]), high1 = DLC_VFOUR_HI(c[j], d[j]);                                                \
-    *(dlc_vf *)(dst + j * dst_stride) = DLC_VFOUR_EVEN(low0, low1);                                                    \
-    *(dlc_vf *)(dst + (j + 4) * dst_stride) = DLC_VFOUR_ODD(low0, low1);                                               \
-    *(dlc_vf *)(dst + (j + 8) * dst_stride) = DLC_VFOUR_EVEN(high0, high1);                                            \
-    *(dlc_vf *)(dst + (j + 12) * dst_stride) = DLC_VFOUR_ODD(high0, high1)
+    *(dlc_vf_row *)(dst + j * dst_stride) = DLC_VFOUR_EVEN(low0, low1);                                                \
+    *(dlc_vf_row *)(dst + (j + 4) * dst_stride) = DLC_VFOUR_ODD(low0, low1);                                           \
+    *(dlc_vf_row *)(dst + (j + 8) * dst_stride) = DLC_VFOUR_EVEN(high0, high1);                                        \
+    *(dlc_vf_row *)(dst + (j + 12) * dst_stride) = DLC_VFOUR_ODD(high0, high1)
 #endif
     DLC_VCOLUMN(0);
     DLC_VCOLUMN(1);

@@ -336,6 +336,18 @@ make -C "$top" --no-print-directory install BUILD="$build" DESTDIR="$work/root" 
     ! gcc -std=gnu11 -march=x86-64 -I"$top/runtime" -fsyntax-only wide.c 2>wide.txt && grep -q 'compile with -march=x86-64-v4' wide.txt &&
     gcc -std=gnu11 -march=x86-64-v4 $strict -I"$top/runtime" -fsyntax-only wide.c && ok || bad "vectors without -march: $(head -3 wide.txt)"
 
+# Flags that break NaN, infinities and sums are refused.
+for fast in -Ofast -ffast-math -ffinite-math-only -funsafe-math-optimizations; do
+    for cc in gcc clang; do
+        [ "$cc $fast" = "clang -funsafe-math-optimizations" ] && continue # it defines nothing that tells
+        ! $cc -std=gnu11 -O3 -march=x86-64-v4 $fast -I"$top/runtime" -fsyntax-only wide.c 2>fast.txt &&
+            grep -q 'error.*without -Ofast, -ffast-math' fast.txt && ok || bad "$cc $fast: $(head -3 fast.txt)"
+    done
+done
+
+# gcc 11 has no __builtin_shufflevector.
+command -v gcc-11 >/dev/null && { gcc-11 -std=gnu11 -march=x86-64-v4 $strict -I"$top/runtime" -fsyntax-only wide.c && ok || bad "gcc 11"; }
+
 # --entry leaves the others and their memory out.
 "$build/dlc" "$top/examples/mlp/mlp.dl" -o only.c --prefix=only --entry=forward --target=c11 && ! grep -q only_step only.c &&
     grep -q 'ONLY_OPTIM_BYTES 0' only.h && ok || bad "--entry=forward: $(grep OPTIM only.h)"

@@ -89,6 +89,9 @@ static const Form forms[] = {
     SELECTS("u8", "N, @", ""),
     {"select_bool", "c: bool[N, @], a: bool[N, @], b: bool[N, @]", "return select(c, a, b), c == a or not b",
      "y: bool[N, @], z: bool[N, @]"},
+    // C compilers warn of integers that are compared with themselves.
+    {"itself", "a: i32[N, @], b: u8[N, @]", "return a == a, a < a or b >= b, argmax(a, axis=1), argmin(b, axis=1)",
+     "y: bool[N, @], z: bool[N, @], i: i64[N], j: i64[N]"},
     ROWS("f32"),
     ROWS("i32"),
     ROWS("i64"),
