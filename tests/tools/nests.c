@@ -76,7 +76,7 @@ static Module *module_of(Arena *arena, Diag *diag, const Cases *cases) {
     Module *m = diag->errors ? NULL : elaborate(arena, diag, file, &(ElaborateOptions){0});
     for (int k = 0; m && k < cases->len; k++) {
         const Case *c = &cases->at[k];
-        Type shape = {F32, 2, {{ROWS, 1}, {c->extent, 0}}};
+        Type shape = {F32, 2, {{ROWS, 1, 1, 0}, {c->extent, 0, 0, 0}}};
         if (c->op) variant_add(arena, m, c->op, &c->variant, &shape, case_name(arena, c));
     }
     return m;
@@ -86,7 +86,7 @@ static Module *module_of(Arena *arena, Diag *diag, const Cases *cases) {
 static void add_cases(Arena *arena, Cases *cases, Module *trial, int extent, const char *like) {
     Case c = {.extent = extent};
     Variant all[MAX_VARIANTS];
-    Type shape = {F32, 2, {{ROWS, 1}, {extent, 0}}};
+    Type shape = {F32, 2, {{ROWS, 1, 1, 0}, {extent, 0, 0, 0}}};
     for (const Op *const *at = ops; *at; at++) {
         int n = (*at)->traits & OP_ELEMENTWISE ? variants_of(*at, all) : 0;
         for (int k = 0; k < n; k++) {
