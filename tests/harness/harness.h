@@ -37,7 +37,8 @@ Module *harness_text(Arena *arena, const char *name, const char *text, const cha
 char *harness_dir(Arena *arena, const char *name);
 void harness_write(const char *path, const char *text);
 
-// dlc, the C compiler by the header's line, dlopen, mynet_new. The C must compile without a warning: -Werror is on. NULL after printing why.
+// dlc, the C compiler by the header's line, dlopen, mynet_new. The C must compile without a warning: -Werror is on.
+// NULL after printing why.
 Compiled *compiled_new(Arena *arena, const char *path, const char *name, const HarnessOptions *options);
 void compiled_free(Compiled *c);
 Graph *compiled_entry(const Compiled *c, const char *name);
