@@ -90,6 +90,7 @@ static const char program[] =
     "    buffer mean: T[C] = zeros()\n"
     "    state h: T[]\n"
     "    require(k[0] > 0 and not out == none, \"bad \\\"kernel\\\" {k[0]} of \\{{out + 1}\\\\}\\n\")\n"
+    "    warn(k[1] == 1, \"one\")\n"
     "    for i in 0..len(k) {\n"
     "        x = x |> conv2d(out, k[i], padding=1, name=\"\") |> relu\n"
     "        if i == 2 {\n"
