@@ -135,7 +135,7 @@ static bool use_values(Writer *w, const char *expression) {
     bool learned = strstr(expression, "name=");
     for (const char *at = expression; *at;) {
         size_t len = 1;
-        while (isalnum((unsigned char)at[len - 1]) && (isalnum((unsigned char)at[len]) || at[len] == '_')) len++;
+        while ((isalnum((unsigned char)at[len - 1]) || at[len - 1] == '_') && (isalnum((unsigned char)at[len]) || at[len] == '_')) len++;
         for (int k = 0; k < w->nvalues; k++) {
             Value *v = &w->value[k];
             if (strlen(v->name) != len || strncmp(v->name, at, len)) continue;
@@ -199,7 +199,7 @@ static char any_kind(Writer *w) {
 }
 
 static Value *add_argument(Writer *w, Str *arguments, char kind, Value v) {
-    Value *at = add_value(w, v, arena_printf(w->arena, "%c%d", kind, w->names++));
+    Value *at = add_value(w, v, arena_printf(w->arena, "%c_%d", kind, w->names++));
     str_printf(arguments, "%s%s: %s", str_text(arguments)[0] ? ", " : "", at->name, text_type(w, at));
     return at;
 }
