@@ -32,34 +32,49 @@ int fuse_group_new(Fuse *f, GroupKind kind, Node *root) {
 
 // ---- acyclic groups ----------------------------------------------------------------------------------------------
 
-// A vertex of the quotient graph is a group, or a node that is in none (numbered after the groups).
+// A vertex of the quotient graph is a group, or a node that is in none.
 static int vertex_of(const Fuse *f, const Node *node) {
     int group = f->group_of[node->id];
-    return group == NONE ? f->ngroups + node->id : group;
+    return group == NONE ? node->id : f->n + group;
+}
+
+// Ids grow along every edge, so what comes after `furthest` leads back to the group only through a group with members
+// on both sides of it; there is none.
+static int furthest(Fuse *f, int group) {
+    int low = f->n, high = 0;
+    for (int k = 0; k < f->members[group].len; k++) {
+        int id = f->members[group].at[k]->id;
+        low = id < low ? id : low;
+        high = id > high ? id : high;
+    }
+    for (int id = low; id < high; id++) f->spanned[id] = true;
+    while (high < f->n && f->spanned[high]) high++;
+    return high;
 }
 
 // Whether anything that `group` reads depends on the group itself. Walks users forward from the group's members.
 static bool group_in_cycle(Fuse *f, int group) {
     Arena arena = {0};
-    bool *seen = NEW_ARRAY(&arena, bool, f->ngroups + f->n);
     NodeVec work = {0};
     bool cycle = false;
+    int walk = ++f->walks, last = furthest(f, group);
     for (int k = 0; k < f->members[group].len; k++) vec_push(&arena, &work, f->members[group].at[k]);
     while (work.len && !cycle) {
         const Node *node = work.at[--work.len];
         for (int u = 0; u < f->users[node->id].len && !cycle; u++) {
             Node *user = f->users[node->id].at[u];
             int vertex = vertex_of(f, user);
-            if (vertex == group) {
-                cycle = vertex_of(f, node) != group;
+            if (vertex == f->n + group) {
+                cycle = f->group_of[node->id] != group;
                 continue;
             }
-            if (seen[vertex]) continue;
-            seen[vertex] = true;
-            if (vertex >= f->ngroups)
+            if (user->id > last || f->walked[vertex] == walk) continue;
+            f->walked[vertex] = walk;
+            if (vertex < f->n)
                 vec_push(&arena, &work, user);
             else
-                for (int k = 0; k < f->members[vertex].len; k++) vec_push(&arena, &work, f->members[vertex].at[k]);
+                for (int k = 0; k < f->members[vertex - f->n].len; k++)
+                    vec_push(&arena, &work, f->members[vertex - f->n].at[k]);
         }
     }
     arena_release(&arena);
@@ -72,6 +87,7 @@ void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep) {
         f->group_of[members->at[k]->id] = group;
     }
     NodeVec *own = &f->members[group];
+    furthest(f, group);
     while (own->len > keep && group_in_cycle(f, group)) {
         // A reduction that goes takes what reads it along: all behind it go.
         Node *dropped = own->at[--own->len];
@@ -376,6 +392,8 @@ static void fuse_begin(Fuse *f, Graph *g) {
     *f = (Fuse){.g = g, .n = n};
     f->group_of = NEW_ARRAY(&f->scratch, int, n + 1);
     f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->spanned = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->walked = NEW_ARRAY(&f->scratch, int, 2 * n + 2);
     f->output = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->again = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->settled = NEW_ARRAY(&f->scratch, bool, n + 1);

@@ -40,6 +40,9 @@ typedef struct Fuse {
     bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
     int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
     NodeVec *users; // by node id
+    bool *spanned;  // by node id: a group has, or had, members up to it and members after it
+    int *walked;    // by node id, then by group: the last walk that came by
+    int walks;
     int ngroups;
     Group *group;               // scratch list; moved to g->groups in their final order
     NodeVec *members;           // by group: nodes it computes, in topological order

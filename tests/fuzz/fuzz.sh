@@ -51,7 +51,7 @@ for name in "$@"; do
     seeds "$name"
     words "$name" >"$folder/words-$name"
     echo "fuzz: $name for $seconds s"
-    nice -n 15 "$folder/$name" -max_total_time="$seconds" -max_len=8192 -timeout=600 -report_slow_units=600 -rss_limit_mb=2048 \
+    nice -n 10 "$folder/$name" -max_total_time="$seconds" -max_len=8192 -timeout=600 -report_slow_units=600 -rss_limit_mb=2048 \
         -print_final_stats=1 -dict="$folder/words-$name" -artifact_prefix="$folder/found-$name-" \
         "$folder/corpus-$name" >"$folder/$name.log" 2>&1
     status=$?
