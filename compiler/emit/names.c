@@ -52,10 +52,29 @@ const char *names_identifier(Arena *arena, const char *text) {
     return names_reserved(name) || is_of_headers(name) ? arena_printf(arena, "%s_", name) : name;
 }
 
-static int names_find(const Names *names, const char *name) {
-    for (int i = 0; i < names->at.len; i++)
-        if (!strcmp(names->at.at[i].text, name)) return i;
-    return -1;
+// The slot of a name, or the free one where it belongs.
+static int *names_slot(const Names *names, const char *name) {
+    uint32_t hash = 2166136261u;
+    for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+    int at = (int)(hash & (uint32_t)(names->nslots - 1));
+    while (names->slots[at] && strcmp(names->at.at[names->slots[at] - 1].text, name))
+        at = (at + 1) & (names->nslots - 1);
+    return &names->slots[at];
+}
+
+// Names may have been added to the list since the last call.
+static int names_find(Names *names, const char *name) {
+    if (2 * names->at.len + 2 > names->nslots) {
+        names->nslots = names->nslots ? names->nslots : 32;
+        while (2 * names->at.len + 2 > names->nslots) names->nslots *= 2;
+        names->slots = NEW_ARRAY(names->arena, int, names->nslots);
+        names->hashed = 0;
+    }
+    for (; names->hashed < names->at.len; names->hashed++) {
+        int *slot = names_slot(names, names->at.at[names->hashed].text);
+        if (!*slot) *slot = names->hashed + 1; // of equal names the first
+    }
+    return *names_slot(names, name) - 1;
 }
 
 const char *names_take(Names *names, const char *wanted) {

@@ -16,6 +16,9 @@ typedef struct Names {
     Arena *arena;
     const char *macros; // "MYNET_": the header's macros begin so, and no name may; NULL: not asked
     VEC(Name) at;
+    int *slots; // a hash table of places in `at`, plus 1; 0: free
+    int nslots; // a power of 2
+    int hashed; // names of `at` that are in it
 } Names;
 
 // `text` with everything that may not stand in an identifier replaced by '_'; never a keyword of C or C++.
