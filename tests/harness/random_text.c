@@ -135,7 +135,9 @@ static bool use_values(Writer *w, const char *expression) {
     bool learned = strstr(expression, "name=");
     for (const char *at = expression; *at;) {
         size_t len = 1;
-        while ((isalnum((unsigned char)at[len - 1]) || at[len - 1] == '_') && (isalnum((unsigned char)at[len]) || at[len] == '_')) len++;
+        while ((isalnum((unsigned char)at[len - 1]) || at[len - 1] == '_') &&
+               (isalnum((unsigned char)at[len]) || at[len] == '_'))
+            len++;
         for (int k = 0; k < w->nvalues; k++) {
             Value *v = &w->value[k];
             if (strlen(v->name) != len || strncmp(v->name, at, len)) continue;
