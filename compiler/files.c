@@ -1,10 +1,14 @@
-// files.c: a file is read whole; outputs are written beside their places and renamed, the header first, so that there
-// is never a model.c without its model.h and never half of either.
+// files.c: a file is read whole; a C file and its header are replaced together, or both stay as they were.
+//     write both without a name, in the folders where they belong  ->  name them  ->  rename the header, then the C
+//     file
+// A file without a name (Linux's O_TMPFILE) is gone when dlc is killed; signals wait while the names change.
+#define _GNU_SOURCE // O_TMPFILE
 #include "files.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,59 +64,131 @@ static bool write_all(int fd, const Str *text) {
 }
 
 static bool write_device(FILE *err, const char *path, const Str *first, const Str *second) {
-    int fd = open(path, O_WRONLY);
+    int fd = open(path, O_WRONLY | O_APPEND);
     if (fd < 0) return complain(err, "write", path, strerror(errno));
     bool good = write_all(fd, first) && write_all(fd, second);
     if (close(fd)) good = false;
     return good || complain(err, "write", path, strerror(errno));
 }
 
-// Writes beside `path` and returns that name, or NULL (reported, nothing left).
-static char *write_aside(Arena *arena, FILE *err, const char *path, const Str *text) {
-    char *aside = arena_printf(arena, "%s.XXXXXX", path);
-    int fd = mkstemp(aside);
-    if (fd < 0) {
-        complain(err, "write", path, strerror(errno));
-        return NULL;
-    }
-    bool good = write_all(fd, text) && fchmod(fd, 0644) == 0;
-    if (!good) complain(err, "write", path, strerror(errno));
-    if (close(fd) && good) {
-        complain(err, "write", path, strerror(errno));
-        good = false;
-    }
-    if (good) return aside;
-    unlink(aside);
-    return NULL;
+// /dev/stdout may be a file of the shell's: it is written to, and not replaced.
+bool file_is_device(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode) && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5));
 }
 
-// What is there already must be a plain file, or nothing.
-static bool check_place(FILE *err, const char *path) {
+// An output on its way.
+typedef struct Output {
+    FILE *err;
+    const char *path; // as the user gave it
+    const char *to;   // what is replaced: links are followed, as a C compiler does
+    char *aside;      // a name in the same folder
+    int fd;           // open while the file has no name yet, else -1
+    bool named;       // aside is there
+} Output;
+
+static bool fail(const Output *out) { return complain(out->err, "write", out->path, strerror(errno)); }
+
+static const char *follow_links(Arena *arena, const char *path) {
+    enum { MOST_LINKS = 40 };
+    for (int links = 0; links < MOST_LINKS; links++) {
+        char link[PATH_MAX];
+        ssize_t len = readlink(path, link, sizeof link - 1);
+        if (len < 0) break;
+        link[len] = 0;
+        const char *slash = strrchr(path, '/');
+        int folder = slash && link[0] != '/' ? (int)(slash + 1 - path) : 0;
+        path = arena_printf(arena, "%.*s%s", folder, path, link);
+    }
+    return path;
+}
+
+// A new file without a name in the folder of out->to, or else under the name `aside`. The kernel applies the umask.
+static int open_new(Arena *arena, Output *out) {
+    out->aside = NULL;
+#ifdef O_TMPFILE
+    const char *slash = strrchr(out->to, '/');
+    const char *folder = slash ? arena_printf(arena, "%.*s", (int)(slash + 1 - out->to), out->to) : ".";
+    int fd = open(folder, O_TMPFILE | O_WRONLY, 0666);
+    if (fd >= 0) return fd;
+#endif
+    for (int k = 0; k < 1000; k++) {
+        out->aside = arena_printf(arena, "%s.%ld-%d", out->to, (long)getpid(), k);
+        int named = open(out->aside, O_CREAT | O_EXCL | O_WRONLY, 0666);
+        out->named = named >= 0;
+        if (named >= 0 || errno != EEXIST) return named;
+    }
+    return -1;
+}
+
+// Writes the text beside its place. What is there already must be a plain file, or nothing; it leaves its permissions.
+static bool write_aside(Arena *arena, Output *out, const Str *text) {
     struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return complain(err, "write", path, S_ISDIR(st.st_mode) ? "it is a directory" : "it is no plain file");
-    return true;
+    out->to = follow_links(arena, out->path);
+    bool exists = stat(out->to, &st) == 0;
+    if (exists && !S_ISREG(st.st_mode))
+        return complain(out->err, "write", out->path,
+                        S_ISDIR(st.st_mode) ? "it is a directory" : "it is no plain file");
+    out->fd = open_new(arena, out);
+    if (out->fd < 0) return fail(out);
+    return (write_all(out->fd, text) && (!exists || fchmod(out->fd, st.st_mode & 07777) == 0)) || fail(out);
+}
+
+static bool give_name(Arena *arena, Output *out) {
+    for (int k = 0; k < 1000 && !out->named; k++) {
+        out->aside = arena_printf(arena, "%s.%ld-%d", out->to, (long)getpid(), k);
+        char *self = arena_printf(arena, "/proc/self/fd/%d", out->fd);
+        out->named = linkat(AT_FDCWD, self, AT_FDCWD, out->aside, AT_SYMLINK_FOLLOW) == 0;
+        if (!out->named && errno != EEXIST) return fail(out);
+    }
+    bool closed = close(out->fd) == 0;
+    out->fd = -1;
+    return (out->named && closed) || fail(out);
+}
+
+static void drop(Output *out) {
+    if (out->fd >= 0) close(out->fd);
+    if (out->named) unlink(out->aside);
+}
+
+// The old header stays at hand under another name until the C file is there.
+static bool replace_both(Arena *arena, Output *source, Output *header) {
+    char *old = arena_printf(arena, "%s.old", header->aside);
+    bool kept = link(header->to, old) == 0, is_new = !kept && access(header->to, F_OK) != 0;
+    if (rename(header->aside, header->to) != 0) {
+        fail(header);
+    } else {
+        header->named = false;
+        if (rename(source->aside, source->to) == 0) {
+            source->named = false;
+        } else {
+            fail(source);
+            if (kept) rename(old, header->to);
+            if (is_new) unlink(header->to);
+        }
+    }
+    if (kept) unlink(old);
+    return !source->named;
+}
+
+static bool write_both(Arena *arena, Output *source, const Str *source_text, Output *header, const Str *header_text) {
+    bool good = write_aside(arena, source, source_text) && write_aside(arena, header, header_text) &&
+                give_name(arena, source) && give_name(arena, header) && replace_both(arena, source, header);
+    drop(source);
+    drop(header);
+    return good;
 }
 
 bool files_write(Arena *arena, FILE *err, const char *source, const Str *source_text, const char *header,
                  const Str *header_text) {
-    struct stat st;
-    bool exists = stat(source, &st) == 0;
-    if (exists && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return write_device(err, source, source_text, header_text);
-    if (!check_place(err, source) || !check_place(err, header)) return false;
-    char *source_aside = write_aside(arena, err, source, source_text);
-    if (!source_aside) return false;
-    char *header_aside = write_aside(arena, err, header, header_text);
-    if (!header_aside) {
-        unlink(source_aside);
-        return false;
-    }
-    bool is_new = access(header, F_OK) != 0, moved = rename(header_aside, header) == 0;
-    if (moved && rename(source_aside, source) == 0) return true;
-    complain(err, "write", moved ? source : header, strerror(errno));
-    if (moved && is_new) unlink(header);
-    unlink(header_aside);
-    unlink(source_aside);
-    return false;
+    if (file_is_device(source)) return write_device(err, source, source_text, header_text);
+    Output c = {.err = err, .path = source, .fd = -1}, h = {.err = err, .path = header, .fd = -1};
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU};
+    sigset_t wait, before;
+    sigemptyset(&wait);
+    for (size_t k = 0; k < sizeof stops / sizeof *stops; k++) sigaddset(&wait, stops[k]);
+    sigprocmask(SIG_BLOCK, &wait, &before);
+    bool good = write_both(arena, &c, source_text, &h, header_text);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return good;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "emit/emit.h"
+#include "files.h"
 #include "passes/passes.h"
 
 typedef struct Reader {
@@ -276,9 +277,14 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 // "dir/my-net.c" -> "my_net"
-static const char *stem(Arena *arena, const char *path) {
+// "dir/my-net.c" -> "my-net"
+static char *base_stem(Arena *arena, const char *path) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
-    char *name = arena_strndup(arena, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    return arena_strndup(arena, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+}
+
+static const char *stem(Arena *arena, const char *path) {
+    char *name = base_stem(arena, path);
     for (char *at = name; *at; at++)
         if (*at == '-' || *at == '.' || *at == ' ') *at = '_';
     return name;
@@ -287,9 +293,14 @@ static const char *stem(Arena *arena, const char *path) {
 static bool check_output(Reader *r) {
     const Options *o = r->options;
     struct stat st;
+    const char *name = o->output && ends_with(o->output, ".c") ? base_stem(r->arena, o->output) : o->prefix;
+    if (o->output && file_is_device(o->output)) return true;
+    if ((o->output || o->emit == EMIT_C) && names_header(name))
+        return usage(r, "the header would be %s.h, and `#include <%s.h>` means another one; give another %s", name,
+                     name, o->output ? "-o NAME.c" : "--prefix=NAME");
     if (!o->output || ends_with(o->output, ".c")) return true;
-    // A directory or a device is met when writing; any other name would have no place for its header.
-    if (stat(o->output, &st) == 0 && !S_ISREG(st.st_mode)) return true;
+    // A directory is met when writing; any other name would have no place for its header.
+    if (stat(o->output, &st) == 0 && S_ISDIR(st.st_mode)) return true;
     return usage(r, "-o %s: the name must end in .c, and the header goes beside it", o->output);
 }
 

@@ -29,6 +29,8 @@ extern const struct RuntimeFile {
 
 // Is it a word of C or C++, or a macro that their headers define as a plain word?
 bool names_reserved(const char *name);
+// Whether NAME.h is a header that others include.
+bool names_header(const char *name);
 
 void emit_source(Str *s, const EmitInput *in, const EmitOptions *options);
 void emit_header(Str *s, const EmitInput *in, const EmitOptions *options);

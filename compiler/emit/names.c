@@ -6,6 +6,7 @@
 // may end in a backslash, which would swallow the next line.
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "emit/parts.h"
 
@@ -23,6 +24,20 @@ bool names_reserved(const char *name) {
     size_t len = strlen(name);
     for (const char *at = reserved; len && (at = strstr(at, name)); at++)
         if (at > reserved && at[-1] == ' ' && at[len] == ' ') return true;
+    return false;
+}
+
+// Headers of C, and others that they, the C that dlc emits or its runtime include.
+static const char headers[] =
+    " assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
+    "stdbool stdbit stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype "
+    "alloca arm_neon endian fcntl features immintrin malloc omp pthread sched strings unistd zconf zlib "
+    "dlc dlc_math dlc_parts dlc_vec kit ";
+
+bool names_header(const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = headers + 1; *at; at += strcspn(at, " ") + 1)
+        if (strcspn(at, " ") == len && !strncasecmp(at, name, len)) return true; // some file systems ignore case
     return false;
 }
 

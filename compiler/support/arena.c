@@ -16,8 +16,8 @@ typedef struct ArenaBlock {
 enum { BLOCK = 64 * 1024 };
 
 static void out_of_memory(void) {
-    fputs("dlc: out of memory\n", stderr);
-    exit(70);
+    fputs("dlc: error: out of memory: this compilation needs more than the system (or `ulimit -v`) gives\n", stderr);
+    exit(1);
 }
 
 void *arena_alloc(Arena *arena, size_t bytes) {

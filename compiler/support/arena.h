@@ -12,7 +12,7 @@ typedef struct Arena {
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
-// Returns `bytes` zeroed bytes, aligned for any type. Never NULL: without memory the process exits with 70.
+// Returns `bytes` zeroed bytes, aligned for any type. Never NULL: without memory the process says so and exits with 1.
 void *arena_alloc(Arena *arena, size_t bytes);
 // Returns a copy of the `old` bytes at `at` in an allocation of `bytes` >= old.
 void *arena_grow(Arena *arena, const void *at, size_t old, size_t bytes);

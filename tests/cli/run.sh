@@ -184,6 +184,37 @@ for case in "arena_max -O0 2K" "arena_max_train -O0 64K"; do
 done
 ls left.c left.h 2>/dev/null && bad "--arena-max left files" || ok
 
+# ---- outputs: permissions, links, pipes, a run that is killed, memory
+mode() { stat -c %a "$1"; }
+(umask 027 && "$dlc" good.dl -o left.c) && [ "$(mode left.c) $(mode left.h)" = "640 640" ] && ok || bad "umask 027 gives $(mode left.c) $(mode left.h)"
+chmod 600 left.c && "$dlc" good.dl -o left.c && [ "$(mode left.c) $(mode left.h)" = "600 640" ] && ok ||
+    bad "files of mode 600 and 640 become $(mode left.c) $(mode left.h)"
+rm -f left.c left.h
+mkdir -p linked && rm -f linked/* && echo old >linked/real.c && ln -sf linked/real.c left.c && ln -sf linked/new.h left.h && "$dlc" good.dl -o left.c &&
+    [ -L left.c ] && [ -L left.h ] && grep -q left_forward linked/real.c && grep -q left_forward linked/new.h && ok || bad "-o does not write through links: $(ls -l left.* linked)"
+rm -f left.c left.h
+"$dlc" good.dl --prefix=net -o /dev/stdout | grep -q 'net_forward(' && ok || bad "-o /dev/stdout into a pipe"
+"$dlc" good.dl --prefix=net -o /dev/stdout >out.txt && grep -q 'net_forward(' out.txt && ok || bad "-o /dev/stdout into a file"
+"$dlc" good.dl --prefix=net -o /dev/null && [ -c /dev/null ] && ok || bad "-o /dev/null"
+mkdir -p left.h && echo precious >left.c
+"$dlc" good.dl -o left.c >out.txt 2>&1 && bad "a folder in the place of the header is written to"
+[ "$(cat left.c)" = precious ] && ok || bad "the C file is replaced without its header"
+rmdir left.h && rm -f left.c
+mkdir -p killed && rm -f killed/* killed/.[!.]*
+for wait in 0.005 0.01 0.015 0.02 0.03 0.04 0.06 0.08 0.12 0.2; do
+    for signal in KILL TERM; do
+        timeout -s $signal $wait "$dlc" "$top/examples/mynet/mynet.dl" -o killed/net.c >/dev/null 2>&1
+        case "$(ls -A killed | tr '\n' ' ')" in "" | "net.c net.h ") ok ;; *) bad "killed after $wait s: left $(ls -A killed)" ;; esac
+    done
+done
+for kilobytes in 12000 16000 24000; do
+    (ulimit -v $kilobytes && exec "$dlc" "$top/examples/resnet/resnet18.dl" -o left.c) >out.txt 2>&1
+    status=$?
+    [ "$status" = 1 ] && grep -q 'error: out of memory' out.txt && ! ls left.c left.h dlc-reproducer* >/dev/null 2>&1 && ok ||
+        bad "ulimit -v $kilobytes: exit $status: $(head -c 300 out.txt)"
+done
+rm -f left.c left.h
+
 # ---- the same input gives the same bytes
 "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cp one.c first.c && cp one.h first.h &&
     "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cmp -s one.c first.c && cmp -s one.h first.h && ok || bad "two runs differ"
