@@ -79,7 +79,7 @@ static inline float dlc_reluf(float x) { return x < 0 ? 0 : x; } // NaN stays
 static inline double dlc_relu(double x) { return x < 0 ? 0 : x; }
 
 //@block
-static inline float dlc_signf(float x) { return x > 0 ? 1 : x < 0 ? -1 : x; } // NaN and both zeros stay
+static inline float dlc_signf(float x) { return (float)((x > 0) - (x < 0)); } // 0 for NaN
 
 //@block
 static inline int32_t dlc_max_i32(int32_t a, int32_t b) { return a > b ? a : b; }

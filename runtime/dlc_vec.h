@@ -87,8 +87,8 @@ DLC_VEC dlc_vf dlc_vmin(dlc_vf a, dlc_vf b) { return dlc_vselect((a < b) | (a !=
 DLC_VEC dlc_vf dlc_vrelu(dlc_vf x) { return (dlc_vf)((dlc_vi)x & ~(x < 0)); } // NaN stays
 
 //@block
-DLC_VEC dlc_vf dlc_vsign(dlc_vf x) { // NaN and both zeros stay
-    return dlc_vselect(x > 0, dlc_vsplat(1), dlc_vselect(x < 0, dlc_vsplat(-1), x));
+DLC_VEC dlc_vf dlc_vsign(dlc_vf x) { // 0 for NaN
+    return (dlc_vf)(((x > 0) & (dlc_vi)dlc_vsplat(1)) | ((x < 0) & (dlc_vi)dlc_vsplat(-1)));
 }
 
 //@block

@@ -192,17 +192,17 @@ static void eval_min(const Node *node, const Tensor *const *in, Tensor *out, con
     }
 }
 
-// The winner takes dy; a tie is split evenly.
-static Node *grad_of_winner(Graph *g, Node *y, Node *dy, int i, const char *wins) {
+// The winner takes dy; a tie is split evenly. Where either is NaN, none loses: both take dy.
+static Node *grad_of_winner(Graph *g, Node *y, Node *dy, int i, const char *loses) {
     Node *mine = y->in[i], *other = y->in[1 - i];
     Node *zero = build_full(g, &y->type, 0);
     Node *half = build_binary(g, "mul", dy, build_full(g, &y->type, 0.5));
-    Node *tied = build_select(g, build_binary(g, "eq", mine, other), half, zero);
-    return build_select(g, build_binary(g, wins, mine, other), dy, tied);
+    Node *kept = build_select(g, build_binary(g, "eq", mine, other), half, dy);
+    return build_select(g, build_binary(g, loses, mine, other), zero, kept);
 }
 
-static Node *grad_max(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "gt"); }
-static Node *grad_min(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "lt"); }
+static Node *grad_max(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "lt"); }
+static Node *grad_min(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "gt"); }
 
 DEFINE_OP(max){
     .name = "max",

@@ -1,6 +1,6 @@
 // rounding.c: abs, sign, floor, ceil, round and clip, element by element.
 //     clip(x: f32[2, 3], lo: f32[2, 3], hi: f32[2, 3])    min(max(x, lo), hi); the gradient is 1 at the bounds
-// All hand NaN on. sign, floor, ceil and round are flat wherever they have a slope: their gradient is 0.
+// All but sign hand NaN on. sign, floor, ceil and round are flat wherever they have a slope: their gradient is 0.
 #include <math.h>
 
 #include "ops/rules.h"
@@ -47,7 +47,7 @@ static void eval_sign(const Node *node, const Tensor *const *in, Tensor *out, co
     (void)node, (void)sizes;
     for (int64_t k = 0; k < out->count; k++)
         if (out->f)
-            out->f[k] = in[0]->f[k] > 0 ? 1 : in[0]->f[k] < 0 ? -1 : in[0]->f[k];
+            out->f[k] = (in[0]->f[k] > 0) - (in[0]->f[k] < 0);
         else
             out->i[k] = (in[0]->i[k] > 0) - (in[0]->i[k] < 0);
 }
@@ -61,7 +61,7 @@ static const char *text_sign(const Node *node, DType result, DType operand, bool
 
 DEFINE_OP(sign){
     .name = "sign",
-    .doc = "1 above 0, -1 below, 0 at 0, element by element; NaN stays",
+    .doc = "1 above 0, -1 below, 0 at 0 and for NaN, element by element",
     .example = "sign(x: f32[2, 3])",
     .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,

@@ -97,9 +97,9 @@ static void eval_expm1(const Node *node, const Tensor *const *in, Tensor *out, c
     apply(expm1, in[0], out);
 }
 
+// dx = dy exp(x): y + 1 has lost the digits of exp(x) where x is far below 0.
 static Node *grad_expm1(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "mul", dy, with_constant(g, "add", y, 1));
+    return build_binary(g, "mul", dy, build_unary(g, "exp", y->in[i]));
 }
 
 DEFINE_OP(expm1){
@@ -236,11 +236,11 @@ static void eval_relu(const Node *node, const Tensor *const *in, Tensor *out, co
     apply(relu, in[0], out);
 }
 
-// 0 at 0. y > 0 asks the same as x > 0, so that x need not be kept for the backward pass.
+// 0 at 0, dy for NaN. y <= 0 asks the same as x <= 0, so that x need not be kept for the backward pass.
 static Node *grad_relu(Graph *g, Node *y, Node *dy, int i) {
     (void)i;
     Node *zero = build_full(g, &y->type, 0);
-    return build_select(g, build_binary(g, "gt", y, zero), dy, zero);
+    return build_select(g, build_binary(g, "le", y, zero), zero, dy);
 }
 
 DEFINE_OP(relu){

@@ -283,6 +283,37 @@ def few():
         case("std(x, axis=[0, 1], correction=0, keepdim=true)", lambda x: x.std((0, 1), correction=0, keepdim=True), x)
 
 
+def special():
+    """Gradients at what is no number, at infinities and zeros, and where exp(x) is far below 1."""
+    some = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-40, 12.0, -12.0, -20.5, 40.0, 4.0, -3.5]
+    x = {"x": torch.tensor(some * 3)}
+
+    def alone(f):
+        return lambda x: torch.cat([f(v.reshape(1)) for v in x])
+
+    for f, t in [("abs", torch.abs), ("sign", torch.sign), ("relu", F.relu), ("relu6", F.relu6),
+                 ("hardtanh", F.hardtanh), ("elu", F.elu), ("selu", F.selu), ("celu", F.celu), ("softsign", F.softsign),
+                 ("leaky_relu", F.leaky_relu), ("silu", F.silu), ("mish", F.mish), ("logsigmoid", F.logsigmoid),
+                 ("softplus", F.softplus), ("hardshrink", F.hardshrink), ("softshrink", F.softshrink),
+                 ("tanhshrink", F.tanhshrink), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("erf", torch.erf),
+                 ("sqrt", torch.sqrt), ("log", torch.log), ("log1p", torch.log1p), ("floor", torch.floor)]:
+        case(f"{f}(x)", alone(t), x)
+    case("clip(x, -1, 1)", lambda x: torch.clamp(x, -1, 1), x)
+    case("threshold(x, 0.5, -20)", lambda x: F.threshold(x, 0.5, -20.0), x)
+    for n in ["-1", "-2", "-3", "2"]:
+        case(f"x ** {n}", lambda x: x ** float(n), {"x": torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 2.0, -4.0] * 3)})
+    pairs = torch.cartesian_prod(torch.tensor(some[:6] + [4.0]), torch.tensor(some[:6] + [4.0]))
+    two = {"x": pairs[:, 0].clone(), "z": pairs[:, 1].clone()}
+    for f, t in [("max(x, z)", torch.maximum), ("min(x, z)", torch.minimum),
+                 ('l1_loss(x, z, reduction="none")', lambda x, z: F.l1_loss(x, z, reduction="none")),
+                 ('smooth_l1_loss(x, z, reduction="none")', lambda x, z: F.smooth_l1_loss(x, z, reduction="none")),
+                 ('huber_loss(x, z, reduction="none")', lambda x, z: F.huber_loss(x, z, reduction="none"))]:
+        case(f, t, two)
+    far = {"x": uniform(61, (21,), -14, -11.5)}
+    for f, t in [("elu", F.elu), ("selu", F.selu), ("celu", F.celu)]:
+        case(f"1e4 * {f}(x)", lambda x: 1e4 * t(x), far)
+
+
 def padding():
     """The row of an embedding that does not learn, among rows that are read more than once."""
     i = {"i": torch.tensor([[0, 4, 2, 2], [2, 3, 0, 3]])}
@@ -299,6 +330,7 @@ if __name__ == "__main__":
     huge()
     padding()
     few()
+    special()
     header = ("# Printed by tests/oracle/layers.py: one entry for each case of tests/golden/data/layers.txt.\n"
               "optimizer take(p: T[...S], g: T[...S], t: i64[]) { return g }\n\n")
     with open(os.path.join(HERE, "..", "nets", "layers.dl"), "w") as f:

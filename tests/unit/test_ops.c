@@ -191,7 +191,7 @@ static const Value values[] = {
     {"abs", I32, LOWEST, 0, LOWEST},
     {"sign", F32, -3, 0, -1},
     {"sign", F32, 0, 0, 0},
-    {"sign", F32, NAN, 0, NAN},
+    {"sign", F32, NAN, 0, 0},
     {"sign", I64, -9, 0, -1},
     {"floor", F32, -1.5, 0, -2},
     {"floor", F32, 1.5, 0, 1},
