@@ -336,6 +336,11 @@ make -C "$top" --no-print-directory install BUILD="$build" DESTDIR="$work/root" 
     ! gcc -std=gnu11 -march=x86-64 -I"$top/runtime" -fsyntax-only wide.c 2>wide.txt && grep -q 'compile with -march=x86-64-v4' wide.txt &&
     gcc -std=gnu11 -march=x86-64-v4 $strict -I"$top/runtime" -fsyntax-only wide.c && ok || bad "vectors without -march: $(head -3 wide.txt)"
 
+# 32-bit Arm has NEON too, and its vectors flush small numbers.
+"$build/dlc" "$top/tests/nets/small.dl" -o arm.c --target=armv8-a &&
+    ! gcc -std=gnu11 -D__ARM_NEON -U__aarch64__ -I"$top/runtime" -fsyntax-only arm.c 2>arm.txt && grep -q 'made for armv8-a' arm.txt && ok ||
+    bad "C for armv8-a takes 32-bit Arm: $(head -3 arm.txt)"
+
 # Flags that break NaN, infinities and sums are refused.
 for fast in -Ofast -ffast-math -ffinite-math-only -funsafe-math-optimizations; do
     for cc in gcc clang; do
