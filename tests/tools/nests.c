@@ -209,8 +209,9 @@ static Builds builds_of(Arena *arena) {
     return builds;
 }
 
-typedef struct Shared { // what the children tell their parent
-    Tally tally;
+typedef struct Shared {
+    Tally tally;     // what the children tell their parent
+    char folder[80]; // of what is run, so that two runs do not meet
 } Shared;
 
 static void check_build(Arena *arena, Tally *t, const Cases *cases, const char *path, const char *name,
@@ -243,7 +244,7 @@ static pid_t start(Shared *shared, const Cases *cases, const Build *build, int n
     Tally t = {0};
     Module *m = module_of(&arena, &diag, cases);
     if (!m || diag.errors) exit(1);
-    char *name = arena_printf(&arena, "nests/%d", number), *folder = harness_dir(&arena, name);
+    char *name = arena_printf(&arena, "%s/%d", shared->folder, number), *folder = harness_dir(&arena, name);
     char *path = arena_printf(&arena, "%s/nests.graph", folder);
     Str text = str_new(&arena);
     module_print(&text, m);
@@ -309,6 +310,7 @@ int main(int argc, char **argv) {
     Shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     Module *trial = module_of(&arena, &diag, &none);
     if (shared == MAP_FAILED || !trial) return 3;
+    snprintf(shared->folder, sizeof shared->folder, "nests%s%s", argc > 1 ? "-" : "", argc > 1 ? argv[1] : "");
     for (int extent = only ? only : 1; extent <= (only ? only : EXTENTS); extent++)
         add_cases(&arena, &cases, trial, extent, like);
     Builds builds = builds_of(&arena);
