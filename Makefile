@@ -178,6 +178,10 @@ $(BUILD)/frontend $(BUILD)/graph: $(BUILD)/obj/tests/fuzz/text.o
 
 # ---- the rest ------------------------------------------------------------------------------------------------------
 
+# Six nets on other machines, by qemu and cross compilers; what is not installed is skipped.
+test-cross: all
+	sh tests/cross/run.sh $(BUILD)
+
 bench: all
 	tests/bench/run.sh $(BUILD)
 
@@ -210,6 +214,7 @@ help:
 	@echo 'make test      install what is missing, run every test'
 	@echo 'make test-all  the same, and every operator in nests of all short rows, through all C compilers and flags: two hours'
 	@echo 'make           build $(BUILD)/dlc and the runtime'
+	@echo 'make test-cross   six nets on other machines, by qemu'
 	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'
 	@echo 'make sanitize  every test under AddressSanitizer and UBSan'
 	@echo 'make fuzz      SECONDS=60 each: any text and any bytes into the compiler and the readers; TARGETS="$(FUZZERS)"'
@@ -219,4 +224,4 @@ help:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY: # objects of the test tools stay, so that a change links them anew and no more
-.PHONY: all no-validate demo demo-run train-fashion test test-all test-run tests-build sanitize fuzz fuzz-build bench lint install clean help
+.PHONY: all no-validate demo demo-run train-fashion test test-all test-run tests-build sanitize fuzz fuzz-build test-cross bench lint install clean help

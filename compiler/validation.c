@@ -1,5 +1,5 @@
 // validation.c: --validate: find dlc-validate, beside dlc itself or in PATH, and run it over the emitted C.
-//     dlc-validate net.c -std=c11 -O3 -Wall -Wextra -Wpedantic
+//     dlc-validate net.c -std=c11 -O3 -Wall -Wextra -Wconversion -Wdouble-promotion -Wshadow -Wpedantic
 // What it prints goes to dlc's own diagnostics.
 #include "validation.h"
 
@@ -26,9 +26,9 @@ static void arguments(Arena *arena, char **argv, const char *file, const Target 
     // A name that begins with `-` would be a flag.
     argv[n++] = file[0] == '-' ? arena_printf(arena, "./%s", file) : arena_strdup(arena, file);
     char *flags = arena_strdup(arena, target->flags);
-    for (char *flag = strtok(flags, " "); flag && n < MAX_ARGS - 4; flag = strtok(NULL, " ")) argv[n++] = flag;
-    argv[n++] = "-Wall";
-    argv[n++] = "-Wextra";
+    for (char *flag = strtok(flags, " "); flag && n < MAX_ARGS - 7; flag = strtok(NULL, " ")) argv[n++] = flag;
+    static char *const warnings[] = {"-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion", "-Wshadow"};
+    for (size_t k = 0; k < sizeof warnings / sizeof *warnings; k++) argv[n++] = warnings[k];
     if (!target->extensions) argv[n++] = "-Wpedantic";
     argv[n] = NULL;
 }

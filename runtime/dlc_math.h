@@ -7,9 +7,19 @@
 #ifndef DLC_MATH_H
 #define DLC_MATH_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+//@block
+// What an operator gives, as an operand of the next: a float also where the compiler keeps more digits of it (x87,
+// s390x). Elsewhere it is one already.
+#if FLT_EVAL_METHOD == 0
+#define dlc_f(x) (x)
+#else
+#define dlc_f(x) ((float)(x))
+#endif
 
 //@block
 // a where c is not 0, else b: the bits of one of them.
@@ -52,13 +62,15 @@ static inline uint8_t dlc_select_u8(int c, uint8_t a, uint8_t b) {
 
 //@block
 // Bools are true when they are not 0; these give 0 or 1.
-static inline int dlc_and(int a, int b) { return (a != 0) & (b != 0); }
+static inline uint8_t dlc_and(int a, int b) { return (uint8_t)((a != 0) & (b != 0)); }
 
 //@block
-static inline int dlc_or(int a, int b) { return (a != 0) | (b != 0); }
+static inline uint8_t dlc_or(int a, int b) { return (uint8_t)((a != 0) | (b != 0)); }
 
 //@block
-static inline int dlc_select_bool(int c, int a, int b) { return ((c != 0) & (a != 0)) | ((c == 0) & (b != 0)); }
+static inline uint8_t dlc_select_bool(int c, int a, int b) {
+    return (uint8_t)(((c != 0) & (a != 0)) | ((c == 0) & (b != 0)));
+}
 
 //@block
 static inline float dlc_maxf(float a, float b) { return a > b || a != a ? a : b; } // NaN if either is
@@ -108,7 +120,7 @@ static inline int64_t dlc_abs_i64(int64_t x) { return x < 0 ? (int64_t)(0 - (uin
 //@block
 static inline float dlc_sigmoidf(float x) {
     float e = expf(-fabsf(x)); // never overflows, and small results keep their digits
-    return (x < 0 ? e : 1) / (1 + e);
+    return (x < 0 ? e : 1) / dlc_f(1 + e);
 }
 
 //@block
@@ -141,27 +153,27 @@ static inline int64_t dlc_div_i64(int64_t a, int64_t b) {
 
 //@block
 // Casts from floats round towards zero and saturate; NaN gives 0.
-static inline int8_t dlc_cast_i8(double x) {
+static inline int8_t dlc_cast_i8(float x) {
     if (x != x) return 0;
     return x <= -128 ? INT8_MIN : x >= 127 ? INT8_MAX : (int8_t)x;
 }
 
 //@block
-static inline uint8_t dlc_cast_u8(double x) {
+static inline uint8_t dlc_cast_u8(float x) {
     if (x != x) return 0;
     return x <= 0 ? 0 : x >= 255 ? UINT8_MAX : (uint8_t)x;
 }
 
 //@block
-static inline int32_t dlc_cast_i32(double x) {
+static inline int32_t dlc_cast_i32(float x) {
     if (x != x) return 0;
-    return x <= -2147483648.0 ? INT32_MIN : x >= 2147483647.0 ? INT32_MAX : (int32_t)x;
+    return x <= -0x1p31f ? INT32_MIN : x >= 0x1p31f ? INT32_MAX : (int32_t)x;
 }
 
 //@block
-static inline int64_t dlc_cast_i64(double x) {
+static inline int64_t dlc_cast_i64(float x) {
     if (x != x) return 0;
-    return x <= -9223372036854775808.0 ? INT64_MIN : x >= 9223372036854775808.0 ? INT64_MAX : (int64_t)x;
+    return x <= -0x1p63f ? INT64_MIN : x >= 0x1p63f ? INT64_MAX : (int64_t)x;
 }
 
 //@block
@@ -182,9 +194,9 @@ static inline void dlc_philox(uint32_t c[4], uint32_t key0, uint32_t key1) {
 //@block
 // The random words of one element of one `random` operator: the seed is the key, the rest the counter. Elements are
 // below 2^32 (a tensor has fewer than 2^31); a larger one would begin to share words with other sites.
-static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter, uint32_t site, uint64_t element) {
-    c[0] = (uint32_t)element;
-    c[1] = site + (uint32_t)(element >> 32) * 0x9E3779B9u;
+static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter, uint32_t site, int64_t element) {
+    c[0] = (uint32_t)(uint64_t)element;
+    c[1] = site + (uint32_t)((uint64_t)element >> 32) * 0x9E3779B9u;
     c[2] = (uint32_t)(uint64_t)counter;
     c[3] = (uint32_t)((uint64_t)counter >> 32);
     dlc_philox(c, (uint32_t)(uint64_t)seed, (uint32_t)((uint64_t)seed >> 32));
@@ -192,19 +204,34 @@ static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter
 
 //@block
 // Uniform in [0, 1): 24 random bits, so exact as a float.
-static inline double dlc_uniform(int64_t seed, int64_t counter, uint32_t site, uint64_t element) {
+static inline float dlc_uniform(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
     uint32_t c[4];
     dlc_random_words(c, seed, counter, site, element);
-    return (double)(c[0] >> 8) * (1.0 / 16777216);
+    return (float)(c[0] >> 8) * 0x1p-24f;
 }
 
 //@block
 // Standard normal, by Box and Muller; the first word's 0 stands for 2^-32, so that the logarithm is finite.
-static inline double dlc_normal(int64_t seed, int64_t counter, uint32_t site, uint64_t element) {
+static inline float dlc_normal(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
     uint32_t c[4];
     dlc_random_words(c, seed, counter, site, element);
     double u = ((double)c[0] + 1) * (1.0 / 4294967296), turn = (double)c[1] * (1.0 / 4294967296);
-    return sqrt(-2 * log(u)) * cos(6.283185307179586476925 * turn);
+    return (float)(sqrt(-2 * log(u)) * cos(6.283185307179586476925 * turn));
+}
+
+//@block
+// The same in floats, within 4 units in the last place: the bits of the words say how far u is from 1, where its
+// logarithm is small, and how far the angle is from the nearest quarter turn, where its sine is.
+static inline float dlc_normalf(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
+    uint32_t c[4];
+    dlc_random_words(c, seed, counter, site, element);
+    float below = (float)(UINT32_MAX - c[0]) * 0x1p-32f; // 1 - u
+    float log_u = c[0] >> 31 ? log1pf(-below) : logf((float)(c[0] + 1) * 0x1p-32f);
+    uint32_t quarters = (c[1] + 0x20000000u) >> 30;
+    float angle = (float)(int32_t)(c[1] - (quarters << 30)) * 0x1.921fb6p-30f;
+    float wave = quarters & 1 ? -sinf(angle) : cosf(angle);
+    float radius = sqrtf(-2 * log_u);
+    return radius * (quarters & 2 ? -wave : wave);
 }
 
 //@end

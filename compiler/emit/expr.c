@@ -29,6 +29,13 @@ static Text cast_text(Printer *p, const char *ctype, Text text) {
     return text_primary(arena_printf(p->arena, "(%s)%s", ctype, in_parentheses(p, text)));
 }
 
+// The machines of the targets with vectors do not compute wider.
+static bool is_rounded(const Printer *p, Text text) { return text.wide && !p->target->extensions; }
+
+const char *rounded_text(Printer *p, Text text) {
+    return is_rounded(p, text) ? arena_printf(p->arena, "dlc_f(%s)", text.c) : text.c;
+}
+
 // ---- names --------------------------------------------------------------------------------------------------------
 
 static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
@@ -278,8 +285,10 @@ static Text float_text(Printer *p, double value, bool as_double) {
     }
     const char *point = strpbrk(digits, ".e") ? "" : ".0";
     const char *suffix = as_double ? "" : "f";
-    if (!signbit(value)) return text_primary(arena_printf(p->arena, "%s%s%s", digits, point, suffix));
-    return text_primary(arena_printf(p->arena, "(%s%s%s)", digits, point, suffix));
+    // A compiler that computes wider reads 0.1f wider too.
+    bool wide = !as_double && strtold(digits, NULL) != (long double)(float)value;
+    const char *form = signbit(value) && !(wide && !p->target->extensions) ? "(%s%s%s)" : "%s%s%s";
+    return (Text){.c = arena_printf(p->arena, form, digits, point, suffix), .primary = true, .wide = wide};
 }
 
 static Text const_text(Printer *p, const Expr *e) {
@@ -341,7 +350,9 @@ static bool one_group(const char *at) {
 static bool template_is_primary(const char *template) {
     const char *at = strncmp(template, "($T)", 4) ? template : template + 4;
     if (at != template && at[0] == '$' && !at[2]) return true;
-    while (isalnum((unsigned char)*at) || *at == '_' || !strncmp(at, "$N", 2) || !strncmp(at, "$F", 2)) at++;
+    while (isalnum((unsigned char)*at) || *at == '_' || !strncmp(at, "$N", 2) || !strncmp(at, "$F", 2) ||
+           !strncmp(at, "$S", 2))
+        at++;
     return *at == '(' && one_group(at);
 }
 
@@ -351,11 +362,12 @@ static void put_operand(Str *s, Printer *p, const char *template, const char *ho
     if (before == ' ' && hole - 1 > template && hole[-2] == ',') before = ',';
     bool whole = (before == '(' || before == ',') && (after == ')' || after == ',');
     bool in_sum = !strcmp(template, "$0 + $1") || !strcmp(template, "$0 - $1");
-    str_put(s, whole || (in_sum && arg.product) ? arg.c : in_parentheses(p, arg));
+    bool bare = whole || (in_sum && arg.product);
+    str_put(s, !whole && is_rounded(p, arg) ? rounded_text(p, arg) : bare ? arg.c : in_parentheses(p, arg));
 }
 
 // $0 $1 $2: arguments; $T: the result's C type; $U: its unsigned type; $N: its name in .dl ("i32"); $F: nothing in
-// double, else "f".
+// double, else "f"; $S: "f" where there shall be no doubles.
 static Text fill_template(Printer *p, const Expr *e, const char *template, const Text *arg, bool as_double) {
     Str s = str_new(p->arena);
     for (const char *c = template; *c; c++) {
@@ -368,11 +380,15 @@ static Text fill_template(Printer *p, const Expr *e, const char *template, const
         if (what == 'U') str_put(&s, unsigned_ctype(e->dtype));
         if (what == 'N') str_put(&s, dtype_info[e->dtype].name);
         if (what == 'F' && !as_double) str_put(&s, "f");
+        if (what == 'S') str_put(&s, target_avoids_doubles(p->target, p->level) ? "f" : "");
         if (!isdigit((unsigned char)what)) continue;
         if (what - '0' >= e->nargs) dlc_bug("emit", "%s: the template wants argument %c", e->op->name, what);
         put_operand(&s, p, template, c - 1, arg[what - '0']);
     }
-    return (Text){.c = str_text(&s), .primary = template_is_primary(template), .product = !strcmp(template, "$0 * $1")};
+    return (Text){.c = str_text(&s),
+                  .primary = template_is_primary(template),
+                  .product = !strcmp(template, "$0 * $1"),
+                  .wide = dtype_info[e->dtype].is_float && strchr(template, ' ') && !template_calls(template)};
 }
 
 static bool is_cast_bool(const Expr *e) { return e->kind == EXPR_APPLY && e->nargs == 1 && e->arg[0]->dtype == BOOL; }
@@ -393,7 +409,7 @@ static Text apply_text(Printer *p, Expr *e, bool as_double) {
     const char *template = pick_template(e);
     bool calls = template_calls(template);
     // Most functions take floats: only their results are widened.
-    bool inside = as_double && (!calls || strstr(template, "$F"));
+    bool inside = as_double && (!strchr(template, '(') || strstr(template, "$F"));
     Text arg[10];
     if (e->nargs > 10) dlc_bug("emit", "%s has %d arguments", e->op->name, e->nargs);
     for (int i = 0; i < e->nargs; i++) {
@@ -403,6 +419,7 @@ static Text apply_text(Printer *p, Expr *e, bool as_double) {
     }
     Text text = fill_template(p, e, undecided(p, e, template, arg), arg, inside);
     if (as_double && !inside) return cast_text(p, "double", text);
+    if (as_double) text.wide = false;
     return text;
 }
 
@@ -427,27 +444,22 @@ static Text index_value_text(Printer *p, const Expr *e) {
     return cast_text(p, dtype_info[e->dtype].c, text);
 }
 
+// A name, a vector's lanes reduced, or an index as a number: as they are, without a choice of type.
+static Text given_text(Printer *p, const Expr *e) {
+    if (e->uses < 0) return text_primary(arena_printf(p->arena, "t%d", -e->uses)); // named above the statement
+    if (e->kind == EXPR_INDEX_VALUE) return index_value_text(p, e);
+    if (e->kind != EXPR_REDUCE_LANES) dlc_bug("emit", "an expression of unknown kind %d", (int)e->kind);
+    const char *kind = e->reduce_kind;
+    const char *function = !strcmp(kind, "sum") ? "dlc_vsum" : !strcmp(kind, "max") ? "dlc_vhmax" : "dlc_vhmin";
+    return text_primary(arena_printf(p->arena, "%s(%s)", function, expr_text(p, e->arg[0]).c));
+}
+
 static Text any_text(Printer *p, Expr *e, bool as_double) {
-    if (e->uses < 0) { // named above the statement
-        Text name = text_primary(arena_printf(p->arena, "t%d", -e->uses));
-        return as_double ? cast_text(p, "double", name) : name;
-    }
-    switch (e->kind) {
-    case EXPR_CONST:
-        return as_double ? float_text(p, e->f, true) : const_text(p, e);
-    case EXPR_INDEX_VALUE:
-        return index_value_text(p, e);
-    case EXPR_LOAD:
-        return load_text(p, e, as_double);
-    case EXPR_APPLY:
-        return apply_text(p, e, as_double);
-    case EXPR_REDUCE_LANES: {
-        const char *kind = e->reduce_kind;
-        const char *function = !strcmp(kind, "sum") ? "dlc_vsum" : !strcmp(kind, "max") ? "dlc_vhmax" : "dlc_vhmin";
-        return text_primary(arena_printf(p->arena, "%s(%s)", function, expr_text(p, e->arg[0]).c));
-    }
-    }
-    dlc_bug("emit", "an expression of unknown kind %d", (int)e->kind);
+    if (e->uses >= 0 && e->kind == EXPR_CONST) return as_double ? float_text(p, e->f, true) : const_text(p, e);
+    if (e->uses >= 0 && e->kind == EXPR_LOAD) return load_text(p, e, as_double);
+    if (e->uses >= 0 && e->kind == EXPR_APPLY) return apply_text(p, e, as_double);
+    Text text = given_text(p, e);
+    return as_double ? cast_text(p, "double", text) : text;
 }
 
 Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }

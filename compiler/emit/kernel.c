@@ -129,6 +129,12 @@ static const char *value_text(Printer *p, const Buffer *buffer, Expr *value) {
     return buffer->accumulate_double ? expr_text_double(p, value).c : expr_text(p, value).c;
 }
 
+// What is combined with an accumulator.
+static const char *term_text(Printer *p, const Stmt *stmt) {
+    bool sum = !strcmp(stmt->combine, "sum") && !stmt->buffer->accumulate_double;
+    return sum ? rounded_text(p, expr_text(p, stmt->value)) : value_text(p, stmt->buffer, stmt->value);
+}
+
 static const char *vector_suffix(const Buffer *buffer) { return dtype_info[buffer->dtype].is_float ? "" : "_i32"; }
 
 static void print_store(Printer *p, Stmt *stmt) {
@@ -166,7 +172,7 @@ static void print_combine(Printer *p, const Stmt *stmt, const char *element, con
 static void print_accumulate(Printer *p, Stmt *stmt) {
     Buffer *buffer = stmt->buffer;
     expr_prepare(p, stmt->value);
-    const char *value = value_text(p, buffer, stmt->value);
+    const char *value = term_text(p, stmt);
     if (stmt->value->lanes > 1 && !holds_vectors(buffer)) {
         const char *at = address_text(p, buffer, stmt->at, true), *suffix = vector_suffix(buffer);
         address_text(p, buffer, stmt->at, false); // it is read as well
@@ -380,6 +386,7 @@ static const char *canonical_text(Arena *arena, const Kernel *kernel, Formals *f
     Printer p = {.arena = arena,
                  .module = in->module,
                  .target = options->target,
+                 .level = options->level,
                  .s = &s,
                  .canonical = true,
                  .formals = formals};
@@ -479,7 +486,12 @@ void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput 
     formals.buffers.at = NEW_ARRAY(arena, Formal, formals.buffers.len + 1);
     memcpy(formals.buffers.at, text->formals.buffers.at, sizeof(Formal) * (size_t)formals.buffers.len);
     name_formals(arena, text, &formals, in->module, options);
-    Printer p = {.arena = arena, .module = in->module, .target = options->target, .s = s, .formals = &formals};
+    Printer p = {.arena = arena,
+                 .module = in->module,
+                 .target = options->target,
+                 .level = options->level,
+                 .s = s,
+                 .formals = &formals};
     print_comment(&p, text->kernel->comment);
     if (text->calls > 1) print_line(&p, "// Called from %d places.", text->calls);
     print_function(

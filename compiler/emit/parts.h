@@ -75,6 +75,7 @@ typedef struct Printer {
     Arena *arena;
     const Module *module;
     const Target *target;
+    int level;
     Str *s;
     int indent;
     bool canonical; // formals have names by position, no comments: the text is the kernel's identity
@@ -89,12 +90,15 @@ typedef struct Text {
     const char *c;
     bool primary; // needs no parentheses as an operand: a name, a literal, a call, an element, a cast
     bool product; // a * b: needs none in a sum
+    bool wide;    // what an operator of floats gives: the C compiler may keep more digits of it than a float has
 } Text;
 
 Text index_text(Printer *p, const Index *index);
 Text expr_text(Printer *p, Expr *e);
 // The same in double, for what is added to an accumulator that is held as double.
 Text expr_text_double(Printer *p, Expr *e);
+// As an operand of what is computed in float: rounded to one.
+const char *rounded_text(Printer *p, Text text);
 // May it be a byte that is neither 0 nor 1?
 bool expr_passes_bool(const Expr *e);
 // &buffer[at], "fc1_weight + (n * 784 + i)"; and buffer[at] itself, also for registers.

@@ -352,10 +352,9 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     str_put(s, "\n");
     // fsync needs it under -std=c11, before the first #include.
     if (options->standalone) str_put(s, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
-    str_printf(s,
-               "#include \"%s\"\n\n#include <assert.h>\n#include <math.h>\n%s#include <stddef.h>\n#include "
-               "<stdint.h>\n#include <string.h>\n\n",
-               options->header, in->embedded ? "#include <stdalign.h>\n" : "");
+    str_printf(s, "#include \"%s\"\n\n#include <assert.h>\n#include <float.h>\n#include <math.h>\n", options->header);
+    if (in->embedded) str_put(s, "#include <stdalign.h>\n");
+    str_put(s, "#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n");
     const Target *target = options->target;
     if (target->macro) // without it every vector would silently be cut into scalars
         str_printf(s,

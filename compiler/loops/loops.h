@@ -169,7 +169,7 @@ struct Buffer {
     int argument;           // ARGUMENT: position among inputs, or -1
     int output;             // ARGUMENT: position among returned outputs, or -1
     bool by_value;          // ARGUMENT: a scalar input, passed by value
-    bool accumulate_double; // REGISTER, STACK of a float dtype: held as C double (-O0 accumulators)
+    bool accumulate_double; // REGISTER, STACK of a float dtype: held as C double
     // Lifetime and place, filled by the planner: in the arena for SCOPE_ARENA, among the prepared for SCOPE_PREPARED.
     int first_call, last_call;
     int64_t bytes, offset;

@@ -231,6 +231,7 @@ static void make_kernel(Lowering *l, const Group *group) {
         lower_rows(&ctx);
     else
         lower_naive(&ctx);
+    if (target_avoids_doubles(l->program->target, l->program->level)) lower_sums_to_floats(&ctx);
     fill_halos(&ctx);
     Buffer *buffer = l->program->of_node[last->id];
     if (prepared)

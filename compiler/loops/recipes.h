@@ -4,6 +4,8 @@
 
 #include "loops/lower.h"
 
+enum { MAX_TERMS_A_LANE = 1024 }; // of one f32 accumulator
+
 // Opens `for name = 0 .. dim` at the end of `to` and returns it; *at becomes the variable.
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at);
 // A loop variable's name for an axis: the run-time size's letter, else i, j, k, ...
@@ -24,6 +26,9 @@ typedef struct ExprTags {
     int capacity, used;
 } ExprTags;
 int *expr_tag(ExprTags *tags, const Expr *e);
+
+// float_sums.c: the kernel's sums of floats as floats, in blocks of so few terms that their errors stay small.
+void lower_sums_to_floats(LowerContext *ctx);
 
 // rows.c: to = from, element by element; both have one shape.
 void lower_copy(LowerContext *ctx, Buffer *to, Buffer *from);

@@ -5,8 +5,7 @@
 #include "loops/recipes.h"
 
 enum {
-    MAX_TERMS_A_LANE = 1024, // of one f32 accumulator
-    CHUNK_WORK = 100000      // elements or flops from which threads pay
+    CHUNK_WORK = 100000 // elements or flops from which threads pay
 };
 
 // Where the vector lanes run. The lane axis is the domain's last.

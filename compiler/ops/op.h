@@ -47,7 +47,8 @@ struct Op {
     bool (*infer)(Infer *infer);
     // out has its type and actual shape already; out->f or out->i is zeroed.
     void (*eval)(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes);
-    double ulp; // error of the emitted element-wise code, in units in the last place of f32; 0: exact rounding
+    double ulp;        // error of the emitted element-wise code, in units in the last place of f32; 0: exact rounding
+    double ulp_floats; // of the C that keeps to floats (c11 at -O2), where that is another function and larger
     // Gradient for input i given the node y and dy (y's type), as new nodes of g; NULL: this input gets none.
     Node *(*grad)(Graph *g, Node *y, Node *dy, int i);
     const char *no_grad; // why there is no gradient: exactly one of grad and no_grad is set

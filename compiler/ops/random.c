@@ -30,8 +30,8 @@ static void eval_random(const Node *node, const Tensor *const *in, Tensor *out, 
     int64_t index[MAX_RANK] = {0};
     uint32_t site = (uint32_t)node->attr[2].i;
     for (int64_t k = 0; k < out->count; k++) {
-        uint64_t element = 0;
-        for (int d = 0; d < out->rank; d++) element = element * (uint64_t)node->type.dim[d].extent + (uint64_t)index[d];
+        int64_t element = 0;
+        for (int d = 0; d < out->rank; d++) element = element * node->type.dim[d].extent + index[d];
         out->f[k] =
             is_normal(node) ? dlc_normal(seed, counter, site, element) : dlc_uniform(seed, counter, site, element);
         for (int d = out->rank - 1; d >= 0 && ++index[d] == out->shape[d]; d--) index[d] = 0;
@@ -52,7 +52,7 @@ static Expr *lower_random(LowerContext *ctx, const Node *node, Index *const *out
 static const char *text_random(const Node *node, DType result, DType operand, bool vector) {
     (void)result, (void)operand;
     if (vector) return NULL;
-    return is_normal(node) ? "dlc_normal($0, $1, $2, $3)" : "dlc_uniform($0, $1, $2, $3)";
+    return is_normal(node) ? "dlc_normal$S($0, $1, $2, $3)" : "dlc_uniform($0, $1, $2, $3)";
 }
 
 DEFINE_OP(random){
@@ -66,6 +66,7 @@ DEFINE_OP(random){
     .traits = OP_EXPENSIVE,
     .infer = random_infer,
     .eval = eval_random,
+    .ulp_floats = 4.5, // of dlc_normalf
     .no_grad = "its numbers depend on the seed alone",
     .text = text_random,
     .lower = lower_random,

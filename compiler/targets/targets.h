@@ -17,6 +17,10 @@ typedef struct Target {
     bool extensions;   // GNU C vectors may be used
 } Target;
 
+// Where vectors are not asked for, the machine may be small: one whose floating-point unit knows floats only. At -O0,
+// code that is read is more important than that.
+static inline bool target_avoids_doubles(const Target *t, int level) { return level && !t->extensions; }
+
 static inline int target_lanes(const Target *t) { return t->vector_bytes ? t->vector_bytes / 4 : 1; }
 
 // "native" resolves to the row that this machine can run. NULL for an unknown name.

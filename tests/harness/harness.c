@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "driver.h"
-#include "emit/emit.h"
+#include "emit/parts.h"
 #include "frontend/elaborate.h"
 #include "ops/op.h"
 
@@ -170,15 +170,28 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
     return status == 0;
 }
 
+// What users may compile with, and more.
+#define WARNINGS "-Wall -Wextra -Wconversion -Wdouble-promotion -Wshadow"
+
 // Every C file that a test emits goes through dlc-validate, where libclang is.
 static bool run_validate(Arena *arena, const char *dir, const HarnessOptions *o) {
     const char *build = getenv("BUILD");
     const char *program = arena_printf(arena, "%s/dlc-validate", build ? build : "build");
     if (access(program, X_OK)) return true;
-    const char *command = arena_printf(arena, "%s %s/m.c %s -Wall -Wextra -fno-math-errno", program, dir,
+    const char *command = arena_printf(arena, "%s %s/m.c %s " WARNINGS " -fno-math-errno", program, dir,
                                        strcmp(o->target, "c11") ? "-std=gnu11 -march=native" : "-std=c11 -Wpedantic");
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
+    return false;
+}
+
+// Machines whose floating-point unit knows floats only would call a library for each double. (What --standalone pastes
+// reads files, also those with doubles.)
+static bool check_doubles(Arena *arena, const char *dir, const HarnessOptions *o) {
+    if (o->standalone || !target_avoids_doubles(target_find(o->target), o->level)) return true;
+    const char *path = arena_printf(arena, "%s/m.c", dir), *text = read_text(arena, path);
+    if (!text_uses_identifier(text, "double")) return true;
+    fprintf(stderr, "harness: %s has the word double\n", path);
     return false;
 }
 
@@ -245,7 +258,9 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
     const char *header = read_text(arena, arena_printf(arena, "%s/m.h", c->dir));
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module, options->entries, header));
-    if (!run_validate(arena, c->dir, options) || !run_cc(arena, c->dir, options, header)) return NULL;
+    if (!run_validate(arena, c->dir, options) || !check_doubles(arena, c->dir, options) ||
+        !run_cc(arena, c->dir, options, header))
+        return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
     c->library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); // its OpenMP threads outlive it
     free(library);

@@ -18,6 +18,7 @@
 #include "frontend/elaborate.h"
 #include "harness.h"
 #include "operator_forms.h"
+#include "targets/targets.h"
 #include "variants.h"
 
 // ---- the module ----------------------------------------------------------------------------------------------------
@@ -32,6 +33,7 @@ typedef struct Walk {
     Tally *tally;
     Module *m;
     const Op *only; // NULL: all
+    bool floats;    // the C keeps to floats
     VEC(Case) cases;
 } Walk;
 
@@ -271,8 +273,8 @@ typedef struct Bound {
 } Bound;
 
 // K terms: 8 eps sqrt(K), from the extents of the reduced axes at their bounds.
-static Bound bound_of(const Graph *g, const Op *op) {
-    Bound bound = {.ulp = op->ulp};
+static Bound bound_of(const Walk *w, const Graph *g, const Op *op) {
+    Bound bound = {.ulp = w->floats && op->ulp_floats > op->ulp ? op->ulp_floats : op->ulp};
     for (int k = 0; k < g->nodes.len; k++) {
         const Node *node = g->nodes.at[k];
         if (node->op != op) continue;
@@ -398,7 +400,7 @@ static Tensor *drawn_storages(Walk *w, Compiled *c) {
 static void check_case(Walk *w, Compiled *c, const Case *k, Tensor *storages, const char *who) {
     static const int64_t sizes[2][MAX_SIZES] = {{4, 45, 2}, {6, 61, 3}};
     Call call = {.walk = w, .c = c, .g = compiled_entry(c, k->entry)};
-    Bound bound = bound_of(call.g, k->op);
+    Bound bound = bound_of(w, call.g, k->op);
     int pairs = k->op->traits & OP_ELEMENTWISE && k->op->inputs > 1 ? SPECIALS * SPECIALS / 45 + 1
                 : bound.extremes                                    ? 12
                                                                     : 2;
@@ -429,6 +431,7 @@ static bool run_all(Walk *w, Shared *shared, const char *path, const char *name,
         Compiled *c = compiled_new(w->arena, path, name, options);
         if (!c) _exit(1);
         shared->compiled = true;
+        w->floats = target_avoids_doubles(target_find(options->target), options->level);
         Tensor *storages = drawn_storages(w, c);
         for (int k = 0; k < w->cases.len; k++) check_case(w, c, &w->cases.at[k], storages, who);
         compiled_free(c);

@@ -359,7 +359,7 @@ Test(emit, source_is_readable_and_shares_equal_kernels) {
             "            double acc = 0.0;\n",
             "                acc += (double)a[n * 32 + i] * (double)b[o * 32 + i];\n",
             "dlc_reluf((float)acc + c[o]);\n",
-            "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = t1 * t1 + t1;\n",
+            "            const float t1 = y[n * 3 + o];\n            logits[n * 3 + o] = dlc_f(t1 * t1) + t1;\n",
             "    tiny_k_linear_relu(y, image, fc_weight, fc_bias, n);\n    if (logits) tiny_k_square(logits, y, n);\n",
             "    if (n < 1 || n > TINY_n)\n        return dlc_refuse(&net->base, TINY_ERANGE, \"n\", \" is \", n, \"; "
             "it is 1 to \", TINY_n);\n",
@@ -545,7 +545,8 @@ Test(emit, places_that_a_body_reads_often_get_names) {
     world.in.nprograms = 1;
     expect_text(source_of(&world),
                 (const char *const[]){"            const float *x_at2 = x + (i * 32 + k + 1);\n",
-                                      "x_at[i * 32 + k] = ((x_at2[3] + x_at2[2]) + x_at2[1]) + x_at2[0];\n", NULL});
+                                      "x_at[i * 32 + k] = dlc_f(dlc_f(x_at2[3] + x_at2[2]) + x_at2[1]) + x_at2[0];\n",
+                                      NULL});
     arena_release(&world.arena);
 }
 

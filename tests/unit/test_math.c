@@ -25,7 +25,7 @@ Test(math, distributions) {
     enum { N = 1000000 };
     double sum = 0, square = 0, uniform = 0, low = 1, high = 0;
     for (int i = 0; i < N; i++) {
-        double z = dlc_normal(5, 0, 1, (uint64_t)i), u = dlc_uniform(5, 0, 2, (uint64_t)i);
+        double z = dlc_normal(5, 0, 1, i), u = dlc_uniform(5, 0, 2, i);
         sum += z, square += z * z, uniform += u;
         low = u < low ? u : low, high = u > high ? u : high;
         cr_assert(u >= 0 && u < 1 && u == (float)u && isfinite(z));
@@ -39,7 +39,18 @@ Test(math, distributions) {
     cr_expect(u != dlc_uniform(2, 2, 3, 4) && u != dlc_uniform(1, 3, 3, 4) && u != dlc_uniform(1, 2, 4, 4) &&
               u != dlc_uniform(1, 2, 3, 5));
     cr_expect(u != dlc_uniform(1 + ((int64_t)1 << 32), 2, 3, 4) && u != dlc_uniform(1, 2 + ((int64_t)1 << 32), 3, 4));
-    cr_expect(isfinite(dlc_normal(-1, -1, ~0u, UINT64_MAX)));
+    cr_expect(isfinite(dlc_normal(-1, -1, ~0u, -1)));
+}
+
+// Without doubles, within 4 units in the last place of what doubles give (and half of one, which is theirs).
+Test(math, normal_in_floats) {
+    double worst = 0;
+    for (int i = 0; i < 1000000; i++) {
+        double want = dlc_normal(7, 1, 2, i), got = dlc_normalf(7, 1, 2, i);
+        double off = fabs(got - want) / (nextafterf(fabsf((float)want), INFINITY) - fabsf((float)want));
+        worst = off > worst ? off : worst;
+    }
+    cr_expect(worst <= 4.5, "%g units in the last place", worst);
 }
 
 Test(math, scalar_helpers) {
@@ -58,7 +69,8 @@ Test(math, scalar_helpers) {
     cr_expect(dlc_div_i64(-7, 2) == -4 && dlc_div_i64(1, 0) == 0 && dlc_div_i64(INT64_MIN, -1) == INT64_MIN);
     cr_expect(dlc_cast_i32(NAN) == 0 && dlc_cast_i32(1e10) == INT32_MAX && dlc_cast_i32(-1e10) == INT32_MIN &&
               dlc_cast_i32(-1.9) == -1);
-    cr_expect(dlc_cast_i32(2147483646.5) == 2147483646 && dlc_cast_i32(-INFINITY) == INT32_MIN);
+    cr_expect(dlc_cast_i32(2147483520.0f) == 2147483520 && dlc_cast_i32(2147483648.0f) == INT32_MAX &&
+              dlc_cast_i32(-INFINITY) == INT32_MIN);
     cr_expect(dlc_cast_i64(1e19) == INT64_MAX && dlc_cast_i64(-1e19) == INT64_MIN && dlc_cast_i64(NAN) == 0 &&
               dlc_cast_i64(1.9) == 1);
     cr_expect(dlc_cast_u8(-0.5) == 0 && dlc_cast_u8(255.9) == 255 && dlc_cast_u8(254.9) == 254 &&

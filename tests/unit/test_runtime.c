@@ -21,8 +21,7 @@ struct net {
 };
 
 static void draw(unsigned char *const region[DLC_REGIONS], int64_t seed) {
-    for (int i = 0; i < 12; i++)
-        ((float *)(void *)region[DLC_REGION_PARAM])[i] = (float)dlc_uniform(seed, 0, 0, (uint64_t)i);
+    for (int i = 0; i < 12; i++) ((float *)(void *)region[DLC_REGION_PARAM])[i] = dlc_uniform(seed, 0, 0, i);
 }
 
 // The first element of the momentum begins at 0.5.
