@@ -52,10 +52,14 @@ static void check_index(Verify *v, const Index *index) {
 }
 
 // A loaded integer was clamped to its axis where it was made: into its range, which proves the rest, or to the actual
-// run-time size, which its range does not say.
+// run-time size, which its range does not say. Of an axis that was merged from two, each is a quotient or remainder of
+// it.
 static bool is_loaded(const Index *index, Dim dim) {
-    for (int k = 0; k < index->nterms; k++)
-        if (dim.size && index->term[k].atom.kind == ATOM_LOADED) return true;
+    for (int k = 0; dim.size && k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        bool part = atom->kind == ATOM_DIV || atom->kind == ATOM_MOD;
+        if (atom->kind == ATOM_LOADED || (part && is_loaded(atom->of, dim))) return true;
+    }
     return false;
 }
 

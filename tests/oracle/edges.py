@@ -122,6 +122,11 @@ def indices():
     return y
 }
 """, out=z[i.clamp(-n, n - 1)], grads={"NAME_w": 2 * z[i.clamp(-n, n - 1)].sum(0)}, size=n)
+        flat = z.reshape(-1)
+        entry(f"gather of merged axes of N={n}", {"z": z, "i": i}, {}, """model NAME(z: f32[N, 2], i: i64[6]) -> (y: f32[6]) {
+    return gather(reshape(z, [2 * N]), i)
+}
+""", out=flat[i.clamp(-2 * n, 2 * n - 1)], size=n)
         w = uniform(66, (6, 2), -1, 1)
         spread = torch.zeros(n, 2).index_add(0, i.clamp(-n, n - 1) % n, w)
         entry(f"grad of gather(z, i) of N={n}", {"z": z, "i": i, "w": w}, {},

@@ -126,6 +126,7 @@ static const LayerForm layer_forms[] = {
     {.params = IMAGE, .call = "global_max_pool(x)"},
     // reductions.dl
     {.params = "x: f32[N, 3, 4]", .call = "x * axes_count(x, 0)"},
+    {.params = "x: f32[N, 3, 4]", .call = "x * degrees_of_freedom(x, 0)"},
     {.params = "x: f32[N, 3, 4]", .call = "mean(x)"},
     {.params = "x: f32[N, 3, 4]", .call = "mean(x, axis=[0, 2])"},
     {.params = "x: f32[N, 3, 4]", .call = "var(x, axis=0)"},
