@@ -20,7 +20,7 @@ case $("$cc" --version) in
     ;;
 *) hooks="-finstrument-functions -finstrument-functions-exclude-function-list=dlc_" ;;
 esac
-runtime="$here/../../runtime/dlc.c $here/../../runtime/dlc_file.c $here/../../runtime/dlc_load.c $here/../../runtime/dlc_save.c"
+runtime=$(echo "$here"/../../runtime/dlc*.c)
 
 mynet=$examples/mynet/mynet.dl
 "$cc" -O2 -o "$work/command" "$here/command.c" "$here/peak.c"
@@ -50,7 +50,7 @@ awk -F '  +' '/^[a-z]/ { step = /^train/ } step && NF > 7 {
     flops = $(NF - 3)
     gsub(",", "", flops)
     split($NF, kernel, " ")
-    if (flops + 0 > 4e9 && kernel[1] ~ /^k_/) print kernel[1], $3, $4
+    if (flops + 0 > 4e9 && kernel[1] ~ /^mynet_k_/) print kernel[1], $3, $4
 }' "$work/report" >"$work/large"
 nm "$work/kernels" | awk 'NR == FNR { address[$3] = $1; next } { print address[$1]; sub(/^[^ ]* /, ""); print }' \
     - "$work/large" >"$work/arguments"
