@@ -145,11 +145,11 @@ static const struct Build {
     int run;
     HarnessOptions options;
 } builds[] = {
-    {NAIVE, {.target = "c11", .level = 0, .cc = "gcc"}},
+    {NAIVE, {.target = "c11", .level = 0, .cc = "gcc", .cc_level = "-O1"}},
     {PORTABLE, {.target = "c11", .level = 2, .cc = "gcc", .cc_level = "-O1"}},
     {NATIVE, {.target = "native", .level = 2, .cc = "gcc", .cc_level = "-O1", .openmp = true}},
-    {OTHERS, {.target = "c11", .level = 0, .cc = "clang"}},
-    {OTHERS, {.target = "native", .level = 0, .cc = "gcc"}},
+    {OTHERS, {.target = "c11", .level = 0, .cc = "clang", .cc_level = "-O1"}},
+    {OTHERS, {.target = "native", .level = 0, .cc = "gcc", .cc_level = "-O1"}},
     {OTHERS, {.target = "c11", .level = 2, .cc = "clang", .openmp = true}},
     {OTHERS, {.target = "native", .level = 2, .cc = "clang", .openmp = true}},
 };
