@@ -212,8 +212,9 @@ static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, co
         return NULL;
     }
     if (slot->info.bytes == bytes) return slot;
-    int64_t given = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
-    *status = dlc_refuse(net, DLC_ESIZE, name, " has ", (int64_t)slot->info.bytes, " bytes, not ", given);
+    uint64_t given = bytes;
+    if (given > INT64_MAX) given = INT64_MAX;
+    *status = dlc_refuse(net, DLC_ESIZE, name, " has ", (int64_t)slot->info.bytes, " bytes, not ", (int64_t)given);
     return NULL;
 }
 
