@@ -11,6 +11,7 @@
 #ifndef DLC_VEC_H
 #define DLC_VEC_H
 
+#include <assert.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +23,8 @@
 typedef float dlc_vf __attribute__((vector_size(4 * DLC_LANES)));
 typedef int32_t dlc_vi __attribute__((vector_size(4 * DLC_LANES)));
 typedef uint32_t dlc_vu __attribute__((vector_size(4 * DLC_LANES))); // wraps
-_Static_assert(sizeof(dlc_vf) == 4 * DLC_LANES,
-               "this compiler has no vectors of GNU C: make the model for --target=c11");
+static_assert(sizeof(dlc_vf) == 4 * DLC_LANES,
+              "this compiler has no vectors of GNU C: make the model for --target=c11");
 // In memory: aligned as floats, so that any row of a tensor can be loaded; may_alias because they point into plain
 // arrays. For loads and stores alone, since gcc for Windows at -O0 gets variables of such types wrong.
 typedef dlc_vf dlc_vf_row __attribute__((aligned(4), may_alias));

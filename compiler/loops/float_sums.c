@@ -6,7 +6,9 @@
 //                                                   sum_block += x[n, i]
 //                                                 sum += sum_block
 // Recipes hold scalar sums as double. Here they become float, and no accumulator takes more than MAX_TERMS_A_LANE
-// terms: what would, adds to a block's sum first.
+// terms: what would, adds to a block's sum first. A running sum, which is read as it grows, is `sum + sum_block` there.
+#include <string.h>
+
 #include "loops/recipes.h"
 
 typedef VEC(Buffer *) Sums;
@@ -26,33 +28,39 @@ static bool adds_to(const Stmt *stmt, const Buffer *sum) {
     return false;
 }
 
-static int count_additions(const Stmt *stmt, const Buffer *sum) {
-    int count = stmt->kind == STMT_ACCUMULATE && stmt->buffer == sum;
-    for (int k = 0; k < stmt->body.len; k++) count += count_additions(stmt->body.at[k], sum);
-    return count;
+// Assigned anew somewhere: then what it holds is not the sum of what was added.
+static bool assigns(const Stmt *stmt, const Buffer *sum) {
+    if (stmt->kind == STMT_STORE && stmt->buffer == sum) return true;
+    for (int k = 0; k < stmt->body.len; k++)
+        if (assigns(stmt->body.at[k], sum)) return true;
+    return false;
 }
 
-typedef struct Uses {
-    const Buffer *sum;
-    int count;
-} Uses;
-
-static void count_use(void *context, Buffer *buffer, bool write) {
-    Uses *uses = context;
-    (void)write;
-    uses->count += buffer == uses->sum;
+// e, where what was added so far is the sum and a part. Expressions are shared, so what changes is copied.
+static Expr *with_part(FloatSums *f, Expr *e, const Buffer *sum, Buffer *part) {
+    if (e->kind == EXPR_LOAD && e->buffer == sum) {
+        Expr *both[2] = {e, expr_load(f->arena, part, (Index *const *)e->at, 1)};
+        return expr_apply(f->arena, NULL, op_find("add"), sum->dtype, both, 2);
+    }
+    Expr *copy = e;
+    for (int k = 0; k < e->nargs; k++) {
+        Expr *arg = with_part(f, e->arg[k], sum, part);
+        if (arg == e->arg[k]) continue;
+        if (copy == e) {
+            copy = NEW(f->arena, Expr);
+            *copy = *e;
+            copy->arg = NEW_ARRAY(f->arena, Expr *, e->nargs);
+            memcpy(copy->arg, e->arg, sizeof *e->arg * (size_t)e->nargs);
+        }
+        copy->arg[k] = arg;
+    }
+    return copy;
 }
 
-// Nothing but additions, each of which reads and writes: so it may add to another accumulator.
-static bool only_adds_to(const Stmt *stmt, const Buffer *sum) {
-    Uses uses = {.sum = sum};
-    stmt_visit_buffers(stmt, count_use, &uses);
-    return uses.count == 2 * count_additions(stmt, sum);
-}
-
-static void replace(Stmt *stmt, const Buffer *sum, Buffer *by) {
+static void replace(FloatSums *f, Stmt *stmt, const Buffer *sum, Buffer *by) {
+    if (stmt->value) stmt->value = with_part(f, stmt->value, sum, by);
     if (stmt->kind == STMT_ACCUMULATE && stmt->buffer == sum) stmt->buffer = by;
-    for (int k = 0; k < stmt->body.len; k++) replace(stmt->body.at[k], sum, by);
+    for (int k = 0; k < stmt->body.len; k++) replace(f, stmt->body.at[k], sum, by);
 }
 
 // The most iterations, 1 at least.
@@ -84,7 +92,7 @@ static Stmt *enclose(FloatSums *f, Stmt *const *stmts, int count) {
         const char *name = arena_printf(f->arena, "%s_block", sum->name);
         part[k] = buffer_scratch(f->ctx->program, name, sum->dtype, sum->rank, sum->dim, SCOPE_REGISTER);
         stmt_append(f->arena, block, stmt_local(f->arena, part[k], expr_const(f->arena, sum->dtype, 0)));
-        for (int i = 0; i < count; i++) replace(stmts[i], sum, part[k]);
+        for (int i = 0; i < count; i++) replace(f, stmts[i], sum, part[k]);
     }
     for (int i = 0; i < count; i++) stmt_append(f->arena, block, stmts[i]);
     for (int k = 0; k < f->sums->len; k++) {
@@ -160,9 +168,7 @@ static void visit(LowerContext *ctx, Stmt *stmt) {
         if (local->rank > 1) dlc_bug("float_sums", "the sum %s has more than one axis", local->name);
         local->accumulate_double = false;
         bool movable = true;
-        for (int i = k + 1; i < stmt->body.len; i++)
-            movable = movable && (!stmt->body.at[i]->body.len || !adds_to(stmt->body.at[i], local) ||
-                                  only_adds_to(stmt->body.at[i], local));
+        for (int i = k + 1; i < stmt->body.len; i++) movable = movable && !assigns(stmt->body.at[i], local);
         if (movable) vec_push(ctx->arena, &sums, local);
     }
     FloatSums f = {.ctx = ctx, .arena = ctx->arena, .sums = &sums};

@@ -3,7 +3,7 @@
 //     threads FILE
 #include <stdio.h>
 
-#include "threads.h"
+#include "threads_net.h"
 
 static float next_number(unsigned *state) { // in [-1, 1), Numerical Recipes' generator
     *state = *state * 1664525u + 1013904223u;

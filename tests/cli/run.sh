@@ -319,7 +319,7 @@ for net in "$top/examples/mlp/mlp.dl" "$top/examples/mynet/mynet.dl" "$top/tests
     sections "$net" step >out.txt 2>&1 && ok || bad "sections of $net: $(head -5 out.txt)"
 done
 "$dlc" "$top/examples/mlp/mlp.dl" -O0 -o sections.c
-awk '/^int sections_step/ { inside = 1 } inside && /, h_gt, d_h, N\); \/\/ mlp.dl:8:48/ { found++ } inside && /\(d_fc2_weight, h, d_logits, N\); \/\/ mlp.dl:9:12/ { found++ } END { exit found != 2 }' sections.c && ok ||
+awk '/^int sections_step/ { inside = 1 } inside && /, h_le, d_h, N\); \/\/ mlp.dl:8:48/ { found++ } inside && /\(d_fc2_weight, h, d_logits, N\); \/\/ mlp.dl:9:12/ { found++ } END { exit found != 2 }' sections.c && ok ||
     bad "values of the backward section are not called after what they are the gradients of: $(grep d_fc sections.c | head -4)"
 
 # ---- --emit=backward: no train entry, and every example and net without a word left out

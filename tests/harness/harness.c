@@ -167,6 +167,7 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
     FILE *err = o->quiet ? fopen("/dev/null", "w") : stderr;
     int status = dlc_main(argc, argv, stdout, err);
     if (o->quiet) fclose(err);
+    if (o->refused) *o->refused = status == 1;
     return status == 0;
 }
 

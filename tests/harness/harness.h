@@ -19,6 +19,7 @@ typedef struct HarnessOptions {
     const char *weights;   // --weights, or NULL
     const char *entries;   // "a,b": --entry, or NULL: all
     bool quiet;            // what dlc reports is not shown
+    bool *refused;         // set where given: dlc itself refused the program, with exit 1
 } HarnessOptions;
 
 typedef struct Compiled {

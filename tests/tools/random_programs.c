@@ -172,9 +172,11 @@ static Compiled *check_form(Run *run, HarnessOptions o, const char *with, bool m
     Arena *arena = run->arena;
     const char *who = arena_printf(arena, "%s %s -O%d %s %s%s", run->name, o.target, o.level, o.cc, o.cc_level, with);
     if (getenv("DLC_TEST_SANITIZE")) o.cc = "gcc", o.openmp = false;
-    o.defines = run->defines, o.quiet = true; // warnings of what is never used
+    bool refused = false;
+    o.defines = run->defines, o.refused = &refused;
+    o.quiet = true; // warnings of what is never used
     Compiled *c = compiled_new(arena, run->path, arena_printf(arena, "%s/%d", run->name, run->compiled++), &o);
-    if (!c && o.arena_max) return NULL; // refused
+    if (!c && o.arena_max && refused) return NULL;
     tally(run->tally, c != NULL, "%s: does not compile", who);
     if (c) script_check(run->tally, run->script, c, who, models);
     return c;

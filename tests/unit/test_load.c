@@ -384,10 +384,11 @@ Test(load, files_that_are_cut_or_longer) {
     dlc_free(net);
 }
 
-static const char fifo[] = "/tmp/dlc_load_fifo";
+static char fifo[100];
 
 // A pipe that gives `file` and then the byte `c` for ever.
 static pid_t endless(int c) {
+    snprintf(fifo, sizeof fifo, "/tmp/dlc_load_%d.fifo", (int)getpid());
     unlink(fifo);
     cr_assert(!mkfifo(fifo, 0600));
     pid_t pid = fork();
