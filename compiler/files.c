@@ -1,7 +1,7 @@
 // files.c: a file is read whole; a C file and its header are replaced together, or both stay as they were.
-//     write both without a name, in the folders where they belong  ->  name them  ->  rename the header, then the C
-//     file
-// A file without a name (Linux's O_TMPFILE) is gone when dlc is killed; signals wait while the names change.
+//     write both without a name, where they belong  ->  name them  ->  rename the header, then the C file
+// A file without a name (Linux's O_TMPFILE) is gone when dlc is killed. Signals that can wait do so while the names
+// change; SIGKILL in those microseconds can leave a temporary name.
 #define _GNU_SOURCE // O_TMPFILE
 #include "files.h"
 

@@ -1,7 +1,6 @@
 // dlc_file.c: the header of a .safetensors file, read and checked.
 //     8 bytes: length of the header, little-endian | header: JSON, padded with blanks | data
-//     {"__metadata__": {"format": "pt"}, "fc1.weight": {"dtype": "F32", "shape": [256, 784], "data_offsets": [0,
-//     802816]}}
+//     {"fc1.weight": {"dtype": "F32", "shape": [256, 784], "data_offsets": [0, 802816]}}
 // It takes and refuses what the safetensors library does. Files come from anywhere, so no number in one is believed:
 // offsets must cover the data without gaps or overlaps, sizes must be those of dtype and shape.
 #include "dlc_parts.h"

@@ -58,7 +58,8 @@ static void dlc_put_bits(unsigned char *to, uint64_t bits, int bytes) {
 
 static bool dlc_is_float(const struct dlc_file_dtype *dtype) { return dtype->exponent > 0; }
 
-// Numbers change their dtype as PyTorch's copy_ changes it; nothing becomes f16 or bf16.
+// Numbers change their dtype as a cast of the language changes them: floats are rounded towards zero and saturate in
+// integers. Nothing becomes f16 or bf16.
 static bool dlc_converts(const struct dlc_file_dtype *from, const struct dlc_file_dtype *to) {
     return from == to || (from->number != DLC_NO_NUMBER && (!dlc_is_float(to) || to->bits == 32));
 }

@@ -16,8 +16,7 @@ typedef struct Stmt Stmt;
 typedef struct Buffer Buffer;
 typedef struct Kernel Kernel;
 
-// ---- indices: affine, plus div and mod by constants or run-time sizes, plus at most one loaded integer
-// ---------------
+// ---- indices: affine, plus div and mod by constants or run-time sizes, plus at most one loaded integer ------------
 
 struct Var {
     const char *name; // unique in its kernel: "n", "o_2"

@@ -1,6 +1,6 @@
 // script.h: entries of a module called in turn over one state: what the interpreter gives, drawn by a seed, and
 // compiled C held against it.
-//     Script *s = script_new(&arena, module, defines, seed);     a new net, then some calls
+//     Script *s = script_new(&arena, module, seed);     a new net, then some calls
 //     script_check(&tally, s, compiled, "who", false);
 #ifndef DLC_SCRIPT_H
 #define DLC_SCRIPT_H
@@ -8,9 +8,8 @@
 #include "harness.h"
 
 // A tensor may differ by 1e-4 of its largest value, plus a multiple of what the interpreter's own rounding changes in
-// it
-// (`exact` is without rounding): a sum that cancels to almost nothing has no digits left to compare. What is not finite
-// must be the same. Gives true when it fits.
+// it (`exact` is without rounding): a sum that cancels to almost nothing has no digits left to compare. What is not
+// finite must be the same. Gives true when it fits.
 bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who,
                     const char *name);
 
