@@ -237,7 +237,7 @@ static bool dlc_json_key(struct dlc_json *j, const char **key, size_t *len) {
 
 // Any value: other programs may say more of a tensor than we ask.
 static bool dlc_json_skip(struct dlc_json *j) {
-    char close[DLC_JSON_DEPTH]; // what ends each list and object that is open
+    char close[DLC_JSON_DEPTH] = ""; // what ends each list and object that is open
     int depth = 0;
     const char *key;
     size_t len;
