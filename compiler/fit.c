@@ -396,7 +396,7 @@ static bool is_same(const Fit *f, const Choice *a, const Choice *b) {
 // either they stay in memory with it, which costs nothing, or they are computed again, and it need not stay.
 static Plan try_choice(Fit *f, const bool *kept, bool climbs) {
     Choice *choice[2] = {choice_of(f, kept, true), choice_of(f, kept, false)};
-    Plan plan[2];
+    Plan plan[2] = {0};
     int n = is_same(f, choice[0], choice[1]) ? 1 : 2;
     for (int k = 0; k < n; k++) {
         plan[k] = make_plan(f, make_graph(f, f->variant->frugal, choice[k]));

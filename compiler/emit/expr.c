@@ -145,7 +145,8 @@ static const char *last_text(Printer *p, const Atom *atom) {
     if (!atom->other) return arena_printf(p->arena, "%lld", (long long)atom->by - 1);
     Index last = *atom->other;
     last.c--;
-    return index_text(p, &last).c;
+    Text text = index_text(p, &last);
+    return text.c;
 }
 
 // An atom as something that may be multiplied: a name or parenthesised.

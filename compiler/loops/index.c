@@ -163,8 +163,8 @@ Index *index_var(Arena *arena, Var *var) { return index_of_atom(arena, (Atom){.k
 
 Index *index_count(Arena *arena, Count place) {
     if (!place.size) return index_const(arena, place.at);
-    Index *size = index_of_atom(arena, (Atom){.kind = ATOM_SIZE, .size = place.size - 1, .by = place.bound});
-    return index_add_const(arena, index_scale(arena, size, place.times), place.at);
+    Atom atom = {.kind = ATOM_SIZE, .size = place.size - 1, .by = place.bound};
+    return index_add_const(arena, index_scale(arena, index_of_atom(arena, atom), place.times), place.at);
 }
 
 Index *index_size(Arena *arena, Dim dim) { return index_count(arena, count_of_dim(dim)); }
