@@ -276,7 +276,8 @@ const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, boo
 // ---- literals -----------------------------------------------------------------------------------------------------
 
 static Text float_text(Printer *p, double value, bool as_double) {
-    if (isnan(value)) return text_primary("NAN");
+    if (isnan(value)) return text_primary(as_double ? "(double)NAN" : "NAN");
+    if (isinf(value) && as_double) return text_primary(value < 0 ? "(-(double)INFINITY)" : "(double)INFINITY");
     if (isinf(value)) return text_primary(value < 0 ? "(-INFINITY)" : "INFINITY");
     // The fewest digits that read back to the same number.
     char digits[40];
