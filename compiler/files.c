@@ -121,7 +121,7 @@ static int open_new(Arena *arena, Output *out) {
     return -1;
 }
 
-// Writes the text beside its place. What is there already must be a plain file, or nothing; it leaves its permissions.
+// Writes the text beside its place. A file that is already there must be a plain one, and keeps its permissions.
 static bool write_aside(Arena *arena, Output *out, const Str *text) {
     struct stat st;
     out->to = follow_links(arena, out->path);

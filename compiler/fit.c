@@ -363,7 +363,7 @@ static Choice *choice_of(Fit *f, const bool *kept, bool views) {
 
 // ---- the entry -----------------------------------------------------------------------------------------------------
 
-// The order whose graph the passes made last: the source's node->map leads to it.
+// Opens the order of kernels of the graph that the passes made last: the source's node->map leads to it.
 static Variant open_variant(Fit *f, bool frugal, Graph *g) {
     const Graph *source = f->source;
     Variant variant = {.frugal = frugal, .last = NEW_ARRAY(&f->arena, const Node *, source->nodes.len + 1)};

@@ -129,7 +129,7 @@ static const char *value_text(Printer *p, const Buffer *buffer, Expr *value) {
     return buffer->accumulate_double ? expr_text_double(p, value).c : expr_text(p, value).c;
 }
 
-// What is combined with an accumulator.
+// The value that an accumulation adds, or takes the maximum or minimum with.
 static const char *term_text(Printer *p, const Stmt *stmt) {
     bool sum = !strcmp(stmt->combine, "sum") && !stmt->buffer->accumulate_double;
     return sum ? rounded_text(p, expr_text(p, stmt->value)) : value_text(p, stmt->buffer, stmt->value);

@@ -167,7 +167,7 @@ Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
     return value_tensor(build_reshape(el->g, x, to));
 }
 
-// What is left of x's elements for the one axis that is not given. False: reported.
+// The extent of the one axis that is not given: x's elements divided by the other axes. False: reported.
 static bool rest_of(Elab *el, const Call *call, const Node *x, const Type *given, Value dims, Value *rest) {
     Factors left = type_factors(&x->type), by = type_factors(given);
     Dim dim = dim_fixed(1);
