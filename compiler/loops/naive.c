@@ -140,17 +140,63 @@ static Stmt *open_shape(LowerContext *ctx, const Type *type, Index **at) {
     return to;
 }
 
+// The axes that lead to an element each, one per axis of the result at most: what is left meets elements again.
+static unsigned leading_axes(const Iter *iter) {
+    unsigned leading = 0;
+    for (int d = 0; d < iter->map[0].rank; d++)
+        for (int k = 0; k < iter->naxes; k++) {
+            if (!iter->map[0].dim[d].coef[k] || leading >> k & 1) continue;
+            leading |= 1u << k;
+            break;
+        }
+    return leading;
+}
+
+static bool leads_nowhere(const Iter *iter, int axis) {
+    for (int d = 0; d < iter->map[0].rank; d++)
+        if (iter->map[0].dim[d].coef[axis]) return false;
+    return true;
+}
+
 // Results that several points reach, or none: zeros first, then every point adds where it leads.
+//     for l = 0 .. 3:           a window's axis: outermost, so that no inner loop comes to an element twice
+//       for i = 0 .. 8:
+//         local sum = 0
+//         for m = 0 .. 4:
+//           sum += mul(a[m, i], b[m, l])
+//         out[i + l] += sum
+// clang 14 moves the loads of `out[i * 6 + 1]` and its neighbours in front of stores to them (LLVM's issue 63602) where
+// the loop over `l` is inside and written out.
 static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, const char *kind) {
     Index *at[MAX_AXES], *out[MAX_RANK];
     Buffer *to = ctx->program->of_node[node->id];
     Stmt *zero = open_shape(ctx, &node->type, out);
     stmt_append(ctx->arena, zero, stmt_store(ctx->arena, to, out, reduce_identity(ctx->arena, node->type.dtype, kind)));
-    Stmt *inner = ctx->kernel->body, *guard = NULL;
-    for (int k = 0; k < iter->naxes; k++) inner = open_axis(ctx, inner, iter, k, at);
+    Stmt *outer = ctx->kernel->body, *guard = NULL, *term_guard = NULL;
+    unsigned leading = leading_axes(iter), inside = 0;
+    for (int k = 0; k < iter->naxes; k++) inside |= (unsigned)leads_nowhere(iter, k) << k;
+    for (int k = 0; k < iter->naxes; k++)
+        if (!((leading | inside) >> k & 1)) outer = open_axis(ctx, outer, iter, k, at);
+    for (int k = 0; k < iter->naxes; k++)
+        if (leading >> k & 1) outer = open_axis(ctx, outer, iter, k, at);
     map_indices(ctx, iter, &iter->map[0], &node->type, at, out, &guard);
-    Expr *term = term_at(ctx, node, iter, at, &guard);
-    append_guarded(ctx, inner, guard, stmt_accumulate(ctx->arena, to, out, kind, term));
+    if (!inside) {
+        Expr *term = term_at(ctx, node, iter, at, &guard);
+        append_guarded(ctx, outer, guard, stmt_accumulate(ctx->arena, to, out, kind, term));
+        return;
+    }
+    if (guard) {
+        stmt_append(ctx->arena, outer, guard);
+        outer = guard;
+    }
+    Buffer *acc = accumulator_new(ctx, kind, node->type.dtype, kind);
+    stmt_append(ctx->arena, outer, stmt_local(ctx->arena, acc, reduce_identity(ctx->arena, node->type.dtype, kind)));
+    Stmt *inner = outer;
+    for (int k = 0; k < iter->naxes; k++)
+        if (inside >> k & 1) inner = open_axis(ctx, inner, iter, k, at);
+    Expr *term = term_at(ctx, node, iter, at, &term_guard);
+    append_guarded(ctx, inner, term_guard, stmt_accumulate(ctx->arena, acc, NULL, kind, term));
+    stmt_append(ctx->arena, outer, stmt_accumulate(ctx->arena, to, out, kind, expr_load(ctx->arena, acc, NULL, 1)));
 }
 
 void lower_naive(LowerContext *ctx) {

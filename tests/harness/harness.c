@@ -174,13 +174,21 @@ static bool run_dlc(Arena *arena, const char *path, const char *dir, const Harne
 // What users may compile with, and more.
 #define WARNINGS "-Wall -Wextra -Wconversion -Wdouble-promotion -Wshadow"
 
+// The flags of the header's compile line, `-O3` replaced by the effort.
+static const char *header_flags(Arena *arena, const char *header, const char *effort) {
+    const char *start = strstr(header, "// Compile: cc "), *o3 = start ? strstr(start, "-O3") : NULL;
+    const char *end = start ? strstr(start, " -c ") : NULL;
+    if (!o3 || !end) give_up("no compile line in the header", "m.h");
+    start += strlen("// Compile: cc ");
+    return arena_printf(arena, "%.*s%s%.*s", (int)(o3 - start), start, effort, (int)(end - o3 - 3), o3 + 3);
+}
+
 // Every C file that a test emits goes through dlc-validate, where libclang is.
-static bool run_validate(Arena *arena, const char *dir, const HarnessOptions *o) {
+static bool run_validate(Arena *arena, const char *dir, const char *header) {
     const char *build = getenv("BUILD");
     const char *program = arena_printf(arena, "%s/dlc-validate", build ? build : "build");
     if (access(program, X_OK)) return true;
-    const char *command = arena_printf(arena, "%s %s/m.c %s " WARNINGS " -fno-math-errno", program, dir,
-                                       strcmp(o->target, "c11") ? "-std=gnu11 -march=native" : "-std=c11 -Wpedantic");
+    const char *command = arena_printf(arena, "%s %s/m.c %s " WARNINGS, program, dir, header_flags(arena, header, ""));
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;
@@ -200,15 +208,6 @@ static bool run(const char *command) {
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;
-}
-
-// The flags of the header's compile line, `-O3` replaced by the effort.
-static const char *header_flags(Arena *arena, const char *header, const char *effort) {
-    const char *start = strstr(header, "// Compile: cc "), *o3 = start ? strstr(start, "-O3") : NULL;
-    const char *end = start ? strstr(start, " -c ") : NULL;
-    if (!o3 || !end) give_up("no compile line in the header", "m.h");
-    start += strlen("// Compile: cc ");
-    return arena_printf(arena, "%.*s%s%.*s", (int)(o3 - start), start, effort, (int)(end - o3 - 3), o3 + 3);
 }
 
 // The runtime, compiled once for each compiler and flags; what it is made of is in the name.
@@ -259,7 +258,7 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
     const char *header = read_text(arena, arena_printf(arena, "%s/m.h", c->dir));
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module, options->entries, header));
-    if (!run_validate(arena, c->dir, options) || !check_doubles(arena, c->dir, options) ||
+    if (!run_validate(arena, c->dir, header) || !check_doubles(arena, c->dir, options) ||
         !run_cc(arena, c->dir, options, header))
         return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);
