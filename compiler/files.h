@@ -9,8 +9,9 @@
 Source *file_read(Arena *arena, FILE *err, const char *path);
 // A path that is written to, and not replaced: a pipe, a device, whatever is under /dev.
 bool file_is_device(const char *path);
-// Replaces both files, or neither: false: reported to err, nothing is left behind. Links are followed; a file that is
-// replaced leaves its permissions, a new one has those of the umask. A device gets both texts directly.
+// Replaces both files, or neither. False: reported to err; both are as they were, and no temporary file stays. Links
+// are followed; a file that is replaced leaves its permissions, a new one has those of the umask. A device gets both
+// texts directly.
 bool files_write(Arena *arena, FILE *err, const char *source, const Str *source_text, const char *header,
                  const Str *header_text);
 

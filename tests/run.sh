@@ -1,15 +1,14 @@
 #!/bin/sh
 # Runs every test and closes with one line, `N passed, N failed`. Called by `make test`, which has built everything.
-#     tests/run.sh BUILD
-# Each part prints its own last line `N passed, N failed`; the sums are printed here. The longest, differential, runs
-# beside the others.
+#     tests/run.sh BUILD           all parts, as many at a time as there are cores
+#     tests/run.sh BUILD PART      one of them
+# Each part prints its own last line `N passed, N failed`; the sums are printed here.
 set -u
 build=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 export BUILD="$build" TOP="$top"
 log=$build/tests/log
 mkdir -p "$log"
-rm -f "$log"/*.count
 
 # part NAME COMMAND...: runs a part, shows its failures, leaves its counts in a file.
 part() {
@@ -36,23 +35,39 @@ part() {
     if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$p" = 0 ]; }; then f=1; fi
     echo "$p $f" >"$log/$name.count"
     echo "$name: $p passed, $f failed ($(($(date +%s) - start)) s)"
-    if [ "$f" != 0 ] || [ "$status" != 0 ]; then tail -60 "$log/$name.txt"; fi
+    grep -h 'DLC_TEST_SEED' "$log/$name.txt" | sort -u # what it drew
+    if [ "$f" != 0 ] || [ "$status" != 0 ]; then grep FAILED "$log/$name.txt" | head -40; tail -60 "$log/$name.txt"; fi
 }
 
-part differential sh "$top/tests/differential/run.sh" "$build" &
-part unit "$build/tests/unit" --color=never
-parts=2
+# The longest first, so that no core is left with one at the end.
+parts="app goldens unit validate"
+parts="$parts $(sh "$top/tests/differential/run.sh" "$build" list)"
 for script in "$top"/tests/*/run.sh; do
     name=$(basename "$(dirname "$script")")
-    case $name in bench | cross | differential) continue ;; esac # speeds are no tests
-    part "$name" sh "$script" "$build"
-    parts=$((parts + 1))
+    case " bench cross differential $parts " in *" $name "*) continue ;; esac # speeds are no tests
+    parts="$parts $name"
 done
-wait
+
+if [ $# = 2 ]; then
+    case $2 in
+    unit) part unit "$build/tests/unit" --color=never ;;
+    *) if [ -f "$top/tests/$2/run.sh" ]; then
+        part "$2" sh "$top/tests/$2/run.sh" "$build"
+    else
+        part "$2" sh "$top/tests/differential/run.sh" "$build" "$2"
+    fi ;;
+    esac
+    exit 0
+fi
+
+rm -f "$log"/*.count
+# shellcheck disable=SC2086
+printf '%s\n' $parts | awk '!seen[$0]++' >"$log/parts"
+xargs -P "$(nproc)" -n 1 sh "$top/tests/run.sh" "$build" <"$log/parts"
 # A part that left no counts was killed.
 counted=$(cat "$log"/*.count | awk '{ p += $1; f += $2 } END { print p + 0, f + 0, NR }')
 passed=${counted%% *}
 failed=$(echo "$counted" | cut -d ' ' -f 2)
-failed=$((failed + parts - ${counted##* }))
+failed=$((failed + $(wc -l <"$log/parts") - ${counted##* }))
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -42,13 +42,14 @@ static const char net_prototypes[] =
     "// What went wrong in the last call that failed; \"\" if none did, and a text of its own for no net. Valid until the next\n"
     "// call with this net.\n"
     "const char *$p_error(const struct $p *net);\n"
-    "// Draws all parameters anew; optimiser state, state and step counts start over.\n"
+    "// Draws new values for all parameters; optimiser state, state and step counts start over.\n"
     "void $p_init(struct $p *net, int64_t seed);\n"
     "void $p_reset(struct $p *net); // state is zero again\n"
-    "// Makes what models keep beside the parameters (packed weights, folded norms) anew if they changed. Loading does\n"
-    "// it; else the next call of a model does, so this is for nets of several threads, after $p_set and training.\n"
+    "// Models keep packed weights and folded norms beside the parameters. This computes them again if the parameters\n"
+    "// changed. Loading does so too, and the next call of a model; call it where several threads share a net, after\n"
+    "// $p_set and training.\n"
     "void $p_prepare(struct $p *net);\n"
-    "// The stream of dropout begins anew. It is 0 in a new net, and is saved and loaded with the optimiser's state.\n"
+    "// Dropout's random numbers start over from this seed. It is 0 in a new net, and is saved and loaded with the optimiser's state.\n"
     "void $p_seed(struct $p *net, int64_t seed);\n";
 
 static const char parameter_prototypes[] =

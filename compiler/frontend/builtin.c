@@ -117,7 +117,7 @@ static Value run_len(Elab *el, const Call *call) {
     return is_list(el, call) ? value_int(call->arg[0].list->len) : value_poison();
 }
 
-// The number of elements behind a list of dims; of run time when one of them is.
+// The number of elements that a list of dims makes; a run-time number when one of them is.
 static Value run_product(Elab *el, const Call *call) {
     if (!is_list(el, call)) return value_poison();
     Value product = value_int(1);

@@ -113,9 +113,10 @@ static Range range_of(const SliceParts *parts, int64_t n) {
 // Whether it is known how a and b compare: they depend on one size at most.
 static bool comparable(Count a, Count b) { return !a.size || !b.size || a.size == b.size; }
 
-// From the end where it is negative.
+// From the end where it is negative for every size, as -N is. Where 8 - N is, N is too large: what the slice needs says
+// so.
 static bool resolve_end(Value v, Count n, Count *to) {
-    bool negative = v.kind == VALUE_SIZE ? v.size.times < 0 : v.i < 0;
+    bool negative = v.kind == VALUE_SIZE ? v.size.times < 0 && v.size.times + v.size.plus < 0 : v.i < 0;
     return value_place(v, to) && (!negative || count_add(*to, 1, n, to));
 }
 
@@ -217,7 +218,7 @@ static bool eval_item(Elab *el, const AstExpr *item, Value *value) {
     if (is_tensor(*value))
         refuse(el, item->span,
                "an index is known at compile time, and this is a tensor; gather(x, index, axis=0) reads "
-               "at indices of run time");
+               "at indices that a tensor holds");
     else
         refuse(el, item->span, "an index is an integer, a slice like 1:3, none or `...`, got %s",
                value_text(el, *value));
@@ -288,8 +289,8 @@ Value run_narrow(Elab *el, const Call *call) {
         return value_poison();
     int64_t at = start < 0 ? start + n.at : start;
     if (at < 0 || length < 1 || length > n.at || at > n.at - length)
-        return refuse(el, call->span, "narrow: %" PRId64 " element%s from %" PRId64 " on leave axis %d of %s", length,
-                      length == 1 ? "" : "s", start, axis, type_name(el, &x->type));
+        return refuse(el, call->span, "narrow: %" PRId64 " element%s from %" PRId64 " on %s axis %d of %s", length,
+                      length == 1 ? "" : "s", start, length == 1 ? "leaves" : "leave", axis, type_name(el, &x->type));
     return value_tensor(cut_axis(el, x, axis, count_fixed(at), 1, dim_fixed((int32_t)length)));
 }
 
@@ -505,7 +506,7 @@ Value run_pad(Elab *el, const Call *call) {
     return value_tensor(x);
 }
 
-// ---- indices of run time --------------------------------------------------------------------------------------------
+// ---- indices in a tensor --------------------------------------------------------------------------------------------
 
 static bool default_axis(Elab *el, const Call *call, int k, const Node *x, int *axis) {
     Value v = call->arg[k].kind == VALUE_NONE ? value_int(0) : call->arg[k];

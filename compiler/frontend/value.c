@@ -51,7 +51,7 @@ static void value_print(Elab *el, Str *s, Value v) {
         dim_print(s, v.size, el->module->sizes);
         break;
     case VALUE_COUNT:
-        str_put(s, "a number of run time");
+        str_put(s, "a run-time number");
         break;
     case VALUE_TENSOR:
         type_print(s, &v.node->type, el->module->sizes);
@@ -88,7 +88,7 @@ const char *value_kind_text(Value v) {
         [VALUE_STRING] = "a string",
         [VALUE_DTYPE] = "a dtype",
         [VALUE_SIZE] = "a run-time size",
-        [VALUE_COUNT] = "a number of run time",
+        [VALUE_COUNT] = "a run-time number",
         [VALUE_TENSOR] = "a tensor",
         [VALUE_LIST] = "a list",
         [VALUE_TUPLE] = "several results",
@@ -305,7 +305,9 @@ static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span spa
     const char *size = value_text(el, is_runtime(a) ? a : b);
     Value count;
     if (is_comparison(op)) return decided_later(el, op, is_runtime(a) ? a : b, span);
-    if (!ints) return refuse(el, span, "%s is an integer of run time; cast(%s, f32) makes a tensor of it", size, size);
+    if (!ints)
+        return refuse(el, span, "%s is an integer that is known at run time only; cast(%s, f32) makes a tensor of it",
+                      size, size);
     place_nodes(el, span);
     if (count_binary(el, op, a, b, &count)) {
         if (is_runtime(count)) build_size(el->g, count.size); // here, where it is written, should a tensor meet it

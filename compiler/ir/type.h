@@ -73,7 +73,7 @@ int32_t dim_bound(Dim dim); // of the run-time size of the axis
 int32_t dim_least(Dim dim); // the smallest value of that size with which the axis has an element
 
 static inline Count count_fixed(int64_t at) { return (Count){.at = at}; }
-Count count_of_dim(Dim dim); // as many as the axis has elements: the place behind it
+Count count_of_dim(Dim dim); // as many as the axis has elements: the first place past its end
 bool count_equal(Count a, Count b);
 // *sum = a + scale * b. False: of two run-time sizes, or too large.
 bool count_add(Count a, int64_t scale, Count b, Count *sum);

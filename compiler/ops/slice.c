@@ -52,9 +52,9 @@ static bool check_axis(Infer *infer, const Type *whole, const Type *part, int d)
     if (sized.size)
         when = arena_printf(infer->g->arena, " where %s is %d", infer->g->module->sizes[sized.size - 1].name,
                             dim_bound(sized));
-    return op_refuse(infer, "%s element%s from %s on in steps of %lld leave axis %d of %s%s", shown_place(infer, count),
-                     dim_is_one(part->dim[d]) ? "" : "s", shown_place(infer, start), (long long)step, d,
-                     op_shown(infer, whole), when);
+    return op_refuse(infer, "%s element%s from %s on in steps of %lld %s axis %d of %s%s", shown_place(infer, count),
+                     dim_is_one(part->dim[d]) ? "" : "s", shown_place(infer, start), (long long)step,
+                     dim_is_one(part->dim[d]) ? "leaves" : "leave", d, op_shown(infer, whole), when);
 }
 
 static bool check_places(Infer *infer, const Type *whole, const Type *part) {

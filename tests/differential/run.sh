@@ -1,16 +1,26 @@
 #!/bin/sh
 # The C against PyTorch's goldens and against the interpreter, at every level, target and compiler.
-#     tests/differential/run.sh BUILD
+#     tests/differential/run.sh BUILD [STEP...]      all steps, or some
+#     tests/differential/run.sh BUILD list           their names
 set -u
 build=$1
+shift
 top=$(cd "$(dirname "$0")/../.." && pwd)
+steps="operators layers graphs convolutions texts nests checkpoints budgets gradients"
+case ${1:-} in
+list)
+    echo goldens $steps
+    exit
+    ;;
+'') set -- goldens $steps ;;
+esac
 passed=0
 failed=0
 run() {
-    "$@" >"$build/tests/log/part.txt" 2>&1
+    "$@" >"$build/tests/log/$step.part" 2>&1
     status=$?
-    cat "$build/tests/log/part.txt"
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$build/tests/log/part.txt" | tail -1)
+    cat "$build/tests/log/$step.part"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$build/tests/log/$step.part" | tail -1)
     [ -n "$line" ] || line="0 passed, 1 failed"
     passed=$((passed + ${line%% passed*}))
     f=${line##*, }
@@ -19,27 +29,36 @@ run() {
     failed=$((failed + f))
 }
 mkdir -p "$build/tests/log"
-run "$build/tests/goldens" "$top"
-run "$build/tests/convolutions" "$top"
-run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers sizes
-run "$build/tests/checkpoints" "$top" "$build"
 seed=${DLC_TEST_SEED:-$(date +%s)}
-echo "budgets of random training steps: seed $seed (DLC_TEST_SEED=$seed draws them again)"
-run "$build/tests/budgets" "$seed" "${DLC_TEST_BUDGETS:-4}"
-run "$build/tests/budgets" "$top/tests/cli/arena_max_unet.dl"
-run "$build/tests/prelude_examples"
-run "$build/tests/gradients"
-run "$build/tests/random_gradients" 1 30
-run "$build/tests/operators"
-run "$build/tests/nests"
-# What gcc 12 got wrong, in every run: a gradient beside its ReLU, and masks in memory.
-run env DLC_TEST_CC=gcc "$build/tests/nests" relu_fixed 5
-run env DLC_TEST_CC=gcc "$build/tests/nests" hardswish_planes 8
-run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
-run "$build/tests/random_programs" graphs 1 1
-run "$build/tests/random_programs" graphs 2 5 quick
-seed=${DLC_TEST_SEED:-1000}
-echo "random programs: texts $seed 54 (DLC_TEST_SEED draws others)"
-run "$build/tests/random_programs" texts $seed 54
+for step in "$@"; do
+    case $step in
+    layers) run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers sizes ;;
+    budgets)
+        echo "budgets of random training steps: DLC_TEST_SEED=$seed draws them again"
+        run "$build/tests/budgets" "$seed" "${DLC_TEST_BUDGETS:-4}"
+        run "$build/tests/budgets" "$top/tests/cli/arena_max_unet.dl"
+        ;;
+    gradients)
+        run "$build/tests/prelude_examples"
+        run "$build/tests/gradients"
+        run "$build/tests/random_gradients" 1 30
+        ;;
+    nests)
+        run "$build/tests/nests"
+        # What gcc 12 got wrong, in every run: a gradient beside its ReLU, and masks in memory.
+        run env DLC_TEST_CC=gcc "$build/tests/nests" relu_fixed 5
+        run env DLC_TEST_CC=gcc "$build/tests/nests" hardswish_planes 8
+        ;;
+    graphs)
+        run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
+        run "$build/tests/random_programs" graphs 1 1
+        run "$build/tests/random_programs" graphs 2 5 quick
+        ;;
+    texts) run "$build/tests/random_programs" texts "${DLC_TEST_SEED:-1000}" 60 ;;
+    checkpoints) run "$build/tests/checkpoints" "$top" "$build" ;;
+    operators) run "$build/tests/operators" ;;
+    *) run "$build/tests/$step" "$top" ;;
+    esac
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -17,7 +17,7 @@ enum { DIRECTIONS = 3 };                                   // tried before an en
 static const double step[DIRECTIONS] = {1e-5, 1e-6, 1e-7}; // along each
 
 typedef struct Counts {
-    int compared, second, rough;
+    int compared, second, rough, infinite;
 } Counts;
 
 static Point point_of(Arena *arena, Graph *g, const int64_t *sizes, uint32_t seed) {
@@ -82,7 +82,10 @@ static void check_entry(Tally *t, Counts *counts, Arena *arena, Graph *g, uint32
     tally(t, ok, "%s: no gradient", what);
     if (!ok) return;
     Point p = text ? point_of_text(arena, g, sizes, seed) : point_of(arena, g, sizes, seed);
-    if (!isfinite(differences_evaluate(&p, arena, loss).f[0])) return; // a mean over no label
+    if (!isfinite(differences_evaluate(&p, arena, loss).f[0])) { // a mean over no label
+        counts->infinite++;
+        return;
+    }
     bool compared = check_loss(t, &p, loss, &wrt, what);
     counts->compared += compared, counts->rough += !compared;
     if (both) counts->second += check_loss(t, &p, both, &again, arena_printf(arena, "%s, second order", what));
@@ -108,8 +111,10 @@ int main(int argc, char **argv) {
         check_module(&t, &counts, &arena, random_text_module(&arena, text, defines), s, true);
         arena_release(&arena);
     }
-    printf("%d gradients compared, %d of second order; %d entries without a smooth direction\n", counts.compared,
-           counts.second, counts.rough);
+    printf(
+        "%d gradients compared, %d of second order; %d entries without a smooth direction, %d with an infinite loss\n",
+        counts.compared, counts.second, counts.rough, counts.infinite);
     tally(&t, counts.rough * 10 <= counts.compared, "too many entries have no smooth direction");
+    tally(&t, counts.infinite * 10 <= counts.compared, "too many entries have an infinite loss");
     return tally_close(&t);
 }

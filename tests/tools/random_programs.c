@@ -96,10 +96,10 @@ static void check_module(Tally *t, const Module *m, Target *targets, int ntarget
 }
 
 static const HarnessOptions thorough[MAX_TARGETS] = {
-    {.target = "c11", .cc = "gcc"},
+    {.target = "c11", .cc = "gcc", .cc_level = "-O1"},
     {.target = "native", .level = 2, .cc = "gcc", .openmp = true},
-    {.target = "c11", .level = 2, .threads = 3, .cc = "clang", .standalone = true, .cc_level = "-O1"},
-    {.target = "native", .level = 2, .threads = 2, .cc = "clang", .standalone = true, .cc_level = "-O1"},
+    {.target = "c11", .level = 2, .threads = 3, .cc = "clang", .standalone = true, .cc_level = "-O0"},
+    {.target = "native", .level = 2, .threads = 2, .cc = "clang", .standalone = true, .cc_level = "-O0"},
     {.target = "native", .cc = "clang"}};
 static const HarnessOptions quick[2] = {
     {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},

@@ -643,7 +643,7 @@ static void compile_and_run(const char *target, const char *strict, bool run) {
         arena_printf(arena, "cd %s && g++ -Wall -Wextra -Wpedantic -Werror -x c++ -fsyntax-only tiny.h", dir));
     expect_command(arena_printf(arena,
                                 "cd %s && gcc %s %s -fopenmp -fsanitize=address,undefined -fno-sanitize-recover=all "
-                                "-g -o app app.c tiny.c -lm && %s",
+                                "-O1 -g -o app app.c tiny.c -lm && %s",
                                 dir, world.options.target->flags, strict, run ? "./app" : "true"));
     expect_command(arena_printf(arena, "rm -r %s", dir));
     arena_release(&world.arena);
