@@ -131,6 +131,7 @@ $(BUILD)/demo/fashion-train: $(BUILD)/demo/fashion.c examples/fashion/train.c ex
 
 test:
 	tests/deps.sh test
+	$(MAKE) -j"$$(nproc)" all tests-build
 	$(MAKE) test-run
 
 test-run: all tests-build

@@ -39,7 +39,7 @@ int main(void) {
     for (int k = 0; k < COUNT; k++) x[k] = (float)(k * 37 % 101) / 50 - 1, want[k] = (float)(k * 53 % 97) / 48 - 1;
     struct fast *fast = fast_new();
     struct plain *plain = plain_new();
-    for (int n = 1; n <= MOST; n += 1 + n / 128) { // all to 128, every second to 256, ...
+    for (int n = 1; n <= MOST; n += 1 + n / 64) { // all to 64, every second to 128, ...
         double off = 0, largest = 0;
         parameters(fast, plain, 1, &off, &largest);
         fast_forward(fast, n, x, y), plain_forward(plain, n, x, z);

@@ -204,8 +204,10 @@ static void check_file(Tally *t, const char *top, const char *name) {
     Tensor *storages = new_storages(&arena, m);
     for (int k = 0; k < cases.len; k++) check_interpreter(t, &arena, m, storages, &cases.at[k]);
     for (int which = 0; which < 4; which++) {
-        HarnessOptions o = {
-            .target = which & 1 ? "native" : "c11", .level = which & 2 ? 2 : 0, .cc = "gcc", .cc_level = "-O1"};
+        HarnessOptions o = {.target = which & 1 ? "native" : "c11",
+                            .level = which & 2 ? 2 : 0,
+                            .cc = which == 3 ? "gcc" : "clang",
+                            .cc_level = which == 3 ? "-O1" : "-O0"};
         char *who = arena_printf(&arena, "%s -O%d", o.target, o.level);
         Compiled *built = compiled_new(&arena, dl, arena_printf(&arena, "%s/%d", name, which), &o);
         tally(t, built, "%s: does not compile", who);

@@ -133,7 +133,7 @@ static const struct {
     {"if x == x { x = x }\n return x", "4:4", "must be known at compile time"},
     {"minimize sum(x) with sgd(lr=1)\n return x", "4:1", "`minimize` stands in a train entry"},
     {"return f(x, i, w)", "4:8", "f calls itself"},
-    {"return x[64]", "4:8", "1 element from 64 on in steps of 1 leave axis 0 of f32[N, 8] where N is 64"},
+    {"return x[64]", "4:8", "1 element from 64 on in steps of 1 leaves axis 0 of f32[N, 8] where N is 64"},
     {"return x[:, 8]", "4:13", "index 8 is outside axis 1 of f32[N, 8]"},
     {"return random(\"uniform\", [3])", "4:8", "random in a model is not supported yet"},
     {"return cross_entropy(x, iota([N, 8]))", "4:8", "cross_entropy: `target` must be L[B, ...S], got i64[N, 8]"},

@@ -636,7 +636,7 @@ static void compile_and_run(const char *target, const char *strict, bool run) {
         expect_command(arena_printf(arena, "cd %s && %s %s %s -o app app.c tiny.c -lm", dir, compilers[i],
                                     world.options.target->flags, strict));
         if (run) expect_command(arena_printf(arena, "cd %s && ./app", dir));
-        expect_command(arena_printf(arena, "cd %s && %s %s %s -DTINY_NO_STDIO -c tiny.c", dir, compilers[i],
+        expect_command(arena_printf(arena, "cd %s && %s %s %s -DTINY_NO_STDIO -fsyntax-only tiny.c", dir, compilers[i],
                                     world.options.target->flags, strict));
     }
     expect_command(
