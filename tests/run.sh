@@ -7,6 +7,7 @@ set -u
 build=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 export BUILD="$build" TOP="$top"
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # threads that wait leave the core to other parts
 log=$build/tests/log
 mkdir -p "$log"
 

@@ -34,7 +34,7 @@ for row in "resnet18 4" "mobilenet_v2 10"; do
     for level in -O0 -O2; do
         "$build/dlc" "$top/examples/resnet/$net.dl" -o "$net.c" --target=c11 $level --entry=forward -D SIZE=33 \
             -D CLASSES=10 -D WIDTH="${row#* }" &&
-            program classify "-DNET=$net -DHEADER=\"$net.h\" -DSIZE=33 -DCLASSES=10" "$top/examples/resnet/main.c" "$net.c" &&
+            program classify "-O0 -DNET=$net -DHEADER=\"$net.h\" -DSIZE=33 -DCLASSES=10" "$top/examples/resnet/main.c" "$net.c" &&
             ./classify "$golden.safetensors" >"$net.txt" || {
             bad "$net $level: does not build or run"
             continue

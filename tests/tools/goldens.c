@@ -13,8 +13,8 @@
 // What runs a net: the interpreter, and builds of the C.
 enum {
     INTERPRETER = 1,
-    NAIVE = 2,    // c11 -O0, by clang -O1, which is quick
-    PORTABLE = 4, // c11 -O2, by clang -O0
+    NAIVE = 2,    // c11 -O0, by clang -O0, which is quick
+    PORTABLE = 4, // c11 -O2, the same
     NATIVE = 8,   // native -O2, the same, with OpenMP
     OTHERS = 16,  // by compilers that optimise, and native -O0
     EVERYTHING = 31,
@@ -145,7 +145,7 @@ static const struct Build {
     int run;
     HarnessOptions options;
 } builds[] = {
-    {NAIVE, {.target = "c11", .level = 0, .cc = "clang", .cc_level = "-O1"}},
+    {NAIVE, {.target = "c11", .level = 0, .cc = "clang", .cc_level = "-O0"}},
     {PORTABLE, {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"}},
     {NATIVE, {.target = "native", .level = 2, .cc = "clang", .cc_level = "-O0", .openmp = true}},
     {OTHERS, {.target = "c11", .level = 0, .cc = "gcc", .cc_level = "-O1"}},

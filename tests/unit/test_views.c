@@ -142,8 +142,8 @@ static void put_row(Str *s, int row) {
 
 Test(views, agree_with_the_interpreter, .timeout = 120) {
     static const HarnessOptions options[] = {
-        {.target = "native", .level = 2, .threads = 3, .cc = "gcc", .openmp = true},
-        {.target = "c11", .level = 2, .threads = 1, .cc = "clang"}};
+        {.target = "native", .level = 2, .threads = 3, .cc = "gcc", .openmp = true, .cc_level = "-O1"},
+        {.target = "c11", .level = 2, .threads = 1, .cc = "clang", .cc_level = "-O1"}};
     for (int v = 0; v < 2; v++) {
         Arena arena = {0};
         Str s = str_new(&arena);
