@@ -170,7 +170,7 @@ rows() { # WIDTH ROWS FLAGS...
     failed=$((failed + ${f%% failed}))
 }
 rows 64 256 --target=native
-rows 8 8192 --target=x86-64-v3
+rows 8 4096 --target=x86-64-v3
 rows 16 4096 --target=c11
 
 # Twins, nets without malloc, parts of files; also from C++, and twins under ThreadSanitizer.

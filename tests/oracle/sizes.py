@@ -176,6 +176,8 @@ def joined():
          x=["N", 5])
     case(["4 * N - 3", 20], "y = relu(x) * sum(x, axis=0) - cumsum(x, 0)",
          lambda n, x: F.relu(x) * x.sum(0) - x.cumsum(0), x=["4 * N - 3", 20])
+    # 9 - N is at least 3: counted from the start, as -N is from the end.
+    case(["N", 8], "y = t[9 - N:] * x", lambda n, x, t: t[9 - n:] * x, x=["N", 8], t=[9, 8])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
     static const HarnessOptions options[] = {{.target = "c11", .level = 0, .cc = "gcc", .cc_level = "-O0"},
                                              {.target = "native", .level = 0, .cc = "clang", .cc_level = "-O0"},
                                              {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},
-                                             {.target = "native", .level = 2, .cc = "gcc", .cc_level = "-O1"}};
+                                             {.target = "native", .level = 2, .cc = "clang", .cc_level = "-O0"}};
     for (size_t k = 0; k < sizeof options / sizeof *options; k++) {
         HarnessOptions o = options[k];
         if (sanitize) o.cc = "gcc"; // the sanitizers' runtime is gcc's

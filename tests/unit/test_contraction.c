@@ -70,7 +70,7 @@ typedef struct Variant {
 
 static const Variant variants[] = {
     {"native", {.target = "native", .level = 2, .threads = 1, .cc = "gcc", .cc_level = "-O2"}},
-    {"native, 5 chunks", {.target = "native", .level = 2, .threads = 5, .cc = "gcc", .cc_level = "-O2"}},
+    {"native, 5 chunks", {.target = "native", .level = 2, .threads = 5, .cc = "clang", .cc_level = "-O0"}},
     {"x86-64-v3", {.target = "x86-64-v3", .level = 2, .threads = 3, .cc = "clang", .cc_level = "-O2"}},
     {"c11", {.target = "c11", .level = 2, .threads = 1, .cc = "gcc", .cc_level = "-O2"}},
 };
