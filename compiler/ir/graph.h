@@ -337,9 +337,11 @@ typedef struct Interpretation {
     Arena *arena;
     const int64_t *sizes;    // actual value of each of the module's run-time sizes
     bool exact;              // no rounding: for gradient checks
+    uint32_t stochastic;     // not 0: floats that must be rounded are, up or down at random, from this seed
     const Tensor *arguments; // one per g->arguments
     Tensor *storages;        // one per module->storages; those bound by the entry hold the new values afterwards
     Tensor *returned;        // out: one per returned output
+    bool overflows;          // out: some finite result was too large for its dtype
 } Interpretation;
 
 Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes); // zeros

@@ -50,6 +50,22 @@ void node_evaluate(const Node *node, const Tensor *const *in, Tensor *out, const
     for (int64_t k = 0; k < out->count; k++) out->f[k] = round_to_dtype(out->dtype, out->f[k]);
 }
 
+// How far results move when each rounding goes either way says how well their computation is conditioned: J. Vignes,
+// "A stochastic arithmetic for reliable scientific computation", Math. Comput. Simulation 35 (1993). What needs no
+// rounding keeps its value.
+static void round_results(Interpretation *run, const Node *node, Tensor *out) {
+    for (int64_t k = 0; out->f && k < out->count; k++) {
+        double value = out->f[k], nearest = round_to_dtype(out->dtype, value);
+        run->overflows |= isfinite(value) && isinf(nearest);
+        out->f[k] = nearest;
+        if (!run->stochastic || out->dtype != F32 || nearest == value || !isfinite(nearest)) continue;
+        uint64_t drawn =
+            (((uint64_t)run->stochastic << 32 | (uint32_t)node->id) ^ (uint64_t)k << 20) * 0x9E3779B97F4A7C15u;
+        if ((drawn ^ drawn >> 29) * 0xBF58476D1CE4E5B9u >> 63)
+            out->f[k] = nextafterf((float)nearest, value > nearest ? INFINITY : -INFINITY);
+    }
+}
+
 void graph_interpret(Graph *g, Interpretation *run) {
     Arena scratch = {0};
     Tensor *value = NEW_ARRAY(&scratch, Tensor, g->nodes.len + 1);
@@ -64,7 +80,8 @@ void graph_interpret(Graph *g, Interpretation *run) {
         }
         for (int i = 0; i < node->nin; i++) in[i] = &value[node->in[i]->id];
         value[k] = tensor_new(&scratch, &node->type, run->sizes);
-        node_evaluate(node, in, &value[k], run->sizes, run->exact);
+        node_evaluate(node, in, &value[k], run->sizes, true);
+        if (!run->exact) round_results(run, node, &value[k]);
     }
     // Results outlive the scratch; bound outputs are copied last, since others may still read the old value.
     int returned = 0;

@@ -7,10 +7,10 @@
 
 #include "harness.h"
 
-// A tensor may differ by 1e-4 of its largest value, plus a multiple of what the interpreter's own rounding changes in
-// it (`exact` is without rounding): a sum that cancels to almost nothing has no digits left to compare. What is not
-// finite must be the same. Gives true when it fits.
-bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *exact, const char *who,
+// A tensor may differ by 1e-4 of its largest value, plus a multiple of what rounding changes in it (`moved` is computed
+// with each rounding up or down at random): a sum that cancels to almost nothing has no digits left to compare. What is
+// not finite must be the same. Gives true when it fits.
+bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *moved, const char *who,
                     const char *name);
 
 // What a new net's storages hold, as NET_new makes them from seed 1; exact: without rounding.

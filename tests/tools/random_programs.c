@@ -20,13 +20,13 @@ typedef struct Target {
 } Target;
 enum { MAX_TARGETS = 5 };
 
-// What an entry gives for its arguments: in f32 and without rounding.
+// What an entry gives for its arguments: in f32, and with each rounding up or down at random.
 typedef struct Reference {
     Graph *g;
     int64_t n;
     int outputs;
     bool *reads; // by the module's storages: the entry's own; entries may share some
-    Tensor arguments[8], *storages, *want, *want_storages, *exact, *exact_storages;
+    Tensor arguments[8], *storages, *want, *want_storages, *moved, *moved_storages;
 } Reference;
 
 static Tensor drawn_tensor(Arena *arena, const Type *type, int64_t n, uint32_t seed, const char *name) {
@@ -44,7 +44,7 @@ static Reference interpret(Arena *arena, const Module *m, Graph *g, int64_t n) {
         const char *name = node_attr(g->nodes.at[k], "name")->s;
         for (int s = 0; s < m->storages.len; s++) r.reads[s] |= !strcmp(m->storages.at[s]->name, name);
     }
-    Tensor **all[] = {&r.storages, &r.want_storages, &r.exact_storages};
+    Tensor **all[] = {&r.storages, &r.want_storages, &r.moved_storages};
     for (int k = 0; k < 3; k++) *all[k] = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
     for (int k = 0; k < g->arguments.len; k++)
         r.arguments[k] = drawn_tensor(arena, &g->arguments.at[k]->type, n, (uint32_t)(10 + k),
@@ -52,14 +52,14 @@ static Reference interpret(Arena *arena, const Module *m, Graph *g, int64_t n) {
     for (int k = 0; k < m->storages.len; k++) {
         if (!r.reads[k]) continue;
         const Storage *s = m->storages.at[k];
-        r.storages[k] = r.want_storages[k] = r.exact_storages[k] =
+        r.storages[k] = r.want_storages[k] = r.moved_storages[k] =
             drawn_tensor(arena, &s->type, n, (uint32_t)(500 + k), s->name);
     }
-    r.want = NEW_ARRAY(arena, Tensor, r.outputs + 1), r.exact = NEW_ARRAY(arena, Tensor, r.outputs + 1);
+    r.want = NEW_ARRAY(arena, Tensor, r.outputs + 1), r.moved = NEW_ARRAY(arena, Tensor, r.outputs + 1);
     Interpretation run = {.arena = arena, .sizes = &n, .arguments = r.arguments};
     run.storages = r.want_storages, run.returned = r.want;
     graph_interpret(g, &run);
-    run.exact = true, run.storages = r.exact_storages, run.returned = r.exact;
+    run.stochastic = 1, run.storages = r.moved_storages, run.returned = r.moved;
     graph_interpret(g, &run);
     return r;
 }
@@ -74,12 +74,12 @@ static void check_entry(Tally *t, Arena *arena, Compiled *c, const Reference *r,
     who = arena_printf(arena, "%s %s(N=%d)", who, r->g->name, (int)r->n);
     tally(t, status == 0, "%s: returned %d", who, status);
     for (int k = 0; k < r->outputs; k++)
-        script_compare(t, &got[k], &r->want[k], &r->exact[k], who, r->g->outputs.at[k].name);
+        script_compare(t, &got[k], &r->want[k], &r->moved[k], who, r->g->outputs.at[k].name);
     for (int k = 0; k < m->storages.len; k++) {
         if (!r->reads[k]) continue;
         Tensor now = tensor_new(arena, &m->storages.at[k]->type, &r->n);
         compiled_get(c, m->storages.at[k]->name, &now);
-        script_compare(t, &now, &r->want_storages[k], &r->exact_storages[k], who, m->storages.at[k]->name);
+        script_compare(t, &now, &r->want_storages[k], &r->moved_storages[k], who, m->storages.at[k]->name);
     }
 }
 
