@@ -46,7 +46,8 @@ enum dlc_status {
     DLC_ENAME = 5,     // no parameter of that name
     DLC_ESIZE = 6,     // a buffer's size is not the parameter's
     DLC_ENULL = 7,     // NULL where something must be
-    DLC_EBUSY = 8      // a twin still reads what would be written
+    DLC_EBUSY = 8,     // a twin still reads what would be written: later it may work
+    DLC_EINVAL = 9     // a net that cannot play this part: a mistake of the caller
 };
 
 // Where the memory of a net comes from.
@@ -130,6 +131,7 @@ DLC_API int dlc_copy(struct dlc_net *to, const struct dlc_net *from);
 // `from` into `spare`, a net that serves for nothing else, prepares them there, and makes them the parameters of `net`
 // in one atomic step; `spare` has the old ones then. A twin goes on with the old ones until its own thread calls
 // dlc_adopt. DLC_EBUSY, with nothing written: a twin did not do so since the last time, and still reads `spare`.
+// DLC_EINVAL: `net` or `spare` is a twin, `spare` has twins, or it is `net` or `from`.
 DLC_API int dlc_publish(struct dlc_net *net, struct dlc_net *spare, const struct dlc_net *from);
 // Makes the newest parameters those of a twin, with neither lock nor copy. Gives 1 when they are others than before.
 DLC_API int dlc_adopt(struct dlc_net *twin);

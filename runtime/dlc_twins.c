@@ -93,7 +93,7 @@ DLC_API int dlc_publish(struct dlc_net *net, struct dlc_net *spare, const struct
     if (!net || !spare || !from) return dlc_fail_null(net, spare ? "the net to copy from" : "the spare net");
     uint32_t twins = dlc_turn_read(&spare->turn) & ~(uint32_t)1;
     if (net->root != net || spare->root != spare || spare == net || spare == from || twins)
-        return dlc_fail(net, DLC_EBUSY,
+        return dlc_fail(net, DLC_EINVAL,
                         "neither net may be a twin, and the spare one is for nothing else: it has twins",
                         ", or it is the net itself or the one to copy from", "");
     uint32_t seen = dlc_turn_read(&net->turn), old = ~seen & 1;

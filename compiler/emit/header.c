@@ -63,7 +63,7 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
 static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTable *table,
                        const EmitOptions *options) {
     static const char *const codes[] = {"OK",    "ERANGE", "EIO",   "EFORMAT", "EMISMATCH",
-                                        "ENAME", "ESIZE",  "ENULL", "EBUSY"};
+                                        "ENAME", "ESIZE",  "ENULL", "EBUSY",   "EINVAL"};
     bool in_range = true; // of every entry: 1 to the bound
     for (int i = 0; i < in->nprograms; i++)
         for (int k = 0; k < in->module->nsizes; k++) in_range &= !in->programs[i]->graph->need[k].size;
@@ -76,7 +76,8 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
                                    "no parameter of that name",
                                    "not the size of that parameter",
                                    "NULL where something must be",
-                                   "a twin still reads what would be written"};
+                                   "a twin still reads what would be written: later it may work",
+                                   "a net that cannot play this part: a mistake of the caller"};
     const char *upper = names_upper(arena, options->prefix);
     const Module *module = in->module;
     if (module->nsizes) str_put(s, "// The largest value of each run-time size.\n");
