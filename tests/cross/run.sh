@@ -15,7 +15,8 @@ bad() {
     failed=$((failed + 1))
     echo "FAILED $*"
 }
-warn="-Wall -Wextra -Wpedantic -Wconversion -Wdouble-promotion -Wshadow -Werror"
+strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+warn="$strict -Wdouble-promotion"
 # No function of libm is between the weights and these.
 exact="perceptron.logits cnn.logits depthwise.y numbers.steps numbers.pooled"
 
@@ -28,17 +29,19 @@ machine() {
         [ -n "${SKIP_MISSING:-}" ] || bad "$name: no compiler or no emulator (SKIP_MISSING=1 leaves such machines out)"
         return
     fi
+    flags=$warn
+    [ "$name" = s390x ] && flags=$strict # its gcc evaluates floats as doubles under -std=c11, and would warn of each
     for level in O2 O0; do
         # shellcheck disable=SC2086
-        "$cc" -std=c11 -O3 $warn -static -I"$level" -I"$top/runtime" -o "$name-$level" "$top/tests/cross/main.c" "$level/nets.c" "$top"/runtime/dlc*.c -lm &&
-            "$qemu" "./$name-$level" x86.safetensors "$name.safetensors" >"$name-$level.txt" && ok || bad "$name -$level: does not run"
+        "$cc" -std=c11 -O3 $flags -static -I"$level" -I"$top/runtime" -o "$name-$level" "$top/tests/cross/main.c" "$level/nets.c" "$top"/runtime/dlc*.c -lm &&
+            "$qemu" "./$name-$level" "x86-$level.safetensors" "$name.safetensors" >"$name-$level.txt" && ok || bad "$name -$level: does not run"
         line=$(awk -v ulps=4 -v exact="$exact" -f "$top/tests/cross/compare.awk" "x86-$level.txt" "$name-$level.txt") && ok || bad "$name -$level: answers otherwise"
         echo "$name -$level: $line"
-        cmp x86.safetensors "$name.safetensors" && ok || bad "$name -$level: saves another file"
+        cmp "x86-$level.safetensors" "$name.safetensors" && ok || bad "$name -$level: saves another file"
         # What it saved is read here.
         "./x86-$level" "$name.safetensors" - >back.txt && cmp "x86-$level.txt" back.txt && ok || bad "$name -$level: its file is another here"
         # The weights that it draws itself are x86-64's.
-        "$qemu" "./$name-$level" - drawn.safetensors >drawn.txt && cmp x86.safetensors drawn.safetensors && ok || bad "$name -$level: draws other weights"
+        "$qemu" "./$name-$level" - drawn.safetensors >drawn.txt && cmp "x86-$level.safetensors" drawn.safetensors && ok || bad "$name -$level: draws other weights"
     done
 }
 
@@ -47,7 +50,7 @@ for level in O2 O0; do
     "$build/dlc" "$top/tests/cross/nets.dl" -o "$level/nets.c" "-$level" --target=c11 || bad "-$level: dlc"
     # shellcheck disable=SC2086
     gcc -std=c11 -O3 $warn -I"$level" -I"$top/runtime" -o "x86-$level" "$top/tests/cross/main.c" "$level/nets.c" "$top"/runtime/dlc*.c -lm &&
-        "./x86-$level" - x86.safetensors >"x86-$level.txt" && ok || bad "x86 -$level: does not run"
+        "./x86-$level" - "x86-$level.safetensors" >"x86-$level.txt" && ok || bad "x86 -$level: does not run"
 done
 grep -q '^numbers.whole 0 i 100000000$' x86-O2.txt && ok || bad "cast(0.1 * 1e9): $(grep 'numbers.whole 0 ' x86-O2.txt)"
 machine aarch64-linux-gnu-gcc qemu-aarch64-static aarch64-linux-gnu

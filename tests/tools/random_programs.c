@@ -157,6 +157,7 @@ static const HarnessOptions whole[] = {
     {.target = "c11", .cc = "gcc", .cc_level = "-O3"},
     {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O3", .standalone = true},
 };
+enum { EMBEDDED = 2000000 }; // bytes of weights in C: compilers take seconds for each million
 enum { CHEAP = sizeof cheap / sizeof *cheap, WHOLE = sizeof whole / sizeof *whole };
 
 typedef struct Run {
@@ -182,12 +183,13 @@ static Compiled *check_form(Run *run, HarnessOptions o, const char *with, bool m
     return c;
 }
 
-static int64_t arena_bytes(const Compiled *c) {
+// M_ARENA_BYTES, M_PARAM_BYTES of the header.
+static int64_t region_bytes(const Compiled *c, const char *region) {
     int64_t bytes = 0;
     char line[256];
     FILE *header = fopen(arena_printf(c->arena, "%s/m.h", c->dir), "r");
     while (header && fgets(line, sizeof line, header))
-        if (sscanf(line, "#define M_ARENA_BYTES %lld", (long long *)&bytes) == 1) break;
+        if (sscanf(line, arena_printf(c->arena, "#define M_%s_BYTES %%lld", region), (long long *)&bytes) == 1) break;
     if (header) fclose(header);
     return bytes;
 }
@@ -202,14 +204,14 @@ static const char *model_names(Arena *arena, const Module *m) {
 
 // With a budget of memory, which it may refuse; and models whose weights stand in the C.
 static void check_options(Run *run, Compiled *c, uint32_t seed, HarnessOptions o) {
-    int64_t bytes = arena_bytes(c);
+    int64_t bytes = region_bytes(c, "ARENA");
     if (seed % 3 == 0 && bytes) {
         o.arena_max = arena_printf(run->arena, "%lld", (long long)(bytes * (5 + seed % 5) / 10));
         compiled_free(check_form(run, o, " --arena-max", false));
     }
     o.arena_max = NULL;
     o.entries = model_names(run->arena, c->module);
-    if (seed % 3 != 1 || !*o.entries) return;
+    if (seed % 3 != 1 || !*o.entries || region_bytes(c, "PARAM") > EMBEDDED) return;
     o.weights = arena_printf(run->arena, "%s/m.safetensors", c->dir);
     HarnessOptions plain = {.target = "c11", .cc = "clang", .cc_level = "-O0", .quiet = true};
     plain.defines = run->defines, plain.entries = o.entries;
