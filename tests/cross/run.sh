@@ -40,7 +40,9 @@ machine() {
         cmp "x86-$level.safetensors" "$name.safetensors" && ok || bad "$name -$level: saves another file"
         # What it saved is read here.
         "./x86-$level" "$name.safetensors" - >back.txt && cmp "x86-$level.txt" back.txt && ok || bad "$name -$level: its file is another here"
-        # The weights that it draws itself are x86-64's.
+        # The weights that it draws itself are x86-64's; but i386's libm has a logf and a cosf of its own, which -O2 draws
+        # normal numbers with (-O0: log and cos).
+        [ "$name-$level" = i686-O2 ] && continue
         "$qemu" "./$name-$level" - drawn.safetensors >drawn.txt && cmp "x86-$level.safetensors" drawn.safetensors && ok || bad "$name -$level: draws other weights"
     done
 }
