@@ -420,8 +420,8 @@ static void try_rung(Fit *f, const bool *kept) {
     try_choice(f, kept, true);
 }
 
-// Plans choices from the smallest by the estimate upwards, whatever the budget. The estimate may be
-// wrong about which is smallest, so the choice that drops most is planned too, and the smallest plan of all is kept.
+// Plans choices from the smallest by the estimate upwards, whatever the budget. The estimate may be wrong
+// about which is smallest, so the choice that drops most is planned too, and the smallest plan of all is kept.
 static void climb(Fit *f) {
     search(f, 0);
     if (!f->nchoices) return;

@@ -113,8 +113,8 @@ static Range range_of(const SliceParts *parts, int64_t n) {
 // Whether it is known how a and b compare: they depend on one size at most.
 static bool comparable(Count a, Count b) { return !a.size || !b.size || a.size == b.size; }
 
-// From the end where it is negative for every size, as -N is. Where 8 - N is, N is too large: what the slice needs says
-// so.
+// An end that is negative for every N, as -N is, counts from the end of the axis. 8 - N counts from the start, and
+// check_axis refuses it if N may become larger than 8.
 static bool resolve_end(Value v, Count n, Count *to) {
     bool negative = v.kind == VALUE_SIZE ? v.size.times < 0 && v.size.times + v.size.plus < 0 : v.i < 0;
     return value_place(v, to) && (!negative || count_add(*to, 1, n, to));

@@ -184,11 +184,12 @@ static const char *header_flags(Arena *arena, const char *header, const char *ef
 }
 
 // Every C file that a test emits goes through dlc-validate, where libclang is.
-static bool run_validate(Arena *arena, const char *dir, const char *header) {
+static bool run_validate(Arena *arena, const char *dir, const HarnessOptions *o, const char *header) {
     const char *build = getenv("BUILD");
     const char *program = arena_printf(arena, "%s/dlc-validate", build ? build : "build");
     if (access(program, X_OK)) return true;
-    const char *command = arena_printf(arena, "%s %s/m.c %s " WARNINGS, program, dir, header_flags(arena, header, ""));
+    const char *command = arena_printf(arena, "%s %s/m.c %s %s " WARNINGS, program, dir,
+                                       header_flags(arena, header, ""), strcmp(o->target, "c11") ? "" : "-Wpedantic");
     if (system(command) == 0) return true;
     fprintf(stderr, "harness: failed: %s\n", command);
     return false;
@@ -234,7 +235,7 @@ static bool run_cc(Arena *arena, const char *dir, const HarnessOptions *o, const
     bool sanitize = getenv("DLC_TEST_SANITIZE"), iso = !strcmp(o->target, "c11");
     // The header's own -O3 where no test asks for less, and everywhere in `make test-all`. The sanitizers' C is slow to
     // make.
-    const char *effort = sanitize ? "-O1" : o->cc_level && !getenv("DLC_TEST_ALL") ? o->cc_level : "-O3";
+    const char *effort = o->cc_level && !getenv("DLC_TEST_ALL") ? o->cc_level : sanitize ? "-O1" : "-O3";
     const char *flags =
         arena_printf(arena, "%s %s %s %s -Wall -Wextra -Werror -fPIC", header_flags(arena, header, effort),
                      o->cc_more ? o->cc_more : "", iso ? "-Wpedantic" : "",
@@ -260,7 +261,7 @@ Compiled *compiled_new(Arena *arena, const char *path, const char *name, const H
     if (!c->module || !run_dlc(arena, path, c->dir, options)) return NULL;
     const char *header = read_text(arena, arena_printf(arena, "%s/m.h", c->dir));
     harness_write(arena_printf(arena, "%s/driver.c", c->dir), driver_text(arena, c->module, options->entries, header));
-    if (!run_validate(arena, c->dir, header) || !check_doubles(arena, c->dir, options) ||
+    if (!run_validate(arena, c->dir, options, header) || !check_doubles(arena, c->dir, options) ||
         !run_cc(arena, c->dir, options, header))
         return NULL;
     char *library = realpath(arena_printf(arena, "%s/m.so", c->dir), NULL);

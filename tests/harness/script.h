@@ -8,8 +8,8 @@
 #include "harness.h"
 
 // A tensor may differ by 1e-4 of its largest value, plus a multiple of what rounding changes in it (`moved` is computed
-// with each rounding up or down at random): a sum that cancels to almost nothing has no digits left to compare. What is
-// not finite must be the same. Gives true when it fits.
+// with each rounding up or down at random): a sum that cancels to almost nothing has no digits left to compare. An
+// infinity or a NaN must be the same in both. Gives true when it fits.
 bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *moved, const char *who,
                     const char *name);
 
