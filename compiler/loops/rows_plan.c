@@ -144,6 +144,8 @@ static void plan_chunks(Rows *r) {
         int64_t share = chunk_share(units, chunks);
         if (chunks < threads) share = share / 5 * 4;
         if (dim.size) share /= 2;
+        // Scalar loops over consecutive places are for the C compiler to turn into vectors: they stay whole.
+        if (axis == rows_last(r) && r->lanes_kind != LANES_KEPT) share /= 2;
         if (share <= best + SHARE / 50) continue;
         best = share;
         r->chunk_axis = axis;
