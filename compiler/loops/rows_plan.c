@@ -7,8 +7,10 @@
 
 #include "loops/rows.h"
 
-// Enough to hide the latency of additions.
-enum { MOST_VECTORS = 4 };
+enum {
+    MOST_VECTORS = 4, // enough to hide the latency of additions
+    SHORT_LOOP = 64,  // elements
+};
 
 // ---- phases ---------------------------------------------------------------------------------------------------------
 
@@ -142,10 +144,11 @@ static void plan_chunks(Rows *r) {
         int chunks = ceil_div(units, each);
         // A run-time axis may turn out short.
         int64_t share = chunk_share(units, chunks);
-        if (chunks < threads) share = share / 5 * 4;
+        if (chunks < threads) share = share * chunks / threads;
         if (dim.size) share /= 2;
-        // Scalar loops over consecutive places are for the C compiler to turn into vectors: they stay whole.
-        if (axis == rows_last(r) && r->lanes_kind != LANES_KEPT) share /= 2;
+        // The C compiler turns scalar loops over consecutive places into vectors, where they are long enough.
+        bool consecutive = axis == rows_last(r) && r->lanes_kind != LANES_KEPT;
+        if (consecutive && each < SHORT_LOOP) share /= 2;
         if (share <= best + SHARE / 50) continue;
         best = share;
         r->chunk_axis = axis;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "harness.h"
+#include "loops/lower.h"
+#include "passes/passes.h"
 
 typedef struct Row {
     const char *what;
@@ -238,4 +240,66 @@ Test(rows, outputs_are_where_they_belong, .timeout = 120) {
         compiled_free(c);
     }
     arena_release(&arena);
+}
+
+// ---- which axis threads share ---------------------------------------------------------------------------------------
+
+typedef struct Chunked {
+    const char *what, *target, *x, *y, *body; // x: i64[...] or f32[...]
+    int chunks, axis;                         // 0 chunks: none; the axis: whose variable runs inside the chunks
+} Chunked;
+
+// Eight threads.
+static const Chunked chunked[] = {
+    {"whole vectors: the longer axis", "x86-64-v4", "f32[64, 4096]", "f32[64, 4096]", "x * 2", 8, 0},
+    {"few rows of scalars: the long rows are cut", "c11", "f32[2, 500000]", "f32[2, 500000]", "x * 2", 8, 1},
+    {"many rows of scalars", "c11", "f32[64, 4096]", "f32[64, 4096]", "x * 2", 8, 0},
+    {"a run-time axis of any length, long rows", "x86-64-v3", "i64[N, 4096]", "i64[N, 4096]", "x * 2", 8, 1},
+    {"short rows of scalars stay whole, seven chunks are enough", "x86-64-v4", "i64[N, 14, 9, 32]",
+     "i64[N, 14, 9, 32]", "x * 2", 7, 1},
+    {"the most chunks, evenly", "x86-64-v4", "i64[N, 6, 70, 32]", "i64[N, 6, 70, 32]", "x * 2", 8, 2},
+    {"too little work", "x86-64-v4", "f32[4, 32]", "f32[4, 32]", "x * 2", 0, 0},
+};
+
+// The chunks' loop, and the axis of what is stored whose loop follows the chunk's number.
+static const Stmt *find_chunks(const Stmt *s) {
+    if (s->kind == STMT_FOR && s->loop == FOR_CHUNKS) return s;
+    const Stmt *found = NULL;
+    for (int k = 0; k < s->body.len && !found; k++) found = find_chunks(s->body.at[k]);
+    return found;
+}
+
+static const Stmt *find_stored(const Stmt *s) {
+    if (s->kind == STMT_STORE) return s;
+    const Stmt *found = NULL;
+    for (int k = 0; k < s->body.len && !found; k++) found = find_stored(s->body.at[k]);
+    return found;
+}
+
+static int cut_axis(const Stmt *chunks) {
+    const Stmt *store = find_stored(chunks);
+    for (int d = 0; store && d < store->buffer->rank; d++) {
+        const Var *var = store->at[d]->nterms ? store->at[d]->term[0].atom.var : NULL;
+        if (var && var->loop && index_uses(var->loop->lo, chunks->var)) return d;
+    }
+    return -1;
+}
+
+Test(rows, threads_share_the_right_axis) {
+    for (size_t k = 0; k < sizeof chunked / sizeof *chunked; k++) {
+        const Chunked *row = &chunked[k];
+        Arena arena = {0};
+        const char *text = arena_printf(&arena, "dim N <= 65\nmodel f(x: %s) -> (y: %s) { return %s }\n", row->x,
+                                        row->y, row->body);
+        Module *module = harness_text(&arena, "chunks.dl", text, NULL, stderr);
+        cr_assert(module, "%s", row->what);
+        passes_run(module, &(PassOptions){.level = 2, .out = stderr});
+        Program *program = program_lower(module->entries.at[0], target_find(row->target), 2, 8);
+        const Stmt *chunks = find_chunks(program->calls.at[0].kernel->body);
+        int64_t n = 0;
+        if (chunks) index_is_const(chunks->hi, &n);
+        cr_expect(n == row->chunks, "%s: %d chunks, want %d", row->what, (int)n, row->chunks);
+        if (chunks) cr_expect(cut_axis(chunks) == row->axis, "%s: axis %d", row->what, cut_axis(chunks));
+        arena_release(&arena);
+    }
 }
