@@ -286,12 +286,32 @@ static void dlc_sync_directory(char *path) { (void)path; }
 static bool dlc_is_special(const char *path) { return (void)path, false; }
 static bool dlc_sync(FILE *f) { return !ferror(f) && !fflush(f); }
 
+// The old file steps aside for the new one, and comes back when that cannot take its name.
+static bool dlc_swap(const struct dlc_new_file *p) {
+    size_t len = strlen(p->path);
+    char *old = (char *)calloc(1, len + sizeof ".old");
+    if (!old) return false;
+    memcpy(old, p->path, len);
+    memcpy(old + len, ".old", sizeof ".old");
+    remove(old);
+    bool aside = !rename(p->path, old), ok = aside && !rename(p->name, p->path);
+    int why = errno;
+    if (ok)
+        remove(old);
+    else if (aside)
+        (void)rename(old, p->path);
+    free(old);
+    errno = why;
+    return ok;
+}
+
 // Systems that rename no open file, and none over another.
 static bool dlc_rename(const struct dlc_new_file *p, bool ok) {
     int why = errno;
     if (fclose(p->f)) ok = false, why = errno;
-    ok = ok && (!rename(p->name, p->path) || (!remove(p->path) && !rename(p->name, p->path)));
-    if (!ok) remove(p->name), errno = why;
+    if (ok && rename(p->name, p->path) && !dlc_swap(p)) ok = false, why = errno;
+    if (!ok) remove(p->name);
+    errno = why;
     return ok;
 }
 #endif
