@@ -58,7 +58,9 @@ if [ $# = 2 ]; then
         part "$2" sh "$top/tests/differential/run.sh" "$build" "$2"
     fi ;;
     esac
-    exit 0
+    read -r passed failed <"$log/$2.count"
+    [ "$failed" = 0 ] && [ "$passed" != 0 ]
+    exit
 fi
 
 rm -f "$log"/*.count

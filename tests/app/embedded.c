@@ -37,7 +37,8 @@ static void check(int good, const char *what) {
 static void agree(int count, double tolerance, const char *what) {
     double worst = 0, largest = 0;
     for (int k = 0; k < count; k++) {
-        worst = fmax(worst, fabs((double)got[k] - (double)want[k]));
+        double off = fabs((double)got[k] - (double)want[k]);
+        worst = isnan(off) ? INFINITY : fmax(worst, off);
         largest = fmax(largest, fabs((double)want[k]));
     }
     if (tolerance == 0 && memcmp(got, want, sizeof(float) * (size_t)count) != 0) worst = INFINITY;

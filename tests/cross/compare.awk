@@ -23,6 +23,7 @@ FNR == NR { want[$1 " " $2] = $4; lines++
     if ($3 == "f") {
         floats++
         if (want[key] == $4) { same++; next }
+        if ($4 !~ /0x/ || want[key] !~ /0x/) { if (bad++ < 5) print key ": " $4 ", want " want[key]; next } # nan, inf
         unit = 2 ^ (int(log(largest[$1]) / log(2) + 1000) - 1000 - 23)
         off = (hex($4) - hex(want[key])) / unit
         if (off < 0) off = -off

@@ -33,6 +33,21 @@ static size_t bytes_of(const struct dlc_net *net, unsigned char *to) {
     return at;
 }
 
+// What a net that took a file saves is taken by another one, which is the same then. A net without optimiser saves
+// weights.
+static void check_round_trip(const struct dlc_net *net) {
+    static unsigned char file[4096], was[512], is[512];
+    bool all = net->model->nslots == SLOTS;
+    size_t size = all ? dlc_save_memory(net, file, sizeof file) : dlc_save_weights_memory(net, file, sizeof file);
+    struct dlc_net *other = dlc_new(net->model, sizeof *other);
+    if (!other) exit(3);
+    if (!size || size > sizeof file || dlc_load_memory(other, file, size)) abort();
+    size_t bytes = bytes_of(net, was);
+    bytes_of(other, is);
+    if (memcmp(was, is, bytes)) abort();
+    dlc_free(other);
+}
+
 static void check_net(const struct dlc_model *of, const uint8_t *data, size_t size) {
     static const char *const parts[][2] = {{NULL, NULL}, {"fc1", ""}, {"", "module"}, {"fc1", "fc1"}};
     unsigned char before[512], after[512];
@@ -43,6 +58,7 @@ static void check_net(const struct dlc_model *of, const uint8_t *data, size_t si
     bytes_of(net, after);
     if (status && memcmp(before, after, bytes)) abort(); // refused, but changed
     if (status && !*dlc_error(net)) abort();             // refused without a word
+    if (!status) check_round_trip(net);
     for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
         bytes_of(net, before);
         int got = dlc_load_some_memory(net, data, size, parts[k][0], parts[k][1]);

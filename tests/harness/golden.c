@@ -48,16 +48,18 @@ static double difference(const Golden *g, const Tensor *got) {
     double worst = 0;
     for (int64_t e = 0; e < g->count; e += g->stride) {
         double off = fabs(element(got, e) - g->value[e / g->stride]);
-        if (!(off <= worst)) worst = off; // NaN too
+        if (isnan(off)) return INFINITY;
+        worst = fmax(worst, off);
     }
     for (uint32_t s = 0; g->summed && s < 2; s++) {
         double sum = 0;
         for (int64_t e = 0; e < g->count; e++)
             sum += drawn(s + 1, (uint64_t)e) < 0.5 ? -element(got, e) : element(got, e);
         double off = fabs(sum - g->sum[s]) / sqrt((double)g->count);
-        if (!(off <= worst)) worst = off;
+        if (isnan(off)) return INFINITY;
+        worst = fmax(worst, off);
     }
-    return isnan(worst) ? INFINITY : worst == 0 ? 0 : worst / g->largest;
+    return worst == 0 ? 0 : worst / g->largest;
 }
 
 void golden_compare(Tally *t, const Goldens *goldens, const char *who, const char *name, const Tensor *got) {
