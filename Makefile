@@ -138,7 +138,7 @@ test-run: all tests-build
 	tests/run.sh $(BUILD)
 
 # The same with -O3 wherever `make test` asks the C compiler for less, and every nest of every operator through every C
-# compiler's flags: about three hours of two cores.
+# compiler's flags: about two hours of two cores.
 test-all:
 	DLC_TEST_ALL=1 $(MAKE) test
 	BUILD=$(BUILD) TOP=$(CURDIR) $(BUILD)/tests/nests all

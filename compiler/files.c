@@ -1,7 +1,8 @@
 // files.c: a file is read whole; a C file and its header are replaced together, or both stay as they were.
 //     write both without a name, where they belong  ->  name them  ->  rename the header, then the C file
 // A file without a name (Linux's O_TMPFILE) is gone when dlc is killed. Signals that can wait do so while the names
-// change; SIGKILL in those microseconds can leave a temporary name.
+// change; SIGKILL in those microseconds can leave a temporary name, and so it can at any time where there are no files
+// without a name.
 #define _GNU_SOURCE // O_TMPFILE
 #include "files.h"
 
@@ -77,6 +78,9 @@ bool file_is_device(const char *path) {
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode) && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5));
 }
 
+// Where Linux shows a process the files that it has open, which is how one without a name gets one.
+#define OPEN_FILES "/proc/self/fd"
+
 // An output on its way.
 typedef struct Output {
     FILE *err;
@@ -109,7 +113,8 @@ static int open_new(Arena *arena, Output *out) {
 #ifdef O_TMPFILE
     const char *slash = strrchr(out->to, '/');
     const char *folder = slash ? arena_printf(arena, "%.*s", (int)(slash + 1 - out->to), out->to) : ".";
-    int fd = open(folder, O_TMPFILE | O_WRONLY, 0666);
+    bool can_be_named = access(OPEN_FILES, X_OK) == 0; // a sandbox may have no /proc
+    int fd = can_be_named ? open(folder, O_TMPFILE | O_WRONLY, 0666) : -1;
     if (fd >= 0) return fd;
 #endif
     for (int k = 0; k < 1000; k++) {
@@ -137,7 +142,7 @@ static bool write_aside(Arena *arena, Output *out, const Str *text) {
 static bool give_name(Arena *arena, Output *out) {
     for (int k = 0; k < 1000 && !out->named; k++) {
         out->aside = arena_printf(arena, "%s.%ld-%d", out->to, (long)getpid(), k);
-        char *self = arena_printf(arena, "/proc/self/fd/%d", out->fd);
+        char *self = arena_printf(arena, "%s/%d", OPEN_FILES, out->fd);
         out->named = linkat(AT_FDCWD, self, AT_FDCWD, out->aside, AT_SYMLINK_FOLLOW) == 0;
         if (!out->named && errno != EEXIST) return fail(out);
     }

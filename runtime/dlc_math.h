@@ -2,8 +2,9 @@
 //     relu  ->  dlc_reluf(x)          random {distribution="uniform"}  ->  dlc_uniform(seed, counter, site, element)
 // No operand is read under a condition, by ?:, && or if: gcc 11 and 12 at -O3 with AVX or SVE make masked loads of
 // those, and in nests of short rows they take the masks of other elements. A ?: between numbers that were compared is
-// safe. Strict ISO C. The lines //@block cut this file for the compiler, which pastes only the blocks that a model
-// needs: every block defines one name and may use what stands above it.
+// safe, and so is one between two values in registers that no memory is read for (dlc_sigmoidf, dlc_normalf). Strict
+// ISO C. The lines //@block cut this file for the compiler, which pastes only the blocks that a model needs: every
+// block defines one name and may use what stands above it.
 #ifndef DLC_MATH_H
 #define DLC_MATH_H
 

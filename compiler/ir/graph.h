@@ -337,7 +337,7 @@ typedef struct Interpretation {
     Arena *arena;
     const int64_t *sizes;    // actual value of each of the module's run-time sizes
     bool exact;              // no rounding: for gradient checks
-    uint32_t stochastic;     // not 0: floats that must be rounded are, up or down at random, from this seed
+    uint32_t stochastic;     // not 0: each rounding goes up or down at random, drawn from this seed
     const Tensor *arguments; // one per g->arguments
     Tensor *storages;        // one per module->storages; those bound by the entry hold the new values afterwards
     Tensor *returned;        // out: one per returned output

@@ -6,7 +6,8 @@
 //         for i = 0 .. 784:
 //           sum += mul(image[n, i], w[o, i])
 //         out[n, o] = sum
-// Sums of floats are held as double. Reads out of range are left out by guards, which ranges remove where they can.
+// Sums of floats are held as double (lower_sums_to_floats changes that for c11 at -O2), but for those that are added up
+// in the result itself, by scatter. Reads out of range are left out by guards, which ranges remove where they can.
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -140,7 +141,8 @@ static Stmt *open_shape(LowerContext *ctx, const Type *type, Index **at) {
     return to;
 }
 
-// The axes that lead to an element each, one per axis of the result at most: what is left meets elements again.
+// For each axis of the result the first iteration axis that walks along it. Loops over these alone meet every element
+// of the result once; the other axes meet elements again, and are summed.
 static unsigned leading_axes(const Iter *iter) {
     unsigned leading = 0;
     for (int d = 0; d < iter->map[0].rank; d++)
@@ -166,7 +168,7 @@ static bool leads_nowhere(const Iter *iter, int axis) {
 //           sum += mul(a[m, i], b[m, l])
 //         out[i + l] += sum
 // clang 14 moves the loads of `out[i * 6 + 1]` and its neighbours in front of stores to them (LLVM's issue 63602) where
-// the loop over `l` is inside and written out.
+// the loop over `l` is the inner one and unrolled.
 static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, const char *kind) {
     Index *at[MAX_AXES], *out[MAX_RANK];
     Buffer *to = ctx->program->of_node[node->id];

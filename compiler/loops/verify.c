@@ -52,8 +52,8 @@ static void check_index(Verify *v, const Index *index) {
 }
 
 // A loaded integer was clamped to its axis where it was made: into its range, which proves the rest, or to the actual
-// run-time size, which its range does not say. Of an axis that was merged from two, each is a quotient or remainder of
-// it.
+// run-time size, which its range does not say. Where two axes were merged into one, each of their indices is a quotient
+// or a remainder of the loaded one.
 static bool is_loaded(const Index *index, Dim dim) {
     for (int k = 0; dim.size && k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
