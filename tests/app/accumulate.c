@@ -26,8 +26,7 @@ static double distance(struct accumulate *a, struct accumulate *b) {
         if (strcmp(info->dtype, "f32") || info->bytes > sizeof u) continue;
         if (strstr(info->name, "grad_sum")) continue;
         accumulate_get(a, info->name, u, info->bytes), accumulate_get(b, info->name, v, info->bytes);
-        for (size_t e = 0; e < info->bytes / sizeof *u; e++)
-            worst = fmax(worst, gap(u[e], v[e]));
+        for (size_t e = 0; e < info->bytes / sizeof *u; e++) worst = fmax(worst, gap(u[e], v[e]));
     }
     return worst;
 }

@@ -255,8 +255,8 @@ static const Chunked chunked[] = {
     {"few rows of scalars: the long rows are cut", "c11", "f32[2, 500000]", "f32[2, 500000]", "x * 2", 8, 1},
     {"many rows of scalars", "c11", "f32[64, 4096]", "f32[64, 4096]", "x * 2", 8, 0},
     {"a run-time axis of any length, long rows", "x86-64-v3", "i64[N, 4096]", "i64[N, 4096]", "x * 2", 8, 1},
-    {"short rows of scalars stay whole, seven chunks are enough", "x86-64-v4", "i64[N, 14, 9, 32]",
-     "i64[N, 14, 9, 32]", "x * 2", 7, 1},
+    {"short rows of scalars stay whole, seven chunks are enough", "x86-64-v4", "i64[N, 14, 9, 32]", "i64[N, 14, 9, 32]",
+     "x * 2", 7, 1},
     {"the most chunks, evenly", "x86-64-v4", "i64[N, 6, 70, 32]", "i64[N, 6, 70, 32]", "x * 2", 8, 2},
     {"too little work", "x86-64-v4", "f32[4, 32]", "f32[4, 32]", "x * 2", 0, 0},
 };
@@ -289,8 +289,8 @@ Test(rows, threads_share_the_right_axis) {
     for (size_t k = 0; k < sizeof chunked / sizeof *chunked; k++) {
         const Chunked *row = &chunked[k];
         Arena arena = {0};
-        const char *text = arena_printf(&arena, "dim N <= 65\nmodel f(x: %s) -> (y: %s) { return %s }\n", row->x,
-                                        row->y, row->body);
+        const char *text =
+            arena_printf(&arena, "dim N <= 65\nmodel f(x: %s) -> (y: %s) { return %s }\n", row->x, row->y, row->body);
         Module *module = harness_text(&arena, "chunks.dl", text, NULL, stderr);
         cr_assert(module, "%s", row->what);
         passes_run(module, &(PassOptions){.level = 2, .out = stderr});
