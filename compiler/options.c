@@ -109,7 +109,8 @@ static bool take_target(Reader *r, const char *value) {
     r->options->target = target_find(value);
     if (r->options->target) return true;
     const char *const *names = target_names(&count);
-    return usage(r, "unknown target `%s`%s --target=help lists them", value, suggest(r, value, names, count));
+    const char *hint = suggest(r, value, names, count);
+    return usage(r, "unknown target `%s`%s --target=help lists them", value, *hint ? hint : ";");
 }
 
 static bool take_threads(Reader *r, const char *value) {

@@ -4,7 +4,7 @@
 
 // ---- error text ---------------------------------------------------------------------------------------------------
 
-enum { DLC_TEXT_RESERVE = 32 }; // for the "and N more"
+#define DLC_TEXT_RESERVE 32 // for the "and N more"; no enum, which C++20 does not subtract from another
 
 DLC_API void dlc_put_bytes(struct dlc_text *t, const char *s, size_t len) {
     for (size_t i = 0; i < len && !t->full; i++) {

@@ -208,7 +208,7 @@ static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter
 static inline float dlc_uniform(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
     uint32_t c[4];
     dlc_random_words(c, seed, counter, site, element);
-    return (float)(c[0] >> 8) * 0x1p-24f;
+    return (float)(c[0] >> 8) * (1.0f / 16777216.0f); // 2^-24
 }
 
 //@block

@@ -89,13 +89,17 @@ DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
     return twin;
 }
 
+static const char *dlc_wrong_part(const struct dlc_net *net, const struct dlc_net *spare, const struct dlc_net *from) {
+    if (net->root != net) return "the net is a twin: publish to the one that it shares";
+    if (spare->root != spare) return "the spare net is a twin";
+    if (dlc_turn_read(&spare->turn) & ~(uint32_t)1) return "the spare net has twins";
+    return spare == net || spare == from || from->root == net ? "one net stands in two places" : NULL;
+}
+
 DLC_API int dlc_publish(struct dlc_net *net, struct dlc_net *spare, const struct dlc_net *from) {
     if (!net || !spare || !from) return dlc_fail_null(net, spare ? "the net to copy from" : "the spare net");
-    uint32_t twins = dlc_turn_read(&spare->turn) & ~(uint32_t)1;
-    if (net->root != net || spare->root != spare || spare == net || spare == from || twins)
-        return dlc_fail(net, DLC_EINVAL,
-                        "neither net may be a twin, and the spare one is for nothing else: it has twins",
-                        ", or it is the net itself or the one to copy from", "");
+    const char *wrong = dlc_wrong_part(net, spare, from);
+    if (wrong) return dlc_fail(net, DLC_EINVAL, wrong, "", "");
     uint32_t seen = dlc_turn_read(&net->turn), old = ~seen & 1;
     if (dlc_turn_count(seen, old))
         return dlc_fail(net, DLC_EBUSY, "a twin has not adopted the parameters that were published last", "", "");

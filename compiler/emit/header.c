@@ -56,7 +56,9 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
     const char *stem = arena_strndup(arena, options->header, strlen(options->header) - 2); // without ".h"
     put_comment_line(s, arena_printf(arena, "Compile: cc %s -c %s.c%s", options->target->flags, stem,
                                      options->threads > 1 ? " (add -fopenmp for threads)" : ""));
-    put_comment_line(s, options->standalone ? "Link: -lm" : "Link: -ldlcrt -lm (dlc.h and libdlcrt.a come with dlc)");
+    put_comment_line(s, options->standalone
+                            ? "Link: -lm"
+                            : "Link: -ldlcrt -lm (dlc.h and libdlcrt.a come with dlc: pkg-config dlc says where)");
     str_put(s, "// One net may be used by one thread at a time; several nets are independent.\n");
 }
 

@@ -389,7 +389,8 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
         refuse(el, decl->span, "%s accumulates gradients, but nothing in it minimizes a loss", decl->name);
         return;
     }
-    if (phase == PHASE_STEP) warn_unused(el);
+    // After an error in a model that it calls, nothing is known of its arguments.
+    if (phase == PHASE_STEP && !el->diag->errors) warn_unused(el);
     if (phase != PHASE_STEP) drop_unused_arguments(el->g);
     vec_push(el->module->arena, &el->module->entries, el->g);
 }

@@ -321,6 +321,11 @@ for target in c11 native; do
         "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=$target --standalone &&
         gcc -std=gnu11 -march=native $strict $sanitize -o one one.c -lm && ./one &&
         g++ -std=gnu++17 -march=native $strict $sanitize -x c++ -o one one.c -lm && ./one && ok || bad "two models in one file, $target"
+    for cxx in g++ clang++; do
+        for std in 11 14 20; do
+            $cxx -std=gnu++$std -march=native $strict -x c++ -fsyntax-only one.c && ok || bad "C++$std, $cxx, $target"
+        done
+    done
 done
 "$build/dlc" "$top/tests/nets/small.dl" -o small.c --target=x86-64-v3 --standalone &&
     "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=x86-64-v4 --standalone &&

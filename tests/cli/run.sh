@@ -132,6 +132,11 @@ broken 'train f(x: f32[2]) -> (y: f32[2]) {\n    minimize x with sgd(lr=0.1)\n  
 expect 1 'scalar' bad.dl -o left.c
 broken 'train f(x: f32[2, 3], lr: f32[]) -> (loss: f32[]) {\n    loss = mean(linear(x, 3))\n    minimize loss with sgd(momentum=0.9)\n    return loss\n}\n'
 expect 0 'bad.dl:1:23: warning: argument .lr. of f is never used' bad.dl --emit=graph
+broken 'model g(x: f32[2, 3]) -> (y: f32[2, 1]) { return linear(x, 1) + foo }\ntrain f(x: f32[2, 3], lr: f32[]) -> (loss: f32[]) {\n    loss = mean(g(x))\n    minimize loss with sgd(lr=lr)\n    return loss\n}\n'
+expect 1 'bad.dl:1:65: error: unknown name' bad.dl -o left.c
+grep -q 'never used' out.txt && bad "an error in a model makes its caller's arguments unused" || ok
+broken 'model f(x: f32[2, 8, 4, 4]) -> (y: f32[2, 8, 4, 4]) { return batch_norm2d(x, 8) }\n'
+expect 1 'batch_norm2d: eps is 8, where 1e-5 is usual; channels' bad.dl -o left.c
 broken 'train f(x: f32[2, 3]) {\n    loss = mean(linear(x, 3))\n    if true { return loss }\n}\n'
 expect 1 'bad.dl:3:15: error: f returns a value, but its header declares no result' bad.dl -o left.c
 broken 'dim A = 7 / 2\nmodel f(x: f32[A]) -> (y: f32[A]) { return x }\n'

@@ -276,7 +276,9 @@ Test(runtime, publishes) {
     int64_t t;
     cr_expect(dlc_get(a, "optim.step.0.t", &t, 8) == DLC_OK && t == 3, "the optimiser's state stays");
     // Nets that cannot be meant.
-    cr_expect(dlc_publish(a, spare, trained) == DLC_EINVAL && strstr(dlc_error(a), "may be a twin"));
+    cr_expect(dlc_publish(a, spare, trained) == DLC_EINVAL && strstr(dlc_error(a), "net is a twin"));
+    cr_expect(dlc_publish(net, spare, net) == DLC_EINVAL && strstr(dlc_error(net), "in two places"));
+    cr_expect(dlc_publish(net, spare, a) == DLC_EINVAL);
     cr_expect(dlc_publish(net, a, trained) == DLC_EINVAL && dlc_publish(net, net, trained) == DLC_EINVAL);
     cr_expect(dlc_publish(net, trained, trained) == DLC_EINVAL && dlc_publish(trained, net, spare) == DLC_EINVAL);
     dlc_free(a), dlc_free(late), dlc_free(trained), dlc_free(spare), dlc_free(net);
