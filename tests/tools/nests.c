@@ -35,7 +35,7 @@ typedef VEC(Case) Cases;
 
 static const char *case_name(Arena *arena, const Case *c) {
     const char *what = c->op ? variant_name(arena, c->op, &c->variant) : c->form->name;
-    return arena_printf(arena, "%s_x%d", what, c->extent);
+    return arena_printf(arena, "%s%s_x%d", what, c->op ? "_record" : "", c->extent); // there is a form select_f32, too
 }
 
 // ---- a module of cases ---------------------------------------------------------------------------------------------
