@@ -1,6 +1,8 @@
 // interp.c: the meaning of a graph, node by node: floats in double, rounded to the node's dtype after each (unless
 // exact, for gradient checks), integers in int64. Constant folding, --verify and the tests rest on it.
+#include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "ir/graph.h"
 #include "ops/op.h"
@@ -50,19 +52,73 @@ void node_evaluate(const Node *node, const Tensor *const *in, Tensor *out, const
     for (int64_t k = 0; k < out->count; k++) out->f[k] = round_to_dtype(out->dtype, out->f[k]);
 }
 
+// ---- by other roundings ---------------------------------------------------------------------------------------------
+
 // How far results move when each rounding goes either way says how well their computation is conditioned: J. Vignes,
 // "A stochastic arithmetic for reliable scientific computation", Math. Comput. Simulation 35 (1993). What needs no
 // rounding keeps its value.
+
+static uint64_t draw(const Interpretation *run, const Node *node, int64_t k) {
+    uint64_t drawn = (((uint64_t)run->stochastic << 32 | (uint32_t)node->id) ^ (uint64_t)k << 20) * 0x9E3779B97F4A7C15u;
+    return (drawn ^ drawn >> 29) * 0xBF58476D1CE4E5B9u;
+}
+
+// Numbers of few bits add up exactly, in any order.
+static bool has_few_bits(double x) {
+    enum { FEW_BITS = 10 };
+    return round_to_bits(x, FEW_BITS, -149, FLT_MAX) == x;
+}
+
+static bool all_have_few_bits(const Tensor *t) {
+    for (int64_t k = 0; k < t->count; k++)
+        if (!has_few_bits(t->f[k])) return false;
+    return true;
+}
+
+// At most half a unit in the last place of `size` up or down.
+static double disturbance(const Interpretation *run, const Node *node, int64_t k, double size) {
+    double share = (double)(draw(run, node, ~k) >> 11) / 9007199254740992.0 * 2 - 1;
+    return isfinite(size) ? share * FLT_EPSILON * size : 0;
+}
+
+// C rounds a sum on its way, by a share of what its terms add up to without their signs: even one that is 0 in the end.
+static void disturb_sums(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
+    Arena scratch = {0};
+    Tensor sizes[2], all = tensor_new(&scratch, &node->type, run->sizes);
+    const Tensor *of[2] = {&sizes[0], &sizes[1]};
+    bool exact = true;
+    for (int i = 0; i < node->nin; i++) {
+        exact &= all_have_few_bits(in[i]);
+        sizes[i] = *in[i];
+        sizes[i].f = NEW_ARRAY(&scratch, double, in[i]->count + 1);
+        for (int64_t k = 0; k < in[i]->count; k++) sizes[i].f[k] = fabs(in[i]->f[k]);
+    }
+    if (!exact) node->op->eval(node, of, &all, run->sizes);
+    for (int64_t k = 0; k < out->count && !exact; k++) out->f[k] += disturbance(run, node, k, all.f[k]);
+    arena_release(&scratch);
+}
+
+// And it may compute a term in two places, with other roundings: x - x is not always 0 then.
+static void disturb_terms(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
+    for (int64_t k = 0; k < out->count; k++)
+        if (!has_few_bits(in[0]->f[k]) || !has_few_bits(in[1]->f[k]))
+            out->f[k] += disturbance(run, node, k, fabs(in[0]->f[k]) + fabs(in[1]->f[k]));
+}
+
+static void disturb(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
+    if (node->type.dtype != F32) return;
+    if (node_is(node, "add") || node_is(node, "sub")) disturb_terms(run, node, in, out);
+    if (node_is(node, "contract") || (node_is(node, "reduce") && !strcmp(node_attr(node, "kind")->s, "sum")))
+        disturb_sums(run, node, in, out);
+}
+
 static void round_results(Interpretation *run, const Node *node, Tensor *out) {
     for (int64_t k = 0; out->f && k < out->count; k++) {
         double value = out->f[k], nearest = round_to_dtype(out->dtype, value);
         run->overflows |= isfinite(value) && isinf(nearest);
         out->f[k] = nearest;
         if (!run->stochastic || out->dtype != F32 || nearest == value || !isfinite(nearest)) continue;
-        uint64_t drawn =
-            (((uint64_t)run->stochastic << 32 | (uint32_t)node->id) ^ (uint64_t)k << 20) * 0x9E3779B97F4A7C15u;
-        if ((drawn ^ drawn >> 29) * 0xBF58476D1CE4E5B9u >> 63)
-            out->f[k] = nextafterf((float)nearest, value > nearest ? INFINITY : -INFINITY);
+        if (draw(run, node, k) >> 63) out->f[k] = nextafterf((float)nearest, value > nearest ? INFINITY : -INFINITY);
     }
 }
 
@@ -81,6 +137,7 @@ void graph_interpret(Graph *g, Interpretation *run) {
         for (int i = 0; i < node->nin; i++) in[i] = &value[node->in[i]->id];
         value[k] = tensor_new(&scratch, &node->type, run->sizes);
         node_evaluate(node, in, &value[k], run->sizes, true);
+        if (run->stochastic) disturb(run, node, in, &value[k]);
         if (!run->exact) round_results(run, node, &value[k]);
     }
     // Results outlive the scratch; bound outputs are copied last, since others may still read the old value.

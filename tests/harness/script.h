@@ -8,8 +8,8 @@
 #include "harness.h"
 
 // A tensor may differ by 1e-4 of its largest value, plus a multiple of what rounding changes in it (`moved` is computed
-// with each rounding up or down at random): a sum that cancels to almost nothing has no digits left to compare. An
-// infinity or a NaN must be the same in both. Gives true when it fits.
+// with each rounding up or down at random, several times where one is not enough): a sum that cancels to almost nothing
+// has no digits left to compare. An infinity or a NaN must be the same in both. Gives true when it fits.
 bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *moved, const char *who,
                     const char *name);
 
@@ -20,6 +20,6 @@ typedef struct Script Script;
 // The calls: every entry once, at the bounds of the run-time sizes, then any, at any sizes. NULL outputs are drawn too.
 Script *script_new(Arena *arena, const Module *m, uint32_t seed);
 // models: only the calls of models that come before the first training step; the rest was not compiled.
-void script_check(Tally *t, const Script *s, Compiled *c, const char *who, bool models);
+void script_check(Tally *t, Script *s, Compiled *c, const char *who, bool models);
 
 #endif

@@ -164,7 +164,7 @@ typedef struct Run {
     Tally *tally;
     Arena *arena;
     const char *path, *name, *defines;
-    const Script *script;
+    Script *script;
     int compiled;
 } Run;
 
