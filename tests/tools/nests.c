@@ -254,7 +254,8 @@ static pid_t start(Shared *shared, const Cases *cases, const Build *build, int n
     module_print(&text, m);
     harness_write(path, str_text(&text));
     check_build(&arena, &t, cases, path, name, &build->options, build->who);
-    if (has_threads(&arena, folder) && !getenv("DLC_TEST_SANITIZE")) {
+    bool as_said = !strcmp(build->options.cc_level, "-O3"); // by the header, which names -fopenmp beside it
+    if (as_said && has_threads(&arena, folder) && !getenv("DLC_TEST_SANITIZE")) {
         HarnessOptions o = build->options;
         o.openmp = true;
         check_build(&arena, &t, cases, path, name, &o, arena_printf(&arena, "%s -fopenmp", build->who));
