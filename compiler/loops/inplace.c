@@ -93,19 +93,22 @@ static bool kernel_fits(const Kernel *kernel, const Buffer *from, const Buffer *
 
 // ---- the program ----------------------------------------------------------------------------------------------------
 
+typedef VEC(Buffer *) BufferVec;
 typedef struct Uses {
     Arena *arena;
-    VEC(Buffer *) read;
-    VEC(Buffer *) written;
+    BufferVec read, written; // each once
 } Uses;
+
+static void add_once(Arena *arena, BufferVec *list, Buffer *buffer) {
+    for (int k = 0; k < list->len; k++)
+        if (list->at[k] == buffer) return;
+    vec_push(arena, list, buffer);
+}
 
 static void see_buffer(void *context, Buffer *buffer, bool write) {
     Uses *uses = context;
     if (buffer->scope != SCOPE_ARENA) return;
-    if (write)
-        vec_push(uses->arena, &uses->written, buffer);
-    else
-        vec_push(uses->arena, &uses->read, buffer);
+    add_once(uses->arena, write ? &uses->written : &uses->read, buffer);
 }
 
 static bool same_layout(const Buffer *a, const Buffer *b) {
