@@ -1,5 +1,6 @@
 // safetensors.c: any bytes as a .safetensors file in memory. What is refused leaves the net as it was; what is taken is
 // the same when it is saved and loaded again.
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
