@@ -1,5 +1,6 @@
 // twice.c: find values that a comparison depends on through two computations of them.
 //     h = x*x - z, m = max of h over a row, c = h == m
+//     h = 0.3*x, m = max of h over a row, e = exp(h - m)      h - m is 0 where h is the largest, be that 1e10
 // C computes h in the loop that finds m, and maybe again in the loop that compares. A compiler may turn x*x - z into
 // one fused multiply-add in the first loop only, or keep one of the results in a wider register: then no h equals m.
 // What the comparison depends on is followed back through element-wise operators, movement, maxima and minima. It stops
@@ -26,13 +27,23 @@ static bool ends_search(const Twice *t, const Node *node) {
            (node->op->traits & OP_REDUCES && !is_extreme(node));
 }
 
-static bool rounds(const Twice *t, const Node *node) {
+// Only a product may become part of a fused multiply-add, and so differ from itself; sums are rounded everywhere.
+static bool rounds(const Twice *t, const Node *node, bool products_alone) {
+    if (products_alone && !node_is(node, "mul")) return false;
     bool exact = t->fixed[node->id] || node->op->traits & (OP_EXACT | OP_INPUT);
     return !exact && !is_movement(node) && !is_extreme(node) && dtype_info[node->type.dtype].is_float;
 }
 
+// x - max(x), which a softmax begins with: exp of it is 1 at the largest x, however large that is.
+static bool subtracts_extreme(const Node *node) {
+    const Node *less = node_is(node, "sub") ? node->in[1] : NULL;
+    while (less && is_movement(less) && less->nin == 1) less = less->in[0];
+    return less && is_extreme(less);
+}
+
 bool twice_matters(const Node *node) {
-    return node->op->traits & OP_JUMPS && dtype_info[node->in[0]->type.dtype].is_float;
+    bool matters = node->op->traits & OP_JUMPS || subtracts_extreme(node);
+    return matters && dtype_info[node->in[0]->type.dtype].is_float;
 }
 
 static void find_fixed(Twice *t) {
@@ -107,7 +118,7 @@ Node *twice_find(Twice *t, const Node *comparison, Computation at) {
     if (t->met.len) qsort(t->met.at, (size_t)t->met.len, sizeof(Node *), by_id);
     for (int k = 0; k < t->met.len; k++) {
         Node *node = t->met.at[k];
-        bool differs = rounds(t, node);
+        bool differs = rounds(t, node, !(comparison->op->traits & OP_JUMPS));
         for (int i = 0; i < node->nin && !ends_search(t, node); i++) differs |= t->differs[node->in[i]->id];
         t->differs[node->id] = differs && t->twice[node->id];
         if (t->differs[node->id]) nearest = node;

@@ -55,6 +55,29 @@ static void check_indices(struct extremes *net, int draw) {
     for (int k = 0; k < C; k++) check(is_extreme(index[k], k, C, R, 1), "argmax of columns", draw, k, (double)index[k]);
 }
 
+// One share of a row of far apart numbers is 1, and its logarithm 0; none is more.
+static void check_softmax(struct extremes *net, int draw) {
+    float p[R * C];
+    extremes_shares(net, x, p);
+    for (int row = 0; row < R; row++) {
+        float most = 0;
+        for (int k = 0; k < C; k++) most = isnan(p[row * C + k]) ? NAN : fmaxf(most, p[row * C + k]);
+        check(most == 1, "softmax of large products", draw, row, most);
+    }
+    extremes_logs(net, x, p);
+    for (int row = 0; row < R; row++) {
+        float most = -INFINITY;
+        for (int k = 0; k < C; k++) most = isnan(p[row * C + k]) ? NAN : fmaxf(most, p[row * C + k]);
+        check(most == 0, "log_softmax of large products", draw, row, most);
+    }
+    extremes_columns(net, x, z, p);
+    for (int k = 0; k < C; k++) {
+        float most = -INFINITY;
+        for (int row = 0; row < R; row++) most = isnan(p[row * C + k]) ? NAN : fmaxf(most, p[row * C + k]);
+        check(most == 0, "log_softmax of columns of sums", draw, k, most);
+    }
+}
+
 static void check_counts(struct extremes *net, int draw) {
     static const struct {
         const char *what;
@@ -126,6 +149,7 @@ int main(void) {
     for (int draw = 0; draw < DRAWS; draw++) {
         draw_inputs(draw);
         check_indices(net, draw);
+        check_softmax(net, draw);
         check_counts(net, draw);
         check_gradients(net, draw);
     }
