@@ -272,8 +272,9 @@ static bool must_store(Fuse *f, const Node *node) {
     int reader = f->reader[node->id];
     if (f->settled[node->id]) return true;
     if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
-    if (fuse_needs_buffer(f, node) || fuse_is_part(f, node)) return true;
-    if (f->again[node->id]) return false;
+    if (fuse_needs_buffer(f, node)) return true;
+    if (f->again[node->id]) return false; // its group may compute it again too, and could not read it from another
+    if (fuse_is_part(f, node)) return true;
     if (reader == NONE) return false;
     if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
     if (is_kept(f, node)) return true;

@@ -71,7 +71,7 @@ static void add_soft_edges(Sequence *sequence, const Output *output) {
 // gradient lives until the end.
 static int wanted_at(Sequence *sequence, int k) {
     if (sequence->wanted[k]) return sequence->wanted[k];
-    int at = sequence->f->members[k].at[0]->id + 1;
+    int at = sequence->wanted[k] = sequence->f->members[k].at[0]->id + 1; // known, should groups form a cycle
     for (int h = 0; h < sequence->hard[k].len; h++) {
         int later = wanted_at(sequence, sequence->hard[k].at[h]);
         if (later < at) at = later;

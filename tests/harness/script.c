@@ -29,8 +29,8 @@ typedef struct Distance {
 
 static Distance distance_of(const Tensor *got, const Tensor *want, const Tensor *moved, const char *name) {
     Distance d = {0};
-    double rounding = 0, least = 1e-6;              // inputs are near 1
-    if (!strncmp(name, "optim.", 6)) least = 1e-12; // squares of small gradients
+    double rounding = 0, least = 1e-6;                                          // inputs are near 1
+    if (!strncmp(name, "optim.", 6)) least = strstr(name, "sq") ? 1e-15 : 1e-9; // small gradients and their squares
     for (int64_t k = 0; k < want->count; k++) {
         double off = fabs(got->f[k] - want->f[k]), step = fabs(want->f[k] - moved->f[k]);
         if (isnan(got->f[k]) && isnan(want->f[k])) continue;

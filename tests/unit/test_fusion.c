@@ -44,8 +44,16 @@ static const Row rows[] = {
      "model pick(x: f32[N, 40]) -> (y: i64[N]) { return argmax(x * x - 3, axis=1) }", "pick", 2},
     {"argmax of what is in memory", "model pick(x: f32[N, 40]) -> (y: i64[N]) { return argmax(relu(-x), axis=1) }",
      "pick", 1},
-    {"softmax of a product compares nothing",
-     "model soft(x: f32[N, 40]) -> (y: f32[N, 40]) { return softmax(x * x - 3, axis=1) }", "soft", 1},
+    {"softmax of a sum compares nothing",
+     "model soft(x: f32[N, 40], z: f32[N, 40]) -> (y: f32[N, 40]) { return softmax(x + z - 3, axis=1) }", "soft", 1},
+    {"softmax of a product: the largest is subtracted from itself",
+     "model soft(x: f32[N, 40]) -> (y: f32[N, 40]) { return softmax(x * x - 3, axis=1) }", "soft", 2},
+    // What its readers compute again is no part in place: the log_softmax would wait for it, and it for the log_softmax.
+    {"a concat of what is computed again",
+     "model parts(x: f32[N, 17, 17]) -> (r: f32[N, 17, 2], y: f32[N, 34, 3], z: f32[N, 17, 4]) {"
+     " a = adaptive_avg_pool1d(x, 2); b = log_softmax(a, axis=1); c = concat([b, a], axis=2);"
+     " return (sigmoid(b) + 0.1) ** -1.5, conv1d(c, 34, 1, stride=2, padding=1, groups=17), concat([b, b], axis=2) }",
+     "parts", 7},
     {"the perceptron", "examples/mlp/mlp.dl", "forward", 2},
     {"the perceptron", "examples/mlp/mlp.dl", "step", 11},
     {"adam: two numbers of the step, then one pass over each parameter, its gradient and its moments",
