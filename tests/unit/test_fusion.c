@@ -48,7 +48,8 @@ static const Row rows[] = {
      "model soft(x: f32[N, 40], z: f32[N, 40]) -> (y: f32[N, 40]) { return softmax(x + z - 3, axis=1) }", "soft", 1},
     {"softmax of a product: the largest is subtracted from itself",
      "model soft(x: f32[N, 40]) -> (y: f32[N, 40]) { return softmax(x * x - 3, axis=1) }", "soft", 2},
-    // What its readers compute again is no part in place: the log_softmax would wait for it, and it for the log_softmax.
+    // What its readers compute again is no part in place: the log_softmax would wait for it, and it for the
+    // log_softmax.
     {"a concat of what is computed again",
      "model parts(x: f32[N, 17, 17]) -> (r: f32[N, 17, 2], y: f32[N, 34, 3], z: f32[N, 17, 4]) {"
      " a = adaptive_avg_pool1d(x, 2); b = log_softmax(a, axis=1); c = concat([b, a], axis=2);"
