@@ -81,20 +81,32 @@ static double disturbance(const Interpretation *run, const Node *node, int64_t k
     return isfinite(size) ? share * FLT_EPSILON * size : 0;
 }
 
+// How many numbers a sum adds up, at most.
+static double terms_of(const Node *node, const Tensor *const *in) {
+    double terms = 1;
+    if (!(node->op->traits & OP_REDUCES)) return (double)in[node->nin - 1]->count; // cumsum, scatter_add
+    const Iter *iter = node_attr(node, "iter")->iter;
+    for (int k = iter->nout; k < iter->naxes; k++) terms *= iter->axis[k].extent;
+    return terms;
+}
+
 // C rounds a sum on its way, by a share of what its terms add up to without their signs: even one that is 0 in the end.
+// The roundings of n terms add up like a random walk.
 static void disturb_sums(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     Arena scratch = {0};
-    Tensor sizes[2], all = tensor_new(&scratch, &node->type, run->sizes);
-    const Tensor *of[2] = {&sizes[0], &sizes[1]};
+    Tensor sizes[3], all = tensor_new(&scratch, &node->type, run->sizes);
+    const Tensor *of[3] = {&sizes[0], &sizes[1], &sizes[2]};
+    double walk = 1 + sqrt(terms_of(node, in)) / 4;
     bool exact = true;
     for (int i = 0; i < node->nin; i++) {
-        exact &= all_have_few_bits(in[i]);
         sizes[i] = *in[i];
+        if (!in[i]->f) continue;
+        exact &= all_have_few_bits(in[i]);
         sizes[i].f = NEW_ARRAY(&scratch, double, in[i]->count + 1);
         for (int64_t k = 0; k < in[i]->count; k++) sizes[i].f[k] = fabs(in[i]->f[k]);
     }
     if (!exact) node->op->eval(node, of, &all, run->sizes);
-    for (int64_t k = 0; k < out->count && !exact; k++) out->f[k] += disturbance(run, node, k, all.f[k]);
+    for (int64_t k = 0; k < out->count && !exact; k++) out->f[k] += disturbance(run, node, k, walk * all.f[k]);
     arena_release(&scratch);
 }
 
@@ -108,8 +120,9 @@ static void disturb_terms(const Interpretation *run, const Node *node, const Ten
 static void disturb(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     if (node->type.dtype != F32) return;
     if (node_is(node, "add") || node_is(node, "sub")) disturb_terms(run, node, in, out);
-    if (node_is(node, "contract") || (node_is(node, "reduce") && !strcmp(node_attr(node, "kind")->s, "sum")))
-        disturb_sums(run, node, in, out);
+    bool sums = node_is(node, "contract") || node_is(node, "cumsum") || node_is(node, "scatter_add") ||
+                (node_is(node, "reduce") && !strcmp(node_attr(node, "kind")->s, "sum"));
+    if (sums) disturb_sums(run, node, in, out);
 }
 
 static void round_results(Interpretation *run, const Node *node, Tensor *out) {
