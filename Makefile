@@ -42,22 +42,25 @@ $(BUILD)/obj/runtime/%.o: runtime/%.c
 	$(CC) -std=c11 $(WARN) $(CFLAGS) -Iruntime -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/compiler/validate/%.o: DLC_CFLAGS += -isystem $(LIBCLANG)/include
-$(BUILD)/obj/%.o: %.c $(BUILD)/gen/parser.h
+$(BUILD)/obj/%.o: %.c $(BUILD)/gen/parser.h $(BUILD)/gen/ops_table.h
 	@mkdir -p $(@D)
 	$(CC) $(DLC_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Generated code: the scanner comes without warnings of ours.
 $(BUILD)/obj/gen/scanner.o $(BUILD)/obj/gen/parser.o: DLC_CFLAGS += -Wno-unused-function -Wno-unused-parameter -Wno-sign-compare -Wno-pedantic
-$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/gen/parser.h
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/gen/parser.h $(BUILD)/gen/ops_table.h
 	@mkdir -p $(@D)
 	$(CC) $(DLC_CFLAGS) -MMD -MP -c -o $@ $<
 
+OP_NAMES = $$(sed -n 's/^DEFINE_OP(\([a-z_0-9]*\)).*/\1/p' compiler/ops/*.c)
+$(BUILD)/gen/ops_table.h: $(wildcard compiler/ops/*.c) Makefile
+	@mkdir -p $(@D)
+	@{ echo '// Generated from every DEFINE_OP in compiler/ops.'; for n in $(OP_NAMES); do echo "extern const Op op_$$n;"; done; } > $@
+
 $(BUILD)/gen/ops_table.c: $(wildcard compiler/ops/*.c) Makefile
 	@mkdir -p $(@D)
-	@names=$$(sed -n 's/^DEFINE_OP(\([a-z_0-9]*\)).*/\1/p' compiler/ops/*.c); \
-	{ echo '// Generated from every DEFINE_OP in compiler/ops.'; echo '#include "ops/op.h"'; \
-	  for n in $$names; do echo "extern const Op op_$$n;"; done; \
-	  echo 'const Op *const ops[] = {'; for n in $$names; do echo "    &op_$$n,"; done; echo '    NULL};'; } > $@
+	@{ echo '// Generated from every DEFINE_OP in compiler/ops.'; echo '#include "ops/op.h"'; \
+	  echo 'const Op *const ops[] = {'; for n in $(OP_NAMES); do echo "    &op_$$n,"; done; echo '    NULL};'; } > $@
 
 # FILES becomes an array of {name, bytes, length}: $(call embed,struct and array,files)
 embed = { echo '\#include "$(1)"'; i=0; for f in $(3); do i=$$((i+1)); echo "static const unsigned char text_$$i[] = {"; \

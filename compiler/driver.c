@@ -54,10 +54,14 @@ static Program *lower_entry(Job *job, Graph *g) {
     return program;
 }
 
-static void plan_entry(Program *program) {
-    program_plan(program);
-    const char *wrong = program_check_plan(program);
-    if (wrong) dlc_bug("plan", "entry %s: %s", program->graph->name, wrong);
+// What is proved is what is printed: nothing moves afterwards.
+static void prove_plans(Program *const *programs, int n) {
+    for (int k = 0; k < n; k++) {
+        const char *wrong = program_check_plan(programs[k]);
+        if (wrong) dlc_bug("plan", "entry %s: %s", programs[k]->graph->name, wrong);
+    }
+    const char *wrong = programs_check_prepared(programs, n);
+    if (wrong) dlc_bug("plan", "%s", wrong);
 }
 
 // plain: by entry, what the arena would be without --arena-max.
@@ -92,18 +96,16 @@ static const char *header_path(Job *job, const char *output) {
     return arena_printf(&job->arena, "%.*s.h", (int)(is_c ? len - 2 : len), output);
 }
 
-static int write_outputs(Job *job, const EmitInput *in, EmitOptions *emit) {
+static int write_outputs(Job *job, const Emission *emission) {
     const Options *o = &job->options;
-    const char *header = o->output ? header_path(job, o->output) : arena_printf(&job->arena, "%s.h", o->prefix);
-    emit->header = base_name(header);
     Str source_text = str_new(&job->arena), header_text = str_new(&job->arena);
-    emit_source(&source_text, in, emit);
+    emit_source(&source_text, emission);
     if (!o->output) {
         print_text(job, &source_text);
         return EXIT_OK;
     }
-    emit_header(&header_text, in, emit);
-    bool good = files_write(&job->arena, job->err, o->output, &source_text, header, &header_text);
+    emit_header(&header_text, emission);
+    bool good = files_write(&job->arena, job->err, o->output, &source_text, header_path(job, o->output), &header_text);
     if (good && o->validate) good = validation_run(&job->arena, job->err, job->self, o->output, o->target);
     return good ? EXIT_OK : EXIT_USER;
 }
@@ -150,15 +152,7 @@ static int compile(Job *job) {
     if (o->weights &&
         !weights_embed(&job->arena, job->err, o->weights, o->weights_strip, module, programs, module->entries.len))
         return EXIT_USER;
-    for (int k = 0; k < module->entries.len; k++) plan_entry(programs[k]);
-    for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)
-        program_check_budget(&job->diag, programs[k], o->arena_max, plain[k]);
-    if (o->emit == EMIT_LOOPS) {
-        for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
-        print_text(job, &text);
-        return EXIT_OK;
-    }
-
+    for (int k = 0; k < module->entries.len; k++) program_plan(programs[k]);
     EmitInput in = {
         .module = module, .programs = programs, .nprograms = module->entries.len, .embedded = o->weights != NULL};
     EmitOptions emit = {.prefix = o->prefix,
@@ -166,13 +160,24 @@ static int compile(Job *job) {
                         .level = o->level,
                         .threads = o->threads,
                         .standalone = o->standalone,
-                        .options = o->text};
+                        .options = o->text,
+                        .header = o->output ? base_name(header_path(job, o->output))
+                                            : arena_printf(&job->arena, "%s.h", o->prefix)};
+    const Emission *emission = emission_new(&job->arena, &in, &emit);
+    prove_plans(programs, module->entries.len);
+    for (int k = 0; o->arena_max >= 0 && k < module->entries.len; k++)
+        program_check_budget(&job->diag, programs[k], o->arena_max, plain[k]);
+    if (o->emit == EMIT_LOOPS) {
+        for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
+        print_text(job, &text);
+        return EXIT_OK;
+    }
     if (o->report) {
-        emit_report(&text, &in, &emit);
+        emit_report(&text, emission);
         print_text(job, &text);
     }
     if (job->diag.errors) return EXIT_USER; // the budget's; the report says where the memory goes
-    return o->output || o->emit == EMIT_C ? write_outputs(job, &in, &emit) : EXIT_OK;
+    return o->output || o->emit == EMIT_C ? write_outputs(job, emission) : EXIT_OK;
 }
 
 static int print_prelude(Job *job) {

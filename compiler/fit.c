@@ -285,18 +285,12 @@ typedef struct Marking {
 
 static void find_times(Marking *mark, const Program *program) {
     const Timeline *t = mark->f->timeline;
-    Arena scratch = {0};
-    const Graph *g = program->graph;
-    bool *stored = NEW_ARRAY(&scratch, bool, g->nodes.len + 1);
-    for (int id = 0; id < g->nodes.len; id++) stored[id] = program->of_node[id] != NULL;
     for (int call = 0; call < program->calls.len; call++) {
-        NodeVec computes = {0};
-        LoadVec loads = {0};
-        if (!program->calls.at[call].group) continue;
-        group_nodes(&scratch, g, stored, program->calls.at[call].group, &computes, &loads);
-        for (int k = 0; k < computes.len; k++) (t->early[call] ? mark->early : mark->late)[computes.at[k]->id] = true;
+        const Group *group = program->calls.at[call].group;
+        const NodeVec *computes = group ? &group_parts_of(program, group)->computes : NULL;
+        for (int k = 0; group && k < computes->len; k++)
+            (t->early[call] ? mark->early : mark->late)[computes->at[k]->id] = true;
     }
-    arena_release(&scratch);
 }
 
 static void find_places(Marking *mark, const Program *program) {

@@ -32,9 +32,13 @@ bool names_reserved(const char *name);
 // Whether NAME.h is a header that others include.
 bool names_header(const char *name);
 
-void emit_source(Str *s, const EmitInput *in, const EmitOptions *options);
-void emit_header(Str *s, const EmitInput *in, const EmitOptions *options);
+// What the three texts are made of: which functions there are, and where everything lives.
+typedef struct Emission Emission;
+Emission *emission_new(Arena *arena, const EmitInput *in, const EmitOptions *options);
+
+void emit_source(Str *s, const Emission *emission);
+void emit_header(Str *s, const Emission *emission);
 // --report: per-layer table, totals, memory.
-void emit_report(Str *s, const EmitInput *in, const EmitOptions *options);
+void emit_report(Str *s, const Emission *emission);
 
 #endif

@@ -53,12 +53,13 @@ const char *local_name(Printer *p, const Buffer *buffer) {
 static const char *formal_name(Printer *p, Buffer *buffer, bool write) {
     Formals *formals = p->formals;
     int i = 0;
-    while (i < formals->buffers.len && formals->buffers.at[i].buffer != buffer) i++;
+    while (i < formals->buffers.len && formals->buffers.at[i].own != buffer) i++;
     if (i == formals->buffers.len) {
         if (!p->canonical) dlc_bug("emit", "buffer %s was not met when the kernel's formals were found", buffer->name);
-        vec_push(
-            p->arena, &formals->buffers,
-            (Formal){.buffer = buffer, .name = arena_printf(p->arena, "#%d", i)}); // no identifier: clashes with none
+        vec_push(p->arena, &formals->buffers,
+                 (Formal){.own = buffer,
+                          .buffer = buffer,
+                          .name = arena_printf(p->arena, "#%d", i)}); // no identifier: clashes with none
     }
     if (write)
         formals->buffers.at[i].written = true;
@@ -448,7 +449,8 @@ static Text index_value_text(Printer *p, const Expr *e) {
 
 // A name, a vector's lanes reduced, or an index as a number: as they are, without a choice of type.
 static Text given_text(Printer *p, const Expr *e) {
-    if (e->uses < 0) return text_primary(arena_printf(p->arena, "t%d", -e->uses)); // named above the statement
+    int uses = tag_known(&p->uses, e);
+    if (uses < 0) return text_primary(arena_printf(p->arena, "t%d", -uses)); // named above the statement
     if (e->kind == EXPR_INDEX_VALUE) return index_value_text(p, e);
     if (e->kind != EXPR_REDUCE_LANES) dlc_bug("emit", "an expression of unknown kind %d", (int)e->kind);
     const char *kind = e->reduce_kind;
@@ -457,9 +459,10 @@ static Text given_text(Printer *p, const Expr *e) {
 }
 
 static Text any_text(Printer *p, Expr *e, bool as_double) {
-    if (e->uses >= 0 && e->kind == EXPR_CONST) return as_double ? float_text(p, e->f, true) : const_text(p, e);
-    if (e->uses >= 0 && e->kind == EXPR_LOAD) return load_text(p, e, as_double);
-    if (e->uses >= 0 && e->kind == EXPR_APPLY) return apply_text(p, e, as_double);
+    bool named = tag_known(&p->uses, e) < 0;
+    if (!named && e->kind == EXPR_CONST) return as_double ? float_text(p, e->f, true) : const_text(p, e);
+    if (!named && e->kind == EXPR_LOAD) return load_text(p, e, as_double);
+    if (!named && e->kind == EXPR_APPLY) return apply_text(p, e, as_double);
     Text text = given_text(p, e);
     return as_double ? cast_text(p, "double", text) : text;
 }
@@ -480,12 +483,12 @@ static int mentions(const char *template, int arg) {
     return count;
 }
 
-static void count_uses(Expr *e) {
-    if (e->uses++) return; // below it was counted already
+static void count_uses(Printer *p, const Expr *e) {
+    if ((*tag_of(&p->uses, e))++) return; // below it was counted already
     const char *template = e->kind == EXPR_APPLY ? pick_template(e) : NULL;
     for (int i = 0; i < e->nargs; i++) {
-        count_uses(e->arg[i]);
-        if (template && mentions(template, i) > 1) count_uses(e->arg[i]);
+        count_uses(p, e->arg[i]);
+        if (template && mentions(template, i) > 1) count_uses(p, e->arg[i]);
     }
 }
 
@@ -496,26 +499,23 @@ static bool is_leaf(const Expr *e) {
 
 // Prints declarations below and for `e`; returns how many operators deep its text will be.
 static int declare(Printer *p, Expr *e, bool top) {
-    if (e->uses < 0 || is_leaf(e)) return 0;
+    int uses = tag_known(&p->uses, e);
+    if (uses < 0 || is_leaf(e)) return 0;
     int depth = 0;
     for (int i = 0; i < e->nargs; i++) {
         int below = declare(p, e->arg[i], false);
         if (below > depth) depth = below;
     }
-    if (top || (e->uses == 1 && depth < DEEPEST)) return depth + 1;
+    if (top || (uses == 1 && depth < DEEPEST)) return depth + 1;
     Text text = expr_text(p, e);
-    e->uses = -++p->temps;
+    *tag_of(&p->uses, e) = -++p->temps;
     print_line(p, "const %s t%d = %s;", expr_ctype(e->dtype, e->lanes), p->temps, text.c);
     return 0;
 }
 
 void expr_prepare(Printer *p, Expr *e) {
-    count_uses(e);
+    count_uses(p, e);
     declare(p, e, true);
 }
 
-void expr_release(Expr *e) {
-    if (!e->uses) return;
-    e->uses = 0;
-    for (int i = 0; i < e->nargs; i++) expr_release(e->arg[i]);
-}
+void expr_release(Printer *p) { tags_clear(&p->uses); }

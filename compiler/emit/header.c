@@ -62,8 +62,9 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
     str_put(s, "// One net may be used by one thread at a time; several nets are independent.\n");
 }
 
-static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTable *table,
-                       const EmitOptions *options) {
+static void put_macros(Str *s, Arena *arena, const Emission *emission) {
+    const EmitInput *in = emission->in;
+    const EmitOptions *options = emission->options;
     static const char *const codes[] = {"OK",    "ERANGE", "EIO",   "EFORMAT", "EMISMATCH",
                                         "ENAME", "ESIZE",  "ENULL", "EBUSY",   "EINVAL"};
     bool in_range = true; // of every entry: 1 to the bound
@@ -85,7 +86,6 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
     if (module->nsizes) str_put(s, "// The largest value of each run-time size.\n");
     for (int k = 0; k < module->nsizes; k++)
         str_printf(s, "#define %s %d\n", size_macro(arena, module, k, options), module->sizes[k].bound);
-    Layout layout = layout_make(arena, in, table);
     str_printf(
         s,
         "\n// Memory of one net, in bytes, and its alignment. PREPARED is the part of PARAM that models make from the\n"
@@ -93,16 +93,14 @@ static void put_macros(Str *s, Arena *arena, const EmitInput *in, const KernelTa
         options->prefix);
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "#define %s_%s_BYTES %lld\n", upper, region_name(r),
-                   (long long)(layout.bytes[r] + (r == REGION_STATE ? NET_BYTES : 0)));
+                   (long long)(emission->layout.bytes[r] + (r == REGION_STATE ? NET_BYTES : 0)));
     if (in->embedded) {
-        Weights weights;
-        weights_collect(&weights, arena, in, table, options);
         str_put(s, "// Weights are constants of the C: no parameters of the net.\n");
-        str_printf(s, "#define %s_WEIGHTS_BYTES %lld\n", upper, (long long)weights.bytes);
+        str_printf(s, "#define %s_WEIGHTS_BYTES %lld\n", upper, (long long)emission->weights->bytes);
     }
-    str_printf(s, "#define %s_PREPARED_BYTES %lld\n", upper, (long long)layout.prepared_bytes);
-    str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)layout.stack, upper,
-               (long long)layout.align);
+    str_printf(s, "#define %s_PREPARED_BYTES %lld\n", upper, (long long)emission->layout.prepared_bytes);
+    str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)emission->layout.stack,
+               upper, (long long)emission->layout.align);
     str_put(s, "// What functions that can fail return.\n");
     for (int i = 0; i < (int)(sizeof codes / sizeof *codes); i++)
         str_printf(s, "#define %s_%s %d%s%s\n", upper, codes[i], i, *meaning[i] ? " // " : "", meaning[i]);
@@ -174,19 +172,18 @@ static const char param_struct[] = "#ifndef DLC_PARAM_INFO\n"
                                    "};\n"
                                    "#endif\n";
 
-void emit_header(Str *s, const EmitInput *in, const EmitOptions *options) {
+void emit_header(Str *s, const Emission *emission) {
     Arena *arena = s->arena;
+    const EmitInput *in = emission->in;
+    const EmitOptions *options = emission->options;
+    const Signature *signatures = emission->signatures;
     const char *upper = names_upper(arena, options->prefix);
-    KernelTable table;
-    kernel_table_build(&table, arena, in, options);
-    Signature *signatures = NEW_ARRAY(arena, Signature, in->nprograms + 1);
-    for (int i = 0; i < in->nprograms; i++) signatures[i] = signature_make(arena, in->programs[i], &table, i, options);
 
     put_title(s, arena, in, options);
     put_usage(s, arena, in, signatures, options);
     str_printf(s, "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n", upper, upper);
     str_put(s, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    put_macros(s, arena, in, &table, options);
+    put_macros(s, arena, emission);
     str_printf(s, "\n%s\nstruct %s;\n\n", param_struct, options->prefix);
     put_api_prototypes(s, options->prefix);
     for (int i = 0; i < in->nprograms; i++)

@@ -7,9 +7,8 @@
 //           acc += image[n,i] * w[o,i]        for (int n = 0; n < N; n++) {
 //         h[n,o] = relu(acc + b[o])               ...
 //
-// A kernel is printed first with formals named by position and without comments. That text, signature and all, is its
-// identity. `restrict` stands only on formals that share no byte with another one of the same call, and being part of
-// the text, the aliasing pattern is part of the identity.
+// A kernel is printed first with formals named by position and without comments: table.c finds equal functions by that
+// text.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -147,7 +146,7 @@ static void print_store(Printer *p, Stmt *stmt) {
     else
         print_line(p, "%s = %s;", element_text(p, buffer, stmt->at, true),
                    splat_if(p, stmt->value, value, holds_vectors(buffer)));
-    expr_release(stmt->value);
+    expr_release(p);
 }
 
 // max and min of floats let NaN through; sums of integers wrap.
@@ -184,7 +183,7 @@ static void print_accumulate(Printer *p, Stmt *stmt) {
         element_text(p, buffer, stmt->at, false);
         print_combine(p, stmt, element_text(p, buffer, stmt->at, true), value);
     }
-    expr_release(stmt->value);
+    expr_release(p);
 }
 
 // A register buffer is one variable per element: float acc_0_0 = 0.0f, acc_0_1 = 0.0f;
@@ -241,7 +240,7 @@ static void print_local(Printer *p, Stmt *stmt) {
         print_registers(p, buffer, ctype, init);
     else
         print_stack(p, buffer, ctype, stmt->value, init);
-    if (stmt->value) expr_release(stmt->value);
+    if (stmt->value) expr_release(p);
 }
 
 static void print_transpose(Printer *p, const Stmt *stmt) {
@@ -284,14 +283,6 @@ static void print_stmt(Printer *p, Stmt *stmt) {
 
 // ---- functions ----------------------------------------------------------------------------------------------------
 
-// Do two buffers that are not the same one share bytes?
-static bool buffers_share(const Buffer *a, const Buffer *b) {
-    if (a->scope != b->scope) return false;
-    if (a->scope == SCOPE_STORAGE) return a->storage == b->storage;
-    if (a->scope != SCOPE_ARENA) return false; // the caller's arguments do not overlap
-    return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
-}
-
 bool is_scratch(const Buffer *buffer) { return buffer->scope == SCOPE_ARENA && !buffer->value; }
 
 // Results first, then what is read, then scratch, then scalars by value; within each in order of first use.
@@ -306,9 +297,6 @@ static void order_formals(Arena *arena, Formals *formals) {
         for (int i = 0; i < formals->buffers.len; i++)
             if (formal_class(&formals->buffers.at[i]) == kind) vec_push(arena, &sorted, formals->buffers.at[i]);
     for (int i = 0; i < sorted.len; i++) formals->buffers.at[i] = sorted.at[i];
-    for (int i = 0; i < sorted.len; i++)
-        for (int j = 0; j < sorted.len; j++)
-            if (i != j && buffers_share(sorted.at[i].buffer, sorted.at[j].buffer)) formals->buffers.at[i].shares = true;
 }
 
 static const char *formal_text(Arena *arena, const Formal *formal) {
@@ -363,98 +351,47 @@ static void print_signature(Printer *p, const char *function) {
     str_put(p->s, "\n{\n");
 }
 
-static void print_function(Printer *p, const char *function, const Kernel *kernel) {
-    const Stmt *body = kernel->body;
-    Str inner = str_new(p->arena), *outer = p->s;
-    p->s = &inner;
+static void print_inner(Printer *p, const Kernel *kernel) {
     p->indent = 0;
-    if (body->kind == STMT_BLOCK) {
-        print_body(p, body);
+    if (kernel->body->kind == STMT_BLOCK) {
+        print_body(p, kernel->body);
     } else {
         p->indent = 1;
-        print_stmt(p, (Stmt *)body);
+        print_stmt(p, kernel->body);
     }
-    p->s = outer;
-    if (p->canonical) order_formals(p->arena, p->formals);
-    print_signature(p, function);
-    str_printf(p->s, "%s}\n", str_text(&inner));
 }
 
-static const char *canonical_text(Arena *arena, const Kernel *kernel, Formals *formals, const EmitInput *in,
+static Printer printer_new(Arena *arena, Str *s, Formals *formals, const EmitInput *in, const EmitOptions *options) {
+    return (Printer){.arena = arena,
+                     .module = in->module,
+                     .target = options->target,
+                     .level = options->level,
+                     .s = s,
+                     .formals = formals,
+                     .uses = {.arena = arena}};
+}
+
+const char *kernel_canonical_body(Arena *arena, const Kernel *kernel, Formals *formals, const EmitInput *in,
                                   const EmitOptions *options) {
     Str s = str_new(arena);
-    Printer p = {.arena = arena,
-                 .module = in->module,
-                 .target = options->target,
-                 .level = options->level,
-                 .s = &s,
-                 .canonical = true,
-                 .formals = formals};
-    print_function(&p, "", kernel);
+    Printer p = printer_new(arena, &s, formals, in, options);
+    p.canonical = true;
+    print_inner(&p, kernel);
+    order_formals(arena, formals);
     return str_text(&s);
 }
 
-// ---- the table of distinct kernels --------------------------------------------------------------------------------
-
-static const char *buffer_wanted_name(const Buffer *buffer) { return buffer->name ? buffer->name : "buffer"; }
-
-static bool same_names(const Formals *a, const Formals *b) {
-    for (int i = 0; i < a->buffers.len; i++)
-        if (strcmp(buffer_wanted_name(a->buffers.at[i].buffer), buffer_wanted_name(b->buffers.at[i].buffer)))
-            return false;
-    return true;
+const char *kernel_canonical_signature(Arena *arena, const Formals *formals, const EmitInput *in,
+                                       const EmitOptions *options) {
+    Str s = str_new(arena);
+    Formals given = *formals;
+    Printer p = printer_new(arena, &s, &given, in, options);
+    p.canonical = true;
+    print_signature(&p, "");
+    return str_text(&s);
 }
 
-// Two buffers of one name would be told apart by numbers only.
-static bool names_repeat(const Formals *formals) {
-    for (int i = 0; i < formals->buffers.len; i++)
-        for (int j = 0; j < i; j++)
-            if (!strcmp(buffer_wanted_name(formals->buffers.at[i].buffer),
-                        buffer_wanted_name(formals->buffers.at[j].buffer)))
-                return true;
-    return false;
-}
-
-// "mynet_k_linear": the prefix keeps models apart that are included into one C file.
-static const char *kernel_wanted_name(Arena *arena, const Kernel *kernel, const char *prefix) {
-    return arena_printf(arena, "%s_k_%s", prefix, kernel->name ? kernel->name : "kernel");
-}
-
-static KernelText *find_or_add(KernelTable *table, Arena *arena, Names *names, const Kernel *kernel, const char *wanted,
-                               const char *key, const Formals *formals) {
-    for (int i = 0; i < table->functions.len; i++) {
-        KernelText *text = table->functions.at[i];
-        if (strcmp(text->key, key)) continue;
-        text->neutral = text->neutral || !same_names(&text->formals, formals);
-        text->calls++;
-        return text;
-    }
-    KernelText *text = NEW(arena, KernelText);
-    const char *name = names_take(names, wanted);
-    *text = (KernelText){.key = key, .name = name, .kernel = kernel, .formals = *formals, .calls = 1};
-    text->neutral = names_repeat(formals);
-    vec_push(arena, &table->functions, text);
-    return text;
-}
-
-void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
-    *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};
-    Names names = {.arena = arena};
-    for (int i = 0; i < in->nprograms; i++) // the names of the API
-        names_take(&names, arena_printf(arena, "%s_%s", options->prefix, in->programs[i]->graph->name));
-    for (int i = 0; i < in->nprograms; i++) {
-        const Program *program = in->programs[i];
-        table->calls[i] = NEW_ARRAY(arena, CallText, program->calls.len + 1);
-        for (int c = 0; c < program->calls.len; c++) {
-            const Kernel *kernel = program->calls.at[c].kernel;
-            CallText *call = &table->calls[i][c];
-            const char *key = canonical_text(arena, kernel, &call->formals, in, options);
-            const char *wanted = kernel_wanted_name(arena, kernel, options->prefix);
-            if (call->formals.buffers.len)
-                call->text = find_or_add(table, arena, &names, kernel, wanted, key, &call->formals);
-        }
-    }
-}
+// ---- the function in the file -------------------------------------------------------------------------------------
 
 // Neutral names for a function that serves several places.
 static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, int *nwritten) {
@@ -481,20 +418,18 @@ static void name_formals(Arena *arena, const KernelText *text, Formals *formals,
     }
 }
 
-void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput *in, const EmitOptions *options) {
+void kernel_print(Str *s, const KernelText *text, const EmitInput *in, const EmitOptions *options) {
+    Arena scratch = {0}, *arena = &scratch;
     Formals formals = text->formals;
     formals.buffers.at = NEW_ARRAY(arena, Formal, formals.buffers.len + 1);
     memcpy(formals.buffers.at, text->formals.buffers.at, sizeof(Formal) * (size_t)formals.buffers.len);
     name_formals(arena, text, &formals, in->module, options);
-    Printer p = {.arena = arena,
-                 .module = in->module,
-                 .target = options->target,
-                 .level = options->level,
-                 .s = s,
-                 .formals = &formals};
+    Printer p = printer_new(arena, s, &formals, in, options);
     print_comment(&p, text->kernel->comment);
     if (text->calls > 1) print_line(&p, "// Called from %d places.", text->calls);
-    print_function(
-        &p, arena_printf(arena, "static %svoid %s", options->target->extensions ? "DLC_NOINLINE " : "", text->name),
-        text->kernel);
+    print_signature(
+        &p, arena_printf(arena, "static %svoid %s", options->target->extensions ? "DLC_NOINLINE " : "", text->name));
+    print_inner(&p, text->kernel);
+    str_put(s, "}\n");
+    arena_release(&scratch);
 }

@@ -54,10 +54,10 @@ Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) 
         const Program *program = in->programs[i];
         int64_t bytes = round_up(program->arena_bytes, layout.align);
         if (bytes > layout.bytes[REGION_ARENA]) layout.bytes[REGION_ARENA] = bytes;
-        for (int c = 0; c < program->calls.len; c++) {
-            int64_t stack = local_bytes(program->calls.at[c].kernel->body);
-            if (stack > layout.stack) layout.stack = stack;
-        }
+    }
+    for (int k = 0; k < table->functions.len; k++) {
+        int64_t stack = local_bytes(table->functions.at[k]->kernel->body);
+        if (stack > layout.stack) layout.stack = stack;
     }
     return layout;
 }
@@ -116,8 +116,9 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
 
 void put_wrapped(Str *s, const char *open, const char *const *items, int count, const char *close) {
     // `open` may begin on a line that has text already.
-    const char *line = strrchr(str_text(s), '\n');
-    size_t column = (line ? strlen(line + 1) : s->len) + strlen(open), indent = column;
+    size_t begun = 0;
+    while (begun < s->len && s->at[s->len - 1 - begun] != '\n') begun++;
+    size_t column = begun + strlen(open), indent = column;
     str_put(s, open);
     for (int i = 0; i < count; i++) {
         size_t len = strlen(items[i]) + 2;
@@ -234,4 +235,18 @@ uint64_t module_hash(const Module *module) {
     }
     for (int i = 0; i < module->entries.len; i++) hash = mix_graph(hash, module->entries.at[i]);
     return hash;
+}
+
+// ---- all of it ------------------------------------------------------------------------------------------------------
+
+Emission *emission_new(Arena *arena, const EmitInput *in, const EmitOptions *options) {
+    Emission *e = NEW(arena, Emission);
+    *e = (Emission){.in = in, .options = options, .signatures = NEW_ARRAY(arena, Signature, in->nprograms + 1)};
+    kernel_table_build(&e->table, arena, in, options);
+    e->layout = layout_make(arena, in, &e->table);
+    for (int i = 0; i < in->nprograms; i++)
+        e->signatures[i] = signature_make(arena, in->programs[i], &e->table, i, options);
+    e->weights = NEW(arena, Weights);
+    weights_collect(e->weights, arena, in, &e->table, options);
+    return e;
 }

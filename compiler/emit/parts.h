@@ -3,6 +3,7 @@
 #define DLC_EMIT_PARTS_H
 
 #include "emit/emit.h"
+#include "support/tags.h"
 
 // ---- names.c: C identifiers ----------------------------------------------------------------------------------------
 
@@ -41,7 +42,8 @@ void put_string(Str *s, const char *text);
 
 // What a kernel gets from its caller: found while its body is printed, in order of first use.
 typedef struct Formal {
-    Buffer *buffer;
+    const Buffer *own; // as the kernel's body names it
+    Buffer *buffer;    // what the call gives for it
     bool written, read;
     bool shares;      // bytes with another formal: no restrict
     const char *name; // in the text being printed
@@ -82,6 +84,7 @@ typedef struct Printer {
     Formals *formals;
     VEC(Local) locals;
     VEC(Place) places;
+    Tags uses; // of the expression being printed: how often it is used, then minus its name's number
     int temps;
 } Printer;
 
@@ -110,18 +113,29 @@ const char *stride_text(Printer *p, const Buffer *buffer, int axis);
 const char *local_name(Printer *p, const Buffer *buffer);
 const char *expr_ctype(DType dtype, int lanes);
 // Counts uses below `e`, prints a declaration for everything that is used twice or lies too deep; expr_text then uses
-// the names. expr_release makes the expression ready to be printed again.
+// the names, until expr_release.
 void expr_prepare(Printer *p, Expr *e);
-void expr_release(Expr *e);
+void expr_release(Printer *p);
 void print_line(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // Declares pointers to the places that the body uses often; whoever closes it sets p->places.len to the result.
 int places_open(Printer *p, const Stmt *body);
 // The named place that buffer[at] stands behind, *offset elements; NULL: there is none.
 const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at, int64_t *offset);
 
+// The kernel's body in its canonical form, on an arena of the caller's; its formals in the order of the function's.
+const char *kernel_canonical_body(Arena *arena, const Kernel *kernel, Formals *formals, const EmitInput *in,
+                                  const EmitOptions *options);
+// "(float *restrict #0, ...)" and "{": with what it says of memory that formals share.
+const char *kernel_canonical_signature(Arena *arena, const Formals *formals, const EmitInput *in,
+                                       const EmitOptions *options);
+
+// ---- table.c: which functions there are -----------------------------------------------------------------------------
+
 // One function of the C file.
 typedef struct KernelText {
-    const char *key; // canonical text: equal keys are one function
+    uint64_t hash;
+    const char *key;  // canonical text: equal keys are one function
+    size_t signature; // of these, the length of the signature
     const char *name;
     const Kernel *kernel; // of the first call
     Formals formals;      // of the first call
@@ -137,11 +151,14 @@ typedef struct CallText {
 // The functions of all programs, and for each call of each program which one it calls.
 typedef struct KernelTable {
     VEC(KernelText *) functions;
+    int *slots; // a hash table of functions by key: numbers, from 1
+    int nslots;
     CallText **calls; // [program][call]
 } KernelTable;
 
+const char *buffer_wanted_name(const Buffer *buffer);
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options);
-void kernel_print(Str *s, Arena *arena, const KernelText *text, const EmitInput *in, const EmitOptions *options);
+void kernel_print(Str *s, const KernelText *text, const EmitInput *in, const EmitOptions *options);
 
 // ---- layout.c: what the header, the source and the report must agree on -------------------------------------------
 
@@ -162,6 +179,15 @@ typedef struct Layout {
 Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table);
 const char *region_name(int region); // "PARAM"
 
+struct Emission {
+    const EmitInput *in;
+    const EmitOptions *options;
+    KernelTable table;
+    Layout layout;
+    struct Signature *signatures; // by program
+    struct Weights *weights;
+};
+
 // prepared.c: merges equal prepared buffers, gives each its offset in the block; returns the length of that, or 0.
 int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align);
 // Whether the entry writes a storage that some prepare part reads.
@@ -174,6 +200,7 @@ typedef struct Weight {
 } Weight;
 typedef struct Weights {
     VEC(Weight) at;
+    Tags places; // by storage or buffer: the place in `at`, from 1
     int64_t bytes;
 } Weights;
 void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table,

@@ -74,8 +74,8 @@ static void count(Printer *p, Buffer *buffer, const Index *const *at, bool write
     place->at = at;
 }
 
-static void count_expr(Printer *p, ExprTags *seen, const Expr *e) {
-    int *tag = expr_tag(seen, e);
+static void count_expr(Printer *p, Tags *seen, const Expr *e) {
+    int *tag = tag_of(seen, e);
     if (*tag) return;
     *tag = 1;
     if (e->kind == EXPR_LOAD) count(p, e->buffer, e->at, false);
@@ -83,7 +83,7 @@ static void count_expr(Printer *p, ExprTags *seen, const Expr *e) {
 }
 
 // Statements of the body itself, which every turn runs: not those of loops and guards inside.
-static void count_stmt(Printer *p, ExprTags *seen, const Stmt *stmt) {
+static void count_stmt(Printer *p, Tags *seen, const Stmt *stmt) {
     if (stmt->kind == STMT_FOR || stmt->kind == STMT_IF) return;
     for (int k = 0; k < stmt->body.len; k++) count_stmt(p, seen, stmt->body.at[k]);
     if (stmt->value) count_expr(p, seen, stmt->value);
@@ -112,7 +112,7 @@ static void name_place(Printer *p, Place *place) {
 
 int places_open(Printer *p, const Stmt *body) {
     Arena scratch = {0};
-    ExprTags seen = {.arena = &scratch};
+    Tags seen = {.arena = &scratch};
     int outer = p->places.len, kept = outer;
     for (int k = 0; k < body->body.len; k++) count_stmt(p, &seen, body->body.at[k]);
     arena_release(&scratch);

@@ -74,26 +74,28 @@ int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t al
             if (!buffer->same) bytes += (buffer->bytes + align - 1) / align * align;
         }
     }
+    for (int p = 0; p < in->nprograms; p++) in->programs[p]->prepared_bytes = bytes;
     return bytes;
 }
 
 // ---- when it is stale -----------------------------------------------------------------------------------------------
 
-typedef struct Reads {
-    const Graph *g; // whose outputs are looked for
-    bool any;
-} Reads;
-
-static void see_storage(void *context, Buffer *buffer, bool write) {
-    Reads *reads = context;
-    if (buffer->scope != SCOPE_STORAGE || write) return;
-    for (int k = 0; k < reads->g->outputs.len; k++) reads->any |= reads->g->outputs.at[k].storage == buffer->storage;
+static bool call_reads(const Call *call, const bool *written) {
+    for (int k = 0; k < call->kernel->uses.len; k++) {
+        const Storage *storage = call->buffer[k]->storage;
+        if (storage && call->kernel->uses.at[k].read && written[storage->index]) return true;
+    }
+    return false;
 }
 
 bool prepared_made_stale(const EmitInput *in, const Graph *g) {
-    Reads reads = {.g = g};
+    Arena scratch = {0};
+    bool *written = NEW_ARRAY(&scratch, bool, in->module->storages.len + 1), stale = false;
+    for (int k = 0; k < g->outputs.len; k++)
+        if (g->outputs.at[k].storage) written[g->outputs.at[k].storage->index] = true;
     for (int p = 0; p < in->nprograms; p++)
-        for (int c = 0; c < in->programs[p]->nprepare; c++)
-            stmt_visit_buffers(in->programs[p]->calls.at[c].kernel->body, see_storage, &reads);
-    return reads.any;
+        for (int c = 0; c < in->programs[p]->nprepare && !stale; c++)
+            stale = call_reads(&in->programs[p]->calls.at[c], written);
+    arena_release(&scratch);
+    return stale;
 }

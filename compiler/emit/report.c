@@ -160,31 +160,29 @@ static int64_t count_kind(const Module *module, StorageKind kind, int64_t *bytes
     return elements;
 }
 
-static void put_memory(Str *s, const EmitInput *in, const KernelTable *table, const EmitOptions *options) {
+static void put_memory(Str *s, const Emission *emission) {
+    const EmitInput *in = emission->in;
+    const KernelTable *table = &emission->table;
     static const char *const kinds[] = {"parameters", "buffers", "optimiser", "state"};
-    Layout layout = layout_make(s->arena, in, table);
     str_printf(s, "memory of one net\n");
     for (int kind = 0; kind < 4; kind++) {
         int64_t bytes, elements = count_kind(in->module, (StorageKind)kind, &bytes);
         str_printf(s, "  %-11s %14s bytes  %14s elements\n", kinds[kind], text_grouped(s->arena, bytes),
                    text_grouped(s->arena, elements));
     }
-    Weights weights;
-    weights_collect(&weights, s->arena, in, table, options);
     if (in->embedded)
         str_printf(s, "  %-11s %14s bytes  of constants, in place of the parameters and buffers\n", "embedded",
-                   text_grouped(s->arena, weights.bytes));
+                   text_grouped(s->arena, emission->weights->bytes));
     str_printf(s, "  %-11s %14s bytes  made from the parameters once after load\n", "prepared",
-               text_grouped(s->arena, layout.prepared_bytes));
-    str_printf(s, "  %-11s %14s bytes\n", "arena", text_grouped(s->arena, layout.bytes[REGION_ARENA]));
+               text_grouped(s->arena, emission->layout.prepared_bytes));
+    str_printf(s, "  %-11s %14s bytes\n", "arena", text_grouped(s->arena, emission->layout.bytes[REGION_ARENA]));
     int calls = 0;
     for (int i = 0; i < table->functions.len; i++) calls += table->functions.at[i]->calls;
     str_printf(s, "kernels: %d for %d calls\n", table->functions.len, calls);
 }
 
-void emit_report(Str *s, const EmitInput *in, const EmitOptions *options) {
-    KernelTable table;
-    kernel_table_build(&table, s->arena, in, options);
-    for (int i = 0; i < in->nprograms; i++) put_entry(s, in->programs[i], table.calls[i], options);
-    put_memory(s, in, &table, options);
+void emit_report(Str *s, const Emission *emission) {
+    const EmitInput *in = emission->in;
+    for (int i = 0; i < in->nprograms; i++) put_entry(s, in->programs[i], emission->table.calls[i], emission->options);
+    put_memory(s, emission);
 }

@@ -44,6 +44,7 @@ typedef struct Entry {
     const Weights *weights;
     const char *region[REGIONS]; // names of the base pointers, NULL when not used
     VEC(Binding) bindings;       // pointers into regions, in order of first use
+    Tags places;                 // by buffer: its place in `bindings`, from 1
     bool *used;                  // of signature.parameters
 } Entry;
 
@@ -69,15 +70,9 @@ static const Parameter *find_parameter(const Entry *e, const Buffer *buffer) {
 
 static const char *bound_name(const Entry *e, const Buffer *buffer) {
     if (buffer->scope == SCOPE_ARGUMENT) return find_parameter(e, buffer)->name;
-    for (int i = 0; i < e->bindings.len; i++)
-        if (e->bindings.at[i].buffer == buffer) return e->bindings.at[i].name;
+    int place = tag_known(&e->places, buffer);
+    if (place) return e->bindings.at[place - 1].name;
     dlc_bug("emit", "buffer %s of %s is not bound", buffer->name, e->signature.function);
-}
-
-static bool is_bound(const Entry *e, const Buffer *buffer) {
-    for (int i = 0; i < e->bindings.len; i++)
-        if (e->bindings.at[i].buffer == buffer) return true;
-    return false;
 }
 
 static void bind(Entry *e, const Buffer *buffer) {
@@ -85,12 +80,14 @@ static void bind(Entry *e, const Buffer *buffer) {
         e->used[find_parameter(e, buffer) - e->signature.parameters.at] = true;
         return;
     }
-    if (is_bound(e, buffer)) return;
+    int *place = tag_of(&e->places, buffer);
+    if (*place) return;
     static const char *const names[REGIONS] = {"param", "optim", "state", "arena"};
     int region = buffer_region(e, buffer);
     if (!buffer->data && !e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
     const char *name = names_take(&e->signature.names, buffer->name ? buffer->name : "buffer");
     vec_push(e->arena, &e->bindings, (Binding){buffer, name});
+    *place = e->bindings.len;
 }
 
 static void bind_all(Entry *e) {
@@ -240,19 +237,20 @@ static void put_entry(Str *s, Entry *e) {
     str_put(s, "}\n\n");
 }
 
-static Entry entry_of(Arena *arena, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
-                      const Layout *layout, const Weights *weights, int number, bool prepare) {
+static Entry entry_of(Arena *arena, const Emission *emission, int number, bool prepare) {
+    const EmitInput *in = emission->in;
     const Program *program = in->programs[number];
     EntryKind kind = program->graph->kind;
     Part part = kind == ENTRY_INIT ? PART_INIT : kind == ENTRY_START ? PART_START : PART_CALLS;
     return (Entry){.arena = arena,
                    .in = in,
-                   .options = options,
+                   .options = emission->options,
                    .program = program,
-                   .calls = table->calls[number],
-                   .layout = layout,
-                   .weights = weights,
-                   .signature = signature_make(arena, program, table, number, options),
+                   .calls = emission->table.calls[number],
+                   .layout = &emission->layout,
+                   .weights = emission->weights,
+                   .signature = signature_make(arena, program, &emission->table, number, emission->options),
+                   .places = {.arena = arena},
                    .part = prepare ? PART_PREPARE : part,
                    .first = prepare ? 0 : program->nprepare,
                    .end = prepare ? program->nprepare : program->calls.len};
@@ -273,19 +271,20 @@ static void put_refresh(Str *s, const EmitOptions *options, const char *calls) {
 }
 
 // Both parts of every program. Returns whether there is a prepare part, which mynet_dlc_prepare runs when it is stale.
-static bool put_entries(Str *s, const EmitInput *in, const EmitOptions *options, const KernelTable *table,
-                        const Layout *layout, const Weights *weights) {
+static bool put_entries(Str *s, const Emission *emission) {
+    const EmitInput *in = emission->in;
+    const EmitOptions *options = emission->options;
     Str prepare = str_new(s->arena);
     for (int i = 0; i < in->nprograms; i++) {
         if (!in->programs[i]->nprepare) continue;
-        Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, true);
+        Entry entry = entry_of(s->arena, emission, i, true);
         put_entry(s, &entry);
         const char *name = names_identifier(s->arena, in->programs[i]->graph->name);
         str_printf(&prepare, "    %s_dlc_prepare_%s(region);\n", options->prefix, name);
     }
     if (prepare.len) put_refresh(s, options, str_text(&prepare));
     for (int i = 0; i < in->nprograms; i++) {
-        Entry entry = entry_of(s->arena, in, options, table, layout, weights, i, false);
+        Entry entry = entry_of(s->arena, emission, i, false);
         put_entry(s, &entry);
     }
     return prepare.len > 0;
@@ -387,22 +386,18 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
                options->prefix, NET_BYTES, NET_BYTES);
 }
 
-void emit_source(Str *s, const EmitInput *in, const EmitOptions *options) {
-    Arena *arena = s->arena;
-    KernelTable table;
-    kernel_table_build(&table, arena, in, options);
-    Layout layout = layout_make(arena, in, &table);
-    Str body = str_new(arena);
-    for (int i = 0; i < table.functions.len; i++) {
-        kernel_print(&body, arena, table.functions.at[i], in, options);
+void emit_source(Str *s, const Emission *emission) {
+    const EmitInput *in = emission->in;
+    const EmitOptions *options = emission->options;
+    Str body = str_new(s->arena);
+    for (int i = 0; i < emission->table.functions.len; i++) {
+        kernel_print(&body, emission->table.functions.at[i], in, options);
         str_put(&body, "\n");
     }
-    Weights weights;
-    weights_collect(&weights, arena, in, &table, options);
-    bool prepares = put_entries(&body, in, options, &table, &layout, &weights);
-    put_model(&body, in, options, &layout, prepares);
+    bool prepares = put_entries(&body, emission);
+    put_model(&body, in, options, &emission->layout, prepares);
     put_api(&body, options->prefix);
     put_preamble(s, in, options, str_text(&body));
-    put_weights(s, &weights, in, options);
+    put_weights(s, emission->weights, in, options);
     str_putn(s, str_text(&body), body.len);
 }

@@ -14,16 +14,10 @@ static const void *key_of(const Buffer *buffer) {
     return buffer->same ? buffer->same : buffer;
 }
 
-static const Weight *find_weight(const Weights *weights, const Buffer *buffer) {
-    for (int k = 0; k < weights->at.len; k++)
-        if (key_of(weights->at.at[k].buffer) == key_of(buffer)) return &weights->at.at[k];
-    return NULL;
-}
-
 const char *weights_name(const Weights *weights, const Buffer *buffer) {
-    const Weight *weight = find_weight(weights, buffer);
-    if (!weight) dlc_bug("emit", "the weights %s were not collected", buffer->name);
-    return weight->name;
+    int place = tag_known(&weights->places, key_of(buffer));
+    if (!place) dlc_bug("emit", "the weights %s were not collected", buffer->name);
+    return weights->at.at[place - 1].name;
 }
 
 static int64_t count_of(const Buffer *buffer) {
@@ -35,16 +29,18 @@ static int64_t count_of(const Buffer *buffer) {
 void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table,
                      const EmitOptions *options) {
     Names names = {.arena = arena};
-    *weights = (Weights){0};
+    *weights = (Weights){.places = {.arena = arena}};
     for (int p = 0; p < in->nprograms; p++)
         for (int c = 0; c < in->programs[p]->calls.len; c++) {
             const Formals *formals = &table->calls[p][c].formals;
             for (int i = 0; i < formals->buffers.len; i++) {
                 const Buffer *buffer = formals->buffers.at[i].buffer;
-                if (!buffer->data || find_weight(weights, buffer)) continue;
+                int *place = buffer->data ? tag_of(&weights->places, key_of(buffer)) : NULL;
+                if (!place || *place) continue;
                 const char *of = names_take(&names, buffer->name);
                 const char *name = arena_printf(arena, "%s_dlc_weights_%s", options->prefix, of);
                 vec_push(arena, &weights->at, (Weight){buffer, name});
+                *place = weights->at.len;
                 weights->bytes += (count_of(buffer) * dtype_info[buffer->dtype].bytes + 63) / 64 * 64;
             }
         }

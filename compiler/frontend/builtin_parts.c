@@ -517,16 +517,15 @@ static bool default_axis(Elab *el, const Call *call, int k, const Node *x, int *
 static bool never_negative(const Node *node, int depth) {
     double number;
     if (node_constant(node, &number)) return number >= 0;
-    if (node->type.dtype == U8 || node->type.dtype == BOOL || node_is(node, "iota")) return true;
+    if (node->type.dtype == U8 || node->type.dtype == BOOL || node_is(node, iota)) return true;
     if (!depth || !node->nin) return false;
     bool first = never_negative(node->in[0], depth - 1);
-    if (node_is(node, "select"))
-        return never_negative(node->in[1], depth - 1) && never_negative(node->in[2], depth - 1);
-    if (node_is(node, "max")) return first || never_negative(node->in[1], depth - 1);
-    if (node_is(node, "clip")) return never_negative(node->in[1], depth - 1);
-    if (node_is(node, "reduce")) return first && strcmp(node_attr(node, "kind")->s, "sum") != 0;
-    if (node_is(node, "cast")) return first && !dtype_info[node->in[0]->type.dtype].is_float;
-    return first && node->nin == 1 && node->op->traits & OP_MOVEMENT && !node_is(node, "pad");
+    if (node_is(node, select)) return never_negative(node->in[1], depth - 1) && never_negative(node->in[2], depth - 1);
+    if (node_is(node, max)) return first || never_negative(node->in[1], depth - 1);
+    if (node_is(node, clip)) return never_negative(node->in[1], depth - 1);
+    if (node_is(node, reduce)) return first && strcmp(node_attr(node, "kind")->s, "sum") != 0;
+    if (node_is(node, cast)) return first && !dtype_info[node->in[0]->type.dtype].is_float;
+    return first && node->nin == 1 && node->op->traits & OP_MOVEMENT && !node_is(node, pad);
 }
 
 // Negative indices count from the end, over a run-time size from the end of what this call was given.
@@ -548,7 +547,7 @@ Value run_gather(Elab *el, const Call *call) {
     Value at = from_end(el, call, x, index, axis);
     if (is_poison(at)) return at;
     index = at.node;
-    return value_tensor(graph_op(el->g, op_find("gather"), (Node *[]){x, index}, 2, &(Attr){.i = axis}));
+    return value_tensor(graph_op(el->g, &op_gather, (Node *[]){x, index}, 2, &(Attr){.i = axis}));
 }
 
 // scatter_add(x, index, source, axis=0): x, and the parts of source added to it at these indices.
@@ -558,7 +557,7 @@ Value run_scatter_add(Elab *el, const Call *call) {
     int axis;
     if (!source || !default_axis(el, call, 3, x, &axis)) return value_poison();
     Attr attrs[] = {{.n = x->type.rank, .dims = x->type.dim}, {.i = axis}};
-    Node *sum = graph_op(el->g, op_find("scatter_add"), (Node *[]){source, index}, 2, attrs);
+    Node *sum = graph_op(el->g, &op_scatter_add, (Node *[]){source, index}, 2, attrs);
     return sum ? tensor_binary(el, "+", call->arg[0], value_tensor(sum), call->span) : value_poison();
 }
 
@@ -567,5 +566,5 @@ Value run_cumsum(Elab *el, const Call *call) {
     int axis;
     if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)) return value_poison();
     x = widened(el, x);
-    return value_tensor(graph_op(el->g, op_find("cumsum"), &x, 1, (Attr[]){{.i = axis}, {.i = 0}}));
+    return value_tensor(graph_op(el->g, &op_cumsum, &x, 1, (Attr[]){{.i = axis}, {.i = 0}}));
 }

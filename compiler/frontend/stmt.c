@@ -57,7 +57,7 @@ static void mark_loss(Elab *el, Node *loss, int before) {
     for (int id = loss->id; id >= before; id--) {
         Node *node = nodes->at[id];
         if (!wanted[id - before] || node->section != SECTION_FORWARD) continue;
-        if (node->op->traits & OP_INPUT || node_is(node, "contract")) continue;
+        if (node->op->traits & OP_INPUT || node_is(node, contract)) continue;
         node->section = SECTION_LOSS;
         for (int k = 0; k < node->nin; k++)
             if (node->in[k]->id >= before) wanted[node->in[k]->id - before] = true;

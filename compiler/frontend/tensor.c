@@ -73,15 +73,15 @@ Node *to_node(Elab *el, Value v, DType dtype, Span span) {
 static int follow_axis(const Node *node, int i, int axis) {
     const Node *in = node->in[i];
     if (node->op->traits & OP_ELEMENTWISE) return axis;
-    if (node_is(node, "detach")) return axis;
-    if (node_is(node, "transpose")) return (int)node_attr(node, "perm")->ints[axis];
-    if (node_is(node, "broadcast")) {
+    if (node_is(node, detach)) return axis;
+    if (node_is(node, transpose)) return (int)node_attr(node, "perm")->ints[axis];
+    if (node_is(node, broadcast)) {
         const Attr *axes = node_attr(node, "axes");
         for (int k = 0; k < axes->n; k++)
             if (axes->ints[k] == axis && in->type.dim[k].extent == node->type.dim[axis].extent) return k;
         return -1;
     }
-    if (!node_is(node, "contract") && !node_is(node, "reduce")) return -1;
+    if (!node_is(node, contract) && !node_is(node, reduce)) return -1;
     const Iter *iter = node_attr(node, "iter")->iter;
     for (int a = 0; a < iter->nout; a++) {
         if (!iter->map[0].dim[axis].coef[a]) continue;
@@ -101,17 +101,17 @@ void note_axis(Elab *el, const Node *node, int axis) {
             int from = follow_axis(node, i, axis);
             if (from < 0) continue;
             // A contraction's own extent comes from its weights: the layer is the better answer than its parameter.
-            if (node_is(node, "contract") && i == 1 && node->origin) break;
+            if (node_is(node, contract) && i == 1 && node->origin) break;
             node = node->in[i];
             axis = from;
             moved = true;
         }
     }
     if (!node->span.source) return;
-    if (node_is(node, "argument"))
+    if (node_is(node, argument))
         diag_note(el->diag, node->span, "%s comes from the argument %s: %s", extent, node_attr(node, "name")->s,
                   type_name(el, &node->type));
-    else if (node_is(node, "storage")) {
+    else if (node_is(node, storage)) {
         const Storage *storage = module_find_storage(el->module, node_attr(node, "name")->s);
         diag_note(el->diag, storage->span, "%s comes from the parameter %s: %s", extent, storage->name,
                   type_name(el, &node->type));
@@ -124,8 +124,8 @@ void note_axis(Elab *el, const Node *node, int axis) {
 void note_dtype(Elab *el, const Node *node, DType wanted) {
     diag_note(el->diag, (Span){0}, "cast(x, %s) converts", dtype_info[wanted].name);
     while (node->op->traits & OP_MOVEMENT) node = node->in[0];
-    bool sums = node_is(node, "reduce") && !strcmp(node_attr(node, "kind")->s, "sum");
-    sums |= node_is(node, "cumsum") || (node->origin && !strcmp(node->origin, "prod"));
+    bool sums = node_is(node, reduce) && !strcmp(node_attr(node, "kind")->s, "sum");
+    sums |= node_is(node, cumsum) || (node->origin && !strcmp(node->origin, "prod"));
     if (node->type.dtype == I64 && sums)
         diag_note(el->diag, node->span,
                   "sums, products and cumulative sums of integers and bools are i64, as this one");

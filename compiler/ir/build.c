@@ -51,7 +51,7 @@ Node *build_full(Graph *g, const Type *type, double value) {
 
 Node *build_argument(Graph *g, const char *name, Type type) {
     // The shape rule finds the type in the list of arguments, so the place is taken first.
-    Node place = {.op = op_find("argument"), .type = type, .attr = (Attr[]){{.s = name}}};
+    Node place = {.op = &op_argument, .type = type, .attr = (Attr[]){{.s = name}}};
     vec_push(g->arena, &g->arguments, &place);
     Node *node = make(g, "argument", NULL, 0, (Attr[]){{.s = name}});
     g->arguments.at[g->arguments.len - 1] = node;
@@ -281,8 +281,8 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
 // ---- looking at nodes -----------------------------------------------------------------------------------------------
 
 bool node_constant(const Node *node, double *value) {
-    while (node_is(node, "broadcast") || node_is(node, "reshape")) node = node->in[0];
-    if (!node_is(node, "constant")) return false;
+    while (node_is(node, broadcast) || node_is(node, reshape)) node = node->in[0];
+    if (!node_is(node, constant)) return false;
     int64_t i = node->attr[2].i;
     bool is_float = dtype_info[node->type.dtype].is_float;
     *value = is_float ? node->attr[1].f : (double)i;

@@ -37,7 +37,7 @@ static void put_label(Str *s, const char *text) {
     }
 }
 
-static bool is_source(const Node *node) { return node_is(node, "argument") || node_is(node, "storage"); }
+static bool is_source(const Node *node) { return node_is(node, argument) || node_is(node, storage); }
 
 // ---- which kernel a node stands in ----------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ static void put_node(Picture *p, const Node *node, const char *indent) {
     str_put(s, "\\n");
     type_print(s, &node->type, p->g->module->sizes);
     str_printf(s, "\", fillcolor=%s", fill[node->section]);
-    if (is_source(node)) str_printf(s, ", shape=%s", node_is(node, "argument") ? "oval" : "cylinder");
+    if (is_source(node)) str_printf(s, ", shape=%s", node_is(node, argument) ? "oval" : "cylinder");
     const char *place = span_text(s->arena, node->span);
     if (*place) {
         str_put(s, ", tooltip=\"");

@@ -40,14 +40,14 @@ static Formula input_formula(void *context, const Node *node) {
 
 // A product that is turned around is a product.
 static bool is_plumbing(const Node *node) {
-    if (is_matrix_transpose(node) && node_is(node->in[0], "contract")) return false;
+    if (is_matrix_transpose(node) && node_is(node->in[0], contract)) return false;
     return node->op->traits & (OP_SOURCE | OP_MOVEMENT | OP_IDENTITY);
 }
 
 // What stands for nothing of its own: numbers, sizes, and those under another shape.
 static bool is_trivial(const Node *node) {
     while (is_plumbing(node) && node->nin == 1) node = node->in[0];
-    return node->op->traits & (OP_SOURCE | OP_INPUT) || (node_is(node, "cast") && node->in[0]->op->traits & OP_SOURCE);
+    return node->op->traits & (OP_SOURCE | OP_INPUT) || (node_is(node, cast) && node->in[0]->op->traits & OP_SOURCE);
 }
 
 static int line_of(Span span) {
@@ -135,7 +135,7 @@ static void name_values(Explain *e) {
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
         if (!node->mark || !(node->op->traits & OP_INPUT)) continue;
-        const Storage *storage = node_is(node, "storage") ? module_find_storage(g->module, node->attr[0].s) : NULL;
+        const Storage *storage = node_is(node, storage) ? module_find_storage(g->module, node->attr[0].s) : NULL;
         e->name[id] = take(e, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
     }
     for (int k = g->outputs.len - 1; k >= 0; k--) { // a result that is returned and stored is called as it is returned
@@ -184,7 +184,7 @@ static void put_header(Explain *e) {
     str_put(e->s, ")\n");
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        if (!node->mark || !node_is(node, "storage")) continue;
+        if (!node->mark || !node_is(node, storage)) continue;
         static const char *const kinds[] = {"param", "buffer", "optim", "state"};
         str_printf(e->s, "  %s %s: ", kinds[module_find_storage(g->module, node->attr[0].s)->kind], e->name[id]);
         type_print(e->s, &node->type, sizes);

@@ -11,15 +11,17 @@ const char *formula_operand(Arena *arena, Formula f, Bind bind) {
 }
 
 typedef struct Infix {
-    const char *op, *text;
+    const Op *op;
+    const char *text;
     Bind bind;
 } Infix;
 
 static const Infix infixes[] = {
-    {"add", "+", BIND_SUM},     {"sub", "-", BIND_SUM},     {"mul", "*", BIND_PRODUCT}, {"div", "/", BIND_PRODUCT},
-    {"eq", "==", BIND_COMPARE}, {"ne", "!=", BIND_COMPARE}, {"lt", "<", BIND_COMPARE},  {"le", "<=", BIND_COMPARE},
-    {"gt", ">", BIND_COMPARE},  {"ge", ">=", BIND_COMPARE}, {"pow", "**", BIND_POWER},  {"and", "and", BIND_LOGIC},
-    {"or", "or", BIND_LOGIC},
+    {&op_add, "+", BIND_SUM},     {&op_sub, "-", BIND_SUM},     {&op_mul, "*", BIND_PRODUCT},
+    {&op_div, "/", BIND_PRODUCT}, {&op_eq, "==", BIND_COMPARE}, {&op_ne, "!=", BIND_COMPARE},
+    {&op_lt, "<", BIND_COMPARE},  {&op_le, "<=", BIND_COMPARE}, {&op_gt, ">", BIND_COMPARE},
+    {&op_ge, ">=", BIND_COMPARE}, {&op_pow, "**", BIND_POWER},  {&op_and, "and", BIND_LOGIC},
+    {&op_or, "or", BIND_LOGIC},
 };
 
 typedef struct Reader {
@@ -44,7 +46,7 @@ static const char *dims_text(const Reader *r, const Type *type) {
 // x - y - z needs none, x - (y - z) does.
 static Formula infix(const Reader *r, const Node *node, const Infix *how) {
     const char *left = formula_operand(r->arena, in_of(r, node, 0), how->bind);
-    bool commutes = !strcmp(how->op, "add") || !strcmp(how->op, "mul");
+    bool commutes = how->op == &op_add || how->op == &op_mul;
     const char *right = formula_operand(r->arena, in_of(r, node, 1), commutes ? how->bind : how->bind + 1);
     return (Formula){arena_printf(r->arena, "%s %s %s", left, how->text, right), how->bind, 1};
 }
@@ -80,16 +82,16 @@ static bool only_ones(const Type *a, const Type *b) {
 
 static Formula movement(const Reader *r, const Node *node) {
     Formula x = in_of(r, node, 0);
-    if (node_is(node, "broadcast")) return x;
-    if (node_is(node, "reshape")) {
+    if (node_is(node, broadcast)) return x;
+    if (node_is(node, reshape)) {
         if (only_ones(&node->type, &node->in[0]->type)) return x;
         const Node *from = node->in[0]; // a broadcast that a reshape makes longer axes of
-        bool repeats = node_is(from, "broadcast") && type_count(&from->type) != type_count(&from->in[0]->type);
+        bool repeats = node_is(from, broadcast) && type_count(&from->type) != type_count(&from->in[0]->type);
         return whole(
             arena_printf(r->arena, "%s(%s, %s)", repeats ? "repeat" : "reshape", x.text, dims_text(r, &node->type)));
     }
     if (is_matrix_transpose(node)) {
-        if (node_is(node->in[0], "contract") && x.operators) // it stands here, and has no name
+        if (node_is(node->in[0], contract) && x.operators) // it stands here, and has no name
             return formula_contract(r->arena, node->in[0], true, r->input, r->context);
         return whole(arena_printf(r->arena, "%s^T", formula_operand(r->arena, x, BIND_WHOLE)));
     }
@@ -109,8 +111,8 @@ static Formula call(const Reader *r, const Node *node) {
     Str s = str_new(r->arena);
     str_printf(&s, "%s(", node->op->name);
     for (int k = 0; k < node->nin; k++) str_printf(&s, "%s%s", k ? ", " : "", in_of(r, node, k).text);
-    if (node_is(node, "random")) str_printf(&s, ", \"%s\"", node_attr(node, "distribution")->s);
-    if (node_is(node, "cast")) str_printf(&s, ", %s", dtype_info[node->type.dtype].name);
+    if (node_is(node, random)) str_printf(&s, ", \"%s\"", node_attr(node, "distribution")->s);
+    if (node_is(node, cast)) str_printf(&s, ", %s", dtype_info[node->type.dtype].name);
     str_put(&s, ")");
     return whole(str_text(&s));
 }
@@ -118,20 +120,20 @@ static Formula call(const Reader *r, const Node *node) {
 Formula formula_of(Arena *arena, const Node *node, const Size *sizes, FormulaOf input, void *context) {
     const Reader r = {arena, sizes, input, context};
     for (size_t k = 0; k < sizeof infixes / sizeof *infixes; k++)
-        if (node_is(node, infixes[k].op)) return infix(&r, node, &infixes[k]);
-    if (node_is(node, "constant")) return number(&r, node);
-    if (node_is(node, "iota")) return (Formula){"index", BIND_WHOLE, 0};
-    if (node_is(node, "size")) {
+        if (node->op == infixes[k].op) return infix(&r, node, &infixes[k]);
+    if (node_is(node, constant)) return number(&r, node);
+    if (node_is(node, iota)) return (Formula){"index", BIND_WHOLE, 0};
+    if (node_is(node, size)) {
         Str s = str_new(arena);
         dim_print(&s, node_attr(node, "dim")->dims[0], sizes);
         return (Formula){str_text(&s), BIND_WHOLE, 0};
     }
-    if (node_is(node, "cast") && node_is(node->in[0], "size")) return in_of(&r, node, 0);
-    if (node_is(node, "neg"))
+    if (node_is(node, cast) && node_is(node->in[0], size)) return in_of(&r, node, 0);
+    if (node_is(node, neg))
         return (Formula){arena_printf(arena, "-%s", formula_operand(arena, in_of(&r, node, 0), BIND_SIGN)), BIND_SIGN,
                          1};
-    if (node_is(node, "contract")) return formula_contract(arena, node, false, input, context);
-    if (node_is(node, "reduce")) return reduction(&r, node);
+    if (node_is(node, contract)) return formula_contract(arena, node, false, input, context);
+    if (node_is(node, reduce)) return reduction(&r, node);
     Formula moved = node->op->traits & OP_MOVEMENT && node->nin == 1 ? movement(&r, node) : (Formula){0};
     return moved.text ? moved : call(&r, node);
 }

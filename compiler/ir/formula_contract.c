@@ -4,6 +4,7 @@
 //     out[n, i, y+r, x+s] += dy[n, o, y, x] * w[o, i, r, s]      conv2d_input_gradient(dy, w)
 // and einsum for what is neither.
 #include "ir/formula.h"
+#include "ops/op.h"
 
 // The one axis that dimension `d` of a map is, or -1.
 static int single_axis(const Iter *iter, const Map *map, int d) {
@@ -26,7 +27,7 @@ static int windows_of(const Iter *iter, const Map *map) {
 // ---- products of matrices -----------------------------------------------------------------------------------------
 
 bool is_matrix_transpose(const Node *node) {
-    if (!node_is(node, "transpose")) return false;
+    if (!node_is(node, transpose)) return false;
     const Attr *perm = node_attr(node, "perm");
     int n = perm->n;
     if (n < 2 || perm->ints[n - 1] != n - 2 || perm->ints[n - 2] != n - 1) return false;

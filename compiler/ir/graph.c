@@ -114,36 +114,37 @@ bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
     return false;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value) {
+uint64_t hash_mix(uint64_t hash, uint64_t value) {
     hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
     hash *= 0xff51afd7ed558ccdu;
     return hash ^ (hash >> 32); // floats differ in their high bits only, tables are indexed by the low ones
 }
 
-static uint64_t attr_hash(AttrKind kind, const Attr *a) {
+uint64_t attr_hash(AttrKind kind, const Attr *a) {
     uint64_t h = (uint64_t)kind, bits;
     switch (kind) {
     case ATTR_INT:
     case ATTR_DTYPE:
-        return mix(h, (uint64_t)a->i);
+        return hash_mix(h, (uint64_t)a->i);
     case ATTR_FLOAT:
         memcpy(&bits, &a->f, sizeof bits);
-        return mix(h, bits);
+        return hash_mix(h, bits);
     case ATTR_STRING:
-        for (const char *s = a->s; *s; s++) h = mix(h, (uint64_t)*s);
+        for (const char *s = a->s; *s; s++) h = hash_mix(h, (uint64_t)*s);
         return h;
     case ATTR_INTS:
-        for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->ints[k]);
+        for (int k = 0; k < a->n; k++) h = hash_mix(h, (uint64_t)a->ints[k]);
         return h;
     case ATTR_COUNTS:
-        for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->counts[k].at + ((uint64_t)a->counts[k].times << 32));
+        for (int k = 0; k < a->n; k++)
+            h = hash_mix(h, (uint64_t)a->counts[k].at + ((uint64_t)a->counts[k].times << 32));
         return h;
     case ATTR_DIMS:
-        for (int k = 0; k < a->n; k++) h = mix(h, (uint64_t)a->dims[k].extent * 16 + (uint64_t)a->dims[k].size);
+        for (int k = 0; k < a->n; k++) h = hash_mix(h, (uint64_t)a->dims[k].extent * 16 + (uint64_t)a->dims[k].size);
         return h;
     case ATTR_ITER:
-        for (int k = 0; k < a->iter->naxes; k++) h = mix(h, (uint64_t)a->iter->axis[k].extent);
-        return mix(h, (uint64_t)a->iter->nmaps);
+        for (int k = 0; k < a->iter->naxes; k++) h = hash_mix(h, (uint64_t)a->iter->axis[k].extent);
+        return hash_mix(h, (uint64_t)a->iter->nmaps);
     }
     return h;
 }
@@ -167,15 +168,13 @@ const Attr *node_attr(const Node *node, const char *name) {
     dlc_bug(node->op->name, "has no attribute %s", name);
 }
 
-bool node_is(const Node *node, const char *op) { return !strcmp(node->op->name, op); }
-
 // ---- the constructor ------------------------------------------------------------------------------------------------
 
 uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy) {
     uint64_t h = (uint64_t)copy;
-    for (const char *s = op->name; *s; s++) h = mix(h, (uint64_t)*s);
-    for (int k = 0; k < nin; k++) h = mix(h, (uint64_t)in[k]->id);
-    for (int k = 0; op->attrs[k].name; k++) h = mix(h, attr_hash(op->attrs[k].kind, &attrs[k]));
+    for (const char *s = op->name; *s; s++) h = hash_mix(h, (uint64_t)*s);
+    for (int k = 0; k < nin; k++) h = hash_mix(h, (uint64_t)in[k]->id);
+    for (int k = 0; op->attrs[k].name; k++) h = hash_mix(h, attr_hash(op->attrs[k].kind, &attrs[k]));
     return h;
 }
 

@@ -25,7 +25,8 @@
 typedef struct Node Node;
 typedef struct Graph Graph;
 typedef struct Module Module;
-typedef struct Op Op; // ops/op.h
+typedef struct Op Op;  // ops/op.h
+#include "ops_table.h" // made by the build: extern const Op op_add, ...
 
 typedef VEC(Node *) NodeVec;
 
@@ -272,8 +273,10 @@ bool shape_broadcast(const Type *a, const Type *b, Type *result);
 uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy);
 // Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
-bool node_is(const Node *node, const char *op);
+#define node_is(node, name) ((node)->op == &op_##name) // node_is(x, contract)
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
+uint64_t attr_hash(AttrKind kind, const Attr *a);
+uint64_t hash_mix(uint64_t hash, uint64_t value); // of what was hashed so far and one value more
 // The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat. Integers
 // beyond 2^53 are left alone: a double would round them.
 bool node_constant(const Node *node, double *value);

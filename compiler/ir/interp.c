@@ -119,9 +119,9 @@ static void disturb_terms(const Interpretation *run, const Node *node, const Ten
 
 static void disturb(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     if (node->type.dtype != F32) return;
-    if (node_is(node, "add") || node_is(node, "sub")) disturb_terms(run, node, in, out);
-    bool sums = node_is(node, "contract") || node_is(node, "cumsum") || node_is(node, "scatter_add") ||
-                (node_is(node, "reduce") && !strcmp(node_attr(node, "kind")->s, "sum"));
+    if (node_is(node, add) || node_is(node, sub)) disturb_terms(run, node, in, out);
+    bool sums = node_is(node, contract) || node_is(node, cumsum) || node_is(node, scatter_add) ||
+                (node_is(node, reduce) && !strcmp(node_attr(node, "kind")->s, "sum"));
     if (sums) disturb_sums(run, node, in, out);
 }
 
@@ -142,8 +142,8 @@ void graph_interpret(Graph *g, Interpretation *run) {
     for (int k = 0; k < g->arguments.len; k++) value[g->arguments.at[k]->id] = run->arguments[k];
     for (int k = 0; k < g->nodes.len; k++) {
         const Node *node = g->nodes.at[k];
-        if (node_is(node, "argument")) continue;
-        if (node_is(node, "storage")) {
+        if (node_is(node, argument)) continue;
+        if (node_is(node, storage)) {
             value[k] = run->storages[module_find_storage(g->module, node->attr[0].s)->index];
             continue;
         }

@@ -449,7 +449,7 @@ static void read_arguments(Reader *r) {
         Attr *attr = NEW(r->arena, Attr);
         attr->s = name;
         Node *place = NEW(r->arena, Node);
-        *place = (Node){.op = op_find("argument"), .type = type, .attr = attr};
+        *place = (Node){.op = &op_argument, .type = type, .attr = attr};
         vec_push(r->g->arena, &r->g->arguments, place);
         accept(r, ",");
     }
@@ -486,7 +486,7 @@ static void read_entry(Reader *r, EntryKind kind) {
     r->g->copy_now = 0;
     for (int k = 0; k < r->g->arguments.len && !r->failed; k++) {
         const char *name = r->g->arguments.at[k]->attr[0].s;
-        r->g->arguments.at[k] = graph_op(r->g, op_find("argument"), NULL, 0, (Attr[]){{.s = name}});
+        r->g->arguments.at[k] = graph_op(r->g, &op_argument, NULL, 0, (Attr[]){{.s = name}});
     }
     const char *wrong = r->failed ? NULL : graph_verify(r->g);
     if (wrong) fail(r, "graph text: entry %s: %s", r->g->name, wrong);

@@ -87,7 +87,7 @@ static const char *check_identical(Graph *g) {
 
 static const char *check_arguments(Graph *g) {
     for (int k = 0; k < g->arguments.len; k++)
-        if (!is_node_of(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], "argument"))
+        if (!is_node_of(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], argument))
             return arena_printf(g->arena, "argument %d is no argument node of the graph", k);
     return NULL;
 }
@@ -139,7 +139,7 @@ static const char *check_reads(GroupCheck *check, const Node *node) {
     if (check->seen[node->id] == check->group->id + 1) return NULL;
     check->seen[node->id] = check->group->id + 1;
     if (by == BEFORE) {
-        if (node_is(node, "storage"))
+        if (node_is(node, storage))
             vec_push(&check->scratch, &check->readers[module_find_storage(check->g->module, node->attr[0].s)->index],
                      check->group->id);
         return NULL;

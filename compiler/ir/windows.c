@@ -131,7 +131,7 @@ Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *w) {
     for (int k = 0; k < w->n; k++)
         space_window(&s, A, x->type.dim[lead + k], w, k, at[k], space_axis_if(&s, w->kernel[k], true));
     Attr attrs[] = {{.s = kind}, {.s = "first"}, {.n = s.type[OUT].rank, .dims = s.type[OUT].dim}, {.iter = &s.iter}};
-    return graph_op(g, op_find("reduce"), &x, 1, attrs);
+    return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 
 // ---- pools that follow a contraction ----------------------------------------------------------------------------

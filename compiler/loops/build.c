@@ -1,5 +1,5 @@
 // build.c: constructors of expressions, statements and buffers: the only places that fill those structures.
-//     stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, NULL, op_find("mul"), F32, ab, 2))
+//     stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, NULL, &op_mul, F32, ab, 2))
 // Lanes follow from the parts: an expression with a vector argument is a vector; scalars among vectors are broadcast.
 #include <string.h>
 
@@ -146,6 +146,12 @@ void buffer_widen(Buffer *buffer, const int *before, const int *after) {
         if (after[d] > buffer->after[d]) buffer->after[d] = after[d];
     }
     buffer_lay_out(buffer);
+}
+
+void buffer_packs(Arena *arena, Buffer *buffer, const Node *node, const char *packed_as) {
+    buffer->packs = node;
+    buffer->packed_as = packed_as;
+    buffer->name = arena_printf(arena, "%s_%s", node->name ? node->name : node->op->name, packed_as);
 }
 
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope) {

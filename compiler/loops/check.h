@@ -6,14 +6,26 @@
 
 // Whether a view lies within its memory, where it should, and shows what its value is. NULL or what is wrong.
 const char *check_view(const Program *program, const Buffer *view, bool written);
+// The program's buffers by number, and what lies in what. Numbers are places in program->buffers; -1: none.
+typedef struct Memory {
+    const Program *program;
+    Tags numbers;                  // by buffer: its number + 1
+    int *root;                     // whose memory it is
+    int *first_part, *next_part;   // the views that are parts of a buffer
+    int *first_in, *next_in;       // all buffers in the memory of a root, itself among them
+    int *first_write, *last_write; // the calls so far that write it
+    UsePairs in_place;             // what was found out about pairs of a kernel's buffers
+} Memory;
+int *numbers_new(Arena *arena, int n); // n times -1
+int buffer_number(const Memory *memory, const Buffer *buffer);
 // Whether what call `call` reads of buffer `number` is there: written by now, with the call's own writes, and not
-// written over. By number of buffer: the first and the last call so far that writes it, -1.
-const char *check_read(const Program *program, const int *first_write, const int *last_write, int number, int call);
-// Whether a kernel may write `to` in the memory of `from`, or one buffer that it reads: one layout, and each element is
+// written over.
+const char *check_read(Memory *memory, int number, int call);
+// Whether a call may write `to` in the memory of `from`, or one buffer that it reads: one layout, and each element is
 // read before it is overwritten, in one iteration of one loop.
-bool check_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to);
+bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to);
 // Whether every call finds in parameters and the like what the graph wants there, the old value or the new one. NULL or
 // what is wrong.
-const char *check_storages(const Program *program);
+const char *check_storages(Memory *memory);
 
 #endif

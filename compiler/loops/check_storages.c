@@ -5,21 +5,21 @@
 //     call 7: y = ... fc2.weight            is right only if the graph wants the new weight there
 // Which of the two a call wants is found in the graph, from the nodes that its group computes; what it reads and writes
 // in its statements. Nothing of lower.c is used.
-#include <string.h>
-
 #include "loops/check.h"
 
 enum { WANTS_OLD = 1, WANTS_NEW = 2, READS = 4, WRITES = 8 };
 
 typedef struct Storages {
     const Program *program;
+    Memory *memory;
     Arena *arena;
-    int count;
     int *first_write, *last_write; // by storage: the calls; -1
     int *found;                    // by storage, of one call: what it wants and does
+    VEC(int) touched;              // of one call: the storages of which something was found
     Buffer **reads, **writes;      // by storage, of one call: through which buffer
     const Buffer *written;         // of one call: the last buffer that it writes
     int *seen;                     // by node: the call that saw it last, from 1
+    int *bound, *next_bound;       // by node: its first output that is a storage; by output: the next; -1
 } Storages;
 
 static const char *wrong(const Storages *s, const char *what, const Storage *storage, int call, int other) {
@@ -28,25 +28,33 @@ static const char *wrong(const Storages *s, const char *what, const Storage *sto
 
 // ---- what calls do --------------------------------------------------------------------------------------------------
 
-static void see_buffer(void *context, Buffer *buffer, bool write) {
-    Storages *s = context;
+static void add_found(Storages *s, int storage, int what) {
+    if (!s->found[storage]) vec_push(s->arena, &s->touched, storage);
+    s->found[storage] |= what;
+}
+
+static void see_use(Storages *s, Buffer *buffer, bool write) {
     if (write) s->written = buffer;
     if (buffer->scope != SCOPE_STORAGE) return;
     int k = buffer->storage->index;
-    s->found[k] |= write ? WRITES : READS;
+    add_found(s, k, write ? WRITES : READS);
     *(write ? &s->writes[k] : &s->reads[k]) = buffer;
 }
 
-static void see_call(Storages *s, int call) {
-    memset(s->found, 0, (size_t)s->count * sizeof *s->found);
-    stmt_visit_buffers(s->program->calls.at[call].kernel->body, see_buffer, s);
+static void see_call(Storages *s, const Call *call) {
+    for (int k = 0; k < s->touched.len; k++) s->found[s->touched.at[k]] = 0;
+    s->touched.len = 0;
+    for (int k = 0; k < call->kernel->uses.len; k++) {
+        if (call->kernel->uses.at[k].read) see_use(s, call->buffer[k], false);
+        if (call->kernel->uses.at[k].written) see_use(s, call->buffer[k], true);
+    }
 }
 
 static void find_writes(Storages *s) {
-    for (int k = 0; k < s->count; k++) s->first_write[k] = s->last_write[k] = -1;
     for (int call = 0; call < s->program->calls.len; call++) {
-        see_call(s, call);
-        for (int k = 0; k < s->count; k++) {
+        see_call(s, &s->program->calls.at[call]);
+        for (int i = 0; i < s->touched.len; i++) {
+            int k = s->touched.at[i];
             if (!(s->found[k] & WRITES)) continue;
             if (s->first_write[k] < 0) s->first_write[k] = call;
             s->last_write[k] = call;
@@ -56,18 +64,29 @@ static void find_writes(Storages *s) {
 
 // ---- what calls want ------------------------------------------------------------------------------------------------
 
+static void find_bound(Storages *s) {
+    const Graph *g = s->program->graph;
+    for (int k = g->outputs.len - 1; k >= 0; k--) {
+        if (!g->outputs.at[k].storage) continue;
+        int *first = &s->bound[g->outputs.at[k].value->id];
+        s->next_bound[k] = *first;
+        *first = k;
+    }
+}
+
 // A stored value that lies in a storage: that storage's value at entry, its last assignment, or a view of one of them.
 static void want_value(Storages *s, const Node *node) {
-    const Graph *g = s->program->graph;
     const Buffer *lies = s->program->of_node[node->id];
     if (!lies || lies->scope != SCOPE_STORAGE) return;
-    for (const Node *at = node; at; at = at->nin ? at->in[0] : NULL)
-        for (int k = 0; k < g->outputs.len; k++)
-            if (g->outputs.at[k].value == at && g->outputs.at[k].storage == lies->storage) {
-                s->found[lies->storage->index] |= WANTS_NEW;
+    for (const Node *at = node; at;) {
+        for (int k = s->bound[at->id]; k >= 0; k = s->next_bound[k])
+            if (s->program->graph->outputs.at[k].storage == lies->storage) {
+                add_found(s, lies->storage->index, WANTS_NEW);
                 return;
             }
-    s->found[lies->storage->index] |= WANTS_OLD;
+        at = at->op->traits & (OP_MOVEMENT | OP_IDENTITY) && at->nin == 1 ? at->in[0] : NULL;
+    }
+    add_found(s, lies->storage->index, WANTS_OLD);
 }
 
 // From a value that the call computes down to what is stored by others.
@@ -99,8 +118,8 @@ static const Output *output_in(const Graph *g, const Buffer *buffer) {
 static void want_copied(Storages *s) {
     const Output *output = output_in(s->program->graph, s->written);
     if (output) want_value(s, output->value);
-    for (int k = 0; k < s->count && !output; k++)
-        if (s->found[k] & READS) s->found[k] |= WANTS_OLD;
+    for (int i = 0; i < s->touched.len && !output; i++)
+        if (s->found[s->touched.at[i]] & READS) s->found[s->touched.at[i]] |= WANTS_OLD;
 }
 
 // ---- the proof ------------------------------------------------------------------------------------------------------
@@ -112,31 +131,35 @@ static const char *check_use(const Storages *s, int k, int call) {
     if (found & WANTS_OLD && call > first) return wrong(s, "whose old value is overwritten by", storage, call, first);
     if (found & WANTS_NEW && call <= last) return wrong(s, "whose new value is written by", storage, call, last);
     if (found & WANTS_OLD && found & WRITES &&
-        !check_in_place(s->program->calls.at[call].kernel, s->reads[k], s->writes[k]))
+        !check_in_place(&s->memory->in_place, &s->program->calls.at[call], s->reads[k], s->writes[k]))
         return wrong(s, "parts of which are overwritten before, by the same", storage, call, call);
     return NULL;
 }
 
-const char *check_storages(const Program *program) {
+const char *check_storages(Memory *memory) {
     Arena scratch = {0};
-    int n = program->graph->module->storages.len;
+    const Program *program = memory->program;
+    int n = program->graph->module->storages.len, nodes = program->graph->nodes.len;
     Storages s = {.program = program,
+                  .memory = memory,
                   .arena = &scratch,
-                  .count = n,
-                  .first_write = NEW_ARRAY(&scratch, int, n + 1),
-                  .last_write = NEW_ARRAY(&scratch, int, n + 1),
+                  .first_write = numbers_new(&scratch, n),
+                  .last_write = numbers_new(&scratch, n),
                   .found = NEW_ARRAY(&scratch, int, n + 1),
                   .reads = NEW_ARRAY(&scratch, Buffer *, n + 1),
                   .writes = NEW_ARRAY(&scratch, Buffer *, n + 1),
-                  .seen = NEW_ARRAY(&scratch, int, program->graph->nodes.len + 1)};
+                  .seen = NEW_ARRAY(&scratch, int, nodes + 1),
+                  .bound = numbers_new(&scratch, nodes),
+                  .next_bound = numbers_new(&scratch, program->graph->outputs.len)};
     const char *found = NULL;
     find_writes(&s);
+    find_bound(&s);
     for (int call = 0; call < program->calls.len && !found; call++) {
         const Group *group = program->calls.at[call].group;
-        see_call(&s, call);
+        see_call(&s, &program->calls.at[call]);
         for (int k = 0; group && k < group->outputs.len; k++) want_inputs(&s, group->outputs.at[k], group, call);
         if (!group) want_copied(&s);
-        for (int k = 0; k < n && !found; k++) found = check_use(&s, k, call);
+        for (int i = 0; i < s.touched.len && !found; i++) found = check_use(&s, s.touched.at[i], call);
     }
     arena_release(&scratch);
     return found;

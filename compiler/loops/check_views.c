@@ -76,7 +76,7 @@ static int64_t find_part(const Node *concat, const Node *part, int axis) {
     int64_t behind = 0;
     for (int i = 0; i < concat->nin; i++) {
         const Node *in = concat->in[i];
-        bool joins = in != part && node_is(in, "concat") && node_attr(in, "axis")->i == axis;
+        bool joins = in != part && node_is(in, concat) && node_attr(in, "axis")->i == axis;
         int64_t inside = in == part ? 0 : joins ? find_part(in, part, axis) : -1;
         if (inside >= 0) return behind + inside;
         if (in->type.dim[axis].size) return -1;
@@ -87,8 +87,7 @@ static int64_t find_part(const Node *concat, const Node *part, int axis) {
 
 static const char *check_part(const Program *program, const Buffer *part) {
     const Buffer *of = part->view->of;
-    if (!of->value || !part->value || !node_is(of->value, "concat"))
-        return wrong_view(program, part, "is no part of it");
+    if (!of->value || !part->value || !node_is(of->value, concat)) return wrong_view(program, part, "is no part of it");
     int axis = (int)node_attr(of->value, "axis")->i;
     int64_t at[MAX_RANK] = {0}, zero[MAX_RANK] = {0};
     at[axis] = find_part(of->value, part->value, axis);
@@ -148,7 +147,7 @@ static bool may_overlap(const Buffer *a, const Buffer *b) {
 // ---- one kernel that reads and writes the same memory ---------------------------------------------------------------
 
 typedef struct Walk {
-    ExprTags *seen; // of the statement
+    Tags *seen; // of the statement
     const Buffer *from, *to;
     const Index *const *at; // looked for
     const Stmt *loop;
@@ -184,7 +183,7 @@ static void prove_index(Walk *w, const Index *index, const Stmt *reader) {
 }
 
 static void prove_expr(Walk *w, const Expr *e, const Stmt *reader) {
-    int *seen = expr_tag(w->seen, e);
+    int *seen = tag_of(w->seen, e);
     if (*seen) return;
     *seen = 1;
     for (int k = 0; k < e->nargs; k++) prove_expr(w, e->arg[k], reader);
@@ -203,7 +202,7 @@ static void prove_expr(Walk *w, const Expr *e, const Stmt *reader) {
 
 static void prove_stmt(Walk *w, const Stmt *stmt) {
     Arena scratch = {0};
-    ExprTags seen = {.arena = &scratch};
+    Tags seen = {.arena = &scratch};
     const Stmt *outer = w->loop;
     w->seen = &seen;
     if (stmt->source == w->from && stmt->source) w->proven = false;
@@ -220,40 +219,50 @@ static void prove_stmt(Walk *w, const Stmt *stmt) {
     w->loop = outer;
 }
 
-bool check_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to) {
+static bool prove_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to) {
+    Walk w = {.from = from, .to = to, .loop = kernel->body, .proven = true};
+    prove_stmt(&w, kernel->body);
+    return w.proven;
+}
+
+static int use_of(const Call *call, const Buffer *buffer) {
+    int k = 0;
+    while (k < call->kernel->uses.len && call->buffer[k] != buffer) k++;
+    return k < call->kernel->uses.len ? k : -1;
+}
+
+// The layout is the call's, the rest the kernel's, which is proved once.
+bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to) {
+    enum { NO = 1, YES };
     bool same = from->start == to->start && from->rank == to->rank && from->dtype == to->dtype;
     for (int d = 0; d < from->rank && same; d++)
         same = dim_equal(from->dim[d], to->dim[d]) && from->stride[d] == to->stride[d] &&
                from->before[d] == to->before[d] && from->after[d] == to->after[d];
-    Walk w = {.from = from, .to = to, .loop = kernel->body, .proven = same};
-    if (same) prove_stmt(&w, kernel->body);
-    return w.proven;
+    int a = use_of(call, from), b = use_of(call, to);
+    if (!same || a < 0 || b < 0) return false;
+    int *answer = use_pair(known, call->kernel, a, b);
+    if (!*answer)
+        *answer =
+            prove_in_place(call->kernel, call->kernel->uses.at[a].buffer, call->kernel->uses.at[b].buffer) ? YES : NO;
+    return *answer == YES;
 }
 
 // ---- reads ----------------------------------------------------------------------------------------------------------
 
-typedef struct Read {
-    const Program *program;
-    const int *first_write, *last_write; // by number
-    const Buffer *buffer;
-    int call;
-} Read;
-
-static const char *wrong_read(const Read *r, const char *what, const Buffer *other) {
-    return arena_printf(r->program->arena, "call %d reads %s, %s%s", r->call, r->buffer->name, what,
+static const char *wrong_read(const Memory *m, int call, int number, const char *what, const Buffer *other) {
+    return arena_printf(m->program->arena, "call %d reads %s, %s%s", call, m->program->buffers.at[number]->name, what,
                         other ? other->name : "");
 }
 
-static const char *check_kept(const Read *r, int k) {
-    const Buffer *source = r->program->buffers.at[k];
-    const Kernel *kernel = r->program->calls.at[r->call].kernel;
-    for (int w = 0; w < r->program->buffers.len; w++) {
-        const Buffer *other = r->program->buffers.at[w];
-        if (w == k || r->last_write[w] < r->first_write[k] || root_of(other) != root_of(source)) continue;
-        if (!may_overlap(other, source)) continue;
-        bool now = r->first_write[w] == r->call && r->first_write[k] < r->call;
-        if (!now || !check_in_place(kernel, r->buffer, other))
-            return wrong_read(r, "over which is written by then: ", other);
+// Buffer k was written: nothing else was written there since. `number`: the buffer that is read.
+static const char *check_kept(Memory *m, int number, int call, int k) {
+    const Program *program = m->program;
+    for (int w = m->first_in[m->root[k]]; w >= 0; w = m->next_in[w]) {
+        const Buffer *other = program->buffers.at[w];
+        if (w == k || m->last_write[w] < m->first_write[k] || !may_overlap(other, program->buffers.at[k])) continue;
+        bool now = m->first_write[w] == call && m->first_write[k] < call;
+        if (!now || !check_in_place(&m->in_place, &program->calls.at[call], program->buffers.at[number], other))
+            return wrong_read(m, call, number, "over which is written by then: ", other);
     }
     return NULL;
 }
@@ -264,27 +273,23 @@ static int64_t count_of(const Buffer *buffer) {
     return count;
 }
 
-// What was written in the bytes that `buffer` shows must be there still, all of it.
-static const char *check_source(const Read *r, int k) {
-    const Buffer *buffer = r->program->buffers.at[k];
+// What was written in the bytes that buffer k shows must be there still, all of it.
+static const char *check_source(Memory *m, int number, int call, int k) {
+    const Buffer *buffer = m->program->buffers.at[k];
     const char *wrong = NULL;
     int64_t covered = 0;
-    if (r->first_write[k] >= 0) return check_kept(r, k);
-    for (int p = 0; p < r->program->buffers.len && !wrong; p++) {
-        const Buffer *part = r->program->buffers.at[p];
-        if (!part->view || part->view->of != buffer || !part->view->part) continue;
-        covered += count_of(part);
-        wrong = check_source(r, p);
+    if (m->first_write[k] >= 0) return check_kept(m, number, call, k);
+    for (int p = m->first_part[k]; p >= 0 && !wrong; p = m->next_part[p]) {
+        covered += count_of(m->program->buffers.at[p]);
+        wrong = check_source(m, number, call, p);
     }
     if (wrong) return wrong;
-    if (covered) return covered == count_of(buffer) ? NULL : wrong_read(r, "not all of whose parts are made: ", buffer);
-    if (!buffer->view || buffer->view->part) return wrong_read(r, "before anything wrote ", buffer);
-    for (int b = 0; b < r->program->buffers.len; b++)
-        if (r->program->buffers.at[b] == buffer->view->of) return check_source(r, b);
-    return wrong_read(r, "of which the program does not list ", buffer->view->of);
+    if (covered && covered == count_of(buffer)) return NULL;
+    if (covered) return wrong_read(m, call, number, "not all of whose parts are made: ", buffer);
+    if (!buffer->view || buffer->view->part) return wrong_read(m, call, number, "before anything wrote ", buffer);
+    int of = buffer_number(m, buffer->view->of);
+    if (of < 0) return wrong_read(m, call, number, "of which the program does not list ", buffer->view->of);
+    return check_source(m, number, call, of);
 }
 
-const char *check_read(const Program *program, const int *first_write, const int *last_write, int number, int call) {
-    const Read r = {program, first_write, last_write, program->buffers.at[number], call};
-    return check_source(&r, number);
-}
+const char *check_read(Memory *memory, int number, int call) { return check_source(memory, number, call, number); }

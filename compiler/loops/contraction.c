@@ -127,10 +127,10 @@ static void lower_nest(Contraction *c, Stmt *to) {
                            column_of_tiles, &nest);
 }
 
-static void prepared_buffer(Contraction *c, Buffer *buffer, const char *of, const char *what) {
+static void prepared_buffer(Contraction *c, Buffer *buffer, const Node *of, const char *what) {
     if (!buffer) return;
     buffer->scope = SCOPE_PREPARED;
-    buffer->name = arena_printf(c->arena, "%s_%s", of, what);
+    buffer_packs(c->arena, buffer, of, what);
 }
 
 // Copies an operand into its halo and panels: in front of the product or, where parameters alone decide them, in a
@@ -141,8 +141,8 @@ static void stage_operand(Contraction *c, Operand *operand, bool is_lane) {
         const char *of = operand->node->name ? operand->node->name : operand->node->op->name;
         c->ctx = lower_prepare(ctx, arena_printf(c->arena, "pack_%s", of),
                                arena_printf(c->arena, "%s as the tiles of %s read it", of, ctx->kernel->name));
-        prepared_buffer(c, operand->halo ? operand->buffer : NULL, of, "halo");
-        prepared_buffer(c, operand->panels, of, "panels");
+        prepared_buffer(c, operand->halo ? operand->buffer : NULL, operand->node, "halo");
+        prepared_buffer(c, operand->panels, operand->node, "panels");
     }
     contraction_halo_copy(c, c->ctx->kernel->body, operand);
     contraction_stage(c, c->ctx->kernel->body, operand, is_lane);

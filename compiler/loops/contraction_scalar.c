@@ -59,7 +59,7 @@ static Expr *product(Contraction *c) {
         map_at(c, 1 + i, at);
         factor[i] = lower_value(c->ctx, c->root->in[i], at);
     }
-    return expr_apply(c->arena, c->root, op_find("mul"), c->root->type.dtype, factor, 2);
+    return expr_apply(c->arena, c->root, &op_mul, c->root->type.dtype, factor, 2);
 }
 
 // One loop over each result axis; *at are their variables.

@@ -65,7 +65,7 @@ static Buffer *row_scalar(Contraction *c, Stmt *to, const TileLoop *rows, int r)
 
 static void add_product(Contraction *c, Stmt *to, Buffer *acc, Index *const *at, Buffer *a, Buffer *b) {
     Expr *arg[] = {expr_load(c->arena, a, NULL, 1), expr_load(c->arena, b, NULL, 1)};
-    Expr *product = expr_apply(c->arena, c->root, op_find("mul"), F32, arg, 2);
+    Expr *product = expr_apply(c->arena, c->root, &op_mul, F32, arg, 2);
     stmt_append(c->arena, to, stmt_accumulate(c->arena, acc, at, "sum", product));
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loops/recipes.h"
+#include "support/sort.h"
 
 enum { NAME_PARTS = 3, COMMENT_PARTS = 12 };
 
@@ -15,7 +16,9 @@ typedef enum Reach { REACH_HERE = 1, REACH_ELSEWHERE = 2 } Reach;
 typedef struct Walk {
     const bool *stored;
     const Group *group;
-    unsigned char *reached; // by node id: bits of Reach
+    Tags reached; // bits of Reach
+    Arena *arena;
+    NodeVec nodes;
 } Walk;
 
 static bool is_output(const Group *group, const Node *node) {
@@ -25,30 +28,36 @@ static bool is_output(const Group *group, const Node *node) {
 }
 
 // A value reached through element-wise operators alone is read at the index that is stored.
-static void walk(Walk *w, const Node *node, Reach reach) {
-    if (w->reached[node->id] & reach) return;
-    w->reached[node->id] |= (unsigned char)reach;
+static void walk(Walk *w, Node *node, Reach reach) {
+    int *reached = tag_of(&w->reached, node);
+    if (*reached & reach) return;
+    if (!*reached) vec_push(w->arena, &w->nodes, node);
+    *reached |= (int)reach;
     if (w->stored[node->id] && !is_output(w->group, node)) return;
     bool here = node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY);
     for (int k = 0; k < node->nin; k++) walk(w, node->in[k], here ? reach : REACH_ELSEWHERE);
 }
 
-void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes,
-                 LoadVec *loads) {
+static int by_id(const void *a, const void *b) { return (*(Node *const *)a)->id - (*(Node *const *)b)->id; }
+
+GroupParts group_parts(Arena *arena, const bool *stored, const Group *group) {
     Arena scratch = {0};
-    Walk w = {stored, group, NEW_ARRAY(&scratch, unsigned char, g->nodes.len + 1)};
+    GroupParts parts = {0};
+    Walk w = {.stored = stored, .group = group, .reached = {.arena = &scratch}, .arena = &scratch};
     for (int k = 0; k < group->outputs.len; k++) walk(&w, group->outputs.at[k], REACH_HERE);
-    for (int id = 0; id < g->nodes.len; id++) {
-        Node *node = g->nodes.at[id];
-        if (!w.reached[id]) continue;
-        if (!stored[id] || is_output(group, node)) {
-            vec_push(arena, computes, node);
+    sort_stable(w.nodes.at, (size_t)w.nodes.len, sizeof *w.nodes.at, by_id);
+    for (int k = 0; k < w.nodes.len; k++) {
+        Node *node = w.nodes.at[k];
+        int reached = tag_known(&w.reached, node);
+        if (!stored[node->id] || is_output(group, node)) {
+            vec_push(arena, &parts.computes, node);
             continue;
         }
-        if (w.reached[id] & REACH_HERE) vec_push(arena, loads, (Load){node, false});
-        if (w.reached[id] & REACH_ELSEWHERE) vec_push(arena, loads, (Load){node, true});
+        if (reached & REACH_HERE) vec_push(arena, &parts.loads, (Load){node, false});
+        if (reached & REACH_ELSEWHERE) vec_push(arena, &parts.loads, (Load){node, true});
     }
     arena_release(&scratch);
+    return parts;
 }
 
 // ---- words ----------------------------------------------------------------------------------------------------------
@@ -90,11 +99,9 @@ static const char *const suffix[] = {
 
 bool kernel_is_again(const Kernel *kernel) { return kernel->flops_again > kernel->flops / 2; }
 
-void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const Group *group) {
+void kernel_describe(Program *program, Kernel *kernel, const Group *group) {
     Arena *arena = program->arena;
-    NodeVec computes = {0};
-    LoadVec loads = {0};
-    group_nodes(arena, program->graph, stored, group, &computes, &loads);
+    const NodeVec computes = group_parts_of(program, group)->computes;
     Words layers = {0}, operators = {0}, results = {0};
     for (int k = 0; k < computes.len; k++) {
         const Node *node = computes.at[k];

@@ -26,8 +26,8 @@ typedef struct Machine {
     Arena *arena;  // for data that stays
     Arena scratch; // of one kernel
     const Program *program;
-    int64_t *var;   // by variable
-    ExprTags known; // expressions that have a tape: its number + 1
+    int64_t *var; // by variable
+    Tags known;   // expressions that have a tape: its number + 1
     VEC(Tape *) tapes;
 } Machine;
 
@@ -136,8 +136,8 @@ static int64_t place(Machine *m, Buffer *buffer, const Index *const *at) {
 
 // ---- expressions ----------------------------------------------------------------------------------------------------
 
-static void add_part(Machine *m, Tape *tape, ExprTags *seen, Expr *e) {
-    if (*expr_tag(seen, e)) return;
+static void add_part(Machine *m, Tape *tape, Tags *seen, Expr *e) {
+    if (*tag_of(seen, e)) return;
     for (int k = 0; k < e->nargs; k++) add_part(m, tape, seen, e->arg[k]);
     Expr **part = NEW_ARRAY(&m->scratch, Expr *, tape->n + 1);
     int **arg = NEW_ARRAY(&m->scratch, int *, tape->n + 1);
@@ -145,21 +145,21 @@ static void add_part(Machine *m, Tape *tape, ExprTags *seen, Expr *e) {
     if (tape->n) memcpy(arg, tape->arg, sizeof *arg * (size_t)tape->n);
     part[tape->n] = e;
     arg[tape->n] = NEW_ARRAY(&m->scratch, int, e->nargs + 1);
-    for (int k = 0; k < e->nargs; k++) arg[tape->n][k] = *expr_tag(seen, e->arg[k]) - 1;
+    for (int k = 0; k < e->nargs; k++) arg[tape->n][k] = *tag_of(seen, e->arg[k]) - 1;
     tape->part = part;
     tape->arg = arg;
-    *expr_tag(seen, e) = ++tape->n;
+    *tag_of(seen, e) = ++tape->n;
 }
 
 static Tape *tape_of(Machine *m, Expr *root) {
-    int number = *expr_tag(&m->known, root);
+    int number = *tag_of(&m->known, root);
     if (number) return m->tapes.at[number - 1];
     Tape *tape = NEW(&m->scratch, Tape);
-    ExprTags seen = {.arena = &m->scratch};
+    Tags seen = {.arena = &m->scratch};
     add_part(m, tape, &seen, root);
     tape->value = NEW_ARRAY(&m->scratch, Scalar, tape->n);
     vec_push(&m->scratch, &m->tapes, tape);
-    *expr_tag(&m->known, root) = m->tapes.len;
+    *tag_of(&m->known, root) = m->tapes.len;
     return tape;
 }
 
@@ -342,13 +342,32 @@ static void forget_local(void *context, Buffer *buffer, bool write) {
     if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) buffer->data = NULL;
 }
 
+// The data of a call's buffers stand in those that the kernel's body names.
+static void lend_data(const Call *call, void **own) {
+    for (int k = 0; k < call->kernel->uses.len; k++) own[k] = call->kernel->uses.at[k].buffer->data;
+    for (int k = 0; k < call->kernel->uses.len; k++) call->kernel->uses.at[k].buffer->data = call->buffer[k]->data;
+}
+
+static void return_data(const Call *call, void *const *own) {
+    for (int k = 0; k < call->kernel->uses.len; k++) {
+        Buffer *formal = call->kernel->uses.at[k].buffer;
+        void *data = formal->data;
+        formal->data = own[k];
+        call->buffer[k]->data = data;
+    }
+}
+
 void program_evaluate(Arena *arena, const Program *program, int first, int end) {
     for (int c = first; c < end; c++) {
-        const Kernel *kernel = program->calls.at[c].kernel;
+        const Call *call = &program->calls.at[c];
+        const Kernel *kernel = call->kernel;
         Machine m = {.arena = arena, .program = program};
-        m.known = (ExprTags){.arena = &m.scratch};
+        m.known = (Tags){.arena = &m.scratch};
         m.var = NEW_ARRAY(&m.scratch, int64_t, kernel->nvars + 1);
+        void **own = NEW_ARRAY(&m.scratch, void *, kernel->uses.len + 1);
+        lend_data(call, own);
         run(&m, kernel->body);
+        return_data(call, own);
         stmt_visit_buffers(kernel->body, forget_local, NULL);
         arena_release(&m.scratch);
     }

@@ -40,7 +40,7 @@ static bool assigns(const Stmt *stmt, const Buffer *sum) {
 static Expr *with_part(FloatSums *f, Expr *e, const Buffer *sum, Buffer *part) {
     if (e->kind == EXPR_LOAD && e->buffer == sum) {
         Expr *both[2] = {e, expr_load(f->arena, part, (Index *const *)e->at, 1)};
-        return expr_apply(f->arena, NULL, op_find("add"), sum->dtype, both, 2);
+        return expr_apply(f->arena, NULL, &op_add, sum->dtype, both, 2);
     }
     Expr *copy = e;
     for (int k = 0; k < e->nargs; k++) {

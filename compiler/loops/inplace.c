@@ -24,9 +24,9 @@ typedef struct Pair {
 
 // ---- one kernel -----------------------------------------------------------------------------------------------------
 
-static void see_expr(Pair *p, ExprTags *seen, const Expr *e);
+static void see_expr(Pair *p, Tags *seen, const Expr *e);
 
-static void see_index(Pair *p, ExprTags *seen, const Index *index) {
+static void see_index(Pair *p, Tags *seen, const Index *index) {
     for (int k = 0; index && k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
         see_index(p, seen, atom->of);
@@ -35,8 +35,8 @@ static void see_index(Pair *p, ExprTags *seen, const Index *index) {
     }
 }
 
-static void see_expr(Pair *p, ExprTags *seen, const Expr *e) {
-    int *tag = expr_tag(seen, e);
+static void see_expr(Pair *p, Tags *seen, const Expr *e) {
+    int *tag = tag_of(seen, e);
     if (*tag) return;
     *tag = 1;
     see_index(p, seen, e->index);
@@ -49,7 +49,7 @@ static void see_expr(Pair *p, ExprTags *seen, const Expr *e) {
 }
 
 static void see_stmt(Pair *p, const Stmt *stmt) {
-    ExprTags seen = {.arena = p->arena};
+    Tags seen = {.arena = p->arena};
     const Stmt *outer = p->loop;
     p->now++;
     see_index(p, &seen, stmt->lo);
@@ -93,22 +93,10 @@ static bool kernel_fits(const Kernel *kernel, const Buffer *from, const Buffer *
 
 // ---- the program ----------------------------------------------------------------------------------------------------
 
-typedef VEC(Buffer *) BufferVec;
-typedef struct Uses {
-    Arena *arena;
-    BufferVec read, written; // each once
-} Uses;
-
-static void add_once(Arena *arena, BufferVec *list, Buffer *buffer) {
-    for (int k = 0; k < list->len; k++)
-        if (list->at[k] == buffer) return;
-    vec_push(arena, list, buffer);
-}
-
-static void see_buffer(void *context, Buffer *buffer, bool write) {
-    Uses *uses = context;
-    if (buffer->scope != SCOPE_ARENA) return;
-    add_once(uses->arena, write ? &uses->written : &uses->read, buffer);
+// A buffer of the arena that the call uses, or NULL.
+static Buffer *in_arena(const Call *call, int use, bool written) {
+    const Use *of = &call->kernel->uses.at[use];
+    return (written ? of->written : of->read) && call->buffer[use]->scope == SCOPE_ARENA ? call->buffer[use] : NULL;
 }
 
 static bool same_layout(const Buffer *a, const Buffer *b) {
@@ -119,13 +107,22 @@ static bool same_layout(const Buffer *a, const Buffer *b) {
     return same;
 }
 
-// Whether the call touches that memory through one buffer alone.
-static bool touched_once(const Uses *uses, Buffer *from) {
-    bool once = true;
-    for (int k = 0; k < uses->read.len; k++)
-        once &= uses->read.at[k] == from || view_root(uses->read.at[k]) != view_root(from);
-    for (int k = 0; k < uses->written.len; k++) once &= view_root(uses->written.at[k]) != view_root(from);
-    return once;
+// Whether the call touches that memory through one buffer alone, and that to read it.
+static bool touched_once(const Call *call, int from) {
+    for (int k = 0; k < call->kernel->uses.len; k++)
+        if (call->buffer[k]->scope == SCOPE_ARENA && view_root(call->buffer[k]) == view_root(call->buffer[from]))
+            if (k != from || call->kernel->uses.at[k].written) return false;
+    return true;
+}
+
+// Asked once for each kernel.
+static bool call_fits(UsePairs *known, const Call *call, int from, int to) {
+    enum { NO = 1, YES };
+    int *answer = use_pair(known, call->kernel, from, to);
+    if (!*answer)
+        *answer =
+            kernel_fits(call->kernel, call->kernel->uses.at[from].buffer, call->kernel->uses.at[to].buffer) ? YES : NO;
+    return *answer == YES;
 }
 
 static void put_in_place(Program *program, Buffer *from, Buffer *to) {
@@ -139,12 +136,15 @@ static void put_in_place(Program *program, Buffer *from, Buffer *to) {
     if (to->last_call > view_root(from)->last_call) view_root(from)->last_call = to->last_call;
 }
 
-static void try_result(Program *program, const Uses *uses, int call, Buffer *to) {
-    if (to->view || to->first_call != call || to->data) return;
-    for (int k = 0; k < uses->read.len; k++) {
-        Buffer *from = uses->read.at[k], *root = view_root(from);
-        if (root->last_call != call || root->first_call >= call || root->data || !same_layout(from, to)) continue;
-        if (!touched_once(uses, from) || !kernel_fits(program->calls.at[call].kernel, from, to)) continue;
+static void try_result(Program *program, UsePairs *known, int number, int use) {
+    const Call *call = &program->calls.at[number];
+    Buffer *to = in_arena(call, use, true);
+    if (!to || to->view || to->first_call != number || to->data) return;
+    for (int k = 0; k < call->kernel->uses.len; k++) {
+        Buffer *from = in_arena(call, k, false), *root = from ? view_root(from) : NULL;
+        if (!from || root->last_call != number || root->first_call >= number || root->data || !same_layout(from, to))
+            continue;
+        if (!touched_once(call, k) || !call_fits(known, call, k, use)) continue;
         put_in_place(program, from, to);
         return;
     }
@@ -162,12 +162,10 @@ static void join_lives(Program *program) {
 
 void views_in_place(Program *program) {
     Arena scratch = {0};
+    UsePairs known = {.arena = &scratch, .kernels = {.arena = &scratch}};
     join_lives(program);
-    for (int call = program->nprepare; call < program->calls.len && program->level; call++) {
-        Uses uses = {.arena = &scratch};
-        stmt_visit_buffers(program->calls.at[call].kernel->body, see_buffer, &uses);
-        for (int k = 0; k < uses.written.len; k++) try_result(program, &uses, call, uses.written.at[k]);
-    }
+    for (int call = program->nprepare; call < program->calls.len && program->level; call++)
+        for (int k = 0; k < program->calls.at[call].kernel->uses.len; k++) try_result(program, &known, call, k);
     views_lay_out(program);
     arena_release(&scratch);
 }

@@ -82,7 +82,6 @@ struct Expr {
     const char *reduce_kind; // "sum" "max" "min"
     int nargs;
     Expr **arg;
-    int uses; // set by the printer: an expression used more than once is given a name
 };
 
 // ---- statements -----------------------------------------------------------------------------------------------------
@@ -163,7 +162,9 @@ struct Buffer {
     int before[MAX_RANK], after[MAX_RANK];
     int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
-    const Node *value;      // the graph node it holds, or NULL for scratch
+    const Node *value; // the graph node it holds, or NULL for scratch
+    const Node *packs; // PREPARED: the node whose elements it holds in another order, "panels" or "halo"; or NULL
+    const char *packed_as;
     Storage *storage;       // STORAGE
     int argument;           // ARGUMENT: position among inputs, or -1
     int output;             // ARGUMENT: position among returned outputs, or -1
@@ -180,10 +181,18 @@ struct Buffer {
 
 // ---- kernels and programs -------------------------------------------------------------------------------------------
 
+// A buffer of a kernel's body that is no local.
+typedef struct Use {
+    Buffer *buffer;
+    bool read, written; // what is accumulated to is both
+} Use;
+
+// Calls share a kernel: what its body works on stands for the buffers of each call, which are laid out alike.
 struct Kernel {
-    const char *name;    // "linear_relu": made unique by the printer, which also emits equal kernels once
-    const char *comment; // what it computes, its .dl line, the operators fused into it
+    const char *name;    // "linear_relu": made unique by the printer
+    const char *comment; // what it computes, its .dl line, the operators fused into it; of its first call
     Stmt *body;
+    VEC(Use) uses; // in order of first use: kernel_find_uses
     int nvars;
     double flops;       // for --report, at the bounds
     double flops_again; // of these, what is computed again for the backward pass
@@ -192,6 +201,7 @@ struct Kernel {
 
 typedef struct Call {
     Kernel *kernel;
+    Buffer **buffer;      // by kernel->uses: what this call gives for it
     const Group *group;   // NULL for copies
     Buffer *skip_if_null; // a returned output that is this kernel's only result: skipped when the caller gave NULL
     enum Section section;
@@ -209,14 +219,18 @@ typedef struct Program {
     VEC(Call) calls;
     int nprepare;
     Buffer **of_node;                 // by node id: where a stored node's value lives, or NULL
+    struct GroupParts *parts;         // by group: what it computes and loads
     int64_t arena_bytes, arena_bound; // planned peak, and the largest sum of simultaneously live bytes
-    int64_t prepared_bytes;           // of all SCOPE_PREPARED buffers
+    int64_t prepared_bytes;           // of all SCOPE_PREPARED buffers; then of those of all models of the module
 } Program;
 
-// Lowers a graph that was fused: one kernel per group by its recipe, copies for outputs. Buffers get lifetimes.
+// Lowers a graph that was fused: a call per group, equal groups of one kernel, each kernel by its recipe; copies for
+// outputs. Buffers get lifetimes.
 Program *program_lower(Graph *g, const Target *target, int level, int threads);
 // The same in another arena than the graph's.
 Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads);
+// The same with a kernel for each group: what sharing is tested against.
+Program *program_lower_apart(Graph *g, const Target *target, int level, int threads);
 // Whether most of what a kernel does was done before, in the forward pass.
 bool kernel_is_again(const Kernel *kernel);
 // Takes the prepare part out, when its buffers have their data.
@@ -229,10 +243,19 @@ void program_plan(Program *program);
 // and the lower bound itself. What is updated in place is not read as it was any more. Nothing passes from the prepare
 // part to the calls but prepared buffers, which only it writes. Returns NULL or what is wrong.
 const char *program_check_plan(const Program *program);
+// The same for what models prepare, across the programs of a module: two buffers share no bytes, and what stands for an
+// equal one is made by a call that stays.
+const char *programs_check_prepared(Program *const *programs, int n);
 // Every index of every load and store lies within its buffer, by ranges; register indices constant; loop variables
 // defined before use; stacks below 4 KiB. Returns NULL or what is wrong.
 const char *program_verify(const Program *program);
 void program_print(Str *s, const Program *program); // --emit=loops
+// Sets kernel->uses, when its body is complete.
+void kernel_find_uses(Arena *arena, Kernel *kernel);
+// A call that gives the kernel the buffers that its body names.
+Call call_new(Arena *arena, Kernel *kernel);
+// What the kernel's body calls a buffer of the call; NULL: the call does not use it.
+const Buffer *call_formal(const Call *call, const Buffer *buffer);
 // Visits every buffer that a statement reads or writes, in order; what it accumulates to is read, then written.
 void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context);
 

@@ -20,12 +20,16 @@ typedef struct Lowering {
     Program *program;
     Graph *g;
     Arena *arena;
-    bool *stored;     // by node id
-    bool *prepared;   // by node id: the prepare part computes it
-    LoadVec *loads;   // by group
+    bool *stored;   // by node id
+    bool *prepared; // by node id: the prepare part computes it
+    Shares shares;
     Buffer **storage; // by storage index, or NULL
     Buffer **output;  // by output: its place outside the arena, or NULL when nothing is left to do
     Buffer **saved;   // by output: the old value's copy, or NULL
+    // By node id: the last group that reads it, the last that reads a view of it, -1; its first output, -1.
+    int *last_reader, *last_viewer, *first_output;
+    int *next_output;       // by output: the next one of the same node, -1
+    const Node **old_value; // by storage index: the node that is its value at entry, or NULL
     Views views;
 } Lowering;
 
@@ -54,9 +58,10 @@ static void make_inputs(Lowering *l) {
     }
     for (int id = 0; id < l->g->nodes.len; id++) {
         const Node *node = l->g->nodes.at[id];
-        if (!node_is(node, "storage")) continue;
+        if (!node_is(node, storage)) continue;
         Storage *storage = module_find_storage(l->g->module, node_attr(node, "name")->s);
         l->program->of_node[id] = storage_buffer(l, storage);
+        l->old_value[storage->index] = node;
     }
     for (int k = 0, returned = 0; k < l->g->outputs.len; k++) {
         const Output *output = &l->g->outputs.at[k];
@@ -69,6 +74,15 @@ static void make_inputs(Lowering *l) {
     }
 }
 
+static void find_outputs(Lowering *l) {
+    for (int id = 0; id < l->g->nodes.len; id++) l->first_output[id] = -1;
+    for (int k = l->g->outputs.len - 1; k >= 0; k--) {
+        int *first = &l->first_output[l->g->outputs.at[k].value->id];
+        l->next_output[k] = *first;
+        *first = k;
+    }
+}
+
 static void mark_stored(Lowering *l) {
     for (int id = 0; id < l->g->nodes.len; id++) l->stored[id] = l->g->nodes.at[id]->op->traits & OP_INPUT;
     for (int k = 0; k < l->g->groups.len; k++)
@@ -77,33 +91,37 @@ static void mark_stored(Lowering *l) {
 
 // ---- where stored nodes live ----------------------------------------------------------------------------------------
 
-static bool group_loads(const Lowering *l, int group, const Node *node) {
-    for (int k = 0; k < l->loads[group].len; k++)
-        if (l->loads[group].at[k].node == node) return true;
+// Each node's last reader among the groups; and of a node that a view shows, the last reader of that.
+static void find_readers(Lowering *l) {
+    for (int id = 0; id < l->g->nodes.len; id++) l->last_reader[id] = l->last_viewer[id] = -1;
+    for (int k = 0; k < l->g->groups.len; k++) {
+        const LoadVec *loads = &l->program->parts[k].loads;
+        for (int i = 0; i < loads->len; i++) {
+            const Node *under = l->views.base[loads->at[i].node->id];
+            l->last_reader[loads->at[i].node->id] = k;
+            if (under) l->last_viewer[under->id] = k;
+        }
+    }
+}
+
+static bool reads_elsewhere(const Lowering *l, int group, const Node *node) {
+    const LoadVec *loads = &l->program->parts[group].loads;
+    for (int i = 0; i < loads->len; i++)
+        if (loads->at[i].node == node && loads->at[i].elsewhere) return true;
     return false;
 }
 
-static bool is_old_value_of(const Node *node, const Storage *storage) {
-    return node_is(node, "storage") && !strcmp(node_attr(node, "name")->s, storage->name);
-}
-
 static bool can_be_in_place(const Lowering *l, int group, const Storage *storage) {
-    for (int k = group; k < l->g->groups.len; k++)
-        for (int i = 0; i < l->loads[k].len; i++) {
-            const Load *load = &l->loads[k].at[i];
-            const Node *under = l->views.base[load->node->id]; // what a view shows
-            if (under && is_old_value_of(under, storage)) return false;
-            if (is_old_value_of(load->node, storage) && (k > group || load->elsewhere)) return false;
-        }
-    return true;
+    const Node *old = l->old_value[storage->index];
+    if (!old) return true;
+    return l->last_reader[old->id] <= group && l->last_viewer[old->id] < group && !reads_elsewhere(l, group, old);
 }
 
 // The place that output `node` of a group is given outside the arena, or NULL.
 static Buffer *place_outside(Lowering *l, int group, const Node *node) {
     int returned = -1, nreturned = 0, nbound = 0;
-    for (int k = 0; k < l->g->outputs.len; k++) {
+    for (int k = l->first_output[node->id]; k >= 0; k = l->next_output[k]) {
         const Output *output = &l->g->outputs.at[k];
-        if (output->value != node) continue;
         if (output->storage) {
             nbound++;
             if (!can_be_in_place(l, group, output->storage)) continue;
@@ -115,8 +133,7 @@ static Buffer *place_outside(Lowering *l, int group, const Node *node) {
         returned = k;
     }
     if (nreturned != 1 || nbound || l->g->groups.at[group].outputs.len != 1) return NULL;
-    for (int k = group + 1; k < l->g->groups.len; k++)
-        if (group_loads(l, k, node)) return NULL;
+    if (l->last_reader[node->id] > group) return NULL;
     Buffer *buffer = l->output[returned];
     l->output[returned] = NULL;
     return buffer;
@@ -177,11 +194,10 @@ static Kernel *kernel_new(Lowering *l, const char *name, const char *comment) {
     return kernel;
 }
 
-// The call goes behind those of the prepare part that are there.
-static void add_prepare_call(Program *program, Kernel *kernel, const Group *group) {
+void program_add_prepare(Program *program, Call call) {
     vec_push(program->arena, &program->calls, (Call){0});
     for (int k = program->calls.len - 1; k > program->nprepare; k--) program->calls.at[k] = program->calls.at[k - 1];
-    program->calls.at[program->nprepare++] = (Call){.kernel = kernel, .group = group};
+    program->calls.at[program->nprepare++] = call;
 }
 
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment) {
@@ -195,13 +211,23 @@ LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const cha
                            .lanes = 1,
                            .local = ctx->local,
                            .recipe = ctx->recipe};
-    add_prepare_call(ctx->program, kernel, ctx->group);
+    program_add_prepare(ctx->program, (Call){.kernel = kernel, .group = ctx->group});
     return made;
 }
 
 static void make_call(Lowering *l, Kernel *kernel, const Group *group, Buffer *skip_if_null, enum Section section) {
     vec_push(l->arena, &l->program->calls,
              (Call){.kernel = kernel, .group = group, .skip_if_null = skip_if_null, .section = section});
+}
+
+// What a kernel uses is known when its body is complete.
+static void complete(Lowering *l, Call *call) {
+    const Call plain = *call;
+    kernel_find_uses(l->arena, call->kernel);
+    *call = call_new(l->arena, call->kernel);
+    call->group = plain.group;
+    call->skip_if_null = plain.skip_if_null;
+    call->section = plain.section;
 }
 
 // Before anything else in the kernel.
@@ -215,8 +241,9 @@ static void fill_halos(LowerContext *ctx) {
 }
 
 static void make_kernel(Lowering *l, const Group *group) {
+    int buffers = l->program->buffers.len, prepares = l->program->nprepare;
     Kernel *kernel = kernel_new(l, NULL, NULL);
-    kernel_describe(l->program, kernel, l->stored, group);
+    kernel_describe(l->program, kernel, group);
     const Node *last = group->outputs.at[group->outputs.len - 1];
     bool prepared = l->prepared[last->id];
     LowerContext ctx = {.arena = l->arena,
@@ -235,9 +262,12 @@ static void make_kernel(Lowering *l, const Group *group) {
     fill_halos(&ctx);
     Buffer *buffer = l->program->of_node[last->id];
     if (prepared)
-        add_prepare_call(l->program, kernel, group);
+        program_add_prepare(l->program, (Call){.kernel = kernel, .group = group});
     else
         make_call(l, kernel, group, buffer->scope == SCOPE_ARGUMENT ? buffer : NULL, last->section);
+    for (int k = prepares; k < l->program->nprepare; k++) complete(l, &l->program->calls.at[k]);
+    if (!prepared) complete(l, &l->program->calls.at[l->program->calls.len - 1]);
+    share_remember(&l->shares, group, buffers, prepares);
 }
 
 static void make_copy(Lowering *l, Buffer *to, Buffer *from, Buffer *skip_if_null, enum Section section) {
@@ -246,6 +276,7 @@ static void make_copy(Lowering *l, Buffer *to, Buffer *from, Buffer *skip_if_nul
     LowerContext ctx = {.arena = l->arena, .program = l->program, .kernel = kernel, .lanes = 1};
     lower_copy(&ctx, to, from);
     make_call(l, kernel, NULL, skip_if_null, section);
+    complete(l, &l->program->calls.at[l->program->calls.len - 1]);
 }
 
 static bool storage_is_bound(const Lowering *l, const Storage *storage) {
@@ -258,7 +289,7 @@ static bool storage_is_bound(const Lowering *l, const Storage *storage) {
 static void copy_old_values(Lowering *l) {
     for (int k = 0; k < l->g->outputs.len; k++) {
         const Output *output = &l->g->outputs.at[k];
-        if (!node_is(output->value, "storage")) continue;
+        if (!node_is(output->value, storage)) continue;
         Buffer *from = l->program->of_node[output->value->id];
         if (!storage_is_bound(l, from->storage)) continue;
         Buffer *to = l->output[k];
@@ -286,15 +317,13 @@ static void copy_outputs(Lowering *l) {
 
 // ---- lifetimes ------------------------------------------------------------------------------------------------------
 
-static void see_buffer(void *context, Buffer *buffer, bool write) {
-    (void)write;
-    int call = *(int *)context;
-    if (buffer->first_call < 0) buffer->first_call = call;
-    buffer->last_call = call;
-}
-
 static void find_lifetimes(Program *program) {
-    for (int k = 0; k < program->calls.len; k++) stmt_visit_buffers(program->calls.at[k].kernel->body, see_buffer, &k);
+    for (int c = 0; c < program->calls.len; c++)
+        for (int k = 0; k < program->calls.at[c].kernel->uses.len; k++) {
+            Buffer *buffer = program->calls.at[c].buffer[k];
+            if (buffer->first_call < 0) buffer->first_call = c;
+            buffer->last_call = c;
+        }
     // What only the prepare part reads is not kept.
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k];
@@ -312,7 +341,7 @@ void program_drop_prepare(Program *program) {
     find_lifetimes(program);
 }
 
-Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads) {
+static Program *lower(Arena *arena, Graph *g, const Target *target, int level, int threads, bool apart) {
     Program *program = NEW(arena, Program);
     int n = g->nodes.len;
     *program = (Program){.arena = arena, .graph = g, .target = target, .level = level, .threads = threads};
@@ -320,17 +349,22 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
     Lowering l = {.program = program, .g = g, .arena = arena};
     l.stored = NEW_ARRAY(arena, bool, n + 1);
     l.prepared = level ? graph_find_prepared(arena, g) : NEW_ARRAY(arena, bool, n + 1);
-    l.loads = NEW_ARRAY(arena, LoadVec, g->groups.len + 1);
+    program->parts = NEW_ARRAY(arena, GroupParts, g->groups.len + 1);
     l.storage = NEW_ARRAY(arena, Buffer *, g->module->storages.len + 1);
     l.output = NEW_ARRAY(arena, Buffer *, g->outputs.len + 1);
     l.saved = NEW_ARRAY(arena, Buffer *, g->outputs.len + 1);
+    l.last_reader = NEW_ARRAY(arena, int, n + 1);
+    l.last_viewer = NEW_ARRAY(arena, int, n + 1);
+    l.first_output = NEW_ARRAY(arena, int, n + 1);
+    l.next_output = NEW_ARRAY(arena, int, g->outputs.len + 1);
+    l.old_value = NEW_ARRAY(arena, const Node *, g->module->storages.len + 1);
+    l.shares = (Shares){.program = program, .prepared = l.prepared};
     mark_stored(&l);
-    for (int k = 0; k < g->groups.len; k++) {
-        NodeVec computes = {0};
-        group_nodes(arena, g, l.stored, &g->groups.at[k], &computes, &l.loads[k]);
-    }
+    find_outputs(&l);
+    for (int k = 0; k < g->groups.len; k++) program->parts[k] = group_parts(arena, l.stored, &g->groups.at[k]);
     l.views = (Views){.arena = arena, .g = g, .stored = l.stored, .prepared = l.prepared};
     views_find(&l.views);
+    find_readers(&l);
     make_inputs(&l);
     make_values(&l);
     bind_views(&l);
@@ -338,12 +372,21 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
     views_lay_out(program);
     copy_old_values(&l);
     for (int k = 0; k < g->groups.len; k++)
-        if (!views_replace(&l.views, &g->groups.at[k])) make_kernel(&l, &g->groups.at[k]);
+        if (!views_replace(&l.views, &g->groups.at[k]) && (apart || !share_call(&l.shares, &g->groups.at[k])))
+            make_kernel(&l, &g->groups.at[k]);
     copy_outputs(&l);
     find_lifetimes(program);
     return program;
 }
 
+Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads) {
+    return lower(arena, g, target, level, threads, false);
+}
+
 Program *program_lower(Graph *g, const Target *target, int level, int threads) {
-    return program_lower_in(g->arena, g, target, level, threads);
+    return lower(g->arena, g, target, level, threads, false);
+}
+
+Program *program_lower_apart(Graph *g, const Target *target, int level, int threads) {
+    return lower(g->arena, g, target, level, threads, true);
 }

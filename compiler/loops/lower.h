@@ -79,6 +79,10 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 // parameters alone decide. What it stores for the calls is SCOPE_PREPARED.
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment);
 
+// It holds the node's elements in another order, and is called so.
+void buffer_packs(Arena *arena, Buffer *buffer, const Node *node, const char *packed_as);
+// The call goes behind those of the prepare part that are there.
+void program_add_prepare(Program *program, Call call);
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope);
 
 // halo.c: gives the values that contractions read through windows a halo wide enough for all of them (before kernels

@@ -104,7 +104,7 @@ static Expr *term_at(LowerContext *ctx, const Node *node, const Iter *iter, Inde
         map_indices(ctx, iter, &iter->map[1 + k], &node->in[k]->type, at, from, guard);
         factor[k] = lower_value(ctx, node->in[k], from);
     }
-    return node->nin == 1 ? factor[0] : expr_apply(ctx->arena, NULL, op_find("mul"), node->type.dtype, factor, 2);
+    return node->nin == 1 ? factor[0] : expr_apply(ctx->arena, NULL, &op_mul, node->type.dtype, factor, 2);
 }
 
 static void append_guarded(LowerContext *ctx, Stmt *to, Stmt *guard, Stmt *stmt) {
@@ -211,7 +211,7 @@ void lower_naive(LowerContext *ctx) {
     }
     if (node->op->traits & OP_REDUCES) {
         const Iter *iter = node_attr(node, "iter")->iter;
-        const char *kind = node_is(node, "reduce") ? node_attr(node, "kind")->s : "sum";
+        const char *kind = node_is(node, reduce) ? node_attr(node, "kind")->s : "sum";
         int out_axis[MAX_RANK];
         if (is_gather(iter, &node->type, out_axis))
             gather(ctx, node, iter, kind, out_axis);

@@ -5,6 +5,7 @@
 // kept, until one meets the bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c
 // proves the result. Views live in other buffers and need no place; what they lie in lives while any of them does.
 // Prepared buffers live forever: they stand side by side.
+#include <stdlib.h>
 #include <string.h>
 
 #include "loops/lower.h"
@@ -12,12 +13,22 @@
 
 enum { ALIGN = 64, TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
 
+typedef struct Range {
+    int64_t from, to;
+} Range;
+
 typedef struct Plan {
     Buffer **buffer; // the arena's, in the order of placing
     int64_t *offset; // of each, in the same order
     Buffer **best;   // the order that was kept last
+    Range *taken;    // what lives with the buffer that is being placed
     int n;
 } Plan;
+
+static int by_from(const void *a, const void *b) {
+    const Range *x = a, *y = b;
+    return x->from != y->from ? (x->from < y->from ? -1 : 1) : (x->to > y->to) - (x->to < y->to);
+}
 
 static bool lives_with(const Buffer *a, const Buffer *b) {
     return a->first_call <= b->last_call && b->first_call <= a->last_call;
@@ -28,15 +39,15 @@ static int64_t aligned(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALI
 // Places buffer k of the plan at the lowest offset where it fits among those before it.
 static int64_t place(Plan *plan, int k) {
     int64_t at = 0, size = aligned(plan->buffer[k]->bytes);
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int other = 0; other < k; other++) {
-            int64_t from = plan->offset[other], to = from + aligned(plan->buffer[other]->bytes);
-            if (!lives_with(plan->buffer[k], plan->buffer[other]) || at >= to || at + size <= from) continue;
-            at = to;
-            moved = true;
-        }
+    int n = 0;
+    for (int other = 0; other < k; other++) {
+        if (!lives_with(plan->buffer[k], plan->buffer[other])) continue;
+        int64_t from = plan->offset[other];
+        plan->taken[n++] = (Range){from, from + aligned(plan->buffer[other]->bytes)};
     }
+    qsort(plan->taken, (size_t)n, sizeof *plan->taken, by_from);
+    for (int i = 0; i < n && at + size > plan->taken[i].from; i++)
+        if (plan->taken[i].to > at) at = plan->taken[i].to;
     plan->offset[k] = at;
     return at + size;
 }
@@ -52,14 +63,17 @@ static int64_t place_all(Plan *plan) {
 
 // The largest sum of bytes that live at one call.
 static int64_t lower_bound(const Program *program, const Plan *plan) {
-    int64_t bound = 0;
+    Arena scratch = {0};
+    int64_t *change = NEW_ARRAY(&scratch, int64_t, program->calls.len + 2), bound = 0, live = 0;
+    for (int k = 0; k < plan->n; k++) {
+        change[plan->buffer[k]->first_call] += aligned(plan->buffer[k]->bytes);
+        change[plan->buffer[k]->last_call + 1] -= aligned(plan->buffer[k]->bytes);
+    }
     for (int call = 0; call < program->calls.len; call++) {
-        int64_t live = 0;
-        for (int k = 0; k < plan->n; k++)
-            if (plan->buffer[k]->first_call <= call && call <= plan->buffer[k]->last_call)
-                live += aligned(plan->buffer[k]->bytes);
+        live += change[call];
         if (live > bound) bound = live;
     }
+    arena_release(&scratch);
     return bound;
 }
 
@@ -124,7 +138,8 @@ void program_plan(Program *program) {
     views_in_place(program);
     Plan plan = {.buffer = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
                  .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1),
-                 .best = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1)};
+                 .best = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
+                 .taken = NEW_ARRAY(program->arena, Range, program->buffers.len + 1)};
     for (int k = 0; k < program->buffers.len; k++)
         if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0 &&
             !program->buffers.at[k]->view)

@@ -16,7 +16,7 @@ typedef struct Printer {
     Arena scratch;
     const Size *sizes;
     int depth;
-    ExprTags *tags; // of the expression being printed: how often it is used, then minus its name's number
+    Tags *tags; // of the expression being printed: how often it is used, then minus its name's number
     int names;
 } Printer;
 
@@ -119,7 +119,7 @@ static void put_const(Printer *p, const Expr *e) {
 }
 
 static void put_expr(Printer *p, const Expr *e) {
-    int name = p->tags ? *expr_tag(p->tags, e) : 0;
+    int name = p->tags ? *tag_of(p->tags, e) : 0;
     if (name < 0) {
         str_printf(p->s, "%%%d", -name);
         return;
@@ -149,23 +149,23 @@ static void put_expr(Printer *p, const Expr *e) {
 }
 
 static void count_uses(Printer *p, const Expr *e) {
-    if ((*expr_tag(p->tags, e))++) return;
+    if ((*tag_of(p->tags, e))++) return;
     for (int k = 0; k < e->nargs; k++) count_uses(p, e->arg[k]);
 }
 
 static void name_shared(Printer *p, const Expr *e) {
-    if (*expr_tag(p->tags, e) < 0) return;
+    if (*tag_of(p->tags, e) < 0) return;
     for (int k = 0; k < e->nargs; k++) name_shared(p, e->arg[k]);
-    if (*expr_tag(p->tags, e) < 2 || e->kind != EXPR_APPLY) return;
+    if (*tag_of(p->tags, e) < 2 || e->kind != EXPR_APPLY) return;
     put_line(p);
     str_printf(p->s, "%%%d = ", p->names + 1);
     put_expr(p, e);
-    *expr_tag(p->tags, e) = -++p->names;
+    *tag_of(p->tags, e) = -++p->names;
 }
 
 // Prints names for what `e` uses twice, each on a line of its own; then begins the statement's line.
 static void begin(Printer *p, const Expr *e) {
-    p->tags = NEW(&p->scratch, ExprTags);
+    p->tags = NEW(&p->scratch, Tags);
     p->tags->arena = &p->scratch;
     if (e) count_uses(p, e);
     if (e) name_shared(p, e);
@@ -271,7 +271,19 @@ static void put_buffer(Printer *p, const Buffer *b) {
     str_put(p->s, "\n");
 }
 
-static void put_call(Printer *p, const Program *program, int number) {
+// "the kernel of call 3, with h_2 for h, fc2_weight for fc1_weight"
+static void put_given(Printer *p, const Call *call, int first) {
+    put_line(p);
+    str_printf(p->s, "the kernel of call %d", first);
+    for (int k = 0, given = 0; k < call->kernel->uses.len; k++) {
+        const Buffer *own = call->kernel->uses.at[k].buffer;
+        if (own != call->buffer[k])
+            str_printf(p->s, "%s%s for %s", given++ ? ", " : ", with ", call->buffer[k]->name, own->name);
+    }
+}
+
+// first: the first call of the same kernel.
+static void put_call(Printer *p, const Program *program, int number, int first) {
     const Call *call = &program->calls.at[number];
     str_printf(p->s, "%s %d: %s (%s)", number < program->nprepare ? "prepare" : "call", number, call->kernel->name,
                call->kernel->recipe);
@@ -284,7 +296,10 @@ static void put_call(Printer *p, const Program *program, int number) {
         str_putn(p->s, line, len);
         line += len + (line[len] == '\n');
     }
-    put_stmt(p, call->kernel->body);
+    if (first == number)
+        put_stmt(p, call->kernel->body);
+    else
+        put_given(p, call, first);
     str_put(p->s, "\n");
 }
 
@@ -293,8 +308,13 @@ void program_print(Str *s, const Program *program) {
     str_printf(s, "entry %s: arena %lld bytes, at least %lld\n", program->graph->name, (long long)program->arena_bytes,
                (long long)program->arena_bound);
     for (int k = 0; k < program->buffers.len; k++) put_buffer(&p, program->buffers.at[k]);
+    Arena seen = {0};
+    Tags first = {.arena = &seen}; // call of a kernel, + 1
     for (int k = 0; k < program->calls.len; k++) {
-        put_call(&p, program, k);
+        int *call = tag_of(&first, program->calls.at[k].kernel);
+        if (!*call) *call = k + 1;
+        put_call(&p, program, k, *call - 1);
         arena_release(&p.scratch);
     }
+    arena_release(&seen);
 }

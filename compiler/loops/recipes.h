@@ -3,6 +3,7 @@
 #define DLC_RECIPES_H
 
 #include "loops/lower.h"
+#include "support/tags.h"
 
 enum { MAX_TERMS_A_LANE = 1024 }; // of one f32 accumulator
 
@@ -14,18 +15,6 @@ const char *nest_letter(const LowerContext *ctx, const Type *type, int axis);
 Expr *reduce_identity(Arena *arena, DType dtype, const char *kind);
 // A scalar register; sums of floats are held as double.
 Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, const char *kind);
-
-// visit.c: expressions are shared, so whoever walks one marks where it has been. The tag of an expression in a set, 0
-// at first.
-typedef struct ExprTags {
-    Arena *arena;
-    struct ExprTag {
-        const Expr *e;
-        int tag;
-    } * slot;
-    int capacity, used;
-} ExprTags;
-int *expr_tag(ExprTags *tags, const Expr *e);
 
 // float_sums.c: the kernel's sums of floats as floats, in blocks of so few terms that their errors stay small.
 void lower_sums_to_floats(LowerContext *ctx);
@@ -40,9 +29,37 @@ typedef struct Load {
 } Load;
 typedef VEC(Load) LoadVec;
 // Both in topological order. A node loaded in both ways stands in `loads` twice.
-void group_nodes(Arena *arena, const Graph *g, const bool *stored, const Group *group, NodeVec *computes,
-                 LoadVec *loads);
+typedef struct GroupParts {
+    NodeVec computes;
+    LoadVec loads;
+} GroupParts;
+static inline const GroupParts *group_parts_of(const Program *program, const Group *group) {
+    return &program->parts[group - program->graph->groups.at];
+}
+GroupParts group_parts(Arena *arena, const bool *stored, const Group *group);
 // Sets the kernel's name, comment and flops from the nodes that it computes.
-void kernel_describe(Program *program, Kernel *kernel, const bool *stored, const Group *group);
+void kernel_describe(Program *program, Kernel *kernel, const Group *group);
+
+// visit.c: a number for each pair of a kernel's uses, 0 at first: what was found out about them.
+typedef struct UsePairs {
+    Arena *arena;
+    Tags kernels; // the place of its numbers, from 1
+    VEC(int *) numbers;
+} UsePairs;
+int *use_pair(UsePairs *pairs, const Kernel *kernel, int a, int b);
+
+// share.c: groups that are equal but for the memory that they work on share a kernel.
+typedef struct Shares {
+    Program *program;
+    const bool *prepared; // by node id
+    VEC(struct Share *) all;
+    int *slots; // a hash table of numbers in `all`, plus 1
+    int nslots;
+} Shares;
+// Calls the kernels that an equal group got; false: there is none yet.
+bool share_call(Shares *shares, const Group *group);
+// Remembers what was made for the group: the buffers of the program from `buffers` on, calls of the prepare part from
+// `prepares` on, and the last call.
+void share_remember(Shares *shares, const Group *group, int buffers, int prepares);
 
 #endif

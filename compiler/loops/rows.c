@@ -114,7 +114,7 @@ static void keep_outer_values(Rows *r, Stmt *to, int phase) {
     Index *at[MAX_RANK];
     for (int k = 0; k < r->computes.len; k++) {
         Node *node = r->computes.at[k];
-        if (r->phase[node->id] != phase || !is_outer_value(r, node) || !enters_loop(r, node)) continue;
+        if (tag_known(&r->phase, node) != phase || !is_outer_value(r, node) || !enters_loop(r, node)) continue;
         rows_outer_at(r, at);
         lower_forget(r->ctx);
         Expr *value = lower_value(r->ctx, node, at);

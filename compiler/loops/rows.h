@@ -31,7 +31,7 @@ typedef struct Rows {
     int nouter, outer[MAX_RANK];   // axes that are not reduced
     int nreduced, inner[MAX_RANK]; // and those that are
     NodeVec computes;
-    int *phase; // by node id: how many rounds of reductions come before its value
+    Tags phase; // by node: how many rounds of reductions come before its value
     int nphases;
     RowsLanes lanes_kind;
     int lanes, unroll;                    // of the target, and vectors at once

@@ -21,15 +21,17 @@ static int reduce_number(const Rows *r, const Node *node) {
 }
 
 static void find_phases(Rows *r) {
-    Graph *g = r->ctx->program->graph;
-    r->phase = NEW_ARRAY(r->arena, int, g->nodes.len + 1);
+    r->phase = (Tags){.arena = r->arena};
     for (int k = 0; k < r->computes.len; k++) {
         const Node *node = r->computes.at[k];
         int phase = 0;
-        for (int i = 0; i < node->nin; i++)
-            if (r->phase[node->in[i]->id] > phase) phase = r->phase[node->in[i]->id];
-        r->phase[node->id] = phase + (reduce_number(r, node) >= 0);
-        if (r->phase[node->id] > r->nphases) r->nphases = r->phase[node->id];
+        for (int i = 0; i < node->nin; i++) {
+            int before = tag_known(&r->phase, node->in[i]);
+            if (before > phase) phase = before;
+        }
+        phase += reduce_number(r, node) >= 0;
+        *tag_of(&r->phase, node) = phase;
+        if (phase > r->nphases) r->nphases = phase;
     }
 }
 
@@ -165,11 +167,7 @@ void rows_plan(Rows *r, LowerContext *ctx) {
     ctx->recipe = r;
     ctx->local = rows_local;
     if (r->group) {
-        Graph *g = ctx->program->graph;
-        bool *stored = NEW_ARRAY(r->arena, bool, g->nodes.len + 1);
-        LoadVec loads = {0};
-        for (int id = 0; id < g->nodes.len; id++) stored[id] = ctx->program->of_node[id] != NULL;
-        group_nodes(r->arena, g, stored, r->group, &r->computes, &loads);
+        r->computes = group_parts_of(ctx->program, r->group)->computes;
         r->domain = r->group->domain;
         r->reduced = r->group->reduced;
         r->total = NEW_ARRAY(r->arena, Buffer *, r->group->reduces.len + 1);

@@ -196,7 +196,7 @@ void rows_reduce_phase(Rows *r, Stmt *to, int phase) {
     bool kept = rows_is_kept_vector(r);
     for (int k = 0; k < r->group->reduces.len; k++) {
         const Node *reduce = r->group->reduces.at[k];
-        if (r->phase[reduce->id] != phase) continue;
+        if (tag_known(&r->phase, reduce) != phase) continue;
         if (round.n == 64) dlc_bug("rows", "more than 64 reductions at once in %s", node_text(r->arena, reduce));
         round.number[round.n++] = k;
         const char *kind = node_attr(reduce, "kind")->s;

@@ -23,23 +23,16 @@ static bool call_is_early(const Call *call) {
     return early;
 }
 
-typedef struct Seeing {
-    Timeline *timeline;
-    int call;
-} Seeing;
-
 static void add_once(Arena *arena, IntVec *list, int value) {
     for (int k = list->len - 1; k >= 0; k--)
         if (list->at[k] == value) return;
     vec_push(arena, list, value);
 }
 
-static void see_buffer(void *context, Buffer *buffer, bool write) {
-    const Seeing *seeing = context;
-    Timeline *t = seeing->timeline;
+static void see_buffer(Timeline *t, int call, Buffer *buffer, bool write) {
     const Buffer *root = view_root(buffer);
     if (root->scope != SCOPE_ARENA || root->offset < 0) return;
-    int value = (int)root->offset, call = seeing->call;
+    int value = (int)root->offset;
     Value *v = &t->values.at[value];
     if (write && call != v->writer) v->early = false; // in parts
     if (write || call == v->writer) return;
@@ -87,9 +80,12 @@ Timeline *timeline_new(Arena *arena, Program *program) {
     for (int call = 0; call < ncalls; call++) t->early[call] = call_is_early(&program->calls.at[call]);
     make_values(t, program);
     for (int call = 0; call < ncalls; call++) {
-        Seeing seeing = {t, call};
-        stmt_visit_buffers(program->calls.at[call].kernel->body, see_buffer, &seeing);
-        t->cost[call] = (int64_t)program->calls.at[call].kernel->flops;
+        const Call *of = &program->calls.at[call];
+        for (int k = 0; k < of->kernel->uses.len; k++) {
+            if (of->kernel->uses.at[k].read) see_buffer(t, call, of->buffer[k], false);
+            if (of->kernel->uses.at[k].written) see_buffer(t, call, of->buffer[k], true);
+        }
+        t->cost[call] = (int64_t)of->kernel->flops;
         t->work += 1 + t->reads[call].len + t->writes[call].len;
     }
     for (int k = 0; k < t->values.len; k++) t->cost[t->values.at[k].writer] += FLOPS_PER_BYTE * t->values.at[k].bytes;

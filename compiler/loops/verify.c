@@ -15,7 +15,7 @@ typedef struct Verify {
     Arena *scratch;
     Facts facts;
     VEC(const Buffer *) declared; // stack and register buffers that can be used
-    ExprTags seen;                // of the statement being checked
+    Tags seen;                    // of the statement being checked
     const char *wrong;
 } Verify;
 
@@ -99,7 +99,7 @@ static void check_place(Verify *v, const Buffer *buffer, const Index *const *at,
 // ---- expressions and statements -------------------------------------------------------------------------------------
 
 static void check_expr(Verify *v, const Expr *e) {
-    int *seen = expr_tag(&v->seen, e);
+    int *seen = tag_of(&v->seen, e);
     if (*seen || v->wrong) return;
     *seen = 1;
     if (e->lanes != 1 && e->lanes != target_lanes(v->program->target)) fail(v, "an expression has %d lanes", e->lanes);
@@ -150,7 +150,7 @@ static void check_local(Verify *v, const Stmt *s) {
 
 static void check_stmt(Verify *v, const Stmt *s) {
     int lanes = target_lanes(v->program->target);
-    v->seen = (ExprTags){.arena = v->scratch};
+    v->seen = (Tags){.arena = v->scratch};
     switch (s->kind) {
     case STMT_BLOCK:
         check_body(v, s);
@@ -183,6 +183,50 @@ static void check_stmt(Verify *v, const Stmt *s) {
     }
 }
 
+// ---- what a kernel uses, and what a call gives for it ---------------------------------------------------------------
+
+typedef struct Found {
+    Verify *v;
+    Tags uses; // by buffer: its place among the uses, from 1
+} Found;
+
+static void see_use(void *context, Buffer *buffer, bool write) {
+    Found *found = context;
+    if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) return;
+    int place = tag_known(&found->uses, buffer);
+    const Use *use = place ? &found->v->kernel->uses.at[place - 1] : NULL;
+    if (!use || !(write ? use->written : use->read)) fail(found->v, "%s is not among the uses", buffer->name);
+}
+
+static void check_uses(Verify *v) {
+    Found found = {.v = v, .uses = {.arena = v->scratch}};
+    for (int k = 0; k < v->kernel->uses.len; k++) *tag_of(&found.uses, v->kernel->uses.at[k].buffer) = k + 1;
+    stmt_visit_buffers(v->kernel->body, see_use, &found);
+}
+
+// Alike in all that the proof of a kernel rests on.
+static bool laid_out_alike(const Buffer *a, const Buffer *b) {
+    bool alike = a->dtype == b->dtype && a->rank == b->rank && a->by_value == b->by_value &&
+                 (a->scope == SCOPE_ARGUMENT) == (b->scope == SCOPE_ARGUMENT);
+    for (int d = 0; d < a->rank && alike; d++)
+        alike = dim_equal(a->dim[d], b->dim[d]) && a->stride[d] == b->stride[d] && a->before[d] == b->before[d] &&
+                a->after[d] == b->after[d];
+    return alike;
+}
+
+static const char *verify_call(const Program *program, int number) {
+    const Call *call = &program->calls.at[number];
+    for (int k = 0; k < call->kernel->uses.len; k++) {
+        const Buffer *own = call->kernel->uses.at[k].buffer, *given = call->buffer[k];
+        bool apart = true;
+        for (int i = 0; i < k; i++) apart &= call->buffer[i] != given;
+        if (!apart || !laid_out_alike(own, given))
+            return arena_printf(program->arena, "call %d gives %s for %s of kernel %s", number, given->name, own->name,
+                                call->kernel->name);
+    }
+    return NULL;
+}
+
 // The entry refuses smaller sizes.
 static void know_sizes(Facts *facts, const Graph *g) {
     for (int k = 0; k < g->module->nsizes; k++)
@@ -191,18 +235,25 @@ static void know_sizes(Facts *facts, const Graph *g) {
                 facts->arena, index_size(facts->arena, dim_size(g->module->sizes[k].bound, k)), -graph_least(g, k));
 }
 
+static const char *verify_kernel(const Program *program, const Kernel *kernel) {
+    Arena scratch = {0};
+    Verify v = {.program = program, .kernel = kernel, .scratch = &scratch, .facts = {.arena = &scratch}};
+    know_sizes(&v.facts, program->graph);
+    check_stmt(&v, kernel->body);
+    if (!v.wrong) check_uses(&v);
+    arena_release(&scratch);
+    return v.wrong;
+}
+
 const char *program_verify(const Program *program) {
+    Arena scratch = {0};
+    Tags proved = {.arena = &scratch};
     const char *wrong = NULL;
     for (int k = 0; k < program->calls.len && !wrong; k++) {
-        Arena scratch = {0};
-        Verify v = {.program = program,
-                    .kernel = program->calls.at[k].kernel,
-                    .scratch = &scratch,
-                    .facts = {.arena = &scratch}};
-        know_sizes(&v.facts, program->graph);
-        check_stmt(&v, v.kernel->body);
-        wrong = v.wrong;
-        arena_release(&scratch);
+        const Call *call = &program->calls.at[k];
+        if (!(*tag_of(&proved, call->kernel))++) wrong = verify_kernel(program, call->kernel);
+        if (!wrong) wrong = verify_call(program, k);
     }
+    arena_release(&scratch);
     return wrong;
 }

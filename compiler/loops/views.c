@@ -47,7 +47,7 @@ static bool collect_parts(const Views *v, const Node *concat, NodeVec *parts) {
     for (int i = 0; i < concat->nin; i++) {
         Node *in = concat->in[i];
         if (!v->stored[in->id]) {
-            bool same = node_is(in, "concat") && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
+            bool same = node_is(in, concat) && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
             if (!same || !collect_parts(v, in, parts)) return false;
             continue;
         }
@@ -185,9 +185,9 @@ static bool follow(const Views *v, const Node *node, const Node *until, Trail *t
     }
     if (!is_movement(node) || node->nin != 1 || !follow(v, node->in[0], until, t)) return false;
     bool fits = node->op->traits & OP_IDENTITY ? true
-                : node_is(node, "reshape")     ? reshape_view(node, t)
-                : node_is(node, "transpose")   ? transpose_view(node, t)
-                : node_is(node, "slice")       ? slice_view(node, t)
+                : node_is(node, reshape)       ? reshape_view(node, t)
+                : node_is(node, transpose)     ? transpose_view(node, t)
+                : node_is(node, slice)         ? slice_view(node, t)
                                                : false;
     t->type = node->type;
     return fits;
@@ -235,7 +235,7 @@ void views_find(Views *v) {
     for (int k = 0; k < v->g->outputs.len; k++) v->output[v->g->outputs.at[k].value->id] = true;
     for (int k = 0; k < ngroups; k++) {
         const Node *node = moved_alone(&v->g->groups.at[k]);
-        if (node && node_is(node, "concat") && is_free(v, node)) place_parts(v, node);
+        if (node && node_is(node, concat) && is_free(v, node)) place_parts(v, node);
     }
     for (int k = 0; k < ngroups; k++) {
         const Node *node = moved_alone(&v->g->groups.at[k]);
@@ -247,9 +247,9 @@ bool views_replace(const Views *v, const Group *group) {
     const Node *node = moved_alone(group);
     if (!node) return false;
     if (v->view[node->id] && !v->view[node->id]->part) return true;
-    if (!node_is(node, "concat")) return false;
+    if (!node_is(node, concat)) return false;
     const Node *part = node;
-    while (node_is(part, "concat") && (part == node || !v->stored[part->id])) part = part->in[0];
+    while (node_is(part, concat) && (part == node || !v->stored[part->id])) part = part->in[0];
     return v->base[part->id] == node && v->view[part->id]->part;
 }
 

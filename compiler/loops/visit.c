@@ -3,37 +3,12 @@
 // An expression that several statements share is visited once.
 #include "loops/recipes.h"
 
-// ---- marks on expressions: a hash table by address ------------------------------------------------------------------
-
-static int slot_of(const ExprTags *tags, const Expr *e) {
-    int at = (int)(((uintptr_t)e >> 4) * 2654435761u % (unsigned)tags->capacity);
-    while (tags->slot[at].e && tags->slot[at].e != e) at = (at + 1) % tags->capacity;
-    return at;
-}
-
-static void make_room(ExprTags *tags) {
-    if (2 * tags->used < tags->capacity) return;
-    ExprTags old = *tags;
-    tags->capacity = old.capacity ? 4 * old.capacity : 32;
-    tags->slot = NEW_ARRAY(tags->arena, struct ExprTag, tags->capacity);
-    for (int k = 0; k < old.capacity; k++)
-        if (old.slot[k].e) tags->slot[slot_of(tags, old.slot[k].e)] = old.slot[k];
-}
-
-int *expr_tag(ExprTags *tags, const Expr *e) {
-    make_room(tags);
-    int at = slot_of(tags, e);
-    if (!tags->slot[at].e) tags->used++;
-    tags->slot[at].e = e;
-    return &tags->slot[at].tag;
-}
-
 // ---- buffers --------------------------------------------------------------------------------------------------------
 
 typedef struct Visitor {
     void (*visit)(void *context, Buffer *buffer, bool write);
     void *context;
-    ExprTags *seen; // what was visited already
+    Tags *seen; // what was visited already
 } Visitor;
 
 static void visit_expr(const Visitor *v, const Expr *e);
@@ -52,7 +27,7 @@ static void visit_indices(const Visitor *v, const Buffer *buffer, const Index *c
 }
 
 static void visit_expr(const Visitor *v, const Expr *e) {
-    int *seen = expr_tag(v->seen, e);
+    int *seen = tag_of(v->seen, e);
     if (*seen) return;
     *seen = 1;
     if (e->kind == EXPR_INDEX_VALUE) visit_index(v, e->index);
@@ -83,8 +58,58 @@ static void visit_stmt(const Visitor *v, const Stmt *stmt) {
 
 void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context) {
     Arena scratch = {0};
-    ExprTags seen = {.arena = &scratch};
+    Tags seen = {.arena = &scratch};
     Visitor v = {visit, context, &seen};
     visit_stmt(&v, stmt);
     arena_release(&scratch);
+}
+
+// ---- what a kernel uses ---------------------------------------------------------------------------------------------
+
+typedef struct Uses {
+    Arena *arena;
+    Kernel *kernel;
+    Tags places; // by buffer: its place among the uses, from 1
+} Uses;
+
+static void see_use(void *context, Buffer *buffer, bool write) {
+    Uses *uses = context;
+    if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) return;
+    int *place = tag_of(&uses->places, buffer);
+    if (!*place) {
+        vec_push(uses->arena, &uses->kernel->uses, (Use){.buffer = buffer});
+        *place = uses->kernel->uses.len;
+    }
+    Use *use = &uses->kernel->uses.at[*place - 1];
+    use->written |= write;
+    use->read |= !write;
+}
+
+void kernel_find_uses(Arena *arena, Kernel *kernel) {
+    Arena scratch = {0};
+    Uses uses = {arena, kernel, {.arena = &scratch}};
+    kernel->uses.len = 0;
+    stmt_visit_buffers(kernel->body, see_use, &uses);
+    arena_release(&scratch);
+}
+
+Call call_new(Arena *arena, Kernel *kernel) {
+    Call call = {.kernel = kernel, .buffer = NEW_ARRAY(arena, Buffer *, kernel->uses.len + 1)};
+    for (int k = 0; k < kernel->uses.len; k++) call.buffer[k] = kernel->uses.at[k].buffer;
+    return call;
+}
+
+const Buffer *call_formal(const Call *call, const Buffer *buffer) {
+    for (int k = 0; k < call->kernel->uses.len; k++)
+        if (call->buffer[k] == buffer) return call->kernel->uses.at[k].buffer;
+    return NULL;
+}
+
+int *use_pair(UsePairs *pairs, const Kernel *kernel, int a, int b) {
+    int n = kernel->uses.len, *place = tag_of(&pairs->kernels, kernel);
+    if (!*place) {
+        vec_push(pairs->arena, &pairs->numbers, NEW_ARRAY(pairs->arena, int, n *n));
+        *place = pairs->numbers.len;
+    }
+    return &pairs->numbers.at[*place - 1][a * n + b];
 }

@@ -58,7 +58,7 @@ static void eval_gather(const Node *node, const Tensor *const *in, Tensor *out, 
 
 static Node *build_scatter(Graph *g, Node *v, Node *index, const Type *shape, int64_t axis) {
     Attr attrs[] = {{.n = shape->rank, .dims = shape->dim}, {.i = axis}};
-    return graph_op(g, op_find("scatter_add"), (Node *[]){v, index}, 2, attrs);
+    return graph_op(g, &op_scatter_add, (Node *[]){v, index}, 2, attrs);
 }
 
 // The number of elements along an axis of x, as a tensor of the index's type.
@@ -70,7 +70,7 @@ static Node *extent_of(Graph *g, Dim dim, const Type *index) {
 // Whether the indices are a clip between constants that lie from lo to hi already, as an embedding has them.
 static bool is_clipped(const Node *index, double lo, double hi) {
     double least, most;
-    return node_is(index, "clip") && node_constant(index->in[1], &least) && node_constant(index->in[2], &most) &&
+    return node_is(index, clip) && node_constant(index->in[1], &least) && node_constant(index->in[2], &most) &&
            least >= lo && least <= most && most <= hi;
 }
 
@@ -83,7 +83,7 @@ static Node *grad_gather(Graph *g, Node *y, Node *dy, int i) {
     Node *end = extent_of(g, along, &index->type), *one = build_full(g, &index->type, 1);
     Node *first = build_full(g, &index->type, 0), *last = build_binary(g, "sub", end, one);
     Node *in[] = {index, first, last};
-    return build_scatter(g, dy, graph_op(g, op_find("clip"), in, 3, NULL), &x->type, y->attr[0].i);
+    return build_scatter(g, dy, graph_op(g, &op_clip, in, 3, NULL), &x->type, y->attr[0].i);
 }
 
 // An index as a number between lo and hi: hi may depend on a run-time size.
@@ -95,7 +95,7 @@ static Index *loaded_index(LowerContext *ctx, const Node *index, Index *const *a
     if (index_is_const(hi, &most) && is_clipped(index, (double)lo, (double)most))
         return index_loaded(ctx->arena, arg[0], lo, most);
     arg[2] = index_is_const(hi, &most) ? expr_const(ctx->arena, dtype, (double)most) : op_index_value(ctx, dtype, hi);
-    Expr *clipped = expr_apply(ctx->arena, NULL, op_find("clip"), dtype, arg, 3);
+    Expr *clipped = expr_apply(ctx->arena, NULL, &op_clip, dtype, arg, 3);
     return index_loaded(ctx->arena, clipped, lo, most);
 }
 
@@ -158,7 +158,7 @@ static Node *grad_scatter(Graph *g, Node *y, Node *dy, int i) {
     if (i == 1) return NULL;
     int axis = (int)y->attr[1].i, axes[MAX_RANK];
     Node *v = y->in[0], *index = y->in[1];
-    Node *dv = graph_op(g, op_find("gather"), (Node *[]){dy, index}, 2, &(Attr){.i = axis});
+    Node *dv = graph_op(g, &op_gather, (Node *[]){dy, index}, 2, &(Attr){.i = axis});
     Node *inside = build_binary(g, "lt", index, extent_of(g, y->type.dim[axis], &index->type));
     inside = build_binary(g, "and", build_binary(g, "ge", index, build_full(g, &index->type, 0)), inside);
     Type mask = type_with_dtype(v->type, BOOL);

@@ -1,5 +1,5 @@
 // op.c: what the records share: finding one by name, refusing inputs, the common shape rules, the choice of C text.
-//     op_find("tanh")->infer(...)    true, or "tanh: needs a float tensor, got i32[3]; cast(x, f32) converts it"
+//     &op_tanh->infer(...)    true, or "tanh: needs a float tensor, got i32[3]; cast(x, f32) converts it"
 // A shape rule reports through op_refuse and nothing else, so each message starts with the operator's name and stands
 // at the user's place.
 #include "ops/op.h"

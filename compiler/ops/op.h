@@ -77,7 +77,7 @@ struct Op {
 
 #define DEFINE_OP(NAME) const Op op_##NAME =
 
-extern const Op *const ops[]; // NULL at the end; generated
+extern const Op *const ops[]; // NULL at the end; generated, as ops_table.h, which declares each
 // Returns NULL for an unknown name.
 const Op *op_find(const char *name);
 

@@ -90,7 +90,7 @@ static void eval_reduce(const Node *node, const Tensor *const *in, Tensor *out, 
 
 static Node *build_reduce_over(Graph *g, const char *kind, Node *x, const Type *shape, const Iter *iter) {
     Attr attrs[] = {{.s = kind}, {.s = "even"}, attr_shape(shape), {.iter = iter}};
-    return graph_op(g, op_find("reduce"), &x, 1, attrs);
+    return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 
 // The iteration space as a shape: the result's axes, then the reduced ones.

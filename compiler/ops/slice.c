@@ -118,7 +118,7 @@ static Node *reorder_slice(Graph *to, const Node *old, Node *const *in, const Or
     *order = from[0];
     for (int d = 0; d < order->n; d++) start[d] = old->attr[1].counts[order->at[d]];
     order_ints(old->attr[2].ints, order, step);
-    if (node_is(old, "slice")) return build_slice_at(to, in[0], &type, start, step);
+    if (node_is(old, slice)) return build_slice_at(to, in[0], &type, start, step);
     return build_pad_at(to, in[0], &type, start, step, old->attr[3].f);
 }
 
@@ -182,11 +182,11 @@ static void require_that(LowerContext *ctx, Expr **all, const Index *index, cons
     bool known = lanes_range(ctx, index, with, &lo, &hi);
     if (known && (op[0] == 'g' ? lo >= 0 : op[0] == 'l' ? hi <= 0 : lo == 0 && hi == 0)) return;
     Expr *holds = compare(ctx, op, index, with);
-    *all = *all ? expr_apply(ctx->arena, NULL, op_find("and"), BOOL, (Expr *[]){*all, holds}, 2) : holds;
+    *all = *all ? expr_apply(ctx->arena, NULL, &op_and, BOOL, (Expr *[]){*all, holds}, 2) : holds;
 }
 
 static Expr *choose(LowerContext *ctx, DType dtype, Expr *cond, Expr *a, Expr *b) {
-    return expr_apply(ctx->arena, NULL, op_find("select"), dtype, (Expr *[]){cond, a, b}, 3);
+    return expr_apply(ctx->arena, NULL, &op_select, dtype, (Expr *[]){cond, a, b}, 3);
 }
 
 static Expr *lower_pad(LowerContext *ctx, const Node *node, Index *const *out) {

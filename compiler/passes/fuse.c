@@ -30,79 +30,102 @@ int fuse_group_new(Fuse *f, GroupKind kind, Node *root) {
     return f->ngroups++;
 }
 
-// ---- acyclic groups ----------------------------------------------------------------------------------------------
-
-// A vertex of the quotient graph is a group, or a node that is in none.
-static int vertex_of(const Fuse *f, const Node *node) {
-    int group = f->group_of[node->id];
-    return group == NONE ? node->id : f->n + group;
-}
-
-// Ids grow along every edge, so what comes after `furthest` leads back to the group only through a group with members
-// on both sides of it; there is none.
-static int furthest(Fuse *f, int group) {
-    int low = f->n, high = 0;
-    for (int k = 0; k < f->members[group].len; k++) {
-        int id = f->members[group].at[k]->id;
-        low = id < low ? id : low;
-        high = id > high ? id : high;
-    }
-    for (int id = low; id < high; id++) f->spanned[id] = true;
-    while (high < f->n && f->spanned[high]) high++;
-    return high;
-}
-
-// Whether anything that `group` reads depends on the group itself. Walks users forward from the group's members.
-static bool group_in_cycle(Fuse *f, int group) {
-    Arena arena = {0};
-    NodeVec work = {0};
-    bool cycle = false;
-    int walk = ++f->walks, last = furthest(f, group);
-    for (int k = 0; k < f->members[group].len; k++) vec_push(&arena, &work, f->members[group].at[k]);
-    while (work.len && !cycle) {
-        const Node *node = work.at[--work.len];
-        for (int u = 0; u < f->users[node->id].len && !cycle; u++) {
-            Node *user = f->users[node->id].at[u];
-            int vertex = vertex_of(f, user);
-            if (vertex == f->n + group) {
-                cycle = f->group_of[node->id] != group;
-                continue;
-            }
-            if (user->id > last || f->walked[vertex] == walk) continue;
-            f->walked[vertex] = walk;
-            if (vertex < f->n)
-                vec_push(&arena, &work, user);
-            else
-                for (int k = 0; k < f->members[vertex - f->n].len; k++)
-                    vec_push(&arena, &work, f->members[vertex - f->n].at[k]);
-        }
-    }
-    arena_release(&arena);
-    return cycle;
-}
-
 void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep) {
     for (int k = 0; k < members->len; k++) {
         vec_push(&f->scratch, &f->members[group], members->at[k]);
         f->group_of[members->at[k]->id] = group;
     }
     NodeVec *own = &f->members[group];
-    furthest(f, group);
-    while (own->len > keep && group_in_cycle(f, group)) {
+    while (own->len > keep && fuse_in_cycle(f, group)) {
         // A reduction that goes takes what reads it along: all behind it go.
         Node *dropped = own->at[--own->len];
         f->group_of[dropped->id] = NONE;
     }
 }
 
-// ---- 1: contractions ---------------------------------------------------------------------------------------------
+// ---- growing ------------------------------------------------------------------------------------------------------
 
-State fuse_worst_input(const Fuse *f, const Node *node) {
+void fuse_grow_begin(Fuse *f, int lowest) {
+    for (int k = 0; k < f->touched.len; k++) {
+        f->state[f->touched.at[k]->id] = UNRELATED;
+        f->unsettled[f->touched.at[k]->id] = false;
+    }
+    f->touched.len = f->waiting.len = 0;
+    f->lowest = lowest;
+    f->growths++;
+}
+
+void fuse_set_state(Fuse *f, Node *node, State state) {
+    if (f->state[node->id] == UNRELATED) vec_push(&f->scratch, &f->touched, node);
+    f->state[node->id] = state;
+}
+
+// A heap: parents are below their children.
+void fuse_wait(Fuse *f, Node *node) {
+    if (f->waited[node->id] == f->growths) return;
+    f->waited[node->id] = f->growths;
+    vec_push(&f->scratch, &f->waiting, node);
+    Node **heap = f->waiting.at;
+    for (int k = f->waiting.len - 1; k && heap[(k - 1) / 2]->id > heap[k]->id; k = (k - 1) / 2) {
+        Node *parent = heap[(k - 1) / 2];
+        heap[(k - 1) / 2] = heap[k];
+        heap[k] = parent;
+    }
+}
+
+void fuse_wait_users(Fuse *f, const Node *node) {
+    for (int u = 0; u < f->users[node->id].len; u++) fuse_wait(f, f->users[node->id].at[u]);
+}
+
+Node *fuse_next_waiting(Fuse *f) {
+    if (!f->waiting.len) return NULL;
+    Node **heap = f->waiting.at, *first = heap[0];
+    int n = --f->waiting.len, k = 0;
+    heap[0] = heap[n];
+    for (int child; (child = 2 * k + 1) < n; k = child) {
+        if (child + 1 < n && heap[child + 1]->id < heap[child]->id) child++;
+        if (heap[k]->id <= heap[child]->id) break;
+        Node *lower = heap[child];
+        heap[child] = heap[k];
+        heap[k] = lower;
+    }
+    return first;
+}
+
+// Whether a node that has no state follows from one that has. Looks backwards through some of what it follows from, and
+// gives up with yes: then it does nearly always, by a way around most of the net.
+static bool follows(Fuse *f, Node *node) {
+    enum { MOST = 2000 };
+    int seen = 0;
+    f->work.len = 0;
+    vec_push(&f->scratch, &f->work, node);
+    while (f->work.len) {
+        const Node *at = f->work.at[--f->work.len];
+        if (f->state[at->id] != UNRELATED || ++seen > MOST) return true;
+        for (int i = 0; i < at->nin; i++) {
+            Node *in = at->in[i];
+            if (in->id < f->lowest || f->apart[in->id] == f->growths) continue;
+            // When this search ends with no, nothing that it saw follows; with yes, `node` is tainted, and nobody asks
+            // about the rest through it again.
+            f->apart[in->id] = f->growths;
+            vec_push(&f->scratch, &f->work, in);
+        }
+    }
+    return false;
+}
+
+State fuse_worst_input(Fuse *f, const Node *node) {
     State state = UNRELATED;
-    for (int i = 0; i < node->nin; i++)
-        if (f->state[node->in[i]->id] > state) state = f->state[node->in[i]->id];
+    for (int i = 0; i < node->nin && state != TAINTED; i++) {
+        Node *in = node->in[i];
+        if (f->state[in->id] == UNRELATED && in->id > f->lowest && f->apart[in->id] != f->growths && follows(f, in))
+            fuse_set_state(f, in, TAINTED);
+        if (f->state[in->id] > state) state = f->state[in->id];
+    }
     return state;
 }
+
+// ---- 1: contractions ---------------------------------------------------------------------------------------------
 
 // Whether a member that the pool follows is read or returned elsewhere.
 static bool read_outside(const Fuse *f, const NodeVec *members, const Node *node) {
@@ -127,20 +150,20 @@ static bool pool_may_stay(const Fuse *f, const NodeVec *members, const Node *poo
 NodeVec fuse_grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers) {
     NodeVec members = {0};
     const Node *pool = NULL;
-    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
-    f->state[root->id] = MEMBER;
+    fuse_grow_begin(f, root->id);
+    fuse_set_state(f, root, MEMBER);
     vec_push(&f->scratch, &members, root);
-    for (int id = root->id + 1; id < f->n; id++) {
-        Node *node = f->g->nodes.at[id];
-        State state = fuse_worst_input(f, node);
-        if (state == UNRELATED) continue;
-        bool pools = with_pool && !pool && node_is(node, "reduce") && windows_join(root, node, covers);
+    fuse_wait_users(f, root);
+    for (Node *node; (node = fuse_next_waiting(f));) {
+        bool pools = with_pool && !pool && node_is(node, reduce) && windows_join(root, node, covers);
         bool in_shape = shape_equal(&node->type, &root->type) || (pool && shape_equal(&node->type, &pool->type));
-        bool fits = state == MEMBER && (pools || (is_elementwise(node) && in_shape)) && is_unassigned(f, node) &&
-                    members.len < MAX_EPILOGUE && may_join(f, node, root);
-        if (fits && pools) pool = node;
-        f->state[id] = fits ? MEMBER : TAINTED;
-        if (fits) vec_push(&f->scratch, &members, node);
+        bool fits = (pools || (is_elementwise(node) && in_shape)) && is_unassigned(f, node) &&
+                    members.len < MAX_EPILOGUE && may_join(f, node, root) && fuse_worst_input(f, node) == MEMBER;
+        fuse_set_state(f, node, fits ? MEMBER : TAINTED);
+        if (!fits) continue;
+        if (pools) pool = node;
+        vec_push(&f->scratch, &members, node);
+        fuse_wait_users(f, node);
     }
     return pool && !pool_may_stay(f, &members, pool, *covers) ? fuse_grow_epilogue(f, root, false, covers) : members;
 }
@@ -151,7 +174,7 @@ static void grow_contract(Fuse *f, Node *root) {
     NodeVec members = fuse_grow_epilogue(f, root, true, &covers);
     fuse_assign(f, group, &members, 1);
     for (int k = 0; k < f->members[group].len; k++)
-        if (node_is(f->members[group].at[k], "reduce"))
+        if (node_is(f->members[group].at[k], reduce))
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
@@ -262,7 +285,7 @@ static bool is_packed_from(const Fuse *f, const Node *node) {
                   !(node->op->traits & OP_EXPENSIVE) && node->type.dtype == F32;
     for (int u = 0; u < f->users[node->id].len; u++) {
         const Node *user = f->users[node->id].at[u];
-        packed &= node_is(user, "contract") && !f->prepared[user->id];
+        packed &= node_is(user, contract) && !f->prepared[user->id];
     }
     return packed;
 }
@@ -290,7 +313,7 @@ static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
         return;
     f->group_of[node->id] = group;
     vec_push(&f->scratch, &f->members[group], node);
-    if (!group_in_cycle(f, group)) return;
+    if (!fuse_in_cycle(f, group)) return;
     f->members[group].len--;
     f->group_of[node->id] = NONE;
 }
@@ -377,6 +400,18 @@ static void find_late(Fuse *f) {
     }
 }
 
+static void find_updated(Fuse *f) {
+    const Module *module = f->g->module;
+    bool *bound = NEW_ARRAY(&f->scratch, bool, module->storages.len + 1);
+    for (int k = 0; k < f->g->outputs.len; k++)
+        if (f->g->outputs.at[k].storage) bound[f->g->outputs.at[k].storage->index] = true;
+    for (int id = 0; id < f->n; id++) {
+        const Node *node = f->g->nodes.at[id];
+        if (node_is(node, storage))
+            f->updated[id] = bound[module_find_storage(module, node_attr(node, "name")->s)->index];
+    }
+}
+
 // Every node is in no group, and only inputs are stored.
 static void forget_groups(Fuse *f) {
     f->ngroups = 0;
@@ -386,6 +421,7 @@ static void forget_groups(Fuse *f) {
         f->again[k] = false;
         f->members[k].len = 0;
     }
+    fuse_places_begin(f);
 }
 
 static void fuse_begin(Fuse *f, Graph *g) {
@@ -393,10 +429,16 @@ static void fuse_begin(Fuse *f, Graph *g) {
     *f = (Fuse){.g = g, .n = n};
     f->group_of = NEW_ARRAY(&f->scratch, int, n + 1);
     f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->spanned = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->before = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->after = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->place = NEW_ARRAY(&f->scratch, int64_t, n + 1);
+    f->first = NEW_ARRAY(&f->scratch, int, n + 1);
     f->walked = NEW_ARRAY(&f->scratch, int, 2 * n + 2);
+    f->waited = NEW_ARRAY(&f->scratch, int, n + 1);
+    f->apart = NEW_ARRAY(&f->scratch, int, n + 1);
     f->output = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->again = NEW_ARRAY(&f->scratch, bool, n + 1);
+    f->updated = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->settled = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->users = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
     f->group = NEW_ARRAY(&f->scratch, Group, n + 1);
@@ -415,6 +457,7 @@ static void fuse_begin(Fuse *f, Graph *g) {
         for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->users[node->in[i]->id], node);
     }
     for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
+    find_updated(f);
     find_prepared(f);
     find_late(f);
     forget_groups(f);
@@ -424,13 +467,14 @@ static void find_groups(Fuse *f) {
     Node **node = f->g->nodes.at;
     // The last contraction first: a sum of two contractions belongs to the one that is computed later.
     for (int id = f->n - 1; id >= 0; id--)
-        if (node_is(node[id], "contract")) grow_contract(f, node[id]);
+        if (node_is(node[id], contract)) grow_contract(f, node[id]);
     for (int id = 0; id < f->n; id++)
         if (node[id]->op->traits & OP_ALONE) fuse_stand_alone(f, node[id]);
     for (int id = 0; id < f->n; id++)
-        if (node_is(node[id], "reduce") && is_unassigned(f, node[id])) fuse_grow_rows(f, node[id]);
+        if (node_is(node[id], reduce) && is_unassigned(f, node[id])) fuse_grow_rows(f, node[id]);
     for (int k = 0; k < f->ngroups; k++) release_cheap(f, k);
     fuse_recompute(f);
+    fuse_renumber(f); // some groups lost members
     store_rest(f);
     find_outputs(f);
 }

@@ -33,6 +33,7 @@ typedef struct Fuse {
     bool *stored;   // by node id: lives in a buffer (inputs included)
     bool *output;   // by node id: an output of the graph
     bool *again;    // by node id: readers compute it again (recompute.c)
+    bool *updated;  // by node id: a storage's value at entry, which gets a new one
     bool *settled;  // by node id: a comparison reads it in two ways, so it is computed once and stored (settle.c)
     bool *prepared; // by node id: a model computes it once after load
     bool *early;    // by node id: of the forward pass, and
@@ -40,16 +41,24 @@ typedef struct Fuse {
     bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
     int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
     NodeVec *users; // by node id
-    bool *spanned;  // by node id: a group has, or had, members up to it and members after it
-    int *walked;    // by node id, then by group: the last walk that came by
-    int walks;
+    // acyclic.c: the list, by node id: neighbours and place; by group, its first member; by vertex (node id, then
+    // group), the last walk that came by.
+    int *before, *after;
+    int64_t *place;
+    int *first, *walked, walks;
+    NodeVec work, moved;
     int ngroups;
-    Group *group;               // scratch list; moved to g->groups in their final order
-    NodeVec *members;           // by group: nodes it computes, in topological order
-    State *state;               // by node id, while one group grows
-    bool *unsettled;            // by node id, of members: follows from a settled member that is not in memory yet
-    Alignment *align;           // by node id, of members
-    bool *cheap, *costly;       // by node id: see weigh_nodes
+    Group *group;     // scratch list; moved to g->groups in their final order
+    NodeVec *members; // by group: nodes it computes, in topological order
+    // While one group grows: by node id, how it stands to the members, and those that have a state; what reads members
+    // and was not looked at yet, lowest id first; ids below `lowest` follow from no member.
+    State *state;
+    NodeVec touched, waiting;
+    int lowest, growths;
+    int *waited, *apart;  // by node id: the growth in which it waited; in which it was found to follow from no member
+    bool *unsettled;      // by node id, of members: follows from a settled member that is not in memory yet
+    Alignment *align;     // by node id, of members
+    bool *cheap, *costly; // by node id: see weigh_nodes
     int *reader, *uses, *depth; // by node id, of inlined nodes: see store_rest
     int *copies;                // and at how many indices one expression would compute it
 } Fuse;
@@ -71,11 +80,23 @@ int fuse_group_new(Fuse *f, GroupKind kind, Node *root);
 // Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is
 // left.
 void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep);
+// A group begins to grow: nodes have no state, none waits.
+void fuse_grow_begin(Fuse *f, int lowest);
+void fuse_set_state(Fuse *f, Node *node, State state);
+void fuse_wait(Fuse *f, Node *node);
+void fuse_wait_users(Fuse *f, const Node *node);
+Node *fuse_next_waiting(Fuse *f); // that of the lowest id, once; NULL: none waits
 // The worst state among the node's inputs.
-State fuse_worst_input(const Fuse *f, const Node *node);
+State fuse_worst_input(Fuse *f, const Node *node);
 // An epilogue: element-wise nodes of the root's shape, at most one pool of separate windows, and element-wise nodes of
 // its shape.
 NodeVec fuse_grow_epilogue(Fuse *f, Node *root, bool with_pool, bool *covers);
+
+// acyclic.c: whether anything that the group reads depends on the group itself. When not, its members take their place.
+bool fuse_in_cycle(Fuse *f, int group);
+void fuse_places_begin(Fuse *f); // nodes in the order of their ids, without groups
+// Orders the list anew: after groups have lost members.
+void fuse_renumber(Fuse *f);
 
 // fuse_rows.c: the group of a reduction and all that joins it.
 void fuse_grow_rows(Fuse *f, Node *root);

@@ -49,18 +49,18 @@ static Type outer_shape(const Type *domain, unsigned reduced, signed char *axis)
 static bool align_movement(const Node *node, const Alignment *from, Alignment *to) {
     const Type *in = &node->in[0]->type, *out = &node->type;
     for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
-    if (node_is(node, "broadcast")) {
+    if (node_is(node, broadcast)) {
         const Attr *axes = node_attr(node, "axes");
         for (int k = 0; k < in->rank; k++)
             to->map[axes->ints[k]] = dim_equal(in->dim[k], out->dim[axes->ints[k]]) ? from->map[k] : FREE;
         return true;
     }
-    if (node_is(node, "transpose")) {
+    if (node_is(node, transpose)) {
         const Attr *perm = node_attr(node, "perm");
         for (int k = 0; k < out->rank; k++) to->map[k] = from->map[perm->ints[k]];
         return true;
     }
-    if (!node_is(node, "reshape")) return false;
+    if (!node_is(node, reshape)) return false;
     // Only axes of extent 1 may come and go.
     int i = 0;
     for (int o = 0; o < out->rank; o++) {
@@ -105,7 +105,7 @@ static bool pin_alignment(const Node *node, const Group *group, Alignment *align
 // An output of the graph or a contraction's operand: cannot be inlined.
 bool fuse_needs_buffer(const Fuse *f, const Node *node) {
     bool needs = f->output[node->id];
-    for (int u = 0; u < f->users[node->id].len; u++) needs |= node_is(f->users[node->id].at[u], "contract");
+    for (int u = 0; u < f->users[node->id].len; u++) needs |= node_is(f->users[node->id].at[u], contract);
     return needs;
 }
 
@@ -115,7 +115,7 @@ static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment 
     if (is_movement(node))
         return !fuse_needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
     if (is_elementwise(node)) return align_elementwise(f, node, align) && pin_alignment(node, group, align);
-    if (!node_is(node, "reduce") || !shape_equal(&node->in[0]->type, &group->domain) ||
+    if (!node_is(node, reduce) || !shape_equal(&node->in[0]->type, &group->domain) ||
         reduced_axes(node) != group->reduced)
         return false;
     // The largest of values that this kernel only stores would be the largest of another computation of them.
@@ -133,45 +133,58 @@ static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment 
 // Finds a reduction over the group's domain that members read through inlined nodes, though it follows from none of
 // them (the other sum of a softmax's gradient): it can run in the same loops. NULL when there is none.
 static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *members) {
-    NodeVec work = {0};
-    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
-    for (int k = 0; k < members->len; k++) vec_push(&f->scratch, &work, members->at[k]);
-    while (work.len) {
-        const Node *node = work.at[--work.len];
+    NodeVec *work = &f->work;
+    int walk = ++f->walks;
+    work->len = 0;
+    for (int k = 0; k < members->len; k++) vec_push(&f->scratch, work, members->at[k]);
+    while (work->len) {
+        const Node *node = work->at[--work->len];
         for (int i = 0; i < node->nin; i++) {
             Node *in = node->in[i];
-            if (seen[in->id] || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
-            seen[in->id] = true;
-            bool fits = node_is(in, "reduce") && shape_equal(&in->in[0]->type, &group->domain) &&
+            if (f->walked[in->id] == walk || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
+            f->walked[in->id] = walk;
+            bool fits = node_is(in, reduce) && shape_equal(&in->in[0]->type, &group->domain) &&
                         reduced_axes(in) == group->reduced && may_join(f, in, members->at[0]);
             if (fits) return in;
-            if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, &work, in);
+            if (is_elementwise(in) || is_movement(in)) vec_push(&f->scratch, work, in);
         }
     }
     return NULL;
 }
 
-// Members that follow from the roots index by index.
+static bool is_among(const NodeVec *nodes, const Node *node) {
+    for (int k = 0; k < nodes->len; k++)
+        if (nodes->at[k] == node) return true;
+    return false;
+}
+
+// Members that follow from the roots index by index, and reductions over the values of the first root: they share the
+// loop though they do not depend on it.
 static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
     NodeVec members = {0};
-    memset(f->state, 0, sizeof *f->state * (size_t)f->n);
-    memset(f->unsettled, 0, sizeof *f->unsettled * (size_t)f->n);
-    for (int id = 0; id < f->n; id++) {
-        Node *node = f->g->nodes.at[id];
+    const Node *values = roots->at[0]->in[0];
+    int lowest = f->n;
+    for (int k = 0; k < roots->len; k++) lowest = roots->at[k]->id < lowest ? roots->at[k]->id : lowest;
+    fuse_grow_begin(f, lowest);
+    for (int k = 0; k < roots->len; k++) fuse_wait(f, roots->at[k]);
+    for (int u = 0; u < f->users[values->id].len; u++) {
+        Node *user = f->users[values->id].at[u];
+        if (node_is(user, reduce) && user->id > lowest) fuse_wait(f, user);
+    }
+    for (Node *node; (node = fuse_next_waiting(f));) {
         State state = fuse_worst_input(f, node);
-        bool is_root = false;
-        for (int k = 0; k < roots->len; k++) is_root |= roots->at[k] == node;
-        // A reduction over the same values shares the loop though it does not depend on the root.
-        is_root |= state == UNRELATED && node_is(node, "reduce") && node->in[0] == roots->at[0]->in[0] && members.len;
+        bool is_root = is_among(roots, node);
+        is_root |= state == UNRELATED && node_is(node, reduce) && node->in[0] == values && members.len;
         if (state == UNRELATED && !is_root) continue;
         bool fits = state != TAINTED && members.len < MAX_MEMBERS && may_join(f, node, roots->at[0]) &&
-                    joins_rows(f, group, node, &f->align[id]);
-        f->state[id] = fits ? MEMBER : TAINTED;
+                    joins_rows(f, group, node, &f->align[node->id]);
+        fuse_set_state(f, node, fits ? MEMBER : TAINTED);
         if (!fits) continue;
         vec_push(&f->scratch, &members, node);
-        f->unsettled[id] = f->settled[id];
-        for (int i = 0; i < node->nin && !node_is(node, "reduce"); i++)
-            f->unsettled[id] |= f->unsettled[node->in[i]->id];
+        fuse_wait_users(f, node);
+        f->unsettled[node->id] = f->settled[node->id];
+        for (int i = 0; i < node->nin && !node_is(node, reduce); i++)
+            f->unsettled[node->id] |= f->unsettled[node->in[i]->id];
     }
     return members;
 }
@@ -230,6 +243,6 @@ void fuse_grow_rows(Fuse *f, Node *root) {
         fuse_assign(f, group, &members, 1);
     }
     for (int k = 0; k < f->members[group].len; k++)
-        if (node_is(f->members[group].at[k], "reduce"))
+        if (node_is(f->members[group].at[k], reduce))
             vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }

@@ -140,7 +140,7 @@ static Node *split_flattened(const Layout *layout, const Node *old, int which, I
     ShapeRun runs[MAX_RANK];
     Map split = {.rank = 0};
     int parts[MAX_RANK];
-    if (!node_is(flat, "reshape") || order_is_plain(&layout->order[x->id])) return NULL;
+    if (!node_is(flat, reshape) || order_is_plain(&layout->order[x->id])) return NULL;
     int n = shape_runs(&x->type, &flat->type, runs);
     *iter = *node_attr(old, "iter")->iter;
     const Map from = iter->map[1 + which];
@@ -234,7 +234,7 @@ static Order input_order(const Node *old, const Layout *layout) {
 static Order liked_order(const Node *old, const Layout *layout, const Order *from) {
     if (old->op->traits & OP_REDUCES && old->nin == 2) return contract_order(old, layout, from);
     Order order = order_plain(old->type.rank);
-    if (!node_is(old, "broadcast") || order_is_plain(&from[0])) return input_order(old, layout);
+    if (!node_is(old, broadcast) || order_is_plain(&from[0])) return input_order(old, layout);
     int last = (int)node_attr(old, "axes")->ints[from[0].at[from[0].n - 1]];
     for (int d = last; d + 1 < order.n; d++) order.at[d] = d + 1;
     order.at[order.n - 1] = last;
@@ -263,8 +263,7 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
         *order = common;
         return graph_copy_node(to, old, moved);
     }
-    Node *made =
-        to->kind == ENTRY_MODEL && node_is(old, "contract") ? read_unflattened(to, layout, old, in, from) : NULL;
+    Node *made = to->kind == ENTRY_MODEL && node_is(old, contract) ? read_unflattened(to, layout, old, in, from) : NULL;
     if (made) return made;
     if (old->op->reorder && (!plain || (old->op->traits & OP_REDUCES && old->nin == 2))) {
         *order = liked_order(old, layout, from);
@@ -283,7 +282,7 @@ static void find_leaving(Layout *layout, const Graph *g) {
     for (int id = g->nodes.len - 1; id >= 0; id--) {
         const Node *node = g->nodes.at[id];
         layout->leaves[id] = returned[id] && !kept[id];
-        bool passes = layout->leaves[id] && (follows(node) || node_is(node, "reduce"));
+        bool passes = layout->leaves[id] && (follows(node) || node_is(node, reduce));
         for (int k = 0; k < node->nin; k++) {
             const Node *in = node->in[k];
             if (passes && in->type.rank == node->type.rank)

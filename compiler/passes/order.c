@@ -19,6 +19,9 @@ typedef struct Sequence {
     int *seen;                  // by node id: visited for group seen - 1
     NodeVec *reads;             // by group: what others store and it reads
     int *readers_left;          // by node id: groups that read it and are not placed yet
+    NodeVec *values;            // by storage: the nodes that are its value at entry
+    int *passed;                // by node id: the output whose readers were looked for here last, + 1
+    IntVec ready;               // groups that may run now
 } Sequence;
 
 // The groups that an inlined value is read from run before `reader`.
@@ -38,23 +41,20 @@ static void add_hard_edges(Sequence *sequence, Node *node, int reader) {
 }
 
 // Every group that reads a storage should run before the group that stores what the storage holds next.
-static void add_soft_edges(Sequence *sequence, const Output *output) {
+static void add_soft_edges(Sequence *sequence, int number) {
     Fuse *f = sequence->f;
+    const Output *output = &f->g->outputs.at[number];
     int writer = f->group_of[output->value->id];
     if (writer == NONE) return;
+    const NodeVec *values = &sequence->values[output->storage->index];
     NodeVec work = {0};
-    for (int id = 0; id < f->n; id++) {
-        Node *node = f->g->nodes.at[id];
-        if (node_is(node, "storage") && !strcmp(node_attr(node, "name")->s, output->storage->name))
-            vec_push(&f->scratch, &work, node);
-    }
-    bool *seen = NEW_ARRAY(&f->scratch, bool, f->n + 1);
+    for (int k = 0; k < values->len; k++) vec_push(&f->scratch, &work, values->at[k]);
     while (work.len) {
         const Node *node = work.at[--work.len];
         for (int u = 0; u < f->users[node->id].len; u++) {
             Node *user = f->users[node->id].at[u];
-            if (seen[user->id]) continue;
-            seen[user->id] = true;
+            if (sequence->passed[user->id] == number + 1) continue;
+            sequence->passed[user->id] = number + 1;
             int reader = f->group_of[user->id];
             if (reader != NONE && reader != writer) {
                 vec_push(&f->scratch, &sequence->soft[reader], writer);
@@ -113,14 +113,38 @@ static bool runs_before(Sequence *sequence, int a, int b) {
     return more_a != more_b ? more_a < more_b : wanted_at(sequence, a) < wanted_at(sequence, b);
 }
 
-static int next_group(Sequence *sequence, const bool *done) {
-    const Fuse *f = sequence->f;
-    int best = NONE;
-    for (int k = 0; k < f->ngroups; k++) {
-        if (done[k] || sequence->hard_left[k]) continue;
-        if (best == NONE || runs_before(sequence, k, best)) best = k;
+// Takes the next group out of those that are ready; the first of equal ones.
+static int next_group(Sequence *sequence) {
+    IntVec *ready = &sequence->ready;
+    int best = 0;
+    if (!ready->len) return NONE;
+    for (int k = 1; k < ready->len; k++) {
+        int a = ready->at[k], b = ready->at[best];
+        if (runs_before(sequence, a, b) || (a < b && !runs_before(sequence, b, a))) best = k;
     }
-    return best;
+    int group = ready->at[best];
+    ready->at[best] = ready->at[--ready->len];
+    return group;
+}
+
+static void place_group(Sequence *sequence, int group) {
+    Fuse *f = sequence->f;
+    for (int k = 0; k < sequence->hard[group].len; k++) {
+        int later = sequence->hard[group].at[k];
+        if (!--sequence->hard_left[later]) vec_push(&f->scratch, &sequence->ready, later);
+    }
+    for (int k = 0; k < sequence->soft[group].len; k++) sequence->soft_left[sequence->soft[group].at[k]]--;
+    for (int k = 0; k < sequence->reads[group].len; k++) sequence->readers_left[sequence->reads[group].at[k]->id]--;
+}
+
+static void find_values(Sequence *sequence) {
+    Fuse *f = sequence->f;
+    for (int id = 0; id < f->n; id++) {
+        Node *node = f->g->nodes.at[id];
+        if (!node_is(node, storage)) continue;
+        const Storage *storage = module_find_storage(f->g->module, node_attr(node, "name")->s);
+        vec_push(&f->scratch, &sequence->values[storage->index], node);
+    }
 }
 
 void fuse_order(Fuse *f) {
@@ -133,19 +157,20 @@ void fuse_order(Fuse *f) {
                          .wanted = NEW_ARRAY(&f->scratch, int, n + 1),
                          .seen = NEW_ARRAY(&f->scratch, int, f->n + 1),
                          .reads = NEW_ARRAY(&f->scratch, NodeVec, n + 1),
-                         .readers_left = NEW_ARRAY(&f->scratch, int, f->n + 1)};
+                         .readers_left = NEW_ARRAY(&f->scratch, int, f->n + 1),
+                         .values = NEW_ARRAY(&f->scratch, NodeVec, f->g->module->storages.len + 1),
+                         .passed = NEW_ARRAY(&f->scratch, int, f->n + 1)};
     for (int k = 0; k < n; k++)
         for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&sequence, f->members[k].at[m], k);
+    find_values(&sequence);
     for (int k = 0; k < f->g->outputs.len; k++)
-        if (f->g->outputs.at[k].storage) add_soft_edges(&sequence, &f->g->outputs.at[k]);
-    bool *done = NEW_ARRAY(&f->scratch, bool, n + 1);
+        if (f->g->outputs.at[k].storage) add_soft_edges(&sequence, k);
+    for (int k = 0; k < n; k++)
+        if (!sequence.hard_left[k]) vec_push(&f->scratch, &sequence.ready, k);
     for (int count = 0; count < n; count++) {
-        int next = next_group(&sequence, done);
+        int next = next_group(&sequence);
         if (next == NONE) dlc_bug("fuse", "groups of entry %s form a cycle", f->g->name);
-        done[next] = true;
-        for (int k = 0; k < sequence.hard[next].len; k++) sequence.hard_left[sequence.hard[next].at[k]]--;
-        for (int k = 0; k < sequence.soft[next].len; k++) sequence.soft_left[sequence.soft[next].at[k]]--;
-        for (int k = 0; k < sequence.reads[next].len; k++) sequence.readers_left[sequence.reads[next].at[k]->id]--;
+        place_group(&sequence, next);
         f->group[next].id = count;
         vec_push(f->g->arena, &f->g->groups, f->group[next]);
     }

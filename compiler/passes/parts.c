@@ -6,7 +6,7 @@
 #include "passes/fuse.h"
 
 static bool joins(const Fuse *f, const Node *in, const Node *concat) {
-    if (!node_is(in, "concat") || !node_is(concat, "concat")) return false;
+    if (!node_is(in, concat) || !node_is(concat, concat)) return false;
     return !f->stored[in->id] && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
 }
 
@@ -30,7 +30,7 @@ static bool collect(Fuse *f, const Node *concat, NodeVec *parts) {
 bool fuse_is_part(Fuse *f, const Node *node) {
     for (int u = 0; u < f->users[node->id].len; u++) {
         const Node *concat = f->users[node->id].at[u];
-        if (!node_is(concat, "concat") || joins(f, node, concat)) continue;
+        if (!node_is(concat, concat) || joins(f, node, concat)) continue;
         while (!f->stored[concat->id] && f->users[concat->id].len == 1 && joins(f, concat, f->users[concat->id].at[0]))
             concat = f->users[concat->id].at[0];
         NodeVec parts = {0};

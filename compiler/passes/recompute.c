@@ -42,21 +42,12 @@ static bool is_in_memory(const Fuse *f, const Node *node) {
     return f->stored[node->id] || f->group_of[node->id] != NONE;
 }
 
-// A later reader of a storage would stand in the way of its update.
-static bool is_updated(const Fuse *f, const Node *node) {
-    for (int k = 0; k < f->g->outputs.len && node_is(node, "storage"); k++) {
-        const Storage *storage = f->g->outputs.at[k].storage;
-        if (storage && !strcmp(storage->name, node_attr(node, "name")->s)) return true;
-    }
-    return false;
-}
-
 // Adds what one input takes; false when it cannot be had.
 static bool add_input(const Fuse *f, const Again *again, const Node *node, const Node *in, int group, Again *sum) {
     const Node *source = in;
     while (is_movement(source) && source->nin == 1 && !f->stored[source->id]) source = source->in[0];
     if (source->op->traits & OP_SOURCE) return true;
-    if (is_updated(f, source)) return false;
+    if (f->updated[source->id]) return false; // a later reader would stand in the way of its update
     if (type_count(&source->type) * SMALL <= type_count(&node->type)) return is_in_memory(f, source);
     if (source != in) return false;
     Again part = again[in->id];

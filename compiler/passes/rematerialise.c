@@ -43,7 +43,7 @@ static int shared_depth(const char *a, const char *b) {
 }
 
 static bool is_statistic(const Node *node) {
-    return node_is(node, "reduce") && type_count(&node->type) * STATISTIC <= type_count(&node->in[0]->type);
+    return node_is(node, reduce) && type_count(&node->type) * STATISTIC <= type_count(&node->in[0]->type);
 }
 
 Choice choice_of_checkpoints(Arena *arena, const Graph *g) {

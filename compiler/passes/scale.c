@@ -28,7 +28,7 @@ typedef struct Repeated {
 } Repeated;
 
 static bool repeated(Node *x, Repeated *r) {
-    if (!node_is(x, "broadcast")) return false;
+    if (!node_is(x, broadcast)) return false;
     r->small = x->in[0];
     const Attr *axes = node_attr(x, "axes");
     for (int k = 0; k < axes->n; k++) {
@@ -74,11 +74,11 @@ static int matching_dim(const Iter *iter, const Map *map, const Type *weights, i
 // weights * factor along `axis`; a factor that is there already takes the new one in.
 static Node *scaled(Graph *to, Node *weights, Node *factor, const int *axis) {
     Repeated has;
-    if (node_is(weights, "mul") && repeated(weights->in[1], &has) && shape_equal(&has.small->type, &factor->type)) {
+    if (node_is(weights, mul) && repeated(weights->in[1], &has) && shape_equal(&has.small->type, &factor->type)) {
         bool same = true;
         for (int k = 0; k < factor->type.rank; k++) same &= has.axis[k] == axis[k];
         double one;
-        bool inverse = node_is(has.small, "div") && node_constant(has.small->in[0], &one) && one == 1;
+        bool inverse = node_is(has.small, div) && node_constant(has.small->in[0], &one) && one == 1;
         if (same) {
             factor = inverse ? build_binary(to, "div", factor, has.small->in[1])
                              : build_binary(to, "mul", has.small, factor);
@@ -118,7 +118,7 @@ static Node *fold_factor(Graph *to, const Scale *s, const Node *root, Node *cont
 // ---- chains ---------------------------------------------------------------------------------------------------------
 
 static bool is_step(const Node *node) {
-    return node_is(node, "add") || node_is(node, "sub") || node_is(node, "mul") || node_is(node, "div");
+    return node_is(node, add) || node_is(node, sub) || node_is(node, mul) || node_is(node, div);
 }
 
 // The input through which `node` goes on with a chain, or -1.
@@ -134,7 +134,7 @@ static int chain_input(const Scale *s, const Node *node) {
 static void find_root(Scale *s, const Node *node) {
     int k = chain_input(s, node);
     if (k >= 0) s->root[node->id] = s->root[node->in[k]->id];
-    bool begins = node_is(node, "contract") && node->type.dtype == F32 &&
+    bool begins = node_is(node, contract) && node->type.dtype == F32 &&
                   s->prepared[node->in[0]->id] != s->prepared[node->in[1]->id];
     if (begins) s->root[node->id] = node;
 }
@@ -146,22 +146,22 @@ static Node *scale_node(Graph *to, const Node *old, Node *const *in, void *conte
     const Node *root = s->root[old->id];
     // Every step so far has left a contraction, or one and a bias.
     Node *contract = in[k], *bias = NULL, *by = in[1 - k];
-    if (node_is(contract, "add")) {
-        bool first = node_is(contract->in[0], "contract");
+    if (node_is(contract, add)) {
+        bool first = node_is(contract->in[0], contract);
         bias = contract->in[first];
         contract = contract->in[!first];
     }
-    if (!node_is(contract, "contract")) return NULL;
+    if (!node_is(contract, contract)) return NULL;
     Span span = to->span_now;
     const char *name = to->name_now, *origin = to->origin_now;
-    if (node_is(old, "add")) {
+    if (node_is(old, add)) {
         if (!bias) return NULL;
         bias = combine(to, "add", bias, by);
-    } else if (node_is(old, "sub")) {
+    } else if (node_is(old, sub)) {
         bias = bias ? combine(to, "sub", bias, by) : negated(to, by);
     } else {
         if (bias) bias = combine(to, old->op->name, bias, by);
-        contract = fold_factor(to, s, root, contract, by, node_is(old, "div"));
+        contract = fold_factor(to, s, root, contract, by, node_is(old, div));
         if (!contract) return NULL;
     }
     to->span_now = span;
@@ -184,7 +184,7 @@ Graph *pass_scale(Graph *g) {
     for (int k = 0; k < g->outputs.len; k++) s.uses[g->outputs.at[k].value->id] += 2;
     for (int id = 0; id < n; id++) {
         const Node *node = g->nodes.at[id];
-        bool repeats = node_is(node, "broadcast") && s.constant[node->in[0]->id];
+        bool repeats = node_is(node, broadcast) && s.constant[node->in[0]->id];
         s.constant[id] = s.prepared[id] || repeats;
         find_root(&s, node);
     }

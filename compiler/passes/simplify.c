@@ -28,17 +28,17 @@ static bool is_constant(const Node *node, double value) {
 // ---- element-wise ------------------------------------------------------------------------------------------------
 
 static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
-    if (node_is(old, "add")) return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? in[1] : NULL;
-    if (node_is(old, "sub"))
+    if (node_is(old, add)) return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? in[1] : NULL;
+    if (node_is(old, sub))
         return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? build_unary(to, "neg", in[1]) : NULL;
-    if (node_is(old, "mul")) {
+    if (node_is(old, mul)) {
         for (int k = 0; k < 2; k++) {
             if (is_constant(in[k], 1)) return in[1 - k];
             if (is_constant(in[k], -1)) return build_unary(to, "neg", in[1 - k]);
         }
         return NULL;
     }
-    if (node_is(old, "div")) {
+    if (node_is(old, div)) {
         double by;
         int exponent;
         if (!node_constant(in[1], &by)) return NULL;
@@ -47,13 +47,13 @@ static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
                      fabs(frexp(by, &exponent)) == 0.5;
         return power ? build_binary(to, "mul", in[0], build_full(to, &old->type, 1 / by)) : NULL;
     }
-    if (node_is(old, "pow")) { // gradients make them; 0.5 stays, as sqrt differs at -0 and -inf
+    if (node_is(old, pow)) { // gradients make them; 0.5 stays, as sqrt differs at -0 and -inf
         if (is_constant(in[1], 1)) return in[0];
         if (is_constant(in[1], 2)) return build_binary(to, "mul", in[0], in[0]);
         return is_constant(in[1], -1) ? build_binary(to, "div", build_full(to, &old->type, 1), in[0]) : NULL;
     }
-    if (node_is(old, "neg")) return node_is(in[0], "neg") ? in[0]->in[0] : NULL;
-    if (node_is(old, "select")) return in[1] == in[2] ? in[1] : NULL;
+    if (node_is(old, neg)) return node_is(in[0], neg) ? in[0]->in[0] : NULL;
+    if (node_is(old, select)) return in[1] == in[2] ? in[1] : NULL;
     return NULL;
 }
 
@@ -63,11 +63,11 @@ static const Node *common_movement(const Node *old, Node *const *in) {
     double value;
     for (int k = 0; k < old->nin; k++) {
         if (node_constant(in[k], &value)) continue;
-        if (!node_is(in[k], "broadcast") && !node_is(in[k], "reshape")) return NULL;
+        if (!node_is(in[k], broadcast) && !node_is(in[k], reshape)) return NULL;
         if (!first) first = in[k];
         bool same = first->op == in[k]->op && shape_equal(&first->in[0]->type, &in[k]->in[0]->type);
         if (!same ||
-            (node_is(first, "broadcast") && !attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"))))
+            (node_is(first, broadcast) && !attr_equal(ATTR_INTS, node_attr(first, "axes"), node_attr(in[k], "axes"))))
             return NULL;
     }
     return first;
@@ -89,8 +89,8 @@ static Node *sink_movement(Graph *to, const Node *old, Node *const *in) {
         small[k] = node_constant(in[k], &value) ? build_full(to, &type, value) : in[k]->in[0];
     }
     Node *inner = graph_op(to, old->op, small, old->nin, old->attr);
-    return node_is(first, "reshape") ? build_reshape(to, inner, &old->type)
-                                     : build_broadcast_like(to, inner, &old->type, node_attr(first, "axes"));
+    return node_is(first, reshape) ? build_reshape(to, inner, &old->type)
+                                   : build_broadcast_like(to, inner, &old->type, node_attr(first, "axes"));
 }
 
 // ---- movement ----------------------------------------------------------------------------------------------------
@@ -121,14 +121,14 @@ static Node *broadcast_of_reshape(Graph *to, const Node *old, const Node *reshap
 
 static Node *simplify_movement(Graph *to, const Node *old, Node *const *in) {
     Node *x = in[0];
-    if (node_is(old, "detach")) return x;
-    if (node_is(old, "reshape")) {
+    if (node_is(old, detach)) return x;
+    if (node_is(old, reshape)) {
         if (shape_equal(&x->type, &old->type)) return x;
-        return node_is(x, "reshape") ? build_reshape(to, x->in[0], &old->type) : NULL;
+        return node_is(x, reshape) ? build_reshape(to, x->in[0], &old->type) : NULL;
     }
-    if (node_is(old, "transpose")) {
+    if (node_is(old, transpose)) {
         const Attr *perm = node_attr(old, "perm");
-        const Attr *inner = node_is(x, "transpose") ? node_attr(x, "perm") : NULL;
+        const Attr *inner = node_is(x, transpose) ? node_attr(x, "perm") : NULL;
         int both[MAX_RANK];
         bool moves = false;
         for (int k = 0; k < perm->n; k++) {
@@ -138,15 +138,15 @@ static Node *simplify_movement(Graph *to, const Node *old, Node *const *in) {
         Node *base = inner ? x->in[0] : x;
         return !moves ? base : inner ? build_transpose(to, base, both) : NULL;
     }
-    if (node_is(old, "broadcast")) {
+    if (node_is(old, broadcast)) {
         if (shape_equal(&x->type, &old->type)) {
             const Attr *axes = node_attr(old, "axes");
             bool moves = false;
             for (int k = 0; k < axes->n; k++) moves |= axes->ints[k] != k;
             if (!moves) return x;
         }
-        if (node_is(x, "reshape")) return broadcast_of_reshape(to, old, x);
-        if (!node_is(x, "broadcast")) return NULL;
+        if (node_is(x, reshape)) return broadcast_of_reshape(to, old, x);
+        if (!node_is(x, broadcast)) return NULL;
         const Attr *outer = node_attr(old, "axes"), *inner = node_attr(x, "axes");
         int both[MAX_RANK];
         for (int k = 0; k < inner->n; k++) both[k] = (int)outer->ints[inner->ints[k]];
@@ -163,10 +163,10 @@ static Node *fold_operand(Graph *to, const Node *old, Node *const *in, int which
     Iter iter = *node_attr(old, "iter")->iter;
     const Map from = iter.map[which + 1];
     Map *map = &iter.map[which + 1];
-    if (node_is(x, "transpose")) {
+    if (node_is(x, transpose)) {
         const Attr *perm = node_attr(x, "perm");
         for (int k = 0; k < perm->n; k++) map->dim[perm->ints[k]] = from.dim[k];
-    } else if (node_is(x, "broadcast") && x->in[0]->type.rank > 0) {
+    } else if (node_is(x, broadcast) && x->in[0]->type.rank > 0) {
         // Only where every axis is read in range: a broadcast axis has no end where 0 would be read instead.
         const Attr *axes = node_attr(x, "axes");
         for (int d = 0; d < from.rank; d++) {
@@ -199,7 +199,7 @@ static Node *simplify_contract(Graph *to, const Node *old, Node *const *in) {
 }
 
 static Node *transpose_of_contract(Graph *to, const Node *old, Node *const *in, const Simplify *s) {
-    if (!node_is(in[0], "contract") || s->uses[old->in[0]->id] != 1) return NULL;
+    if (!node_is(in[0], contract) || s->uses[old->in[0]->id] != 1) return NULL;
     Iter iter = *node_attr(in[0], "iter")->iter;
     const Map from = iter.map[0];
     const Attr *perm = node_attr(old, "perm");
@@ -215,11 +215,11 @@ static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *co
     if (old->op->traits & OP_ELEMENTWISE) {
         to_node = simplify_arithmetic(to, old, in);
         if (!to_node) to_node = sink_movement(to, old, in);
-    } else if (node_is(old, "contract"))
+    } else if (node_is(old, contract))
         to_node = simplify_contract(to, old, in);
     else if (old->nin == 1) {
         to_node = simplify_movement(to, old, in);
-        if (!to_node && node_is(old, "transpose")) to_node = transpose_of_contract(to, old, in, s);
+        if (!to_node && node_is(old, transpose)) to_node = transpose_of_contract(to, old, in, s);
     }
     s->changed |= to_node != NULL;
     return to_node;

@@ -17,7 +17,7 @@
 enum { MOST_MET = 512 };
 
 static bool is_extreme(const Node *node) {
-    return node_is(node, "reduce") && strcmp(node_attr(node, "kind")->s, "sum") != 0;
+    return node_is(node, reduce) && strcmp(node_attr(node, "kind")->s, "sum") != 0;
 }
 static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
 
@@ -29,14 +29,14 @@ static bool ends_search(const Twice *t, const Node *node) {
 
 // Only a product may become part of a fused multiply-add, and so differ from itself; sums are rounded everywhere.
 static bool rounds(const Twice *t, const Node *node, bool products_alone) {
-    if (products_alone && !node_is(node, "mul")) return false;
+    if (products_alone && !node_is(node, mul)) return false;
     bool exact = t->fixed[node->id] || node->op->traits & (OP_EXACT | OP_INPUT);
     return !exact && !is_movement(node) && !is_extreme(node) && dtype_info[node->type.dtype].is_float;
 }
 
 // x - max(x), which a softmax begins with: exp of it is 1 at the largest x, however large that is.
 static bool subtracts_extreme(const Node *node) {
-    const Node *less = node_is(node, "sub") ? node->in[1] : NULL;
+    const Node *less = node_is(node, sub) ? node->in[1] : NULL;
     while (less && is_movement(less) && less->nin == 1) less = less->in[0];
     return less && is_extreme(less);
 }

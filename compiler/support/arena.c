@@ -13,7 +13,8 @@ typedef struct ArenaBlock {
     alignas(max_align_t) unsigned char data[];
 } ArenaBlock;
 
-enum { BLOCK = 64 * 1024 };
+// Blocks double from the first to the largest, so that a scratch arena of a few objects costs no more than they do.
+enum { FIRST_BLOCK = 1024, LARGEST_BLOCK = 64 * 1024 };
 
 static void out_of_memory(void) {
     fputs("dlc: error: out of memory: this compilation needs more than the system (or `ulimit -v`) gives\n", stderr);
@@ -25,7 +26,8 @@ void *arena_alloc(Arena *arena, size_t bytes) {
     bytes = (bytes + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
     ArenaBlock *block = arena->blocks;
     if (!block || block->size - block->used < bytes) {
-        size_t size = bytes > BLOCK ? bytes : BLOCK;
+        size_t size = !block ? FIRST_BLOCK : block->size < LARGEST_BLOCK ? 2 * block->size : LARGEST_BLOCK;
+        if (size < bytes) size = bytes;
         block = calloc(1, sizeof *block + size);
         if (!block) out_of_memory();
         block->size = size;

@@ -8,7 +8,7 @@
 
 void str_putn(Str *s, const char *text, size_t len) {
     if (s->len + len + 1 > s->cap) {
-        size_t cap = s->cap ? s->cap : 256;
+        size_t cap = s->cap ? s->cap : 32;
         while (cap < s->len + len + 1) cap *= 2;
         s->at = arena_grow(s->arena, s->at, s->len, cap);
         s->cap = cap;

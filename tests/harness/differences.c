@@ -17,7 +17,7 @@ static bool *needed_for(Arena *arena, const Graph *g, const Node *last) {
     return needed;
 }
 
-static bool is_input(const Node *node) { return node_is(node, "argument") || node_is(node, "storage"); }
+static bool is_input(const Node *node) { return node_is(node, argument) || node_is(node, storage); }
 
 Tensor differences_evaluate(const Point *p, Arena *arena, const Node *last) {
     bool *needed = needed_for(arena, p->g, last);
@@ -26,7 +26,7 @@ Tensor differences_evaluate(const Point *p, Arena *arena, const Node *last) {
         const Node *node = p->g->nodes.at[id];
         const Tensor *in[8] = {0};
         if (!needed[id]) continue;
-        if (is_input(node) || (p->held && node_is(node, "detach"))) {
+        if (is_input(node) || (p->held && node_is(node, detach))) {
             value[id] = is_input(node) ? p->at[id] : p->held[id];
             continue;
         }
@@ -52,7 +52,7 @@ bool differences_wrt(Graph *g, Node *loss, Wrt *wrt) {
         Node *node = g->nodes.at[id];
         if (!is_input(node) || !needed[id] || !dtype_info[node->type.dtype].is_float) continue;
         const Storage *storage =
-            node_is(node, "storage") ? module_find_storage(g->module, node_attr(node, "name")->s) : NULL;
+            node_is(node, storage) ? module_find_storage(g->module, node_attr(node, "name")->s) : NULL;
         if (!storage || storage->kind == STORAGE_PARAM) wrt->x[wrt->n++] = node;
     }
     arena_release(&scratch);
@@ -84,7 +84,7 @@ static Tensor *detached(const Point *p, Arena *arena, const Node *last) {
     Tensor *held = NEW_ARRAY(arena, Tensor, p->g->nodes.len + 1);
     bool *needed = needed_for(arena, p->g, last);
     for (int id = 0; id <= last->id; id++)
-        if (needed[id] && node_is(p->g->nodes.at[id], "detach"))
+        if (needed[id] && node_is(p->g->nodes.at[id], detach))
             held[id] = differences_evaluate(p, arena, p->g->nodes.at[id]);
     return held;
 }

@@ -137,15 +137,15 @@ static Node *part(Generator *r, Node *x) {
         return build_pad(g, x, &to, start, step, random_pick(r, 2) ? 0 : 0.5);
     }
     if (kind == 2) return build_concat(g, x, random_pick(r, 2) ? build_unary(g, "tanh", x) : x, axis);
-    if (kind == 3) return graph_op(g, op_find("cumsum"), &x, 1, (Attr[]){{.i = axis}, {.i = random_pick(r, 2)}});
+    if (kind == 3) return graph_op(g, &op_cumsum, &x, 1, (Attr[]){{.i = axis}, {.i = random_pick(r, 2)}});
     // Indices that go round, some of them out of range.
     Node *index = build_binary(g, "sub", build_binary(g, "mul", build_iota(g, &along, 0), build_full(g, &along, 2)),
                                build_full(g, &along, 1 + random_pick(r, 3)));
-    if (kind == 4) return graph_op(g, op_find("gather"), (Node *[]){x, index}, 2, &(Attr){.i = axis});
+    if (kind == 4) return graph_op(g, &op_gather, (Node *[]){x, index}, 2, &(Attr){.i = axis});
     along.dim[0] = x->type.dim[axis];
     index = build_binary(g, "sub", build_full(g, &along, (double)n - 2), build_iota(g, &along, 0));
     Attr attrs[] = {{.n = to.rank, .dims = to.dim}, {.i = axis}};
-    return graph_op(g, op_find("scatter_add"), (Node *[]){x, index}, 2, attrs);
+    return graph_op(g, &op_scatter_add, (Node *[]){x, index}, 2, attrs);
 }
 
 static Node *reduction(Generator *r, Node *x) {
@@ -299,14 +299,14 @@ static void add_training(Generator *r, Node *last) {
     int n = 0;
     for (int k = 0; k < g->nodes.len && n < RANDOM_WRT; k++) {
         Node *node = g->nodes.at[k];
-        if ((node_is(node, "storage") || node == r->pool[0]) && reaches(loss, node)) wrt[n++] = node;
+        if ((node_is(node, storage) || node == r->pool[0]) && reaches(loss, node)) wrt[n++] = node;
     }
     if (!autodiff(g, loss, wrt, n, grads, used)) exit(3);
     Node *old[RANDOM_WRT], *learned[RANDOM_WRT];
     int updated = 0;
     for (int k = 0; k < n; k++) {
         if (!used[k]) continue;
-        if (node_is(wrt[k], "argument")) {
+        if (node_is(wrt[k], argument)) {
             graph_return(g, "dx", grads[k], (Span){0});
             continue;
         }

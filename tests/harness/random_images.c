@@ -240,8 +240,8 @@ Node *random_activation(Generator *r, Node *x, Exact *exact) {
         return build_binary(g, "mul", random_scaled(g, x, 0.5), build_binary(g, "add", e, build_full(g, &x->type, 1)));
     }
     if (before.frac < 0) return build_unary(g, "tanh", x);
-    Node *six = graph_op(g, op_find("clip"),
-                         (Node *[]){x, build_full(g, &x->type, -0.5), build_full(g, &x->type, 0.75)}, 3, NULL);
+    Node *six =
+        graph_op(g, &op_clip, (Node *[]){x, build_full(g, &x->type, -0.5), build_full(g, &x->type, 0.75)}, 3, NULL);
     *exact = before;
     return six;
 }

@@ -144,7 +144,7 @@ static Point point_of(Arena *arena, Graph *g, const int64_t *sizes, const LayerF
     double low = form->low == form->high ? -2 : form->low, high = form->low == form->high ? 2 : form->high;
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        if (!node_is(node, "argument") && !node_is(node, "storage")) continue;
+        if (!node_is(node, argument) && !node_is(node, storage)) continue;
         const char *name = node_attr(node, "name")->s;
         p.at[id] = drawn_apart(arena, &node->type, sizes, seed_of(name) + 1, low, high);
         if (ends_with(name, "running_var"))

@@ -114,9 +114,9 @@ static Graph *find_entry(const Module *m, const char *name) {
 static void finish_example(Walk *w, const Case *c) {
     Graph *g = find_entry(w->m, c->entry), *init = find_entry(w->m, "init");
     Node *value = g->outputs.at[0].value;
-    if (g->arguments.len && node_is(value, "reduce"))
+    if (g->arguments.len && node_is(value, reduce))
         value = value->in[0];
-    else if (node_is(value, "reduce") && value->in[0]->op != c->op)
+    else if (node_is(value, reduce) && value->in[0]->op != c->op)
         value = value->in[0];
     g->outputs.len = 0;
     graph_return(g, "y", value, (Span){0});
@@ -293,7 +293,7 @@ static Bound bound_of(const Walk *w, const Graph *g, const Op *op) {
             bare &= used <= 1;
         }
         for (int a = bare ? iter->nout : 0; a < iter->naxes; a++) terms *= iter->axis[a].extent;
-        bound.sums = node_is(node, "contract") || !strcmp(node_attr(node, "kind")->s, "sum");
+        bound.sums = node_is(node, contract) || !strcmp(node_attr(node, "kind")->s, "sum");
         bound.extremes = !bound.sums;
         bound.factor = 8 * dtype_info[F32].epsilon * sqrt(terms);
     }

@@ -24,7 +24,7 @@ static Point point_of(Arena *arena, Graph *g, const int64_t *sizes, uint32_t see
     Point p = {.arena = arena, .g = g, .sizes = sizes, .at = NEW_ARRAY(arena, Tensor, g->nodes.len + 1)};
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        if (node_is(node, "argument") || node_is(node, "storage"))
+        if (node_is(node, argument) || node_is(node, storage))
             p.at[id] = tensor_drawn(arena, &node->type, sizes, seed + seed_of(node_attr(node, "name")->s), -1, 1);
     }
     return p;
@@ -36,9 +36,9 @@ static Point point_of_text(Arena *arena, Graph *g, const int64_t *sizes, uint32_
     const Tensor *storages = script_begin(arena, g->module, true);
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        const char *name = node_is(node, "argument") || node_is(node, "storage") ? node_attr(node, "name")->s : NULL;
-        if (node_is(node, "storage")) p.at[id] = storages[module_find_storage(g->module, name)->index];
-        if (node_is(node, "argument") && !p.at[id].f) p.at[id] = random_argument(arena, &node->type, sizes, seed, name);
+        const char *name = node_is(node, argument) || node_is(node, storage) ? node_attr(node, "name")->s : NULL;
+        if (node_is(node, storage)) p.at[id] = storages[module_find_storage(g->module, name)->index];
+        if (node_is(node, argument) && !p.at[id].f) p.at[id] = random_argument(arena, &node->type, sizes, seed, name);
     }
     return p;
 }

@@ -40,7 +40,7 @@ static Reference interpret(Arena *arena, const Module *m, Graph *g, int64_t n) {
     r.reads = NEW_ARRAY(arena, bool, m->storages.len + 1);
     while (r.outputs < g->outputs.len && !g->outputs.at[r.outputs].storage) r.outputs++;
     for (int k = 0; k < g->nodes.len; k++) {
-        if (!node_is(g->nodes.at[k], "storage")) continue;
+        if (!node_is(g->nodes.at[k], storage)) continue;
         const char *name = node_attr(g->nodes.at[k], "name")->s;
         for (int s = 0; s < m->storages.len; s++) r.reads[s] |= !strcmp(m->storages.at[s]->name, name);
     }

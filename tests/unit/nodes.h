@@ -132,7 +132,7 @@ static inline Node *arg(Bench *b, const char *name, const char *type) {
 static inline Node *build_reduce_of(Graph *g, const char *kind, const char *ties, Node *x, const Type *shape,
                                     const Iter *iter) {
     Attr attrs[] = {{.s = kind}, {.s = ties}, {.n = shape->rank, .dims = shape->dim}, {.iter = iter}};
-    return graph_op(g, op_find("reduce"), &x, 1, attrs);
+    return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 
 // ---- numbers ------------------------------------------------------------------------------------------------------

@@ -131,7 +131,11 @@ static void add_call(Program *program, const char *name, enum Section section, S
     Kernel *kernel = NEW(arena, Kernel);
     *kernel = (Kernel){
         .name = name, .comment = "/some/where/tiny.dl:3:5 \\", .body = body, .flops = 1234567, .recipe = "by hand"};
-    vec_push(arena, &program->calls, (Call){.kernel = kernel, .section = section, .group = NEW(arena, Group)});
+    kernel_find_uses(arena, kernel);
+    Call call = call_new(arena, kernel);
+    call.section = section;
+    call.group = NEW(arena, Group);
+    vec_push(arena, &program->calls, call);
 }
 
 static Program *program_new(World *world, Graph *g) {
@@ -324,13 +328,13 @@ static void world_open(World *world, const char *target, bool standalone) {
 
 static const char *source_of(World *world) {
     Str s = str_new(arena);
-    emit_source(&s, &world->in, &world->options);
+    emit_source(&s, emission_new(arena, &world->in, &world->options));
     return str_text(&s);
 }
 
 static const char *header_of(World *world) {
     Str s = str_new(arena);
-    emit_header(&s, &world->in, &world->options);
+    emit_header(&s, emission_new(arena, &world->in, &world->options));
     return str_text(&s);
 }
 
@@ -406,7 +410,7 @@ Test(emit, report_counts) {
     World world;
     world_open(&world, "c11", false);
     Str s = str_new(arena);
-    emit_report(&s, &world.in, &world.options);
+    emit_report(&s, emission_new(arena, &world.in, &world.options));
     expect_text(str_text(&s),
                 (const char *const[]){"model forward: c11, -O2, 2 chunks for threads\n", "f32[n, 3]", "1,234,567",
                                       "arena: peak 4,096 bytes, lower bound 4,096, ratio 1.000\n",
@@ -422,7 +426,8 @@ static Printer printer(World *world, Formals *formals, Str *out) {
                      .target = world->options.target,
                      .s = out,
                      .canonical = true,
-                     .formals = formals};
+                     .formals = formals,
+                     .uses = {.arena = arena}};
 }
 
 Test(emit, literals_are_exact) {
@@ -510,8 +515,8 @@ Test(emit, deep_and_repeated_expressions_get_names) {
     for (int i = 0; i < 40; i++) e = apply("max", 2, e, integer(I32, i), NULL);
     expr_prepare(&p, e);
     cr_expect(strlen(expr_text(&p, e).c) < 200 && strlen(str_text(&out)) < 8000, "too long:\n%s", str_text(&out));
-    expr_release(e);
-    for (Expr *at = e; at->nargs; at = at->arg[0]) cr_expect_eq(at->uses, 0, "release must undo prepare");
+    expr_release(&p);
+    for (Expr *at = e; at->nargs; at = at->arg[0]) cr_expect_eq(tag_known(&p.uses, at), 0, "release must undo prepare");
     // A chain of 600: clang refuses brackets deeper than 256.
     Expr *chain = constant(1);
     for (int i = 0; i < 600; i++) chain = apply("add", 2, chain, constant(2), NULL);

@@ -95,7 +95,7 @@ Test(fit, what_need_not_be_dropped_is_kept) {
 static int find_group(const Graph *g, const char *name) {
     for (int k = 0; k < g->groups.len; k++) {
         const Node *node = g->groups.at[k].outputs.at[0];
-        if (node_is(node, "contract") && node->name && !strcmp(node->name, name)) return k;
+        if (node_is(node, contract) && node->name && !strcmp(node->name, name)) return k;
     }
     return -1;
 }

@@ -218,7 +218,7 @@ Test(graph, returned_outputs_stand_before_bound_ones) {
 
 static Node *doubled(Graph *to, const Node *old, Node *const *in, void *context) {
     ++*(int *)context;
-    return node_is(old, "add") && in[0] == in[1] ? build_binary(to, "mul", in[0], build_full(to, &old->type, 2)) : NULL;
+    return node_is(old, add) && in[0] == in[1] ? build_binary(to, "mul", in[0], build_full(to, &old->type, 2)) : NULL;
 }
 
 Test(graph, a_rebuild_keeps_what_is_alive_and_rewrites) {
@@ -238,15 +238,15 @@ Test(graph, a_rebuild_keeps_what_is_alive_and_rewrites) {
     Graph *to = graph_rebuild(b.g, doubled, &visits);
     cr_expect(!graph_verify(to), "%s", graph_verify(to));
     cr_expect(visits == 4, "the dead node is not visited: %d visits", visits);
-    cr_expect(to->arguments.len == 2 && node_is(to->arguments.at[1], "argument"), "arguments stay, used or not");
+    cr_expect(to->arguments.len == 2 && node_is(to->arguments.at[1], argument), "arguments stay, used or not");
     cr_assert(to->outputs.len == 1);
     const Node *y = to->outputs.at[0].value;
-    cr_expect(node_is(y, "neg") && node_is(y->in[0], "mul"));
+    cr_expect(node_is(y, neg) && node_is(y->in[0], mul));
     for (const Node *at = y; at->nin; at = at->in[0])
         cr_expect(at->section == SECTION_LOSS && !strcmp(at->name, "h") && !strcmp(at->origin, "layer"),
                   "%s: tags survive copies and rewrites", at->op->name);
     cr_expect(sum->map == y->in[0], "map points at the new node");
-    for (int k = 0; k < to->nodes.len; k++) cr_expect(!node_is(to->nodes.at[k], "exp"), "dead nodes go");
+    for (int k = 0; k < to->nodes.len; k++) cr_expect(!node_is(to->nodes.at[k], exp), "dead nodes go");
     bench_close(&b);
 }
 
@@ -302,7 +302,7 @@ static void break_ownership(Case *c) {
 }
 static void break_attribute(Case *c) {
     for (int k = 0; k < c->b.g->nodes.len; k++)
-        if (node_is(c->b.g->nodes.at[k], "constant")) ((Attr *)c->b.g->nodes.at[k]->attr)[1].f = 7;
+        if (node_is(c->b.g->nodes.at[k], constant)) ((Attr *)c->b.g->nodes.at[k]->attr)[1].f = 7;
 }
 static void break_uniqueness(Case *c) {
     Node *copy = NEW(&c->b.arena, Node);

@@ -320,7 +320,7 @@ Test(ops, clip_hands_nan_on_and_the_upper_bound_wins) {
     Bench b;
     bench_open(&b);
     Node *in[] = {arg(&b, "x", "f32[1]"), arg(&b, "lo", "f32[1]"), arg(&b, "hi", "f32[1]")};
-    Node *y = graph_op(b.g, op_find("clip"), in, 3, NULL);
+    Node *y = graph_op(b.g, &op_clip, in, 3, NULL);
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         Tensor args[3];
         for (int i = 0; i < 3; i++) {
@@ -352,7 +352,7 @@ static Tensor draw_numbers(Bench *b, const char *distribution, const char *shape
     Type type = type_of(shape, NULL);
     Node *in[] = {build_constant_int(b->g, I64, seed), build_constant_int(b->g, I64, 0)};
     Attr attrs[] = {{.s = distribution}, {.n = type.rank, .dims = type.dim}, {.i = site}};
-    return evaluate(b, NULL, graph_op(b->g, op_find("random"), in, 2, attrs));
+    return evaluate(b, NULL, graph_op(b->g, &op_random, in, 2, attrs));
 }
 
 Test(ops, random_is_a_function_of_seed_site_and_element) {

@@ -125,6 +125,7 @@ Test(prepared, nothing_without_optimisation) {
 Test(prepared, two_models_share) {
     World w;
     world_open(&w, 64, TWO_MODELS, 2);
+    int64_t alone = w.programs[1]->prepared_bytes;
     KernelTable table;
     kernel_table_build(&table, &w.arena, &w.in, &w.options);
     Layout layout = layout_make(&w.arena, &w.in, &table);
@@ -132,8 +133,8 @@ Test(prepared, two_models_share) {
     for (int c = 0; c < w.programs[1]->nprepare; c++) shared += w.programs[1]->calls.at[c].shared;
     cr_expect_eq(shared, w.programs[0]->nprepare, "g shares %d of the %d calls of f", shared, w.programs[0]->nprepare);
     // The flag, and what g keeps: f keeps nothing else.
-    cr_expect_eq(layout.prepared_bytes, 64 + w.programs[1]->prepared_bytes, "%lld bytes, g alone has %lld",
-                 (long long)layout.prepared_bytes, (long long)w.programs[1]->prepared_bytes);
+    cr_expect_eq(layout.prepared_bytes, 64 + alone, "%lld bytes, g alone has %lld", (long long)layout.prepared_bytes,
+                 (long long)alone);
     arena_release(&w.arena);
 }
 
@@ -192,8 +193,8 @@ Test(prepared, factors_go_into_weights) {
         int adds = 0, others = 0;
         for (int id = 0; id < g->nodes.len; id++) {
             const Node *node = g->nodes.at[id];
-            adds += !prepared[id] && node_is(node, "add");
-            others += !prepared[id] && (node_is(node, "sub") || node_is(node, "mul") || node_is(node, "div"));
+            adds += !prepared[id] && node_is(node, add);
+            others += !prepared[id] && (node_is(node, sub) || node_is(node, mul) || node_is(node, div));
         }
         Str s = str_new(&w.arena);
         graph_print(&s, g);
@@ -228,7 +229,8 @@ Test(prepared, checker_refuses) {
     buffer->scope = SCOPE_PREPARED;
     int64_t offset = buffer->offset;
     buffer->offset += 64;
-    refused(program, "share bytes");
+    const char *wrong = programs_check_prepared(&program, 1);
+    cr_expect(wrong && strstr(wrong, "share bytes"), "got \"%s\"", wrong ? wrong : "");
     buffer->offset = program->prepared_bytes;
     refused(program, "outside the prepared bytes");
     buffer->offset = offset;
@@ -236,6 +238,31 @@ Test(prepared, checker_refuses) {
     refused(program, "a call writes the prepared buffer");
     program->nprepare = program->calls.len;
     refused(program, "the prepare part uses the argument");
+    arena_release(&w.arena);
+}
+
+// What stands for a buffer of another model is made there, in the same place.
+Test(prepared, checker_refuses_what_stands_for_others) {
+    World w;
+    world_open(&w, 64, TWO_MODELS, 2);
+    emission_new(&w.arena, &w.in, &w.options);
+    Program *f = w.programs[0], *g = w.programs[1];
+    for (int p = 0; p < w.in.nprograms; p++) cr_assert_null(program_check_plan(w.programs[p]));
+    cr_assert_null(programs_check_prepared(w.in.programs, w.in.nprograms));
+    Buffer *stands = find_prepared(g), *same = stands->same;
+    cr_assert(same);
+    stands->offset += 64;
+    const char *wrong = programs_check_prepared(w.in.programs, w.in.nprograms);
+    cr_expect(wrong && strstr(wrong, "does not stand for"), "got \"%s\"", wrong ? wrong : "");
+    stands->offset -= 64;
+    stands->same = NULL;
+    refused(g, "is left out, and nothing stands for");
+    stands->same = same;
+    int nprepare = f->nprepare;
+    f->nprepare = 0;
+    wrong = programs_check_prepared(w.in.programs, w.in.nprograms);
+    cr_expect(wrong && strstr(wrong, "does not stand for"), "got \"%s\"", wrong ? wrong : "");
+    f->nprepare = nprepare;
     arena_release(&w.arena);
 }
 

@@ -130,7 +130,7 @@ static void make_random(Bench *b) {
     Type shape = type_of("f32[3, 4]", NULL);
     Node *in[] = {arg(b, "seed", "i64[]"), build_constant_int(b->g, I64, 0)};
     Attr attrs[] = {{.s = "normal"}, {.n = shape.rank, .dims = shape.dim}, {.i = 17}};
-    graph_op(b->g, op_find("random"), in, 2, attrs);
+    graph_op(b->g, &op_random, in, 2, attrs);
     b->g->kind = ENTRY_INIT;
 }
 
@@ -183,10 +183,10 @@ static void make_parts(Bench *b) {
     Node *s = build_slice(g, x, &part, (int64_t[]){0, 5}, (int64_t[]){1, -2});
     Node *p = build_pad(g, s, &whole, (int64_t[]){0, 1}, (int64_t[]){1, 3}, -INFINITY);
     build_concat(g, p, x, 1);
-    Node *y = graph_op(g, op_find("gather"), (Node *[]){x, i}, 2, &(Attr){.i = 0});
+    Node *y = graph_op(g, &op_gather, (Node *[]){x, i}, 2, &(Attr){.i = 0});
     Attr attrs[] = {{.n = 2, .dims = x->type.dim}, {.i = 0}};
-    graph_op(g, op_find("scatter_add"), (Node *[]){y, i}, 2, attrs);
-    graph_op(g, op_find("cumsum"), &x, 1, (Attr[]){{.i = 1}, {.i = 1}});
+    graph_op(g, &op_scatter_add, (Node *[]){y, i}, 2, attrs);
+    graph_op(g, &op_cumsum, &x, 1, (Attr[]){{.i = 1}, {.i = 1}});
 }
 
 typedef struct Form {

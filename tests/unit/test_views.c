@@ -186,7 +186,10 @@ static void leave(Bench *b, Buffer *view) { (void)b, view->dim[0].extent *= 100;
 static void make_none(Bench *b, Buffer *view) {
     for (int k = 0; k < b->program->calls.len; k++) {
         Kernel *kernel = b->program->calls.at[k].kernel;
-        if (find_store(kernel->body, view)) kernel->body = stmt_block(&b->arena);
+        if (!find_store(kernel->body, view)) continue;
+        kernel->body = stmt_block(&b->arena);
+        kernel_find_uses(&b->arena, kernel);
+        b->program->calls.at[k] = call_new(&b->arena, kernel);
     }
 }
 static void onto_the_other(Bench *b, Buffer *view) {

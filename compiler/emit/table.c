@@ -1,0 +1,207 @@
+// table.c: which functions the C file has, and which one each call calls.
+//     call 3: linear_relu on h, x, w1      k_linear_relu(h, x, w1)
+//     call 5: linear_relu on g, h, w2      k_linear_relu(g, h, w2)
+// A function is known by its canonical text: formals named by position, no comments. `restrict` stands only on formals
+// that share no byte with another one of the same call; being part of the text, it tells functions apart, so a kernel
+// may become several. Each is printed once, and once more for the file.
+#include <string.h>
+
+#include "emit/parts.h"
+
+// What is known of a kernel: its formals, and the functions that it became.
+typedef struct Known {
+    Formals formals; // own buffers only
+    VEC(struct Variant {
+        KernelText *text;
+        const bool *shares; // by formal
+    })
+    variants;
+} Known;
+
+typedef struct Builder {
+    KernelTable *table;
+    Arena *arena;
+    const EmitInput *in;
+    const EmitOptions *options;
+    Names names;
+    Tags kernels; // the place of what is known of it, from 1
+    VEC(Known *) known;
+} Builder;
+
+const char *buffer_wanted_name(const Buffer *buffer) { return buffer->name ? buffer->name : "buffer"; }
+
+// ---- names of formals -----------------------------------------------------------------------------------------------
+
+static bool same_names(const Formals *a, const Formals *b) {
+    for (int i = 0; i < a->buffers.len; i++)
+        if (strcmp(buffer_wanted_name(a->buffers.at[i].buffer), buffer_wanted_name(b->buffers.at[i].buffer)))
+            return false;
+    return true;
+}
+
+// Two buffers of one name would be told apart by numbers only.
+static bool names_repeat(const Formals *formals) {
+    for (int i = 0; i < formals->buffers.len; i++)
+        for (int j = 0; j < i; j++)
+            if (!strcmp(buffer_wanted_name(formals->buffers.at[i].buffer),
+                        buffer_wanted_name(formals->buffers.at[j].buffer)))
+                return true;
+    return false;
+}
+
+// "mynet_k_linear": the prefix keeps models apart that are included into one C file.
+static const char *wanted_name(const Builder *b, const Kernel *kernel) {
+    return arena_printf(b->arena, "%s_k_%s", b->options->prefix, kernel->name ? kernel->name : "kernel");
+}
+
+// ---- functions by their text ----------------------------------------------------------------------------------------
+
+static uint64_t hash_text(uint64_t hash, const char *text) {
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u; // FNV-1a
+    return hash;
+}
+
+static int slot_of(const KernelTable *table, uint64_t hash, const char *signature, const char *body) {
+    int at = (int)(hash & (uint64_t)(table->nslots - 1));
+    for (size_t len = strlen(signature); table->slots[at]; at = (at + 1) & (table->nslots - 1)) {
+        const KernelText *text = table->functions.at[table->slots[at] - 1];
+        if (text->hash != hash || text->signature != len) continue;
+        if (!strncmp(text->key, signature, len) && !strcmp(text->key + len, body)) break;
+    }
+    return at;
+}
+
+static void make_room(Builder *b) {
+    KernelTable *table = b->table;
+    if (2 * (table->functions.len + 1) <= table->nslots) return;
+    table->nslots = table->nslots ? 2 * table->nslots : 64;
+    table->slots = NEW_ARRAY(b->arena, int, table->nslots);
+    for (int k = 0; k < table->functions.len; k++) {
+        int at = (int)(table->functions.at[k]->hash & (uint64_t)(table->nslots - 1));
+        while (table->slots[at]) at = (at + 1) & (table->nslots - 1);
+        table->slots[at] = k + 1;
+    }
+}
+
+static KernelText *find_or_add(Builder *b, const Kernel *kernel, const Formals *formals, const char *signature,
+                               const char *body) {
+    make_room(b);
+    KernelTable *table = b->table;
+    uint64_t hash = hash_text(hash_text(14695981039346656037u, signature), body);
+    int slot = slot_of(table, hash, signature, body);
+    if (table->slots[slot]) return table->functions.at[table->slots[slot] - 1];
+    KernelText *text = NEW(b->arena, KernelText);
+    *text = (KernelText){.hash = hash,
+                         .key = arena_printf(b->arena, "%s%s", signature, body),
+                         .signature = strlen(signature),
+                         .name = names_take(&b->names, wanted_name(b, kernel)),
+                         .kernel = kernel,
+                         .formals = *formals,
+                         .neutral = names_repeat(formals)};
+    vec_push(b->arena, &table->functions, text);
+    table->slots[slot] = table->functions.len;
+    return text;
+}
+
+// ---- calls ----------------------------------------------------------------------------------------------------------
+
+// Do two buffers that are not the same one share bytes?
+static bool buffers_share(const Buffer *a, const Buffer *b) {
+    if (a->scope != b->scope) return false;
+    if (a->scope == SCOPE_STORAGE) return a->storage == b->storage;
+    if (a->scope != SCOPE_ARENA) return false; // the caller's arguments do not overlap
+    return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+static Buffer *given_for(const Call *call, const Buffer *own) {
+    for (int k = 0; k < call->kernel->uses.len; k++)
+        if (call->kernel->uses.at[k].buffer == own) return call->buffer[k];
+    dlc_bug("emit", "buffer %s is not among the uses of kernel %s", own->name, call->kernel->name);
+}
+
+static Formals formals_of(const Builder *b, const Known *known, const Call *call) {
+    Formals formals = known->formals;
+    int n = formals.buffers.len;
+    formals.buffers.at = NEW_ARRAY(b->arena, Formal, n + 1);
+    for (int i = 0; i < n; i++) {
+        formals.buffers.at[i] = known->formals.buffers.at[i];
+        formals.buffers.at[i].buffer = given_for(call, known->formals.buffers.at[i].own);
+    }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            if (i != j && buffers_share(formals.buffers.at[i].buffer, formals.buffers.at[j].buffer))
+                formals.buffers.at[i].shares = true;
+    return formals;
+}
+
+// What is known of a kernel; *body: its canonical text, where it was printed now.
+static Known *know(Builder *b, Arena *scratch, const Kernel *kernel, const char **body) {
+    int *place = tag_of(&b->kernels, kernel);
+    if (*place) return b->known.at[*place - 1];
+    Known *known = NEW(b->arena, Known);
+    vec_push(b->arena, &b->known, known);
+    *place = b->known.len;
+    Formals found = {0};
+    *body = kernel_canonical_body(scratch, kernel, &found, b->in, b->options);
+    known->formals = found;
+    known->formals.buffers.at = NEW_ARRAY(b->arena, Formal, found.buffers.len + 1);
+    for (int i = 0; i < found.buffers.len; i++) {
+        known->formals.buffers.at[i] = found.buffers.at[i];
+        known->formals.buffers.at[i].name = arena_strdup(b->arena, found.buffers.at[i].name);
+    }
+    for (int k = 0; k < MAX_SIZES; k++)
+        if (found.size[k]) known->formals.size_name[k] = arena_strdup(b->arena, found.size_name[k]);
+    return known;
+}
+
+static KernelText *find_variant(const Known *known, const Formals *formals) {
+    for (int v = 0; v < known->variants.len; v++) {
+        bool same = true;
+        for (int i = 0; i < formals->buffers.len; i++)
+            same &= known->variants.at[v].shares[i] == formals->buffers.at[i].shares;
+        if (same) return known->variants.at[v].text;
+    }
+    return NULL;
+}
+
+static KernelText *add_variant(Builder *b, Arena *scratch, Known *known, const Kernel *kernel, const Formals *formals,
+                               const char *body) {
+    if (!body) body = known->variants.at[0].text->key + known->variants.at[0].text->signature;
+    const char *signature = kernel_canonical_signature(scratch, formals, b->in, b->options);
+    KernelText *text = find_or_add(b, kernel, formals, signature, body);
+    bool *shares = NEW_ARRAY(b->arena, bool, formals->buffers.len + 1);
+    for (int i = 0; i < formals->buffers.len; i++) shares[i] = formals->buffers.at[i].shares;
+    vec_push(b->arena, &known->variants, (struct Variant){text, shares});
+    return text;
+}
+
+static void add_call(Builder *b, const Call *call, CallText *made) {
+    Arena scratch = {0};
+    const char *body = NULL;
+    Known *known = know(b, &scratch, call->kernel, &body);
+    made->formals = formals_of(b, known, call);
+    if (made->formals.buffers.len) {
+        made->text = find_variant(known, &made->formals);
+        if (!made->text) made->text = add_variant(b, &scratch, known, call->kernel, &made->formals, body);
+        made->text->neutral |= !same_names(&made->text->formals, &made->formals);
+        made->text->calls++;
+    }
+    arena_release(&scratch);
+}
+
+void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
+    Builder b = {.table = table,
+                 .arena = arena,
+                 .in = in,
+                 .options = options,
+                 .names = {.arena = arena},
+                 .kernels = {.arena = arena}};
+    *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};
+    for (int i = 0; i < in->nprograms; i++) // the names of the API
+        names_take(&b.names, arena_printf(arena, "%s_%s", options->prefix, in->programs[i]->graph->name));
+    for (int i = 0; i < in->nprograms; i++) {
+        const Program *program = in->programs[i];
+        table->calls[i] = NEW_ARRAY(arena, CallText, program->calls.len + 1);
+        for (int c = 0; c < program->calls.len; c++) add_call(&b, &program->calls.at[c], &table->calls[i][c]);
+    }
+}

@@ -1,0 +1,170 @@
+// acyclic.c: groups form an acyclic graph: what a group reads, even through others, never depends on the group itself.
+//     a -> b -> c, a -> c       {a, c} is refused: b reads a and is read by c
+// A vertex of that graph is a group, or a node that is in none. All nodes stand in one list in which every vertex comes
+// after those that it reads, the members of a group one after another. A new group is tried among what stands between
+// its first and its last member alone; when it stays, its members go to the place of the last one, and what depends on
+// them behind them (after Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2006).
+// Numbers that grow along the list (`place`) say what comes first.
+#include <stdlib.h>
+
+#include "passes/fuse.h"
+
+static int vertex_of(const Fuse *f, const Node *node) {
+    int group = f->group_of[node->id];
+    return group == NONE ? node->id : f->n + group;
+}
+
+static int64_t first_place(const Fuse *f, int vertex) {
+    return f->place[vertex < f->n ? vertex : f->first[vertex - f->n]];
+}
+
+static void push_members(Fuse *f, int vertex, NodeVec *work) {
+    if (vertex < f->n) {
+        vec_push(&f->scratch, work, f->g->nodes.at[vertex]);
+        return;
+    }
+    const NodeVec *members = &f->members[vertex - f->n];
+    for (int k = 0; k < members->len; k++) vec_push(&f->scratch, work, members->at[k]);
+}
+
+// Marks what depends on the group and stands before `end`, and lists it behind the members; whether a member does
+// through one of them.
+static bool walk_from(Fuse *f, int group, int64_t end, NodeVec *moved) {
+    NodeVec *work = &f->work;
+    int self = f->n + group, walk = ++f->walks;
+    work->len = 0;
+    push_members(f, self, work);
+    while (work->len) {
+        const Node *node = work->at[--work->len];
+        for (int u = 0; u < f->users[node->id].len; u++) {
+            int vertex = vertex_of(f, f->users[node->id].at[u]);
+            if (vertex == self) {
+                if (f->group_of[node->id] != group) return true;
+                continue;
+            }
+            if (f->walked[vertex] == walk || first_place(f, vertex) > end) continue;
+            f->walked[vertex] = walk;
+            push_members(f, vertex, work);
+            push_members(f, vertex, moved);
+        }
+    }
+    return false;
+}
+
+// ---- the list -------------------------------------------------------------------------------------------------------
+
+enum { GAP = 1 << 20 }; // between places, for those that come in between
+
+// The list's ends meet in an element of no node.
+static void link_before(Fuse *f, int id, int next) {
+    int previous = f->before[next];
+    f->after[previous] = f->before[next] = id;
+    f->before[id] = previous;
+    f->after[id] = next;
+}
+
+static void unlink_node(Fuse *f, int id) {
+    f->after[f->before[id]] = f->after[id];
+    f->before[f->after[id]] = f->before[id];
+}
+
+static void spread_places(Fuse *f) {
+    int64_t place = 0;
+    for (int id = f->after[f->n]; id != f->n; id = f->after[id]) f->place[id] = place += GAP;
+    f->place[f->n] = 0;
+}
+
+void fuse_places_begin(Fuse *f) {
+    f->before[f->n] = f->after[f->n] = f->n;
+    for (int id = 0; id < f->n; id++) link_before(f, id, f->n);
+    spread_places(f);
+}
+
+typedef struct Placed {
+    int64_t place;
+    Node *node;
+} Placed;
+
+static int by_place(const void *a, const void *b) {
+    const Placed *x = a, *y = b;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+static void sort_by_place(const Fuse *f, Node **nodes, int n) {
+    Arena scratch = {0};
+    Placed *placed = NEW_ARRAY(&scratch, Placed, n + 1);
+    for (int k = 0; k < n; k++) placed[k] = (Placed){f->place[nodes[k]->id], nodes[k]};
+    qsort(placed, (size_t)n, sizeof *placed, by_place);
+    for (int k = 0; k < n; k++) nodes[k] = placed[k].node;
+    arena_release(&scratch);
+}
+
+// The nodes go to where the last of the first n stands, in this order.
+static void move_together(Fuse *f, Node **nodes, int n, int all) {
+    int next = f->after[nodes[n - 1]->id];
+    for (int k = n; k < all; k++)
+        while (next == nodes[k]->id) next = f->after[next], k = n;
+    for (int k = 0; k < all; k++) unlink_node(f, nodes[k]->id);
+    int64_t from = f->place[f->before[next]], to = next == f->n ? from + (int64_t)GAP * (all + 1) : f->place[next];
+    for (int k = 0; k < all; k++) {
+        link_before(f, nodes[k]->id, next);
+        f->place[nodes[k]->id] = from + (to - from) * (k + 1) / (all + 1);
+    }
+    if (to - from <= all) spread_places(f);
+}
+
+bool fuse_in_cycle(Fuse *f, int group) {
+    NodeVec *moved = &f->moved;
+    moved->len = 0;
+    push_members(f, f->n + group, moved);
+    int n = moved->len;
+    sort_by_place(f, moved->at, n);
+    int first = f->first[group] = moved->at[0]->id, end = moved->at[n - 1]->id, k = 0;
+    while (k + 1 < n && f->after[moved->at[k]->id] == moved->at[k + 1]->id) k++;
+    if (k + 1 == n) return false; // nothing stands between them
+    f->first[group] = first;
+    if (walk_from(f, group, f->place[end], moved)) return true;
+    sort_by_place(f, moved->at + n, moved->len - n);
+    move_together(f, moved->at, n, moved->len);
+    return false;
+}
+
+// ---- the order anew -------------------------------------------------------------------------------------------------
+
+typedef struct Step {
+    int vertex, member, input; // what is looked at next
+} Step;
+
+static const Node *member_of(const Fuse *f, int vertex, int k) {
+    if (vertex < f->n) return k ? NULL : f->g->nodes.at[vertex];
+    return k < f->members[vertex - f->n].len ? f->members[vertex - f->n].at[k] : NULL;
+}
+
+// The next vertex that the step's own reads and that has no place yet; NONE: all have one.
+static int next_input(const Fuse *f, Step *step) {
+    for (const Node *node; (node = member_of(f, step->vertex, step->member)); step->member++, step->input = 0)
+        while (step->input < node->nin) {
+            int vertex = vertex_of(f, node->in[step->input++]);
+            if (f->walked[vertex] != f->walks) return vertex;
+        }
+    return NONE;
+}
+
+void fuse_renumber(Fuse *f) {
+    VEC(Step) path = {0};
+    f->walks++;
+    f->before[f->n] = f->after[f->n] = f->n;
+    for (int id = 0; id < f->n; id++) {
+        int vertex = vertex_of(f, f->g->nodes.at[id]);
+        while (vertex != NONE && f->walked[vertex] != f->walks) {
+            f->walked[vertex] = f->walks;
+            vec_push(&f->scratch, &path, (Step){vertex, 0, 0});
+            while (path.len && (vertex = next_input(f, &path.at[path.len - 1])) == NONE) {
+                int done = path.at[--path.len].vertex;
+                if (done >= f->n && member_of(f, done, 0)) f->first[done - f->n] = member_of(f, done, 0)->id;
+                for (int k = 0; member_of(f, done, k); k++) link_before(f, member_of(f, done, k)->id, f->n);
+            }
+        }
+    }
+    spread_places(f);
+}
