@@ -229,9 +229,11 @@ static Text offset_text(Printer *p, const Buffer *buffer, const Index *const *at
     int64_t elements = 1;
     for (int d = 0; d < buffer->rank; d++) {
         const char *sizes;
-        int64_t stride = axis_stride(p, buffer, d, &sizes);
-        terms_add_index(p, &terms, at[d], stride, sizes);
-        terms.c += buffer->before[d] * stride;
+        if (at[d]->nterms || at[d]->c || buffer->before[d]) { // else no run-time size is asked for
+            int64_t stride = axis_stride(p, buffer, d, &sizes);
+            terms_add_index(p, &terms, at[d], stride, sizes);
+            terms.c += buffer->before[d] * stride;
+        }
         elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
     }
     return terms_text(p, &terms, elements >= INT_OFFSETS);

@@ -226,6 +226,10 @@ for file in "$top"/runtime/dlc*.c; do
     gcc -std=c11 -Wpedantic $strict -DDLC_NO_MALLOC -c "$file" -o part.o && ! nm part.o | grep -E ' U ((m|c|re)alloc|free|qsort|f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_MALLOC"
 done
 
+# A kernel takes no run-time size that it does not need.
+printf 'dim N <= 5\nmodel f(x: f32[N], z: f32[N, 4]) -> (y: f32[1], p: f32[1, 4]) {\n    v = x[none]\n    return v[:, 0], matmul(v, z) * 0.4\n}\n' >first.dl
+"$build/dlc" first.dl -o first.c --target=c11 --prefix=first_of && gcc -std=c11 -Wpedantic $strict -I"$top/runtime" -c first.c -o first.o && ok || bad "a run-time size that a kernel does not use"
+
 # For c11 at -O2 sums are of floats, in blocks of so few terms that 2,100,000 of them lose nothing.
 printf 'model f(x: f32[3000, 700]) -> (y: f32[], z: f32[2100000]) { return sum(x), cumsum(reshape(x, [2100000]), 0) }\n' >long.dl
 printf '#include "long.h"\n#include <math.h>\nstatic float x[3000 * 700], z[3000 * 700];\nint main(void) {\n    struct long_sum *net = long_sum_new();\n    double want = 0;\n    float y;\n    int bad = 0;\n    for (int i = 0; i < 3000 * 700; i++) want += (double)(x[i] = (float)(i * 37 %% 1001) / 1001 + 0.1f);\n    long_sum_f(net, x, &y, z);\n    long_sum_free(net);\n    bad += !(fabs((double)y - want) <= 1e-6 * want);\n    want = 0;\n    for (int i = 0; i < 3000 * 700; i++) want += (double)x[i], bad += !(fabs((double)z[i] - want) <= 1e-6 * want);\n    return bad != 0;\n}\n' >long_main.c
