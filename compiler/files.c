@@ -153,7 +153,7 @@ static bool give_name(Arena *arena, Output *out) {
 
 static void drop(Output *out) {
     if (out->fd >= 0) close(out->fd);
-    if (out->named) unlink(out->aside);
+    if (out->named && out->aside) unlink(out->aside);
 }
 
 // The old header stays at hand under another name until the C file is there.

@@ -36,7 +36,7 @@ Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) 
     const Module *module = in->module;
     Layout layout = {.region = NEW_ARRAY(arena, int, module->storages.len + 1),
                      .offset = NEW_ARRAY(arena, int64_t, module->storages.len + 1),
-                     .align = 64};
+                     .align = LAYOUT_ALIGN};
     for (int i = 0; i < module->storages.len; i++) {
         const Storage *storage = module->storages.at[i];
         int region = region_of(storage->kind);
@@ -48,7 +48,7 @@ Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) 
         layout.bytes[region] = round_up(layout.bytes[region] + bytes, layout.align);
     }
     layout.prepared = layout.bytes[REGION_PARAM];
-    layout.prepared_bytes = prepared_place(in, table, layout.align);
+    layout.prepared_bytes = prepared_place(in, table);
     layout.bytes[REGION_PARAM] += layout.prepared_bytes;
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];

@@ -167,6 +167,8 @@ enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as 
 // What a net itself takes at the head of its state, when the application places it: the runtime's DLC_NET_BYTES.
 enum { NET_BYTES = 2304 };
 
+enum { LAYOUT_ALIGN = 64 }; // of each region, and of what lies in it
+
 // Where storages live, in module->storages order, and how large each region is.
 typedef struct Layout {
     int *region;
@@ -189,7 +191,7 @@ struct Emission {
 };
 
 // prepared.c: merges equal prepared buffers, gives each its offset in the block; returns the length of that, or 0.
-int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align);
+int64_t prepared_place(const EmitInput *in, const KernelTable *table);
 // Whether the entry writes a storage that some prepare part reads.
 bool prepared_made_stale(const EmitInput *in, const Graph *g);
 

@@ -62,16 +62,16 @@ static void share_calls(const EmitInput *in, const KernelTable *table, int progr
         }
 }
 
-int64_t prepared_place(const EmitInput *in, const KernelTable *table, int64_t align) {
+int64_t prepared_place(const EmitInput *in, const KernelTable *table) {
     int64_t bytes = 0;
     for (int p = 0; p < in->nprograms; p++) {
         share_calls(in, table, p);
         for (int k = 0; k < in->programs[p]->buffers.len; k++) {
             Buffer *buffer = in->programs[p]->buffers.at[k];
             if (buffer->scope != SCOPE_PREPARED || buffer->data) continue;
-            if (!bytes) bytes = align; // the flag
+            if (!bytes) bytes = LAYOUT_ALIGN; // the flag
             buffer->offset = buffer->same ? buffer->same->offset : bytes;
-            if (!buffer->same) bytes += (buffer->bytes + align - 1) / align * align;
+            if (!buffer->same) bytes += (buffer->bytes + LAYOUT_ALIGN - 1) / LAYOUT_ALIGN * LAYOUT_ALIGN;
         }
     }
     for (int p = 0; p < in->nprograms; p++) in->programs[p]->prepared_bytes = bytes;

@@ -262,7 +262,7 @@ static bool make_count(Elab *el, Value a, Value b, int64_t times, int64_t plus, 
 
 // 2 * N + 7 by 2 is N + 3 and leaves 1; 4 * N by N is 4. False: the quotient is no c * N + d.
 static bool divide_count(Elab *el, Value a, Value b, Value *quotient, int64_t *rest) {
-    int64_t times, plus, by_times, by_plus;
+    int64_t times = 0, plus = 0, by_times = 0, by_plus = 0;
     value_count(a, &times, &plus), value_count(b, &by_times, &by_plus);
     *rest = 0;
     if (by_times) {

@@ -90,7 +90,7 @@ static bool align_elementwise(const Fuse *f, const Node *node, Alignment *to) {
 
 // Whether a node of this alignment runs along the domain (axis d is d) or the outer shape; pins it there.
 static bool pin_alignment(const Node *node, const Group *group, Alignment *align) {
-    signed char outer_axis[MAX_RANK];
+    signed char outer_axis[MAX_RANK] = {0};
     Type outer = outer_shape(&group->domain, group->reduced, outer_axis);
     bool whole = shape_equal(&node->type, &group->domain), part = shape_equal(&node->type, &outer);
     for (int d = 0; d < node->type.rank; d++) {

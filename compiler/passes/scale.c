@@ -44,7 +44,7 @@ static Node *scalar_like(Graph *to, Node *scalar, const Type *type) {
 
 // a op b, computed before they are repeated where both are repeated in the same way.
 static Node *combine(Graph *to, const char *op, Node *a, Node *b) {
-    Repeated x, y;
+    Repeated x = {0}, y = {0};
     if (!repeated(a, &x) || !repeated(b, &y)) return build_binary(to, op, a, b);
     if (!x.small->type.rank) x.small = scalar_like(to, x.small, &y.small->type), memcpy(x.axis, y.axis, sizeof x.axis);
     if (!y.small->type.rank) y.small = scalar_like(to, y.small, &x.small->type), memcpy(y.axis, x.axis, sizeof y.axis);
@@ -73,7 +73,7 @@ static int matching_dim(const Iter *iter, const Map *map, const Type *weights, i
 
 // weights * factor along `axis`; a factor that is there already takes the new one in.
 static Node *scaled(Graph *to, Node *weights, Node *factor, const int *axis) {
-    Repeated has;
+    Repeated has = {0};
     if (node_is(weights, mul) && repeated(weights->in[1], &has) && shape_equal(&has.small->type, &factor->type)) {
         bool same = true;
         for (int k = 0; k < factor->type.rank; k++) same &= has.axis[k] == axis[k];
@@ -95,7 +95,7 @@ static Node *fold_factor(Graph *to, const Scale *s, const Node *root, Node *cont
     if (!repeated(by, &r)) return NULL;
     for (int which = 1; which >= 0; which--) {
         Node *operand[2] = {contract->in[0], contract->in[1]}, *weights = operand[which];
-        int axis[MAX_RANK], last = -1;
+        int axis[MAX_RANK] = {0}, last = -1;
         bool fits = s->prepared[root->in[which]->id];
         for (int k = 0; fits && k < r.small->type.rank; k++) {
             axis[k] = matching_dim(iter, &iter->map[1 + which], &weights->type, r.axis[k], r.small->type.dim[k]);
