@@ -54,7 +54,7 @@ static Program *lower_entry(Job *job, Graph *g) {
     return program;
 }
 
-// What is proved is what is printed: nothing moves afterwards.
+// The last step before printing: no buffer moves after this proof.
 static void prove_plans(Program *const *programs, int n) {
     for (int k = 0; k < n; k++) {
         const char *wrong = program_check_plan(programs[k]);

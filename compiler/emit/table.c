@@ -8,7 +8,7 @@
 
 #include "emit/parts.h"
 
-// What is known of a kernel: its formals, and the functions that it became.
+// A kernel's formals, and the functions that were made from it.
 typedef struct Known {
     Formals formals; // own buffers only
     VEC(struct Variant {
@@ -134,7 +134,7 @@ static Formals formals_of(const Builder *b, const Known *known, const Call *call
     return formals;
 }
 
-// What is known of a kernel; *body: its canonical text, where it was printed now.
+// Finds the kernel's entry, or makes one: then *body becomes its canonical text.
 static Known *know(Builder *b, Arena *scratch, const Kernel *kernel, const char **body) {
     int *place = tag_of(&b->kernels, kernel);
     if (*place) return b->known.at[*place - 1];

@@ -10,7 +10,7 @@ const char *check_view(const Program *program, const Buffer *view, bool written)
 typedef struct Memory {
     const Program *program;
     Tags numbers;                  // by buffer: its number + 1
-    int *root;                     // whose memory it is
+    int *root;                     // the buffer that has its memory
     int *first_part, *next_part;   // the views that are parts of a buffer
     int *first_in, *next_in;       // all buffers in the memory of a root, itself among them
     int *first_write, *last_write; // the calls so far that write it

@@ -15,7 +15,7 @@ typedef struct Storages {
     Arena *arena;
     int *first_write, *last_write; // by storage: the calls; -1
     int *found;                    // by storage, of one call: what it wants and does
-    VEC(int) touched;              // of one call: the storages of which something was found
+    VEC(int) touched;              // of one call: the storages with an entry in `found`
     Buffer **reads, **writes;      // by storage, of one call: through which buffer
     const Buffer *written;         // of one call: the last buffer that it writes
     int *seen;                     // by node: the call that saw it last, from 1

@@ -273,7 +273,7 @@ static int64_t count_of(const Buffer *buffer) {
     return count;
 }
 
-// What was written in the bytes that buffer k shows must be there still, all of it.
+// Checks that the bytes of buffer k were all written, and that no one has written over them since.
 static const char *check_source(Memory *m, int number, int call, int k) {
     const Buffer *buffer = m->program->buffers.at[k];
     const char *wrong = NULL;

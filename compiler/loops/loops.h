@@ -162,9 +162,9 @@ struct Buffer {
     int before[MAX_RANK], after[MAX_RANK];
     int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
-    const Node *value; // the graph node it holds, or NULL for scratch
-    const Node *packs; // PREPARED: the node whose elements it holds in another order, "panels" or "halo"; or NULL
-    const char *packed_as;
+    const Node *value;      // the graph node it holds, or NULL for scratch
+    const Node *packs;      // PREPARED: it is a reordered copy of this node's value, or NULL
+    const char *packed_as;  // how: "panels" or "halo"
     Storage *storage;       // STORAGE
     int argument;           // ARGUMENT: position among inputs, or -1
     int output;             // ARGUMENT: position among returned outputs, or -1

@@ -241,7 +241,7 @@ static void fill_halos(LowerContext *ctx) {
 }
 
 static void make_kernel(Lowering *l, const Group *group) {
-    int buffers = l->program->buffers.len, prepares = l->program->nprepare;
+    int prepares = l->program->nprepare;
     Kernel *kernel = kernel_new(l, NULL, NULL);
     kernel_describe(l->program, kernel, group);
     const Node *last = group->outputs.at[group->outputs.len - 1];
@@ -267,7 +267,7 @@ static void make_kernel(Lowering *l, const Group *group) {
         make_call(l, kernel, group, buffer->scope == SCOPE_ARGUMENT ? buffer : NULL, last->section);
     for (int k = prepares; k < l->program->nprepare; k++) complete(l, &l->program->calls.at[k]);
     if (!prepared) complete(l, &l->program->calls.at[l->program->calls.len - 1]);
-    share_remember(&l->shares, group, buffers, prepares);
+    share_remember(&l->shares, group, prepares);
 }
 
 static void make_copy(Lowering *l, Buffer *to, Buffer *from, Buffer *skip_if_null, enum Section section) {

@@ -81,7 +81,7 @@ LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const cha
 
 // It holds the node's elements in another order, and is called so.
 void buffer_packs(Arena *arena, Buffer *buffer, const Node *node, const char *packed_as);
-// The call goes behind those of the prepare part that are there.
+// Appends a call to the prepare part.
 void program_add_prepare(Program *program, Call call);
 Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank, const Dim *dims, Scope scope);
 

@@ -58,8 +58,7 @@ typedef struct Shares {
 } Shares;
 // Calls the kernels that an equal group got; false: there is none yet.
 bool share_call(Shares *shares, const Group *group);
-// Remembers what was made for the group: the buffers of the program from `buffers` on, calls of the prepare part from
-// `prepares` on, and the last call.
-void share_remember(Shares *shares, const Group *group, int buffers, int prepares);
+// Remembers what was made for the group: calls of the prepare part from number `prepares` on, and the last call.
+void share_remember(Shares *shares, const Group *group, int prepares);
 
 #endif

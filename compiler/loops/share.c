@@ -14,7 +14,6 @@ typedef struct Share {
     uint64_t hash;
     const Group *group;
     const GroupParts *parts;
-    int buffers, nbuffers;   // the kernel's own, in the program's list
     int prepares, nprepares; // calls of the prepare part
     int call;                // the group's own call, or -1: it is of the prepare part too
 } Share;
@@ -162,15 +161,13 @@ static Share *find(const Shares *s, const Group *group) {
     return NULL;
 }
 
-void share_remember(Shares *s, const Group *group, int buffers, int prepares) {
+void share_remember(Shares *s, const Group *group, int prepares) {
     const Program *program = s->program;
     Share *share = NEW(program->arena, Share);
     bool prepared = s->prepared[group->outputs.at[group->outputs.len - 1]->id];
     *share = (Share){.hash = hash_group(s, group),
                      .group = group,
                      .parts = group_parts_of(s->program, group),
-                     .buffers = buffers,
-                     .nbuffers = program->buffers.len - buffers,
                      .prepares = prepares,
                      .nprepares = program->nprepare - prepares,
                      .call = prepared ? -1 : program->calls.len - 1 - program->nprepare};

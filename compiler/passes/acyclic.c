@@ -102,8 +102,7 @@ static void sort_by_place(const Fuse *f, Node **nodes, int n) {
 // The nodes go to where the last of the first n stands, in this order.
 static void move_together(Fuse *f, Node **nodes, int n, int all) {
     int next = f->after[nodes[n - 1]->id];
-    for (int k = n; k < all; k++)
-        while (next == nodes[k]->id) next = f->after[next], k = n;
+    while (next != f->n && f->walked[vertex_of(f, f->g->nodes.at[next])] == f->walks) next = f->after[next];
     for (int k = 0; k < all; k++) unlink_node(f, nodes[k]->id);
     int64_t from = f->place[f->before[next]], to = next == f->n ? from + (int64_t)GAP * (all + 1) : f->place[next];
     for (int k = 0; k < all; k++) {
@@ -119,10 +118,10 @@ bool fuse_in_cycle(Fuse *f, int group) {
     push_members(f, f->n + group, moved);
     int n = moved->len;
     sort_by_place(f, moved->at, n);
-    int first = f->first[group] = moved->at[0]->id, end = moved->at[n - 1]->id, k = 0;
+    int end = moved->at[n - 1]->id, k = 0;
+    f->first[group] = moved->at[0]->id;
     while (k + 1 < n && f->after[moved->at[k]->id] == moved->at[k + 1]->id) k++;
     if (k + 1 == n) return false; // nothing stands between them
-    f->first[group] = first;
     if (walk_from(f, group, f->place[end], moved)) return true;
     sort_by_place(f, moved->at + n, moved->len - n);
     move_together(f, moved->at, n, moved->len);
