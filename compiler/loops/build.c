@@ -148,6 +148,14 @@ void buffer_widen(Buffer *buffer, const int *before, const int *after) {
     buffer_lay_out(buffer);
 }
 
+bool buffers_alike(const Buffer *a, const Buffer *b) {
+    bool alike = a->dtype == b->dtype && a->rank == b->rank;
+    for (int d = 0; d < a->rank && alike; d++)
+        alike = dim_equal(a->dim[d], b->dim[d]) && a->stride[d] == b->stride[d] && a->before[d] == b->before[d] &&
+                a->after[d] == b->after[d];
+    return alike;
+}
+
 void buffer_packs(Arena *arena, Buffer *buffer, const Node *node, const char *packed_as) {
     buffer->packs = node;
     buffer->packed_as = packed_as;

@@ -99,14 +99,6 @@ static Buffer *in_arena(const Call *call, int use, bool written) {
     return (written ? of->written : of->read) && call->buffer[use]->scope == SCOPE_ARENA ? call->buffer[use] : NULL;
 }
 
-static bool same_layout(const Buffer *a, const Buffer *b) {
-    bool same = a->dtype == b->dtype && a->rank == b->rank && a->value && b->value;
-    for (int d = 0; d < a->rank && same; d++)
-        same = dim_equal(a->dim[d], b->dim[d]) && a->stride[d] == b->stride[d] && a->before[d] == b->before[d] &&
-               a->after[d] == b->after[d];
-    return same;
-}
-
 // Whether the call touches that memory through one buffer alone, and that to read it.
 static bool touched_once(const Call *call, int from) {
     for (int k = 0; k < call->kernel->uses.len; k++)
@@ -142,7 +134,8 @@ static void try_result(Program *program, UsePairs *known, int number, int use) {
     if (!to || to->view || to->first_call != number || to->data) return;
     for (int k = 0; k < call->kernel->uses.len; k++) {
         Buffer *from = in_arena(call, k, false), *root = from ? view_root(from) : NULL;
-        if (!from || root->last_call != number || root->first_call >= number || root->data || !same_layout(from, to))
+        if (!from || root->last_call != number || root->first_call >= number || root->data || !from->value ||
+            !to->value || !buffers_alike(from, to))
             continue;
         if (!touched_once(call, k) || !call_fits(known, call, k, use)) continue;
         put_in_place(program, from, to);

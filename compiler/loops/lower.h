@@ -79,6 +79,8 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 // parameters alone decide. What it stores for the calls is SCOPE_PREPARED.
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment);
 
+// Whether both have one dtype, one shape and one layout, halos and all.
+bool buffers_alike(const Buffer *a, const Buffer *b);
 // It holds the node's elements in another order, and is called so.
 void buffer_packs(Arena *arena, Buffer *buffer, const Node *node, const char *packed_as);
 // Appends a call to the prepare part.

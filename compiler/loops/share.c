@@ -78,13 +78,8 @@ static bool same_node(const Shares *s, const Node *a, const Node *b, bool comput
     return same && same_text(a->origin, b->origin) && same_attrs(a, b);
 }
 
-static bool same_layout(const Buffer *a, const Buffer *b) {
-    bool same = a->scope == b->scope && a->dtype == b->dtype && a->rank == b->rank && a->by_value == b->by_value &&
-                !a->view == !b->view;
-    for (int d = 0; d < a->rank && same; d++)
-        same = dim_equal(a->dim[d], b->dim[d]) && a->stride[d] == b->stride[d] && a->before[d] == b->before[d] &&
-               a->after[d] == b->after[d];
-    return same;
+static bool same_place(const Buffer *a, const Buffer *b) {
+    return a->scope == b->scope && a->by_value == b->by_value && !a->view == !b->view && buffers_alike(a, b);
 }
 
 static bool same_inputs(const Node *a, const Node *b, const Tags *in_a, const Tags *in_b) {
@@ -113,7 +108,7 @@ static bool same_buffers(const Shares *s, const Share *a, const Group *b, Tags *
     for (int k = 0; k < nouter(b, parts); k++) {
         const Buffer *x = outer_buffer(s, a->group, a->parts, k), *y = outer_buffer(s, b, parts, k);
         int *first_x = tag_of(at_a, x), *first_y = tag_of(at_b, y);
-        if (*first_x != *first_y || !same_layout(x, y)) return false;
+        if (*first_x != *first_y || !same_place(x, y)) return false;
         if (!*first_x) *first_x = *first_y = k + 1;
     }
     return true;
