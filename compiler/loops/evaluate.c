@@ -342,18 +342,12 @@ static void forget_local(void *context, Buffer *buffer, bool write) {
     if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) buffer->data = NULL;
 }
 
-// The data of a call's buffers stand in those that the kernel's body names.
-static void lend_data(const Call *call, void **own) {
-    for (int k = 0; k < call->kernel->uses.len; k++) own[k] = call->kernel->uses.at[k].buffer->data;
-    for (int k = 0; k < call->kernel->uses.len; k++) call->kernel->uses.at[k].buffer->data = call->buffer[k]->data;
-}
-
-static void return_data(const Call *call, void *const *own) {
-    for (int k = 0; k < call->kernel->uses.len; k++) {
-        Buffer *formal = call->kernel->uses.at[k].buffer;
-        void *data = formal->data;
-        formal->data = own[k];
-        call->buffer[k]->data = data;
+// Exchanges what the kernel's own buffers hold for `data`, by use. A call may give one use what is another one's own.
+static void exchange_data(const Kernel *kernel, void **data) {
+    for (int k = 0; k < kernel->uses.len; k++) {
+        void *own = kernel->uses.at[k].buffer->data;
+        kernel->uses.at[k].buffer->data = data[k];
+        data[k] = own;
     }
 }
 
@@ -364,10 +358,12 @@ void program_evaluate(Arena *arena, const Program *program, int first, int end) 
         Machine m = {.arena = arena, .program = program};
         m.known = (Tags){.arena = &m.scratch};
         m.var = NEW_ARRAY(&m.scratch, int64_t, kernel->nvars + 1);
-        void **own = NEW_ARRAY(&m.scratch, void *, kernel->uses.len + 1);
-        lend_data(call, own);
+        void **data = NEW_ARRAY(&m.scratch, void *, kernel->uses.len + 1);
+        for (int k = 0; k < kernel->uses.len; k++) data[k] = call->buffer[k]->data;
+        exchange_data(kernel, data); // the kernel's body works on the call's data
         run(&m, kernel->body);
-        return_data(call, own);
+        exchange_data(kernel, data);
+        for (int k = 0; k < kernel->uses.len; k++) call->buffer[k]->data = data[k];
         stmt_visit_buffers(kernel->body, forget_local, NULL);
         arena_release(&m.scratch);
     }

@@ -4,6 +4,7 @@
 
 #include "emit/parts.h"
 #include "harness.h"
+#include "loops/evaluate.h"
 #include "passes/passes.h"
 #include "random_graph.h"
 
@@ -156,6 +157,40 @@ Test(share, differences_are_seen) {
         cr_expect_eq(kernels, differences[k].kernels, "%s: %d kernels", differences[k].what, kernels);
         arena_release(&arena);
     }
+}
+
+// What is prepared, with a kernel for each group or with shared ones.
+static const float *prepared(Arena *arena, Module *m, bool apart, int64_t *count) {
+    Program *program = apart ? program_lower_apart(m->entries.at[0], target_find("c11"), 2, 1)
+                             : program_lower(m->entries.at[0], target_find("c11"), 2, 1);
+    float *weights = NEW_ARRAY(arena, float, 16 * 24);
+    for (int k = 0; k < 16 * 24; k++) weights[k] = (float)(k * 37 % 101) / 50;
+    for (int k = 0; k < program->buffers.len; k++)
+        if (program->buffers.at[k]->storage) program->buffers.at[k]->data = weights;
+    program_plan(program);
+    program_evaluate(arena, program, 0, program->nprepare);
+    const Buffer *last = NULL;
+    for (int k = 0; k < program->buffers.len; k++)
+        if (program->buffers.at[k]->scope == SCOPE_PREPARED) last = program->buffers.at[k];
+    cr_assert(last && last->data, "nothing is prepared");
+    *count = last->bytes / 4;
+    return last->data;
+}
+
+// In a chain each call gives the shared kernel what the body's own buffer for another use is.
+Test(share, chains_are_evaluated) {
+    Arena arena = {0};
+    const char *text = "model f(x: f32[4, 16]) -> (y: f32[4, 24]) { param w: f32[16, 24] = normal(0.0, 1.0)\n"
+                       " a = softmax(w, axis=1); b = softmax(a * 30, axis=1); c = softmax(b * 30, axis=1)\n"
+                       " return x @ softmax(c * 30, axis=1) }\n";
+    Module *m = harness_text(&arena, "chain.dl", text, NULL, stderr);
+    cr_assert(m);
+    passes_run(m, &(PassOptions){.level = 2, .out = stderr});
+    int64_t n = 0, same = 0;
+    const float *want = prepared(&arena, m, true, &n), *got = prepared(&arena, m, false, &same);
+    cr_assert(n == same && n > 0);
+    for (int64_t k = 0; k < n; k++) cr_expect(got[k] == want[k], "element %d is %g, want %g", (int)k, got[k], want[k]);
+    arena_release(&arena);
 }
 
 // A call that gives a kernel what is laid out in another way is refused.
