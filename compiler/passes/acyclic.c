@@ -4,7 +4,8 @@
 // after those that it reads, the members of a group one after another. A new group is tried among what stands between
 // its first and its last member alone; when it stays, its members go to the place of the last one, and what depends on
 // them behind them (after Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2006).
-// Numbers that grow along the list (`place`) say what comes first.
+// Numbers that grow along the list (`place`) say what comes first. What readers compute again (recompute.c) may read the
+// very group that reads it: it is no vertex, and its readers read what it reads; its own place says nothing.
 #include <stdlib.h>
 
 #include "passes/fuse.h"
@@ -14,8 +15,15 @@ static int vertex_of(const Fuse *f, const Node *node) {
     return group == NONE ? node->id : f->n + group;
 }
 
+static bool is_again(const Fuse *f, const Node *node) { return f->again[node->id] && f->group_of[node->id] == NONE; }
+
 static int64_t first_place(const Fuse *f, int vertex) {
-    return f->place[vertex < f->n ? vertex : f->first[vertex - f->n]];
+    if (vertex < f->n) return f->place[vertex];
+    const NodeVec *members = &f->members[vertex - f->n];
+    int64_t first = INT64_MAX;
+    for (int k = 0; k < members->len; k++)
+        if (f->place[members->at[k]->id] < first) first = f->place[members->at[k]->id];
+    return first;
 }
 
 static void push_members(Fuse *f, int vertex, NodeVec *work) {
@@ -42,10 +50,11 @@ static bool walk_from(Fuse *f, int group, int64_t end, NodeVec *moved) {
                 if (f->group_of[node->id] != group) return true;
                 continue;
             }
-            if (f->walked[vertex] == walk || first_place(f, vertex) > end) continue;
+            bool again = is_again(f, f->users[node->id].at[u]);
+            if (f->walked[vertex] == walk || (!again && first_place(f, vertex) > end)) continue;
             f->walked[vertex] = walk;
             push_members(f, vertex, work);
-            push_members(f, vertex, moved);
+            if (!again) push_members(f, vertex, moved);
         }
     }
     return false;
@@ -119,7 +128,6 @@ bool fuse_in_cycle(Fuse *f, int group) {
     int n = moved->len;
     sort_by_place(f, moved->at, n);
     int end = moved->at[n - 1]->id, k = 0;
-    f->first[group] = moved->at[0]->id;
     while (k + 1 < n && f->after[moved->at[k]->id] == moved->at[k + 1]->id) k++;
     if (k + 1 == n) return false; // nothing stands between them
     if (walk_from(f, group, f->place[end], moved)) return true;
@@ -131,21 +139,34 @@ bool fuse_in_cycle(Fuse *f, int group) {
 // ---- the order anew -------------------------------------------------------------------------------------------------
 
 typedef struct Step {
-    int vertex, member, input; // what is looked at next
+    int vertex;
+    NodeVec inputs;
+    int next; // of the inputs: is looked at next
 } Step;
 
-static const Node *member_of(const Fuse *f, int vertex, int k) {
-    if (vertex < f->n) return k ? NULL : f->g->nodes.at[vertex];
-    return k < f->members[vertex - f->n].len ? f->members[vertex - f->n].at[k] : NULL;
+static void push_inputs(Fuse *f, const Node *node, NodeVec *inputs) {
+    for (int i = 0; i < node->nin; i++)
+        if (is_again(f, node->in[i]))
+            push_inputs(f, node->in[i], inputs);
+        else
+            vec_push(&f->scratch, inputs, node->in[i]);
+}
+
+static Step step_into(Fuse *f, int vertex) {
+    Step step = {.vertex = vertex};
+    f->walked[vertex] = f->walks;
+    f->work.len = 0;
+    push_members(f, vertex, &f->work);
+    for (int k = 0; k < f->work.len; k++) push_inputs(f, f->work.at[k], &step.inputs);
+    return step;
 }
 
 // The next vertex that the step's own reads and that has no place yet; NONE: all have one.
 static int next_input(const Fuse *f, Step *step) {
-    for (const Node *node; (node = member_of(f, step->vertex, step->member)); step->member++, step->input = 0)
-        while (step->input < node->nin) {
-            int vertex = vertex_of(f, node->in[step->input++]);
-            if (f->walked[vertex] != f->walks) return vertex;
-        }
+    while (step->next < step->inputs.len) {
+        int vertex = vertex_of(f, step->inputs.at[step->next++]);
+        if (f->walked[vertex] != f->walks) return vertex;
+    }
     return NONE;
 }
 
@@ -156,12 +177,11 @@ void fuse_renumber(Fuse *f) {
     for (int id = 0; id < f->n; id++) {
         int vertex = vertex_of(f, f->g->nodes.at[id]);
         while (vertex != NONE && f->walked[vertex] != f->walks) {
-            f->walked[vertex] = f->walks;
-            vec_push(&f->scratch, &path, (Step){vertex, 0, 0});
+            vec_push(&f->scratch, &path, step_into(f, vertex));
             while (path.len && (vertex = next_input(f, &path.at[path.len - 1])) == NONE) {
-                int done = path.at[--path.len].vertex;
-                if (done >= f->n && member_of(f, done, 0)) f->first[done - f->n] = member_of(f, done, 0)->id;
-                for (int k = 0; member_of(f, done, k); k++) link_before(f, member_of(f, done, k)->id, f->n);
+                f->work.len = 0;
+                push_members(f, path.at[--path.len].vertex, &f->work);
+                for (int k = 0; k < f->work.len; k++) link_before(f, f->work.at[k]->id, f->n);
             }
         }
     }

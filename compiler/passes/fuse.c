@@ -96,22 +96,22 @@ Node *fuse_next_waiting(Fuse *f) {
 // gives up with yes: then it does nearly always, by a way around most of the net.
 static bool follows(Fuse *f, Node *node) {
     enum { MOST = 2000 };
-    int seen = 0;
-    f->work.len = 0;
+    f->work.len = f->seen.len = 0;
     vec_push(&f->scratch, &f->work, node);
     while (f->work.len) {
         const Node *at = f->work.at[--f->work.len];
-        if (f->state[at->id] != UNRELATED || ++seen > MOST) return true;
+        if (f->state[at->id] != UNRELATED || f->seen.len > MOST) break;
         for (int i = 0; i < at->nin; i++) {
             Node *in = at->in[i];
             if (in->id < f->lowest || f->apart[in->id] == f->growths) continue;
-            // When this search ends with no, nothing that it saw follows; with yes, `node` is tainted, and nobody asks
-            // about the rest through it again.
             f->apart[in->id] = f->growths;
             vec_push(&f->scratch, &f->work, in);
+            vec_push(&f->scratch, &f->seen, in);
         }
+        if (!f->work.len) return false; // so nothing that was seen follows
     }
-    return false;
+    for (int k = 0; k < f->seen.len; k++) f->apart[f->seen.at[k]->id] = 0; // some of it does
+    return true;
 }
 
 State fuse_worst_input(Fuse *f, const Node *node) {
@@ -309,7 +309,7 @@ static bool must_store(Fuse *f, const Node *node) {
 
 static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
     if (!is_elementwise(node) || !is_unassigned(f, node) || !shape_equal(&node->type, &root->type) ||
-        f->members[group].len >= MAX_EPILOGUE || !may_join(f, node, root))
+        f->members[group].len >= MAX_EPILOGUE || f->again[node->id] || !may_join(f, node, root))
         return;
     f->group_of[node->id] = group;
     vec_push(&f->scratch, &f->members[group], node);
@@ -432,7 +432,6 @@ static void fuse_begin(Fuse *f, Graph *g) {
     f->before = NEW_ARRAY(&f->scratch, int, n + 1);
     f->after = NEW_ARRAY(&f->scratch, int, n + 1);
     f->place = NEW_ARRAY(&f->scratch, int64_t, n + 1);
-    f->first = NEW_ARRAY(&f->scratch, int, n + 1);
     f->walked = NEW_ARRAY(&f->scratch, int, 2 * n + 2);
     f->waited = NEW_ARRAY(&f->scratch, int, n + 1);
     f->apart = NEW_ARRAY(&f->scratch, int, n + 1);

@@ -41,12 +41,12 @@ typedef struct Fuse {
     bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
     int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
     NodeVec *users; // by node id
-    // acyclic.c: the list, by node id: neighbours and place; by group, its first member; by vertex (node id, then
-    // group), the last walk that came by.
+    // acyclic.c: the list, by node id: neighbours and place; by vertex (node id, then group), the last walk that came
+    // by.
     int *before, *after;
     int64_t *place;
-    int *first, *walked, walks;
-    NodeVec work, moved;
+    int *walked, walks;
+    NodeVec work, moved, seen;
     int ngroups;
     Group *group;     // scratch list; moved to g->groups in their final order
     NodeVec *members; // by group: nodes it computes, in topological order

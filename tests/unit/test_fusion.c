@@ -8,6 +8,7 @@
 #include "loops/loops.h"
 #include "modules.h"
 #include "passes/passes.h"
+#include "random_graph.h"
 #include "targets/targets.h"
 
 #define IMAGE "model forward(x: f32[N, 16, 12, 12]) -> (y: f32[N, 32, "
@@ -55,6 +56,19 @@ static const Row rows[] = {
      " a = adaptive_avg_pool1d(x, 2); b = log_softmax(a, axis=1); c = concat([b, a], axis=2);"
      " return (sigmoid(b) + 0.1) ** -1.5, conv1d(c, 34, 1, stride=2, padding=1, groups=17), concat([b, b], axis=2) }",
      "parts", 7},
+    // Whether `e` may join the contraction is asked after groups of one node, which were never tried for a cycle.
+    {"a cycle through a group of one node",
+     "model f(u: f32[16, 24], v: f32[16, 40], x: f32[16, 8, 12], w: f32[12, 12], w2: f32[12, 64], y: f32[16, 32], "
+     "z: f32[16, 50]) -> (a: f32[16, 24], b: f32[16, 40], m: f32[16, 32], e: f32[16, 8, 12], k: f32[16]) {"
+     " a = softmax(u * sum(u, axis=1, keepdim=true), axis=1); b = softmax(v * sum(v, axis=1, keepdim=true), axis=1);"
+     " c = x @ w; t = sum(c, axis=1) @ w2; g = sum(y, axis=1, keepdim=true); m = t[:, :32] * g;"
+     " e = c + reshape(g, [16, 1, 1]); k = sum(z, axis=1); return a, b, m, e, k }",
+     "f", 11},
+    // `q` follows from the product through the row's maximum, which `p` was refused for as well; `relu` joins.
+    {"what was refused for one reader is refused for the next",
+     "model f(x: f32[64, 64], w: f32[64, 64], z: f32[64, 64]) -> (p: f32[64, 64], q: f32[64, 64], r: f32[64, 64]) {"
+     " h = x @ w; a = z + max(h, axis=1, keepdim=true); return h + exp(a), h * a, relu(h) }",
+     "f", 5},
     {"the perceptron", "examples/mlp/mlp.dl", "forward", 2},
     {"the perceptron", "examples/mlp/mlp.dl", "step", 11},
     {"adam: two numbers of the step, then one pass over each parameter, its gradient and its moments",
@@ -100,6 +114,19 @@ Test(fusion, kernels_of_each_net) {
 
 // The gradient of a batch norm computes the normalised values again, from the convolution's result: beside that only
 // what the next layer reads is kept.
+// The pass itself refuses groups that form a cycle.
+Test(fusion, random_graphs_make_no_cycle, .timeout = 120) {
+    for (uint32_t seed = 1; seed <= 60; seed++) {
+        Arena arena = {0};
+        Diag diag = {.out = stderr};
+        Module *m = random_module(&arena, &diag, seed);
+        cr_assert(m && !diag.errors);
+        passes_run(m, &(PassOptions){.level = 2, .out = stderr});
+        cr_expect(m->entries.len > 0);
+        arena_release(&arena);
+    }
+}
+
 Test(fusion, a_batch_norm_keeps_its_input_alone) {
     static const Row row = {"batch norm",
                             "train step(x: f32[N, 16, 12, 12]) -> (loss: f32[]) {\n    y = x |> " CONV
