@@ -2,7 +2,8 @@
 // renamed, the directory synced.
 //     net.ckpt, net.ckpt.0.tmp -> net.ckpt
 // A process may end at any point of that: net.ckpt is the old file or the new one, and the next save takes over what
-// was left beside it. ISO C; on POSIX with fsync, links followed and a lock on what is being written.
+// was left beside it. ISO C, where the old file may be left as net.ckpt.old, and one of that name of the user's is
+// lost; on POSIX with fsync, links followed and a lock on what is being written.
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -286,14 +287,22 @@ static void dlc_sync_directory(char *path) { (void)path; }
 static bool dlc_is_special(const char *path) { return (void)path, false; }
 static bool dlc_sync(FILE *f) { return !ferror(f) && !fflush(f); }
 
-// The old file steps aside for the new one, and comes back when that cannot take its name.
+static bool dlc_is_there(const char *path) {
+    FILE *f = fopen(path, "rb");
+    if (f) fclose(f);
+    return f != NULL;
+}
+
+// The old file steps aside for the new one, and comes back when that cannot take its name. Where it could not come
+// back, or the process ended in between, net.ckpt.old is all there is: it goes when a new one has been written beside
+// it.
 static bool dlc_swap(const struct dlc_new_file *p) {
     size_t len = strlen(p->path);
     char *old = (char *)calloc(1, len + sizeof ".old");
     if (!old) return false;
     memcpy(old, p->path, len);
     memcpy(old + len, ".old", sizeof ".old");
-    remove(old);
+    if (dlc_is_there(p->path)) remove(old);
     bool aside = !rename(p->path, old), ok = aside && !rename(p->name, p->path);
     int why = errno;
     if (ok)
@@ -331,7 +340,8 @@ static bool dlc_new_file_open(struct dlc_new_file *p, const char *path) {
     return p->f;
 }
 
-// Closes p->f in any case. False with errno: then the old file is what it was, and nothing is left beside it.
+// Closes p->f in any case. False with errno: then the old file is what it was (without POSIX, perhaps as net.ckpt.old),
+// and nothing else is left beside it.
 static bool dlc_new_file_close(struct dlc_new_file *p) {
     bool ok = dlc_sync(p->f);
     if (!p->name) return !fclose(p->f) && ok;

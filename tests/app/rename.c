@@ -49,6 +49,11 @@ int main(int argc, char **argv) {
         first = last = 0;
         check(k < 2 ? !bare_load(net, path) && !is_there(path, ".old") : is_there(path, ".old"), "the old one is not");
     }
+    // Now the old file is there as .old alone: it stays until a new one is there.
+    first = 1, last = 1, calls = 0;
+    check(bare_save(net, path) == BARE_EIO && is_there(path, ".old"), "the last good file outlives a save that fails");
+    first = last = 0;
+    check(!bare_save(net, path) && !bare_load(net, path), "and the next one");
     bare_free(net);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
