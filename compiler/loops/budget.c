@@ -97,6 +97,7 @@ void program_check_budget(Diag *diag, const Program *program, int64_t most, int6
     int peak = find_peak(program);
     double again = 0;
     for (int k = 0; k < program->calls.len; k++) again += program->calls.at[k].kernel->flops_again;
+    diag->at = NULL; // a training step and its accumulation stand at one place
     diag_error(diag, g->span, "%s needs an arena of %s bytes, and --arena-max allows %s",
                graph_is_public(g) ? g->name : "drawing the parameters", text_grouped(arena, program->arena_bytes),
                text_grouped(arena, most));

@@ -21,11 +21,14 @@ static void make_room(Tags *tags) {
 }
 
 int *tag_of(Tags *tags, const void *key) {
-    make_room(tags);
-    struct Tag *slot = &tags->slot[slot_of(tags, key)];
-    if (!slot->key) tags->used++;
-    slot->key = key;
-    return &slot->tag;
+    int at = tags->capacity ? slot_of(tags, key) : 0;
+    if (!tags->capacity || !tags->slot[at].key) {
+        make_room(tags);
+        at = slot_of(tags, key);
+        tags->used++;
+        tags->slot[at].key = key;
+    }
+    return &tags->slot[at].tag;
 }
 
 int tag_known(const Tags *tags, const void *key) { return tags->capacity ? tags->slot[slot_of(tags, key)].tag : 0; }

@@ -61,19 +61,19 @@ static void check_softmax(struct extremes *net, int draw) {
     extremes_shares(net, x, p);
     for (int row = 0; row < R; row++) {
         float most = 0;
-        for (int k = 0; k < C; k++) most = isnan(p[row * C + k]) ? NAN : fmaxf(most, p[row * C + k]);
+        for (int k = 0; k < C; k++) most = isnan(p[row * C + k]) ? INFINITY : fmaxf(most, p[row * C + k]);
         check(most == 1, "softmax of large products", draw, row, most);
     }
     extremes_logs(net, x, p);
     for (int row = 0; row < R; row++) {
         float most = -INFINITY;
-        for (int k = 0; k < C; k++) most = isnan(p[row * C + k]) ? NAN : fmaxf(most, p[row * C + k]);
+        for (int k = 0; k < C; k++) most = isnan(p[row * C + k]) ? INFINITY : fmaxf(most, p[row * C + k]);
         check(most == 0, "log_softmax of large products", draw, row, most);
     }
     extremes_columns(net, x, z, p);
     for (int k = 0; k < C; k++) {
         float most = -INFINITY;
-        for (int row = 0; row < R; row++) most = isnan(p[row * C + k]) ? NAN : fmaxf(most, p[row * C + k]);
+        for (int row = 0; row < R; row++) most = isnan(p[row * C + k]) ? INFINITY : fmaxf(most, p[row * C + k]);
         check(most == 0, "log_softmax of columns of sums", draw, k, most);
     }
 }

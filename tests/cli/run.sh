@@ -188,6 +188,19 @@ for case in "arena_max -O0 2K" "arena_max_train -O0 64K"; do
     diff -u "$top/tests/cli/$1.err" arena.err && ok || bad "--arena-max=$3 does not print $1.err"
 done
 ls left.c left.h 2>/dev/null && bad "--arena-max left files" || ok
+# A step and its accumulation stand at one place: both sizes are named, and the larger one is enough.
+cat >both.dl <<'END'
+train step(x: f32[33, 16], lr: f32[]) accumulate {
+    h = linear(x, 16, name="inp") |> layer_norm(name="ln")
+    h = linear(h, 16, name="l0") |> silu
+    h = linear(h, 16, name="l1") |> silu
+    minimize mean(linear(h, 4, name="head")) with sgd(lr=lr)
+}
+END
+"$dlc" both.dl -o both.c --arena-max=1 2>both.err
+sizes=$(sed -n 's/.* needs an arena of \([0-9,]*\) bytes.*/\1/p' both.err | tr -d ,)
+[ "$(echo "$sizes" | wc -l)" = 2 ] && "$dlc" both.dl -o both.c --arena-max="$(echo "$sizes" | sort -n | tail -1)" && ok ||
+    bad "--arena-max of a step with accumulation: $(cat both.err)"
 
 # ---- outputs: permissions, links, pipes, a run that is killed, memory
 mode() { stat -c %a "$1"; }
