@@ -40,15 +40,23 @@ const char *rounded_text(Printer *p, Text text) {
 
 static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
 
-const char *local_name(Printer *p, const Buffer *buffer) {
-    for (int i = 0; i < p->locals.len; i++)
-        if (p->locals.at[i].buffer == buffer) return p->locals.at[i].name;
+// No two that can be used at one place share a name.
+static const char *name_in_scope(Printer *p, const void *of, const char *wanted) {
     Names taken = {.arena = p->arena};
-    for (int i = 0; i < p->locals.len; i++) vec_push(p->arena, &taken.at, (Name){p->locals.at[i].name, 2});
-    const char *name = names_take(&taken, buffer->name ? buffer->name : "local");
-    vec_push(p->arena, &p->locals, (Local){buffer, name});
+    for (int i = 0; i < p->locals.len; i++) {
+        if (p->locals.at[i].of == of) return p->locals.at[i].name;
+        vec_push(p->arena, &taken.at, (Name){p->locals.at[i].name, 2});
+    }
+    const char *name = names_take(&taken, wanted);
+    vec_push(p->arena, &p->locals, (Local){of, name});
     return name;
 }
+
+const char *local_name(Printer *p, const Buffer *buffer) {
+    return name_in_scope(p, buffer, buffer->name ? buffer->name : "local");
+}
+
+const char *variable_name(Printer *p, const Var *var) { return name_in_scope(p, var, var->name); }
 
 static const char *formal_name(Printer *p, Buffer *buffer, bool write) {
     Formals *formals = p->formals;
@@ -105,8 +113,25 @@ static void terms_add(Printer *p, Terms *terms, int64_t coef, const char *factor
     vec_push(p->arena, &terms->at, (Summand){coef, factor});
 }
 
+// The summands of one coefficient: "i * 784", "(i + r) * 784". They are marked as printed. Where an int may be too
+// narrow for what they count, each is cast for itself.
+static const char *product_text(Printer *p, Terms *terms, int first, bool as_size_t) {
+    int64_t coef = terms->at.at[first].coef, size = coef < 0 ? -coef : coef;
+    Str s = str_new(p->arena);
+    int n = 0;
+    for (int i = first; i < terms->at.len; i++) {
+        if (terms->at.at[i].coef != coef || (i > first && (size == 1 || as_size_t))) continue;
+        str_printf(&s, "%s%s", n++ ? " + " : "", terms->at.at[i].factor);
+        terms->at.at[i].coef = 0;
+    }
+    const char *sum = n > 1 ? arena_printf(p->arena, "(%s)", str_text(&s)) : str_text(&s);
+    const char *cast = as_size_t ? "(size_t)" : "";
+    return size == 1 ? arena_printf(p->arena, "%s%s", cast, sum)
+                     : arena_printf(p->arena, "%s%s * %lld", cast, sum, (long long)size);
+}
+
 // Positive terms first, then the constant, then what is subtracted: "n * 6 + i - 1".
-static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
+static Text terms_text(Printer *p, Terms *terms, bool as_size_t) {
     Str s = str_new(p->arena);
     int parts = 0;
     bool product = false, constant = terms->c == 0;
@@ -120,11 +145,9 @@ static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
         for (int i = 0; pass != 1 && i < terms->at.len; i++) {
             int64_t coef = terms->at.at[i].coef;
             if (!coef || (coef > 0) != (pass == 0)) continue;
-            int64_t size = coef < 0 ? -coef : coef;
-            str_put(&s, !parts ? (coef < 0 ? "-" : "") : coef < 0 ? " - " : " + ");
-            str_printf(&s, "%s%s", as_size_t ? "(size_t)" : "", terms->at.at[i].factor);
-            if (size != 1) str_printf(&s, " * %lld", (long long)size);
-            product = product || size != 1 || as_size_t || coef < 0 || strchr(terms->at.at[i].factor, '*');
+            const char *text = product_text(p, terms, i, as_size_t);
+            str_printf(&s, "%s%s", !parts ? (coef < 0 ? "-" : "") : coef < 0 ? " - " : " + ", text);
+            product = product || coef < 0 || as_size_t || strchr(text, '*');
             parts++;
         }
     }
@@ -133,7 +156,7 @@ static Text terms_text(Printer *p, const Terms *terms, bool as_size_t) {
         return (Text){.c = str_text(&s), .primary = terms->c >= 0};
     }
     if (!constant) str_printf(&s, " - %lld", -(long long)terms->c), parts++; // behind nothing but what is subtracted
-    return (Text){.c = str_text(&s), .primary = parts == 1 && !product};
+    return (Text){.c = str_text(&s), .primary = parts == 1 && !product, .product = parts == 1};
 }
 
 static const char *by_text(Printer *p, const Atom *atom) {
@@ -154,7 +177,7 @@ static const char *last_text(Printer *p, const Atom *atom) {
 static const char *atom_text(Printer *p, const Atom *atom) {
     switch (atom->kind) {
     case ATOM_VAR:
-        return atom->var->name;
+        return variable_name(p, atom->var);
     case ATOM_SIZE:
         return size_name(p, atom->size);
     case ATOM_TIMES:
@@ -224,30 +247,56 @@ const char *stride_text(Printer *p, const Buffer *buffer, int axis) {
                   : arena_printf(p->arena, "%lld", (long long)stride);
 }
 
+static bool is_large(const Buffer *buffer) {
+    int64_t elements = 1;
+    for (int d = 0; d < buffer->rank; d++)
+        elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
+    return elements >= INT_OFFSETS;
+}
+
+static void add_axis(Printer *p, Terms *terms, const Buffer *buffer, int axis, const Index *at) {
+    const char *sizes;
+    if (!at->nterms && !at->c && !buffer->before[axis]) return; // then no run-time size is asked for
+    int64_t stride = axis_stride(p, buffer, axis, &sizes);
+    terms_add_index(p, terms, at, stride, sizes);
+    terms->c += buffer->before[axis] * stride;
+}
+
 static Text offset_text(Printer *p, const Buffer *buffer, const Index *const *at) {
     Terms terms = {0};
-    int64_t elements = 1;
-    for (int d = 0; d < buffer->rank; d++) {
-        const char *sizes;
-        if (at[d]->nterms || at[d]->c || buffer->before[d]) { // else no run-time size is asked for
-            int64_t stride = axis_stride(p, buffer, d, &sizes);
-            terms_add_index(p, &terms, at[d], stride, sizes);
-            terms.c += buffer->before[d] * stride;
-        }
-        elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
-    }
-    return terms_text(p, &terms, elements >= INT_OFFSETS);
+    for (int d = 0; d < buffer->rank; d++) add_axis(p, &terms, buffer, d, at[d]);
+    return terms_text(p, &terms, is_large(buffer));
+}
+
+static const char *address(Printer *p, const char *name, Text offset) {
+    if (!strcmp(offset.c, "0")) return name;
+    return arena_printf(p->arena, "%s + %s", name, offset.product ? offset.c : in_parentheses(p, offset));
+}
+
+const char *place_address(Printer *p, const Place *place) {
+    Terms terms = {0};
+    for (int d = 0; d < place->buffer->rank; d++) add_axis(p, &terms, place->buffer, d, place->far[d]);
+    terms.c = place->c;
+    return address(p, buffer_name(p, place->buffer, place->written), terms_text(p, &terms, is_large(place->buffer)));
+}
+
+// From a place that has a name: a constant, and the variables of unrolled loops.
+static Text near_text(Printer *p, const Buffer *buffer, const Index *const *at, int64_t constant) {
+    Terms terms = {.c = constant};
+    for (int d = 0; d < buffer->rank; d++)
+        for (int k = 0; k < at[d]->nterms; k++)
+            if (term_is_unrolled(&at[d]->term[k]))
+                terms_add(p, &terms, at[d]->term[k].coef * buffer->stride[d],
+                          variable_name(p, at[d]->term[k].atom.var));
+    return terms_text(p, &terms, is_large(buffer));
 }
 
 const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write) {
     const char *name = buffer_name(p, buffer, write);
-    int64_t behind;
-    const Place *place = place_find(p, buffer, at, &behind);
-    if (place && !behind) return place->name;
-    if (place) return arena_printf(p->arena, "%s + %lld", place->name, (long long)behind);
-    Text offset = offset_text(p, buffer, at);
-    if (!strcmp(offset.c, "0")) return name;
-    return arena_printf(p->arena, "%s + %s", name, in_parentheses(p, offset));
+    int64_t c;
+    const Place *place = place_find(p, buffer, at, &c);
+    if (place) return address(p, place->name, near_text(p, buffer, at, c));
+    return address(p, name, offset_text(p, buffer, at));
 }
 
 // "conv1, n * 80000 + 32"
@@ -255,14 +304,12 @@ const char *prefetch_text(Printer *p, Buffer *buffer, const Index *const *at) {
     return arena_printf(p->arena, "%s, %s", buffer_name(p, buffer, false), offset_text(p, buffer, at).c);
 }
 
-// Register elements are named variables: acc[2, 3] is acc_2_3.
+// acc[r][v]; an axis of one element has no brackets.
 static const char *register_text(Printer *p, const Buffer *buffer, const Index *const *at) {
     Str s = str_new(p->arena);
     str_put(&s, local_name(p, buffer));
-    for (int d = 0; d < buffer->rank; d++) {
-        if (at[d]->nterms) dlc_bug("emit", "register buffer %s has an index that is not constant", buffer->name);
-        str_printf(&s, "_%lld", (long long)at[d]->c);
-    }
+    for (int d = 0; d < buffer->rank; d++)
+        if (buffer->dim[d].extent > 1) str_printf(&s, "[%s]", index_text(p, at[d]).c);
     return str_text(&s);
 }
 
@@ -270,9 +317,9 @@ const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, boo
     if (buffer->scope == SCOPE_REGISTER) return register_text(p, buffer, at);
     const char *name = buffer_name(p, buffer, write);
     if (buffer->by_value) return name;
-    int64_t behind;
-    const Place *place = place_find(p, buffer, at, &behind);
-    if (place) return arena_printf(p->arena, "%s[%lld]", place->name, (long long)behind);
+    int64_t c;
+    const Place *place = place_find(p, buffer, at, &c);
+    if (place) return arena_printf(p->arena, "%s[%s]", place->name, near_text(p, buffer, at, c).c);
     return arena_printf(p->arena, "%s[%s]", name, offset_text(p, buffer, at).c);
 }
 

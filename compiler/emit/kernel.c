@@ -79,14 +79,38 @@ static void print_block(Printer *p, const Stmt *stmt) {
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
 }
 
+// The body's only line when that is a statement which can stand beside the loop's head; NULL otherwise.
+static const char *single_line(const Printer *p, const Stmt *stmt, const char *body, size_t head) {
+    const char *end = strchr(body, '\n');
+    size_t indent = 4 * (size_t)(p->indent + 1);
+    if (!end || end[1] || stmt->body.len != 1) return NULL;
+    while (stmt->body.len == 1 && stmt->body.at[0]->kind == STMT_BLOCK) stmt = stmt->body.at[0];
+    StmtKind kind = stmt->body.len == 1 ? stmt->body.at[0]->kind : STMT_BLOCK;
+    bool simple = kind == STMT_STORE || kind == STMT_ACCUMULATE || kind == STMT_PREFETCH || kind == STMT_TRANSPOSE;
+    return simple && head + strlen(body) - 4 <= 120 ? body + indent : NULL;
+}
+
 static void print_for(Printer *p, const Stmt *stmt) {
-    const char *var = stmt->var->name;
     if (stmt->loop == FOR_CHUNKS) print_line(p, "DLC_PARALLEL_FOR");
+    if (stmt->loop == FOR_UNROLLED) print_line(p, "DLC_UNROLL");
     const char *lo = index_text(p, stmt->lo).c, *hi = index_text(p, stmt->hi).c;
+    int outer = p->locals.len;
+    const char *var = variable_name(p, stmt->var);
     const char *step = stmt->step == 1 ? arena_printf(p->arena, "%s++", var)
                                        : arena_printf(p->arena, "%s += %lld", var, (long long)stmt->step);
-    print_line(p, "for (int %s = %s; %s < %s; %s) {", var, lo, var, hi, step);
+    const char *head = arena_printf(p->arena, "for (int %s = %s; %s < %s; %s)", var, lo, var, hi, step);
+    Str body = str_new(p->arena), *to = p->s;
+    p->s = &body;
     print_body(p, stmt);
+    p->s = to;
+    p->locals.len = outer;
+    const char *line = single_line(p, stmt, str_text(&body), strlen(head));
+    if (line) {
+        str_printf(p->s, "%*s%s %s", 4 * p->indent, "", head, line);
+        return;
+    }
+    print_line(p, "%s {", head);
+    str_put(p->s, str_text(&body));
     print_line(p, "}");
 }
 
@@ -186,28 +210,32 @@ static void print_accumulate(Printer *p, Stmt *stmt) {
     expr_release(p);
 }
 
-// A register buffer is one variable per element: float acc_0_0 = 0.0f, acc_0_1 = 0.0f;
-static void print_registers(Printer *p, const Buffer *buffer, const char *ctype, const char *init) {
-    int count[MAX_RANK] = {0};
-    int64_t elements = 1, row = buffer->rank ? buffer->dim[buffer->rank - 1].extent : 1;
-    for (int d = 0; d < buffer->rank; d++) elements *= buffer->dim[d].extent;
-    for (int64_t e = 0; e < elements; e += row) {
-        VEC(const char *) items = {0};
-        for (int64_t i = 0; i < row; i++) {
-            Str item = str_new(p->arena);
-            str_put(&item, local_name(p, buffer));
-            for (int d = 0; d < buffer->rank; d++) str_printf(&item, "_%d", count[d]);
-            if (init) str_printf(&item, " = %s", init);
-            for (int d = buffer->rank - 1; d >= 0 && ++count[d] == buffer->dim[d].extent; d--) count[d] = 0;
-            vec_push(p->arena, &items, str_text(&item));
-        }
-        str_printf(p->s, "%*s", 4 * p->indent, "");
-        put_wrapped(p->s, arena_printf(p->arena, "%s ", ctype), items.at, items.len, ";\n");
-    }
-}
-
 static bool is_zero(const Expr *e) {
     return e->kind == EXPR_CONST && (dtype_info[e->dtype].is_float ? e->f == 0 : e->i == 0);
+}
+
+// Registers are a variable, or an array that unrolled loops index: dlc_vf acc[6][4] = {{{0}}};
+static void print_registers(Printer *p, const Buffer *buffer, const char *ctype, const Expr *value, const char *init) {
+    Str s = str_new(p->arena);
+    int axes = 0, axis = 0;
+    for (int d = 0; d < buffer->rank; d++) {
+        if (buffer->dim[d].extent == 1) continue;
+        str_printf(&s, "[%d]", buffer->dim[d].extent);
+        axes++;
+        axis = d;
+    }
+    const char *name = local_name(p, buffer);
+    int braces = axes + holds_vectors(buffer);
+    if (axes && value && is_zero(value)) {
+        print_line(p, "%s %s%s = %.*s0%.*s;", ctype, name, str_text(&s), braces, "{{{{{{{{{", braces, "}}}}}}}}}");
+        return;
+    }
+    print_line(p, value && !axes ? "%s %s%s = %s;" : "%s %s%s;", ctype, name, str_text(&s), init);
+    if (!value || !axes) return;
+    if (axes > 1) dlc_bug("emit", "register array %s of more than one axis starts from a value", buffer->name);
+    print_line(p, "DLC_UNROLL");
+    print_line(p, "for (int i_%s = 0; i_%s < %d; i_%s++) %s[i_%s] = %s;", name, name, buffer->dim[axis].extent, name,
+               name, name, init);
 }
 
 static void print_stack(Printer *p, const Buffer *buffer, const char *ctype, const Expr *value, const char *init) {
@@ -237,7 +265,7 @@ static void print_local(Printer *p, Stmt *stmt) {
         init = splat_if(p, stmt->value, value_text(p, buffer, stmt->value), vector);
     }
     if (buffer->scope == SCOPE_REGISTER)
-        print_registers(p, buffer, ctype, init);
+        print_registers(p, buffer, ctype, stmt->value, init);
     else
         print_stack(p, buffer, ctype, stmt->value, init);
     if (stmt->value) expr_release(p);

@@ -58,16 +58,17 @@ typedef struct Formals {
     const char *size_name[MAX_SIZES];
 } Formals;
 
+// A local or a loop's variable that can be used where the text stands.
 typedef struct Local {
-    const Buffer *buffer;
+    const void *of; // its Buffer or Var
     const char *name;
 } Local;
 
 // places.c: a place in a buffer that many accesses start from.
 typedef struct Place {
     Buffer *buffer;
-    const Index *const *at;
-    int64_t c; // elements from the buffer's start, its variables left out
+    const Index *const *far; // the variables of each index, but for those of unrolled loops
+    int64_t c;               // elements from the buffer's start to the first access, its variables left out
     int uses;
     bool written;
     const char *name; // of the pointer; NULL: none yet
@@ -111,6 +112,7 @@ const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, boo
 // Elements from one index of an axis to the next, as C.
 const char *stride_text(Printer *p, const Buffer *buffer, int axis);
 const char *local_name(Printer *p, const Buffer *buffer);
+const char *variable_name(Printer *p, const Var *var);
 const char *expr_ctype(DType dtype, int lanes);
 // Counts uses below `e`, prints a declaration for everything that is used twice or lies too deep; expr_text then uses
 // the names, until expr_release.
@@ -119,7 +121,10 @@ void expr_release(Printer *p);
 void print_line(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // Declares pointers to the places that the body uses often; whoever closes it sets p->places.len to the result.
 int places_open(Printer *p, const Stmt *body);
-// The named place that buffer[at] stands behind, *offset elements; NULL: there is none.
+// The named place that buffer[at] follows; *offset is the constant part of the distance, in elements. NULL: none.
+const char *place_address(Printer *p, const Place *place); // "x + (n * 64 + k)"
+// Is it a variable of an unrolled loop?
+bool term_is_unrolled(const struct Term *term);
 const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at, int64_t *offset);
 
 // The kernel's body in its canonical form, on an arena of the caller's; its formals in the order of the function's.

@@ -1,12 +1,11 @@
 // places.c: names for places in buffers that one body of statements reads or writes many times.
 //
-//     a0 = x[n * 4096 + i * 64 + k]              const float *x_at = x + (n * 4096 + i * 64 + k);
-//     a1 = x[n * 4096 + i * 64 + k + 64]         a0 = x_at[0]
-//     a2 = x[n * 4096 + i * 64 + k + 128]        a1 = x_at[64]
-//     a3 = x[n * 4096 + i * 64 + k + 192]        a2 = x_at[128]; a3 = x_at[192]
+//     sum += x[n * 4096 + i * 64 + k]              const float *x_at = x + (n * 4096 + i * 64 + k);
+//     sum += x[n * 4096 + i * 64 + k + 64]         sum += x_at[0];
+//     sum += x[n * 4096 + i * 64 + k + 128]        sum += x_at[64]; sum += x_at[128]; ...
 //
-// Tiles are unrolled, so their accesses differ by constants. The place named is the first of them in memory, which
-// every turn of the body reaches: the pointer never leaves its buffer.
+// Accesses that differ by constants and by the variables of unrolled loops share a place. The place named is the first
+// of them in memory, which every turn of the body reaches: the pointer never leaves its buffer.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -14,6 +13,19 @@
 #include "loops/recipes.h"
 
 enum { FEW_USES = 4 }; // fewer are written out
+
+bool term_is_unrolled(const struct Term *term) {
+    return term->atom.kind == ATOM_VAR && term->atom.var->loop && term->atom.var->loop->loop == FOR_UNROLLED;
+}
+
+// A variable, or what divides a sum of those by a constant: the same wherever the body uses it.
+static bool is_fixed(const Atom *atom) {
+    if (atom->kind == ATOM_VAR) return true;
+    if ((atom->kind != ATOM_DIV && atom->kind != ATOM_MOD) || atom->other) return false;
+    for (int k = 0; k < atom->of->nterms; k++)
+        if (term_is_unrolled(&atom->of->term[k]) || !is_fixed(&atom->of->term[k].atom)) return false;
+    return true;
+}
 
 // Elements from the buffer's start to at[] without its variables; false: it is no sum of variables and a constant, or
 // so short that a name would not help.
@@ -25,70 +37,95 @@ static bool fixed_part(const Buffer *buffer, const Index *const *at, int64_t *c)
         // The caller's arrays are dense at run-time sizes: a step along an outer axis is no constant then.
         if (buffer->scope == SCOPE_ARGUMENT && d && buffer->dim[d].size) return false;
         for (int k = 0; k < at[d]->nterms; k++)
-            if (at[d]->term[k].atom.kind != ATOM_VAR) return false;
+            if (!is_fixed(&at[d]->term[k].atom)) return false;
         terms += at[d]->nterms;
         *c += (at[d]->c + buffer->before[d]) * buffer->stride[d];
     }
     return terms >= 2;
 }
 
-static bool differ_by_constant(const Buffer *buffer, const Index *const *a, const Index *const *b) {
-    for (int d = 0; d < buffer->rank; d++) {
-        Index moved = *a[d];
-        moved.c = b[d]->c;
-        if (!index_equal(&moved, b[d])) return false;
-    }
-    return true;
+// The index without its constant and the variables of unrolled loops.
+static Index *far_part(Arena *arena, const Index *index) {
+    Index *part = NEW(arena, Index);
+    part->term = NEW_ARRAY(arena, struct Term, index->nterms + 1);
+    for (int k = 0; k < index->nterms; k++)
+        if (!term_is_unrolled(&index->term[k])) part->term[part->nterms++] = index->term[k];
+    return part;
 }
 
-static Place *find(Printer *p, const Buffer *buffer, const Index *const *at) {
+static const Index **far_parts(Arena *arena, const Buffer *buffer, const Index *const *at) {
+    const Index **parts = NEW_ARRAY(arena, const Index *, buffer->rank + 1);
+    for (int d = 0; d < buffer->rank; d++) parts[d] = far_part(arena, at[d]);
+    return parts;
+}
+
+static Place *find(Printer *p, const Buffer *buffer, const Index *const *far) {
     for (int k = p->places.len - 1; k >= 0; k--) {
         Place *place = &p->places.at[k];
-        if (place->buffer == buffer && differ_by_constant(buffer, place->at, at)) return place;
+        bool same = place->buffer == buffer;
+        for (int d = 0; d < buffer->rank && same; d++) same = index_equal(place->far[d], far[d]);
+        if (same) return place;
     }
     return NULL;
 }
 
 const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at, int64_t *offset) {
     if (!p->places.len || !fixed_part(buffer, at, offset)) return NULL;
-    const Place *place = find(p, buffer, at);
+    const Place *place = find(p, buffer, far_parts(p->arena, buffer, at));
     if (place) *offset -= place->c;
     return place;
 }
 
 // ---- what a body uses ----------------------------------------------------------------------------------------------
 
-static void count(Printer *p, Buffer *buffer, const Index *const *at, bool write) {
+static bool uses_unrolled(const Buffer *buffer, const Index *const *at) {
+    for (int d = 0; d < buffer->rank; d++)
+        for (int k = 0; k < at[d]->nterms; k++)
+            if (term_is_unrolled(&at[d]->term[k])) return true;
+    return false;
+}
+
+typedef struct Counter {
+    Printer *p;
+    Tags seen;
+    int turns; // of the unrolled loops around
+} Counter;
+
+static void count(const Counter *counter, Buffer *buffer, const Index *const *at, bool write) {
     int64_t c;
+    Printer *p = counter->p;
     if (!fixed_part(buffer, at, &c)) return;
-    Place *place = find(p, buffer, at);
+    const Index **far = far_parts(p->arena, buffer, at);
+    Place *place = find(p, buffer, far);
     if (!place) {
-        vec_push(p->arena, &p->places, (Place){.buffer = buffer, .at = at, .c = c});
+        vec_push(p->arena, &p->places, (Place){.buffer = buffer, .far = far, .c = c});
         place = &p->places.at[p->places.len - 1];
     }
     if (place->name) return; // an outer body has named it
-    place->uses++;
+    place->uses += uses_unrolled(buffer, at) ? counter->turns : 1;
     place->written |= write;
-    if (c >= place->c) return;
-    place->c = c;
-    place->at = at;
+    if (c < place->c) place->c = c;
 }
 
-static void count_expr(Printer *p, Tags *seen, const Expr *e) {
-    int *tag = tag_of(seen, e);
+static void count_expr(Counter *counter, const Expr *e) {
+    int *tag = tag_of(&counter->seen, e);
     if (*tag) return;
     *tag = 1;
-    if (e->kind == EXPR_LOAD) count(p, e->buffer, e->at, false);
-    for (int k = 0; k < e->nargs; k++) count_expr(p, seen, e->arg[k]);
+    if (e->kind == EXPR_LOAD) count(counter, e->buffer, e->at, false);
+    for (int k = 0; k < e->nargs; k++) count_expr(counter, e->arg[k]);
 }
 
-// Statements of the body itself, which every turn runs: not those of loops and guards inside.
-static void count_stmt(Printer *p, Tags *seen, const Stmt *stmt) {
-    if (stmt->kind == STMT_FOR || stmt->kind == STMT_IF) return;
-    for (int k = 0; k < stmt->body.len; k++) count_stmt(p, seen, stmt->body.at[k]);
-    if (stmt->value) count_expr(p, seen, stmt->value);
-    if (stmt->kind == STMT_TRANSPOSE) count(p, stmt->source, stmt->from, false);
-    if (stmt->at) count(p, stmt->buffer, stmt->at, true);
+// Statements that every turn of the body runs: not those of loops and guards inside, but those of unrolled loops.
+static void count_stmt(Counter *counter, const Stmt *stmt) {
+    bool unrolled = stmt->kind == STMT_FOR && stmt->loop == FOR_UNROLLED;
+    if ((stmt->kind == STMT_FOR && !unrolled) || stmt->kind == STMT_IF) return;
+    int turns = counter->turns;
+    if (unrolled) counter->turns *= (int)((stmt->hi->c - stmt->lo->c) / stmt->step);
+    for (int k = 0; k < stmt->body.len; k++) count_stmt(counter, stmt->body.at[k]);
+    counter->turns = turns;
+    if (stmt->value) count_expr(counter, stmt->value);
+    if (stmt->kind == STMT_TRANSPOSE) count(counter, stmt->source, stmt->from, false);
+    if (stmt->at) count(counter, stmt->buffer, stmt->at, true);
 }
 
 static bool is_taken(const Printer *p, const char *name) {
@@ -102,7 +139,7 @@ static bool is_taken(const Printer *p, const char *name) {
 }
 
 static void name_place(Printer *p, Place *place) {
-    const char *address = address_text(p, place->buffer, place->at, place->written);
+    const char *address = place_address(p, place);
     const char *of = arena_strndup(p->arena, address, strcspn(address, " "));
     const char *name = arena_printf(p->arena, "%s_at", of);
     for (int k = 2; is_taken(p, name); k++) name = arena_printf(p->arena, "%s_at%d", of, k);
@@ -112,21 +149,15 @@ static void name_place(Printer *p, Place *place) {
 
 int places_open(Printer *p, const Stmt *body) {
     Arena scratch = {0};
-    Tags seen = {.arena = &scratch};
+    Counter counter = {.p = p, .seen = {.arena = &scratch}, .turns = 1};
     int outer = p->places.len, kept = outer;
-    for (int k = 0; k < body->body.len; k++) count_stmt(p, &seen, body->body.at[k]);
+    if (body->kind == STMT_FOR && body->loop == FOR_UNROLLED) return outer; // the body around it has them
+    for (int k = 0; k < body->body.len; k++) count_stmt(&counter, body->body.at[k]);
     arena_release(&scratch);
     int end = p->places.len;
     for (int k = outer; k < end; k++)
         if (p->places.at[k].uses >= FEW_USES) p->places.at[kept++] = p->places.at[k];
-    // A place without a name stands for itself while its own name is made.
-    for (int k = outer; k < kept; k++) {
-        Place place = p->places.at[k];
-        p->places.len = k;
-        name_place(p, &place);
-        p->places.at[k] = place;
-        p->places.len = k + 1;
-    }
     p->places.len = kept;
+    for (int k = outer; k < kept; k++) name_place(p, &p->places.at[k]);
     return outer;
 }

@@ -5,16 +5,9 @@
 
 #include "loops/lower.h"
 
-static bool name_taken(const LowerContext *ctx, const char *name) {
-    for (int k = 0; k < ctx->vars.len; k++)
-        if (!strcmp(ctx->vars.at[k]->name, name)) return true;
-    return false;
-}
-
 Var *var_new(LowerContext *ctx, const char *name) {
     Var *var = NEW(ctx->arena, Var);
     var->name = arena_strdup(ctx->arena, name);
-    for (int n = 2; name_taken(ctx, var->name); n++) var->name = arena_printf(ctx->arena, "%s_%d", name, n);
     var->id = ctx->vars.len;
     vec_push(ctx->arena, &ctx->vars, var);
     if (ctx->kernel) ctx->kernel->nvars = ctx->vars.len;

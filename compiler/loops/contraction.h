@@ -7,7 +7,7 @@
 enum {
     NO_AXIS = -1,
     MAX_TERMS = 1024, // of one f32 accumulator; longer sums are cut into blocks of K
-    MAX_HEIGHTS = 8   // a tile, and tails that halve down to one row: enough for 64 registers
+    MAX_HEIGHTS = 4   // a tile, and the lower ones that cover the rest of its axis
 };
 
 // One side of the product. A panel holds what a register tile reads of it, in the order in which it reads it.

@@ -1,8 +1,8 @@
 // contraction_loops.c: the loops of recipe (a) that stand around tiles: chunks, blocks of K, columns of tiles.
 //
-//     rows [0, N) in tiles of 6, 4, 2, 1       for (i = 0; i < N - 5; i += 6) { 6 rows }
-//                                              for (i = N/6*6; i < N - 3; i += 4) { 4 rows }
-//                                              for (i = N/6*6 + N%6/4*4; i < N - 1; i += 2) { 2 rows } ...
+//     rows [0, N) in tiles of 6, 2, 1          for (i = 0; i < N - 5; i += 6) { 6 rows }
+//                                              for (i = N/6*6; i < N - 1; i += 2) { 2 rows }
+//                                              for (i = N/6*6 + N%6/2*2; i < N; i++) { 1 row }
 //
 // Edges are smaller instances of the same tile, never guards inside one. The bound `N - 5` rather than N lets range
 // analysis see that no tile leaves its axis. A tail starts at a place that depends on the whole axis alone, so a part

@@ -8,6 +8,7 @@
 // Lanes past the end of the axis are zero, so that the product may read whole vectors; what it makes of them is
 // dropped.
 #include "loops/contraction.h"
+#include "loops/recipes.h"
 
 enum {
     ROWS_TOGETHER = 4, // panels of a row operand that are filled side by side, since they share cache lines
@@ -99,19 +100,19 @@ static int dim_moved_by(const Operand *operand, int axis) {
 }
 
 // A vector of the lane axis by shuffles of lanes x lanes tiles along K; the last steps one element at a time.
-static void copy_transposed(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, int offset, int dim) {
+static void copy_transposed(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, const Index *offset,
+                            int dim) {
     Operand *operand = copy->operand;
     Arena *arena = c->arena;
     int lanes = c->lanes;
     Index *k, *l, *start = index_scale(arena, index_div(arena, copy->length, lanes), lanes);
-    Index *place = index_const(arena, offset);
     const char *name = arena_printf(arena, "%c", c->iter->name[c->k]);
     Stmt *steps = contraction_open(c, to, name, index_const(arena, 0), index_add_const(arena, copy->length, 1 - lanes),
                                    lanes, &k);
     Stmt *shuffle = NEW(arena, Stmt);
     Index *at[MAX_RANK], *from[MAX_RANK];
-    panel_at(c, operand, panel_of(c, operand, tile->base), k, place, at);
-    stand_at(c, operand, index_add_const(arena, tile->base, offset), k);
+    panel_at(c, operand, panel_of(c, operand, tile->base), k, offset, at);
+    stand_at(c, operand, index_add(arena, tile->base, offset), k);
     source_at(c, operand, from);
     const Index **to_index = NEW_ARRAY(arena, const Index *, MAX_RANK),
                 **from_index = NEW_ARRAY(arena, const Index *, MAX_RANK);
@@ -129,23 +130,23 @@ static void copy_transposed(Contraction *c, Stmt *to, const Copy *copy, const Ti
     if (index_is_const(copy->length, &length) && length % lanes == 0) return;
     Stmt *rest = contraction_open(c, to, name, start, copy->length, 1, &k);
     rest = contraction_open(c, rest, "lane", index_const(arena, 0), index_const(arena, lanes), 1, &l);
-    copy_element(c, rest, operand, tile->base, index_add_const(arena, l, offset), k, 1);
+    copy_element(c, rest, operand, tile->base, index_add(arena, l, offset), k, 1);
 }
 
 // The first `valid` lanes of a vector (NULL: all) one by one, zeros behind them.
-static void copy_lanes(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, int offset,
+static void copy_lanes(Contraction *c, Stmt *to, const Copy *copy, const TileLoop *tile, const Index *offset,
                        const Index *valid) {
     Operand *operand = copy->operand;
     Arena *arena = c->arena;
     Index *k, *l, *element, *at[MAX_RANK], *panel = panel_of(c, operand, tile->base);
     Stmt *steps = open_steps(c, to, copy, &k);
-    Stmt *body = contraction_open_lanes(c, steps, index_add_const(arena, tile->base, offset), valid, &element, &l);
-    panel_at(c, operand, panel, k, index_add_const(arena, l, offset), at);
+    Stmt *body = contraction_open_lanes(c, steps, index_add(arena, tile->base, offset), valid, &element, &l);
+    panel_at(c, operand, panel, k, index_add(arena, l, offset), at);
     stand_at(c, operand, element, k);
     stmt_append(arena, body, stmt_store(arena, operand->panels, at, source_value(c, operand, 1)));
     if (!valid) return;
     body = contraction_open(c, steps, "lane", valid, index_const(arena, c->lanes), 1, &l);
-    panel_at(c, operand, panel, k, index_add_const(arena, l, offset), at);
+    panel_at(c, operand, panel, k, index_add(arena, l, offset), at);
     stmt_append(arena, body, stmt_store(arena, operand->panels, at, expr_const(arena, F32, 0)));
 }
 
@@ -157,30 +158,30 @@ static void copy_lane_panel(Contraction *c, Stmt *to, const TileLoop *tile, void
     int last = operand->map->rank - 1, dim = operand->buffer ? dim_moved_by(operand, operand->tile) : NO_AXIS;
     bool unit = !c->lane_loop && dim == last && dim != NO_AXIS;
     bool shuffled = !c->lane_loop && !unit && dim != NO_AXIS && dim_moved_by(operand, c->k) == last;
-    if (unit && whole) {
+    Index *k, *offset;
+    if (whole) {
         // All vectors of a step of K together: they share pages and, at large strides, sets of the cache.
-        Index *k;
-        Stmt *steps = open_steps(c, to, copy, &k);
-        for (int v = 0; v < whole; v++)
-            copy_element(c, steps, operand, tile->base, index_const(c->arena, v * c->lanes), k, c->lanes);
-    }
-    for (int v = 0; v < whole && !unit; v++) {
-        if (shuffled)
-            copy_transposed(c, to, copy, tile, v * c->lanes, dim);
+        Stmt *steps = unit ? open_steps(c, to, copy, &k) : to;
+        Stmt *loop = nest_count(c->ctx, steps, unit ? FOR_UNROLLED : FOR_SERIAL, "v", whole, &offset);
+        offset = index_scale(c->arena, offset, c->lanes);
+        if (unit)
+            copy_element(c, loop, operand, tile->base, offset, k, c->lanes);
+        else if (shuffled)
+            copy_transposed(c, loop, copy, tile, offset, dim);
         else
-            copy_lanes(c, to, copy, tile, v * c->lanes, NULL);
+            copy_lanes(c, loop, copy, tile, offset, NULL);
     }
-    if (tile->valid) copy_lanes(c, to, copy, tile, whole * c->lanes, tile->valid);
+    if (tile->valid) copy_lanes(c, to, copy, tile, index_const(c->arena, whole * c->lanes), tile->valid);
 }
 
-static void copy_rows(Contraction *c, Stmt *to, const Copy *copy, const Index *base, int rows) {
-    Index *k;
-    Stmt *steps = open_steps(c, to, copy, &k);
-    for (int r = 0; r < rows; r++) {
-        // Panel by panel: base is a multiple of the width.
-        Index *first = index_add_const(c->arena, base, r / c->rows * c->rows);
-        copy_element(c, steps, copy->operand, first, index_const(c->arena, r % c->rows), k, 1);
-    }
+// `panels` of them side by side from `base` on, which is a multiple of their width.
+static void copy_rows(Contraction *c, Stmt *to, const Copy *copy, const Index *base, int panels, int rows) {
+    Index *k, *panel, *r;
+    to = open_steps(c, to, copy, &k);
+    to = nest_count(c->ctx, to, FOR_UNROLLED, "panel", panels, &panel);
+    to = nest_count(c->ctx, to, FOR_UNROLLED, "r", rows, &r);
+    base = index_add(c->arena, base, index_scale(c->arena, panel, rows));
+    copy_element(c, to, copy->operand, base, r, k, 1);
 }
 
 // Row panels: several at once, single ones, and what is left of the axis. lo is a multiple of the group.
@@ -188,7 +189,7 @@ static void copy_row_panels(Contraction *c, Stmt *to, const Copy *copy, const In
     Arena *arena = c->arena;
     Operand *operand = copy->operand;
     if (operand->tile == NO_AXIS) {
-        copy_rows(c, to, copy, index_const(arena, 0), 1);
+        copy_rows(c, to, copy, index_const(arena, 0), 1, 1);
         return;
     }
     const char *name = arena_printf(arena, "%c", c->iter->name[operand->tile]);
@@ -196,10 +197,10 @@ static void copy_row_panels(Contraction *c, Stmt *to, const Copy *copy, const In
     int rows = c->rows, group = ROWS_TOGETHER * rows;
     Index *groups_end = index_add_const(arena, hi, 1 - group), *singles_end = index_add_const(arena, hi, 1 - rows);
     Stmt *loop = contraction_open(c, to, name, lo, groups_end, group, &at);
-    copy_rows(c, loop, copy, at, group);
+    copy_rows(c, loop, copy, at, ROWS_TOGETHER, rows);
     Index *singles = index_scale(arena, index_div(arena, extent, group), group);
     loop = contraction_open(c, to, name, singles, singles_end, rows, &at);
-    copy_rows(c, loop, copy, at, rows);
+    copy_rows(c, loop, copy, at, 1, rows);
     int64_t fixed;
     if (index_is_const(extent, &fixed) && fixed % rows == 0) return;
     Stmt *steps = open_steps(c, to, copy, &k);

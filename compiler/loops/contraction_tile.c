@@ -1,15 +1,17 @@
 // contraction_tile.c: the register tile: R rows by V vectors of sums, all of K, then the epilogue.
 //
-//     float acc_0_0 = 0, ... acc_5_3 = 0                  (R, V) named variables, each one vector
-//     for k: b0..b3 = panel[k]; a0 = x[i, k]; acc_0_0 += a0 * b0; ... acc_5_3 += a5 * b3
-//     h[i + r, o + 16 v ..] = relu(acc_r_v + bias[o + 16 v ..])
+//     local acc[6, 4]: f32x16 = 0
+//     for k: unroll v < 4: b[v] = panel[k, 16 v ..]
+//            unroll r < 6: a = x[i + r, k]; unroll v < 4: acc[r, v] += a * b[v]
+//     unroll r < 6, v < 4: h[i + r, o + 16 v ..] = relu(acc[r, v] + bias[o + 16 v ..])
 //
 // On a target without vectors the sums are arrays, and one loop over lanes stands around all rows: C compilers make
 // vectors of that, but neither of a loop for each row nor of scalars by name.
 //
-//     float acc[6 * 16] = {0}
-//     for k: a0 = x[i, k] ... a5; for lane < 16: b0 = panel[k, lane]; acc[lane] += a0 * b0; ...
-//     for lane < 16: h[i, o + lane] = relu(acc[lane] + bias[o + lane]); ...
+//     local acc[6, 16] = 0
+//     for k: unroll r < 6: a[r] = x[i + r, k]
+//            for lane < 16: b = panel[k, lane]; unroll r < 6: acc[r, lane] += a[r] * b
+//     for lane < 16: unroll r < 6: h[i + r, o + lane] = relu(acc[r, lane] + bias[o + lane])
 //
 // Every tile, also at the edges, is made here. With K in blocks each block sums from 0 and adds what the earlier ones
 // gave; the last one runs the epilogue. A result lane that is no element of the axis is never stored: the last vector
@@ -17,10 +19,13 @@
 #include <stdlib.h>
 
 #include "loops/contraction.h"
+#include "loops/recipes.h"
 #include "ops/op.h"
 
-static Buffer *register_new(Contraction *c, const char *name, int rank, const Dim *dim, int lanes) {
-    Buffer *buffer = buffer_scratch(c->ctx->program, name, F32, rank, dim, SCOPE_REGISTER);
+// An array of `n` registers: of vectors, or of scalars.
+static Buffer *registers_new(Contraction *c, const char *name, int n, int lanes) {
+    Dim dim = dim_fixed(n);
+    Buffer *buffer = buffer_scratch(c->ctx->program, name, F32, 1, &dim, SCOPE_REGISTER);
     buffer->lanes = lanes;
     return buffer;
 }
@@ -31,78 +36,86 @@ static void declare(Contraction *c, Stmt *to, Buffer *buffer, Expr *value) {
 
 // ---- rows ----------------------------------------------------------------------------------------------------------
 
-// Row r of the tile is member r % members of the window at r / members.
+// With a pool, a row of the tile is a window, and each of its members has a row of sums.
 static int row_count(const Contraction *c, const TileLoop *rows) { return rows->extent * c->members; }
 
-static void stand_at_member(Contraction *c, int member) {
-    for (int k = c->npool - 1; k >= 0; k--) {
-        int extent = c->iter->axis[c->pool_axis[k]].extent;
-        c->at[c->pool_axis[k]] = index_const(c->arena, member % extent);
-        member /= extent;
-    }
+// Opens the loop over the rows of a tile: *row becomes the place in it.
+static Stmt *open_windows(Contraction *c, Stmt *to, ForKind kind, const TileLoop *rows, Index **row) {
+    to = nest_count(c->ctx, to, kind, "r", rows->extent, row);
+    if (c->m != NO_AXIS) c->at[c->m] = index_add(c->arena, rows->base, *row);
+    return to;
 }
 
-static void stand_at_row(Contraction *c, const TileLoop *rows, int r) {
-    stand_at_member(c, r % c->members);
-    if (c->m != NO_AXIS) c->at[c->m] = index_add_const(c->arena, rows->base, r / c->members);
+// And over the members of the window at *row; *sum becomes the row of sums.
+static Stmt *open_members(Contraction *c, Stmt *to, const Index *row, Index **sum) {
+    *sum = (Index *)row;
+    for (int k = 0; k < c->npool; k++) {
+        int axis = c->pool_axis[k], extent = c->iter->axis[axis].extent;
+        const char *name = arena_printf(c->arena, "%c", c->iter->name[axis]);
+        to = nest_count(c->ctx, to, FOR_UNROLLED, name, extent, &c->at[axis]);
+        *sum = index_add(c->arena, index_scale(c->arena, *sum, extent), c->at[axis]);
+    }
+    return to;
+}
+
+static Stmt *open_rows(Contraction *c, Stmt *to, const TileLoop *rows, Index **row, Index **sum) {
+    to = open_windows(c, to, FOR_UNROLLED, rows, row);
+    return open_members(c, to, *row, sum);
+}
+
+static Stmt *open_vectors(Contraction *c, Stmt *to, int vectors, Index **v) {
+    return nest_count(c->ctx, to, FOR_UNROLLED, "v", vectors, v);
 }
 
 // ---- the product ---------------------------------------------------------------------------------------------------
 
-// A scalar of the row operand or, where the lanes run along it too, its vector at `lane`.
-static Buffer *row_value(Contraction *c, Stmt *to, const TileLoop *rows, int r, const char *name, const Index *lane,
-                         int lanes) {
-    Buffer *a = register_new(c, name, 0, NULL, lanes);
-    stand_at_row(c, rows, r);
-    if (c->both_lanes) c->at[c->n] = (Index *)lane;
-    declare(c, to, a, contraction_load(c, &c->row, rows, index_const(c->arena, r / c->members), lanes));
-    return a;
+// A scalar of the row operand or, where the lanes run along it too, its vector at `element`.
+static Expr *row_value(Contraction *c, const TileLoop *rows, const Index *row, const Index *element, int lanes) {
+    if (c->both_lanes) c->at[c->n] = (Index *)element;
+    return contraction_load(c, &c->row, rows, row, lanes);
 }
 
-static Buffer *row_scalar(Contraction *c, Stmt *to, const TileLoop *rows, int r) {
-    return row_value(c, to, rows, r, arena_printf(c->arena, "a%d", r), NULL, 1);
-}
-
-static void add_product(Contraction *c, Stmt *to, Buffer *acc, Index *const *at, Buffer *a, Buffer *b) {
-    Expr *arg[] = {expr_load(c->arena, a, NULL, 1), expr_load(c->arena, b, NULL, 1)};
-    Expr *product = expr_apply(c->arena, c->root, &op_mul, F32, arg, 2);
+static void add_product(Contraction *c, Stmt *to, Buffer *acc, Index *const *at, Expr *a, Expr *b) {
+    Expr *product = expr_apply(c->arena, c->root, &op_mul, F32, (Expr *[]){a, b}, 2);
     stmt_append(c->arena, to, stmt_accumulate(c->arena, acc, at, "sum", product));
 }
 
 static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
-    Buffer **b = NEW_ARRAY(arena, Buffer *, lanes->extent);
-    for (int v = 0; v < lanes->extent; v++) {
-        b[v] = register_new(c, arena_printf(arena, "b%d", v), 0, NULL, c->lanes);
-        declare(c, to, b[v], contraction_load(c, &c->lane, lanes, index_const(arena, v * c->lanes), c->lanes));
+    int vectors = lanes->extent;
+    Index *v, *row, *sum, *none = index_const(arena, 0);
+    Buffer *b = registers_new(c, "b", vectors, c->lanes), *a = registers_new(c, "a", 1, c->both_lanes ? c->lanes : 1);
+    if (vectors > 1) declare(c, to, b, NULL);
+    Stmt *loop = open_vectors(c, to, vectors, &v);
+    Expr *vector = contraction_load(c, &c->lane, lanes, index_scale(arena, v, c->lanes), c->lanes);
+    stmt_append(arena, loop, vectors > 1 ? stmt_store(arena, b, &v, vector) : stmt_local(arena, b, vector));
+    to = open_rows(c, to, rows, &row, &sum);
+    if (!c->both_lanes) declare(c, to, a, row_value(c, rows, row, NULL, 1));
+    to = open_vectors(c, to, vectors, &v);
+    if (c->both_lanes) {
+        Index *element = index_add(arena, lanes->base, index_scale(arena, v, c->lanes));
+        declare(c, to, a, row_value(c, rows, row, element, c->lanes));
     }
-    for (int r = 0; r < row_count(c, rows); r++) {
-        Buffer *a = c->both_lanes ? NULL : row_scalar(c, to, rows, r);
-        for (int v = 0; v < lanes->extent; v++) {
-            if (c->both_lanes)
-                a = row_value(c, to, rows, r, arena_printf(arena, "a%d_%d", r, v),
-                              index_add_const(arena, lanes->base, v * c->lanes), c->lanes);
-            add_product(c, to, acc, (Index *[]){index_const(arena, r), index_const(arena, v)}, a, b[v]);
-        }
-    }
+    add_product(c, to, acc, (Index *[]){sum, v}, expr_load(arena, a, &none, 1), expr_load(arena, b, &v, 1));
 }
 
 // The loop runs over all lanes of a run-time axis's last panel, which has zeros there.
 static void multiply_in_loop(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
-    int n = row_count(c, rows);
-    Buffer **a = NEW_ARRAY(arena, Buffer *, n);
-    for (int r = 0; r < n && !c->both_lanes; r++) a[r] = row_scalar(c, to, rows, r);
+    Index *row, *sum, *element, *lane, *none = index_const(arena, 0);
+    Buffer *a = registers_new(c, "a", row_count(c, rows), 1), *b = registers_new(c, "b", 1, 1);
+    if (!c->both_lanes) {
+        declare(c, to, a, NULL);
+        Stmt *loop = open_rows(c, to, rows, &row, &sum);
+        stmt_append(arena, loop, stmt_store(arena, a, &sum, row_value(c, rows, row, NULL, 1)));
+    }
     int64_t fixed;
     const Index *count = lanes->valid && index_is_const(lanes->valid, &fixed) ? lanes->valid : NULL;
-    Index *element, *lane;
-    Stmt *loop = contraction_open_lanes(c, to, lanes->base, count, &element, &lane);
-    Buffer *b = register_new(c, "b0", 0, NULL, 1);
-    declare(c, loop, b, contraction_load(c, &c->lane, lanes, lane, 1));
-    for (int r = 0; r < n; r++) {
-        if (c->both_lanes) a[r] = row_value(c, loop, rows, r, arena_printf(arena, "a%d", r), element, 1);
-        add_product(c, loop, acc, (Index *[]){index_const(arena, r), lane}, a[r], b);
-    }
+    to = contraction_open_lanes(c, to, lanes->base, count, &element, &lane);
+    declare(c, to, b, contraction_load(c, &c->lane, lanes, lane, 1));
+    to = open_rows(c, to, rows, &row, &sum);
+    Expr *scalar = c->both_lanes ? row_value(c, rows, row, element, 1) : expr_load(arena, a, &sum, 1);
+    add_product(c, to, acc, (Index *[]){sum, lane}, scalar, expr_load(arena, b, &none, 1));
 }
 
 // ---- the next tile's lines ------------------------------------------------------------------------------------------
@@ -242,104 +255,87 @@ static Expr *pool_input(Contraction *c, Index *const *at, int lanes) {
     return value;
 }
 
-// `lanes` elements of the result at `base` along n, from the sums of a window's members (one, without a pool).
-static void finish_part(Contraction *c, Stmt *to, Expr *const *sum, const Index *base, int lanes) {
-    Index *at[MAX_RANK];
-    Arena *arena = c->arena;
-    Stmt *block = stmt_block(arena);
-    Buffer *pooled = NULL;
-    stmt_append(arena, to, block);
-    c->at[c->n] = (Index *)base;
-    for (int u = 0; u < c->members; u++) {
-        c->accumulator = sum[u];
-        stand_at_member(c, u);
-        result_at(c, at);
-        contraction_store_outputs(c, contraction_open_result(c, block, at), &c->root->type, at, lanes);
-        if (!c->pool) continue;
-        const char *kind = node_attr(c->pool, "kind")->s;
-        Expr *value = pool_input(c, at, lanes);
-        if (!pooled) {
-            pooled = register_new(c, "pooled", 0, NULL, lanes);
-            declare(c, block, pooled, value);
-        } else {
-            stmt_append(arena, block, stmt_accumulate(arena, pooled, NULL, kind, value));
-        }
-    }
-    if (!c->pool) return;
-    c->pooled = expr_load(arena, pooled, NULL, lanes);
-    contraction_pool_at(c, at);
-    contraction_store_outputs(c, block, &c->pool->type, at, lanes);
-}
-
-// One vector of the result, or its first `valid` lanes through `spill`.
-static void finish_vector(Contraction *c, Stmt *to, Expr *const *sum, Buffer *spill, const Index *base,
-                          const Index *valid) {
-    Arena *arena = c->arena;
-    if (!spill) {
-        finish_part(c, to, sum, base, c->lanes);
-        return;
-    }
-    Expr **one = NEW_ARRAY(arena, Expr *, c->members);
-    Index *lane, *element, *zero = index_const(arena, 0);
-    for (int u = 0; u < c->members; u++)
-        stmt_append(arena, to, stmt_store(arena, spill, (Index *[]){index_const(arena, u), zero}, sum[u]));
-    Stmt *loop = contraction_open_lanes(c, to, base, valid, &element, &lane);
-    for (int u = 0; u < c->members; u++) one[u] = expr_load(arena, spill, (Index *[]){index_const(arena, u), lane}, 1);
-    finish_part(c, loop, one, element, 1);
-}
-
+// The sums of a tile, or what of them lies in an array.
 typedef struct Finish {
     Contraction *c;
     Buffer *acc;
     const TileLoop *rows, *lanes;
 } Finish;
 
-static void finish_in_loop(const Finish *f, Stmt *to) {
-    Contraction *c = f->c;
-    Index *lane, *element;
-    Expr **sum = NEW_ARRAY(c->arena, Expr *, c->members);
-    Stmt *loop = contraction_open_lanes(c, to, f->lanes->base, f->lanes->valid, &element, &lane);
-    for (int r = 0; r < row_count(c, f->rows); r += c->members) {
-        stand_at_row(c, f->rows, r);
-        for (int u = 0; u < c->members; u++)
-            sum[u] = expr_load(c->arena, f->acc, (Index *[]){index_const(c->arena, r + u), lane}, 1);
-        finish_part(c, loop, sum, element, 1);
+// `lanes` elements of the result at c->at, from the sums of a window at *row (one row of them, without a pool).
+static void finish_part(Contraction *c, Stmt *to, Buffer *sums, const Index *row, const Index *place, int lanes) {
+    Index *at[MAX_RANK], *sum, *none = index_const(c->arena, 0);
+    Arena *arena = c->arena;
+    Stmt *block = stmt_block(arena), *member;
+    Buffer *pooled = NULL;
+    stmt_append(arena, to, block);
+    const char *kind = c->pool ? node_attr(c->pool, "kind")->s : NULL;
+    if (c->pool) {
+        pooled = registers_new(c, "pooled", 1, lanes);
+        declare(c, block, pooled, reduce_identity(arena, F32, kind));
     }
+    member = open_members(c, block, row, &sum);
+    c->accumulator = expr_load(arena, sums, (Index *[]){sum, (Index *)place}, lanes);
+    result_at(c, at);
+    contraction_store_outputs(c, contraction_open_result(c, member, at), &c->root->type, at, lanes);
+    if (!c->pool) return;
+    stmt_append(arena, member, stmt_accumulate(arena, pooled, &none, kind, pool_input(c, at, lanes)));
+    c->pooled = expr_load(arena, pooled, &none, lanes);
+    contraction_pool_at(c, at);
+    contraction_store_outputs(c, block, &c->pool->type, at, lanes);
+}
+
+// Whole vectors, as they lie in registers.
+static void finish_vectors(const Finish *f, Stmt *to, int vectors) {
+    Contraction *c = f->c;
+    Index *row, *v;
+    if (!vectors) return;
+    to = open_vectors(c, open_windows(c, to, FOR_UNROLLED, f->rows, &row), vectors, &v);
+    c->at[c->n] = index_add(c->arena, f->lanes->base, index_scale(c->arena, v, c->lanes));
+    finish_part(c, to, f->acc, row, v, c->lanes);
+}
+
+// The vectors from number `first` on go to an array; of that, element by element.
+static void finish_elements(const Finish *f, Stmt *to, int first) {
+    Contraction *c = f->c;
+    Arena *arena = c->arena;
+    int vectors = f->lanes->extent - first;
+    Index *row, *sum, *v, *element, *lane;
+    if (!vectors) return;
+    Dim dim[] = {dim_fixed(row_count(c, f->rows)), dim_fixed(vectors * c->lanes)};
+    Buffer *spill = buffer_scratch(c->ctx->program, "spill", F32, 2, dim, SCOPE_STACK);
+    declare(c, to, spill, NULL);
+    Stmt *loop = open_vectors(c, open_rows(c, to, f->rows, &row, &sum), vectors, &v);
+    Expr *value = expr_load(arena, f->acc, (Index *[]){sum, index_add_const(arena, v, first)}, c->lanes);
+    stmt_append(arena, loop, stmt_store(arena, spill, (Index *[]){sum, index_scale(arena, v, c->lanes)}, value));
+    const Index *valid = index_const(arena, vectors * c->lanes);
+    if (f->lanes->valid) valid = index_add_const(arena, f->lanes->valid, (vectors - 1) * c->lanes);
+    to = open_windows(c, to, FOR_SERIAL, f->rows, &row);
+    to =
+        contraction_open_lanes(c, to, index_add_const(arena, f->lanes->base, first * c->lanes), valid, &element, &lane);
+    c->at[c->n] = element;
+    finish_part(c, to, spill, row, lane, 1);
 }
 
 static void finish_tile(const Finish *f, Stmt *to) {
     Contraction *c = f->c;
-    Arena *arena = c->arena;
+    Index *row, *lane;
     if (c->lane_loop) {
-        finish_in_loop(f, to);
+        to = contraction_open_lanes(c, to, f->lanes->base, f->lanes->valid, &c->at[c->n], &lane);
+        to = open_windows(c, to, FOR_UNROLLED, f->rows, &row);
+        finish_part(c, to, f->acc, row, lane, 1);
         return;
     }
     bool scalar = !c->vector_epilogue || !c->result_is_bare || !c->lanes_are_last;
-    Buffer *spill = NULL;
-    if (scalar || f->lanes->valid) {
-        Dim dim[] = {dim_fixed(c->members), dim_fixed(c->lanes)};
-        spill = buffer_scratch(c->ctx->program, "spill", F32, 2, dim, SCOPE_STACK);
-        declare(c, to, spill, NULL);
-    }
-    Expr **sum = NEW_ARRAY(arena, Expr *, c->members);
-    for (int r = 0; r < row_count(c, f->rows); r += c->members) {
-        for (int v = 0; v < f->lanes->extent; v++) {
-            const Index *valid = v == f->lanes->extent - 1 ? f->lanes->valid : NULL;
-            for (int u = 0; u < c->members; u++)
-                sum[u] =
-                    expr_load(arena, f->acc, (Index *[]){index_const(arena, r + u), index_const(arena, v)}, c->lanes);
-            stand_at_row(c, f->rows, r);
-            finish_vector(c, to, sum, scalar || valid ? spill : NULL,
-                          index_add_const(arena, f->lanes->base, v * c->lanes), valid);
-        }
-    }
+    int whole = scalar ? 0 : f->lanes->valid ? f->lanes->extent - 1 : f->lanes->extent;
+    finish_vectors(f, to, whole);
+    finish_elements(f, to, whole);
 }
 
 // ---- blocks of K ---------------------------------------------------------------------------------------------------
 
 static Stmt *open_if(Contraction *c, Stmt *to, const Index *not_negative) {
-    Stmt *guard = NEW(c->arena, Stmt);
-    guard->kind = STMT_IF;
+    Stmt *guard = stmt_if(c->arena);
     vec_push(c->arena, &guard->cond, not_negative);
     stmt_append(c->arena, to, guard);
     return guard;
@@ -351,21 +347,22 @@ typedef enum Pass { PASS_TAKE, PASS_GIVE, PASS_ADD } Pass;
 static void pass_partial(const Finish *f, Stmt *to, Pass pass) {
     Contraction *c = f->c;
     Arena *arena = c->arena;
-    Index *element = NULL, *lane = NULL;
-    if (c->lane_loop) to = contraction_open_lanes(c, to, f->lanes->base, NULL, &element, &lane);
-    for (int r = 0; r < row_count(c, f->rows); r++)
-        for (int v = 0; v < f->lanes->extent; v++) {
-            Index *at[MAX_RANK], *place[] = {index_const(arena, r), lane ? lane : index_const(arena, v)};
-            int lanes = lane ? 1 : c->lanes;
-            stand_at_row(c, f->rows, r);
-            c->at[c->n] = lane ? element : index_add_const(arena, f->lanes->base, v * c->lanes);
-            partial_at(c, at);
-            Expr *sum = expr_load(arena, f->acc, place, lanes), *before = expr_load(arena, c->partial, at, lanes);
-            stmt_append(arena, to,
-                        pass == PASS_TAKE   ? stmt_accumulate(arena, f->acc, place, "sum", before)
-                        : pass == PASS_GIVE ? stmt_store(arena, c->partial, at, sum)
-                                            : stmt_accumulate(arena, c->partial, at, "sum", sum));
-        }
+    Index *element = NULL, *place, *row, *sum, *at[MAX_RANK];
+    if (c->lane_loop) to = contraction_open_lanes(c, to, f->lanes->base, NULL, &element, &place);
+    to = open_rows(c, to, f->rows, &row, &sum);
+    if (!c->lane_loop) {
+        to = open_vectors(c, to, f->lanes->extent, &place);
+        element = index_add(arena, f->lanes->base, index_scale(arena, place, c->lanes));
+    }
+    int lanes = c->lane_loop ? 1 : c->lanes;
+    c->at[c->n] = element;
+    partial_at(c, at);
+    Index *of[] = {sum, place};
+    Expr *value = expr_load(arena, f->acc, of, lanes), *before = expr_load(arena, c->partial, at, lanes);
+    stmt_append(arena, to,
+                pass == PASS_TAKE   ? stmt_accumulate(arena, f->acc, of, "sum", before)
+                : pass == PASS_GIVE ? stmt_store(arena, c->partial, at, value)
+                                    : stmt_accumulate(arena, c->partial, at, "sum", value));
 }
 
 static Finish open_tile(Contraction *c, Stmt *to, const TileLoop *rows, const TileLoop *lanes) {

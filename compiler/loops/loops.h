@@ -19,7 +19,7 @@ typedef struct Kernel Kernel;
 // ---- indices: affine, plus div and mod by constants or run-time sizes, plus at most one loaded integer ------------
 
 struct Var {
-    const char *name; // unique in its kernel: "n", "o_2"
+    const char *name; // "n"; printers number the inner one of two loops of one name
     int id;
     Stmt *loop; // the one loop that it counts in, which gives its range; NULL until that is made
 };
@@ -99,7 +99,9 @@ typedef enum StmtKind {
 
 typedef enum ForKind {
     FOR_SERIAL,
-    FOR_CHUNKS, // extent is the constant P of --threads (or fewer): iterations are independent, run by OpenMP
+    FOR_CHUNKS,   // extent is the constant P of --threads (or fewer): iterations are independent, run by OpenMP
+    FOR_UNROLLED, // few iterations, their number constant: the C compiler writes them out. Its variable may index
+                  // registers. No other kind of loop stands inside, or gcc would leave it as it is.
 } ForKind;
 
 struct Stmt {
@@ -135,7 +137,7 @@ typedef enum Scope {
     SCOPE_ARENA,    // planned; scratch too (chunk-private scratch has a leading axis P)
     SCOPE_PREPARED, // beside the parameters: written by the prepare part, read by the model's calls
     SCOPE_STACK,    // a local array, at most 4 KiB
-    SCOPE_REGISTER, // local; only constant indices; printed as one named variable per element; elements have `lanes`
+    SCOPE_REGISTER, // local; indexed by constants and variables of unrolled loops alone; elements have `lanes`
 } Scope;
 
 // A buffer without memory of its own: it is that of another one, or a part of it, in another order of dims. Axis d runs

@@ -24,6 +24,16 @@ Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **
     return loop;
 }
 
+Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, int n, Index **at) {
+    if (n == 1) {
+        *at = index_const(ctx->arena, 0);
+        return to;
+    }
+    Stmt *loop = nest_open(ctx, to, name, dim_fixed(n), at);
+    loop->loop = kind;
+    return loop;
+}
+
 const char *nest_letter(const LowerContext *ctx, const Type *type, int axis) {
     static const char *const letters[MAX_RANK] = {"i", "j", "k", "l", "p", "q", "r", "s"};
     Dim dim = type->dim[axis];

@@ -18,6 +18,11 @@ typedef struct Printer {
     int depth;
     Tags *tags; // of the expression being printed: how often it is used, then minus its name's number
     int names;
+    VEC(struct Named {
+        const Var *var;
+        const char *name;
+    })
+    loops; // around the statement being printed
 } Printer;
 
 static void put_expr(Printer *p, const Expr *e);
@@ -41,10 +46,24 @@ static void put_by(Printer *p, const Atom *atom, int64_t c) {
     str_put(p->s, sum ? ")" : "");
 }
 
+static const char *var_name(const Printer *p, const Var *var) {
+    for (int k = 0; k < p->loops.len; k++)
+        if (p->loops.at[k].var == var) return p->loops.at[k].name;
+    return var->name;
+}
+
+// Inside a loop of the same name it gets a number.
+static void name_var(Printer *p, const Var *var) {
+    int same = 1;
+    for (int k = 0; k < p->loops.len; k++) same += !strcmp(p->loops.at[k].var->name, var->name);
+    const char *name = same == 1 ? var->name : arena_printf(&p->scratch, "%s_%d", var->name, same);
+    vec_push(&p->scratch, &p->loops, (struct Named){var, name});
+}
+
 static void put_atom(Printer *p, const Atom *atom) {
     switch (atom->kind) {
     case ATOM_VAR:
-        str_put(p->s, atom->var->name);
+        str_put(p->s, var_name(p, atom->var));
         return;
     case ATOM_SIZE:
         str_put(p->s, p->sizes[atom->size].name);
@@ -183,13 +202,16 @@ static void put_body(Printer *p, const Stmt *s) {
 }
 
 static void put_for(Printer *p, const Stmt *s) {
-    str_printf(p->s, "%s %s = ", s->loop == FOR_CHUNKS ? "chunks" : "for", s->var->name);
+    static const char *const word[] = {[FOR_SERIAL] = "for", [FOR_CHUNKS] = "chunks", [FOR_UNROLLED] = "unroll"};
+    name_var(p, s->var);
+    str_printf(p->s, "%s %s = ", word[s->loop], var_name(p, s->var));
     put_index(p, s->lo);
     str_put(p->s, " .. ");
     put_index(p, s->hi);
     if (s->step != 1) str_printf(p->s, " step %lld", (long long)s->step);
     str_put(p->s, ":");
     put_body(p, s);
+    p->loops.len--;
 }
 
 static void put_local(Printer *p, const Stmt *s) {

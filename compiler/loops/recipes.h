@@ -9,6 +9,8 @@ enum { MAX_TERMS_A_LANE = 1024 }; // of one f32 accumulator
 
 // Opens `for name = 0 .. dim` at the end of `to` and returns it; *at becomes the variable.
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at);
+// Opens a loop of that kind over 0 .. n - 1; one turn needs none.
+Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, int n, Index **at);
 // A loop variable's name for an axis: the run-time size's letter, else i, j, k, ...
 const char *nest_letter(const LowerContext *ctx, const Type *type, int axis);
 // What a sum, max or min starts from.

@@ -73,7 +73,7 @@ static void store_nodes(Rows *r, Stmt *to, Node *const *nodes, int n, Index *con
         if (n == 1 && value[k]->lanes == lanes) continue;
         const char *name = arena_printf(r->arena, "%s_value", nodes[k]->op->name);
         Buffer *local = make_local(r, to, name, value[k], lanes);
-        vec_push(r->arena, &r->locals, (RowsLocal){nodes[k], r->part, local});
+        vec_push(r->arena, &r->locals, (RowsLocal){nodes[k], local});
         value[k] = expr_load(r->arena, local, NULL, lanes);
     }
     for (int k = 0; k < n; k++)
@@ -110,55 +110,63 @@ static bool enters_loop(const Rows *r, const Node *node) {
     return false;
 }
 
-static void keep_outer_values(Rows *r, Stmt *to, int phase) {
+typedef struct Kept {
+    const Node *node;
+    Buffer *buffer;
+} Kept;
+
+static void keep_part(Rows *r, Stmt *to, void *context) {
+    const Kept *kept = context;
     Index *at[MAX_RANK];
+    rows_outer_at(r, at);
+    lower_forget(r->ctx);
+    Expr *value = lower_value(r->ctx, kept->node, at);
+    stmt_append(r->arena, to,
+                kept->buffer->dim[0].extent == 1 ? stmt_local(r->arena, kept->buffer, value)
+                                                 : stmt_store(r->arena, kept->buffer, &r->part, value));
+}
+
+static void keep_outer_values(Rows *r, Stmt *to, int phase) {
+    int parts = rows_is_kept_vector(r) ? r->parts : 1, lanes = rows_is_kept_vector(r) ? r->lanes : 1;
+    Dim dim = dim_fixed(parts);
     for (int k = 0; k < r->computes.len; k++) {
         Node *node = r->computes.at[k];
         if (tag_known(&r->phase, node) != phase || !is_outer_value(r, node) || !enters_loop(r, node)) continue;
-        rows_outer_at(r, at);
-        lower_forget(r->ctx);
-        Expr *value = lower_value(r->ctx, node, at);
-        Buffer *local = make_local(r, to, arena_printf(r->arena, "%s_value", node->op->name), value, value->lanes);
-        vec_push(r->arena, &r->locals, (RowsLocal){node, r->part, local});
+        const char *name = rows_local_name(r, arena_printf(r->arena, "%s_value", node->op->name));
+        Kept kept = {node, buffer_scratch(r->ctx->program, name, node->type.dtype, 1, &dim, SCOPE_REGISTER)};
+        kept.buffer->lanes = lanes;
+        if (parts > 1) stmt_append(r->arena, to, stmt_local(r->arena, kept.buffer, NULL));
+        rows_for_parts(r, to, parts, keep_part, &kept);
+        vec_push(r->arena, &r->locals, (RowsLocal){node, kept.buffer});
     }
 }
 
 // ---- the body of the outer loops ------------------------------------------------------------------------------------
 
-// Runs `each` for every vector that is worked on at once along a kept axis.
-typedef void (*PartBody)(Rows *r, Stmt *to, int phase);
-
-static void for_parts(Rows *r, Stmt *to, PartBody each, int phase) {
-    int last = rows_last(r), parts = rows_is_kept_vector(r) ? r->parts : 1;
-    Index *first = last >= 0 ? r->at[last] : NULL;
-    for (int part = 0; part < parts; part++) {
-        r->part = part;
-        if (part) r->at[last] = index_add_const(r->arena, first, (int64_t)part * r->lanes);
-        each(r, to, phase);
+void rows_for_parts(Rows *r, Stmt *to, int parts, RowsBody body, void *context) {
+    int last = rows_last(r);
+    if (parts == 1) {
+        body(r, to, context);
+        return;
     }
-    r->part = 0;
-    if (parts > 1) r->at[last] = first;
+    Index *first = r->at[last];
+    to = nest_count(r->ctx, to, FOR_UNROLLED, "v", parts, &r->part);
+    r->at[last] = index_add(r->arena, first, index_scale(r->arena, r->part, r->lanes));
+    body(r, to, context);
+    r->at[last] = first;
+    r->part = index_const(r->arena, 0);
 }
 
-static void store_outer(Rows *r, Stmt *to, int phase) {
-    (void)phase;
-    NodeVec nodes = {0};
+static void store_outer(Rows *r, Stmt *to, void *context) {
     Index *at[MAX_RANK];
-    select_outputs(r, false, &nodes);
+    const NodeVec *nodes = context;
     rows_outer_at(r, at);
-    if (nodes.len) store_nodes(r, to, nodes.at, nodes.len, at, rows_is_kept_vector(r));
+    store_nodes(r, to, nodes->at, nodes->len, at, rows_is_kept_vector(r));
 }
 
-static void store_whole(Rows *r, Stmt *to, int phase) {
-    (void)phase;
-    NodeVec nodes = {0};
-    select_outputs(r, true, &nodes);
-    store_nodes(r, to, nodes.at, nodes.len, r->at, r->vector);
-}
-
-static void store_whole_part(Rows *r, Stmt *to, void *context) {
-    (void)context;
-    store_whole(r, to, 0);
+static void store_whole(Rows *r, Stmt *to, void *context) {
+    const NodeVec *nodes = context;
+    store_nodes(r, to, nodes->at, nodes->len, r->at, r->vector);
 }
 
 static void copy_element(Rows *r, Stmt *to) {
@@ -174,9 +182,9 @@ static void store_domain(Rows *r, Stmt *to) {
     for (int k = 0; k < r->nreduced - lanes; k++) to = rows_open_axis(r, to, r->inner[k]);
     if (lanes)
         rows_lane_loops(r, to, index_const(r->arena, 0), index_size(r->arena, r->domain.dim[rows_last(r)]), 1,
-                        store_whole_part, NULL);
+                        store_whole, &nodes);
     else
-        for_parts(r, to, store_whole, 0);
+        rows_for_parts(r, to, r->parts, store_whole, &nodes);
 }
 
 static void row_body(Rows *r, Stmt *to, void *context) {
@@ -187,9 +195,11 @@ static void row_body(Rows *r, Stmt *to, void *context) {
     }
     for (int phase = 1; phase <= r->nphases; phase++) {
         rows_reduce_phase(r, to, phase);
-        for_parts(r, to, keep_outer_values, phase);
+        keep_outer_values(r, to, phase);
     }
-    if (r->nreduced) for_parts(r, to, store_outer, 0);
+    NodeVec outer = {0};
+    select_outputs(r, false, &outer);
+    if (r->nreduced && outer.len) rows_for_parts(r, to, r->parts, store_outer, &outer);
     store_domain(r, to);
     r->locals.len = 0;
 }

@@ -17,8 +17,7 @@ typedef enum RowsLanes {
 
 typedef struct RowsLocal {
     const Node *node;
-    int part;
-    Buffer *buffer;
+    Buffer *buffer; // by part
 } RowsLocal;
 
 typedef struct Rows {
@@ -39,7 +38,8 @@ typedef struct Rows {
     // Where the statement being made stands.
     Index *at[MAX_RANK]; // domain axes
     bool vector;         // lanes run along the last axis in this part of the nest
-    int parts, part;     // LANES_KEPT: vectors at once here, and the one being made
+    int parts;           // LANES_KEPT: vectors at once here,
+    Index *part;         // and the one being made
     int phases_done;
     Buffer **total; // by position in group->reduces: [parts]
     VEC(RowsLocal) locals;
@@ -60,6 +60,8 @@ typedef void (*RowsBody)(Rows *r, Stmt *to, void *context);
 // Opens loops over [lo, hi) of the last axis: `vectors` at once, single vectors, single elements; leaves out what is
 // empty. Sets at[last], vector and parts for the body.
 void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context);
+// Runs `body` in an unrolled loop over so many vectors along the last axis: where at[last] stands, one behind another.
+void rows_for_parts(Rows *r, Stmt *to, int parts, RowsBody body, void *context);
 // A serial loop over a whole axis of the domain.
 Stmt *rows_open_axis(Rows *r, Stmt *to, int axis);
 // "sum", "sum_2", ...: no two locals of the kernel share a name.

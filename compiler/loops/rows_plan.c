@@ -44,12 +44,11 @@ void rows_outer_at(const Rows *r, Index **at) {
 Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at) {
     (void)at; // a reduction's value and what follows from it stand at the outer index (graph.h, Group)
     const Rows *r = ctx->recipe;
+    Index *part = r->part;
     for (int k = 0; k < r->locals.len; k++)
-        if (r->locals.at[k].node == node && r->locals.at[k].part == r->part)
-            return expr_load(ctx->arena, r->locals.at[k].buffer, NULL, 1);
+        if (r->locals.at[k].node == node) return expr_load(ctx->arena, r->locals.at[k].buffer, &part, 1);
     int number = reduce_number(r, node);
     if (number < 0) return NULL;
-    Index *part = index_const(ctx->arena, r->part);
     return expr_load(ctx->arena, r->total[number], &part, 1);
 }
 
@@ -144,10 +143,9 @@ static void plan_chunks(Rows *r) {
         Dim dim = r->domain.dim[axis];
         int units = ceil_div(dim.extent, unit), each = ceil_div(units, threads < units ? threads : units);
         int chunks = ceil_div(units, each);
-        // A run-time axis may turn out short.
         int64_t share = chunk_share(units, chunks);
         if (chunks < threads) share = share * chunks / threads;
-        if (dim.size) share /= 2;
+        if (dim.size) share /= 2; // it may turn out short
         // The C compiler turns scalar loops over consecutive places into vectors, where they are long enough.
         bool consecutive = axis == rows_last(r) && r->lanes_kind != LANES_KEPT;
         if (consecutive && each < SHORT_LOOP) share /= 2;
@@ -164,6 +162,7 @@ void rows_plan(Rows *r, LowerContext *ctx) {
     r->arena = ctx->arena;
     r->group = ctx->group;
     r->parts = 1;
+    r->part = index_const(r->arena, 0);
     ctx->recipe = r;
     ctx->local = rows_local;
     if (r->group) {

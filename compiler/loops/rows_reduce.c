@@ -37,46 +37,59 @@ static Buffer *declare(Rows *r, Stmt *to, const char *name, const Node *reduce, 
     return buffer;
 }
 
-// Adds the terms at the current index of each part.
-static void add_terms(Rows *r, Stmt *to, const Round *round, int parts, bool vector) {
-    Index *first = r->at[rows_last(r)];
-    for (int part = 0; part < parts; part++) {
-        if (vector) r->at[rows_last(r)] = index_add_const(r->arena, first, (int64_t)part * r->lanes);
-        r->part = rows_is_kept_vector(r) ? part : 0;
-        lower_forget(r->ctx);
-        for (int k = 0; k < round->n; k++) {
-            const Node *reduce = round_reduce(r, round, k);
-            Index *at = index_const(r->arena, part), *in[MAX_RANK];
-            Stmt *guard;
-            rows_term_at(r, reduce, in, &guard);
-            Expr *term = lower_value(r->ctx, reduce->in[0], in);
-            if (guard) stmt_append(r->arena, to, guard);
-            stmt_append(r->arena, guard ? guard : to,
-                        stmt_accumulate(r->arena, round->acc[k], &at, round_kind(r, round, k), term));
-        }
+// Adds the terms at the current index of one part.
+static void add_part_terms(Rows *r, Stmt *to, void *context) {
+    const Round *round = context;
+    Index *part = r->part;
+    if (!rows_is_kept_vector(r)) r->part = index_const(r->arena, 0); // totals have one element
+    lower_forget(r->ctx);
+    for (int k = 0; k < round->n; k++) {
+        const Node *reduce = round_reduce(r, round, k);
+        Index *in[MAX_RANK];
+        Stmt *guard;
+        rows_term_at(r, reduce, in, &guard);
+        Expr *term = lower_value(r->ctx, reduce->in[0], in);
+        if (guard) stmt_append(r->arena, to, guard);
+        stmt_append(r->arena, guard ? guard : to,
+                    stmt_accumulate(r->arena, round->acc[k], &part, round_kind(r, round, k), term));
     }
-    r->part = 0;
-    r->at[rows_last(r)] = first;
+    r->part = part;
 }
 
-// total[part] = combine(total[part], the block's vectors)
-static void close_block(Rows *r, Stmt *to, const Round *round) {
-    bool kept = rows_is_kept_vector(r);
+// total[part] = combine(total[part], the block's vector)
+static void close_part(Rows *r, Stmt *to, void *context) {
+    const Round *round = context;
+    for (int k = 0; k < round->n; k++) {
+        Expr *value = expr_load(r->arena, round->acc[k], &r->part, 1);
+        stmt_append(r->arena, to,
+                    stmt_accumulate(r->arena, r->total[round->number[k]], &r->part, round_kind(r, round, k), value));
+    }
+}
+
+// total = combine(total, the lanes of all the block's vectors)
+static void close_lanes(Rows *r, Stmt *to, const Round *round) {
+    Index *zero = index_const(r->arena, 0);
     for (int k = 0; k < round->n; k++) {
         const char *kind = round_kind(r, round, k);
-        Buffer *total = r->total[round->number[k]], *acc = round->acc[k];
-        Expr *sum = NULL;
-        for (int part = 0; part < acc->dim[0].extent; part++) {
+        Buffer *acc = round->acc[k];
+        Expr *sum = expr_load(r->arena, acc, &zero, 1);
+        for (int part = 1; part < acc->dim[0].extent; part++) {
             Index *at = index_const(r->arena, part);
             Expr *value[2] = {sum, expr_load(r->arena, acc, &at, 1)};
-            if (kept) stmt_append(r->arena, to, stmt_accumulate(r->arena, total, &at, kind, value[1]));
             const Op *combine = op_find(strcmp(kind, "sum") ? kind : "add");
-            sum = sum ? expr_apply(r->arena, NULL, combine, acc->dtype, value, 2) : value[1];
+            sum = expr_apply(r->arena, NULL, combine, acc->dtype, value, 2);
         }
-        Index *zero = index_const(r->arena, 0);
-        if (!kept)
-            stmt_append(r->arena, to, stmt_accumulate(r->arena, total, &zero, kind, expr_lanes(r->arena, kind, sum)));
+        stmt_append(
+            r->arena, to,
+            stmt_accumulate(r->arena, r->total[round->number[k]], &zero, kind, expr_lanes(r->arena, kind, sum)));
     }
+}
+
+static void close_block(Rows *r, Stmt *to, Round *round) {
+    if (rows_is_kept_vector(r))
+        rows_for_parts(r, to, r->parts, close_part, round);
+    else
+        close_lanes(r, to, round);
 }
 
 static void open_block(Rows *r, Stmt *to, Round *round) {
@@ -91,9 +104,7 @@ static void open_block(Rows *r, Stmt *to, Round *round) {
 // ---- lanes along the reduced axis -----------------------------------------------------------------------------------
 
 static void add_lane_part(Rows *r, Stmt *to, void *context) {
-    Round *round = context;
-    bool vector = r->vector;
-    add_terms(r, to, round, vector ? r->parts : 1, vector);
+    rows_for_parts(r, to, r->parts, add_part_terms, context);
 }
 
 // The scalar rest goes to the totals themselves.
@@ -186,8 +197,7 @@ static void reduce_serial(Rows *r, Stmt *to, Round *round) {
     Stmt *block = NULL;
     for (int k = 0; k < round->n; k++) round->acc[k] = r->total[round->number[k]];
     Stmt *inside = open_reduced(r, to, round, &block);
-    bool kept = rows_is_kept_vector(r);
-    add_terms(r, inside, round, kept ? r->parts : 1, kept);
+    rows_for_parts(r, inside, r->parts, add_part_terms, round);
     if (block) close_block(r, block, round);
 }
 

@@ -1,5 +1,6 @@
-// verify.c: proves a program: every index of every load and store lies within its buffer, registers have constant
-// indices, variables are used inside their loops and locals inside their blocks, local arrays stay within 4 KiB.
+// verify.c: proves a program: every index of every load and store lies within its buffer, registers have
+// indices that are constant once loops are unrolled, variables are used inside their loops and locals inside their
+// blocks, local arrays stay within 4 KiB.
 //     for n = 0 .. N: x[n + 1]       refused: "x: axis 0 is indexed by n + 1, which was not proved to be below N"
 // The caller's arrays have the sizes of the call; everything else has run-time axes at their bounds.
 #include <string.h>
@@ -63,15 +64,23 @@ static bool is_loaded(const Index *index, Dim dim) {
     return false;
 }
 
+// Whether the C compiler knows the index once it has written out the loops around it.
+static bool is_unrolled(const Index *index) {
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        if (atom->kind != ATOM_VAR || !atom->var->loop || atom->var->loop->loop != FOR_UNROLLED) return false;
+    }
+    return true;
+}
+
 // at[axis] to at[axis] + reach lie within the buffer.
 static void check_axis(Verify *v, const Buffer *buffer, int axis, const Index *index, int64_t reach) {
     Arena *arena = v->scratch;
-    int64_t c;
     check_index(v, index);
     index = index_add_const(arena, index, buffer->before[axis]);
     reach -= buffer->before[axis] + buffer->after[axis];
     if (v->wrong || is_loaded(index, buffer->dim[axis])) return;
-    if (buffer->scope == SCOPE_REGISTER && !index_is_const(index, &c))
+    if (buffer->scope == SCOPE_REGISTER && !is_unrolled(index))
         fail(v, "register %s has an index that varies", buffer->name);
     Dim dim = buffer->dim[axis];
     const Index *end = buffer->scope == SCOPE_ARGUMENT ? index_size(arena, dim) : index_const(arena, dim.extent);
@@ -120,6 +129,12 @@ static void check_for(Verify *v, const Stmt *s) {
     check_index(v, s->lo);
     check_index(v, s->hi);
     if (s->step < 1 || s->var->loop != s) fail(v, "the loop over %s is not well formed", s->var->name);
+    int64_t lo, hi;
+    bool fixed = index_is_const(s->lo, &lo) && index_is_const(s->hi, &hi);
+    if (s->loop == FOR_UNROLLED && !fixed) fail(v, "the unrolled loop over %s has no constant range", s->var->name);
+    const Stmt *outer = v->facts.nloops ? v->facts.loop[v->facts.nloops - 1] : NULL;
+    if (outer && outer->loop == FOR_UNROLLED && s->loop != FOR_UNROLLED)
+        fail(v, "the loop over %s stands in an unrolled one", s->var->name);
     if (v->facts.nloops == MOST_FACTS) fail(v, "loops are nested more than %d deep", MOST_FACTS);
     if (v->wrong) return;
     v->facts.loop[v->facts.nloops++] = s;
@@ -188,6 +203,7 @@ static void check_stmt(Verify *v, const Stmt *s) {
 typedef struct Found {
     Verify *v;
     Tags uses; // by buffer: its place among the uses, from 1
+    Use *seen; // by use: what the body does
 } Found;
 
 static void see_use(void *context, Buffer *buffer, bool write) {
@@ -196,12 +212,19 @@ static void see_use(void *context, Buffer *buffer, bool write) {
     int place = tag_known(&found->uses, buffer);
     const Use *use = place ? &found->v->kernel->uses.at[place - 1] : NULL;
     if (!use || !(write ? use->written : use->read)) fail(found->v, "%s is not among the uses", buffer->name);
+    if (use) *(write ? &found->seen[place - 1].written : &found->seen[place - 1].read) = true;
 }
 
 static void check_uses(Verify *v) {
-    Found found = {.v = v, .uses = {.arena = v->scratch}};
-    for (int k = 0; k < v->kernel->uses.len; k++) *tag_of(&found.uses, v->kernel->uses.at[k].buffer) = k + 1;
+    int n = v->kernel->uses.len;
+    Found found = {.v = v, .uses = {.arena = v->scratch}, .seen = NEW_ARRAY(v->scratch, Use, n + 1)};
+    for (int k = 0; k < n; k++) *tag_of(&found.uses, v->kernel->uses.at[k].buffer) = k + 1;
     stmt_visit_buffers(v->kernel->body, see_use, &found);
+    for (int k = 0; k < n; k++) {
+        const Use *use = &v->kernel->uses.at[k];
+        if (use->read != found.seen[k].read || use->written != found.seen[k].written)
+            fail(v, "the body does not use %s as the uses say", use->buffer->name);
+    }
 }
 
 // Alike in all that the proof of a kernel rests on.

@@ -148,7 +148,6 @@ Test(loops, blocked_indices_vanish) {
     Index *vector = loop_over(&b, "v", constant(&b, 0), constant(&b, 16), 16, NULL);
     int64_t fixed;
     cr_expect(index_is_const(index_clamp(a, vector, 1), &fixed) && fixed == 0, "all lanes of clamp(v, 0, 0) are 0");
-    cr_expect_str_eq(var_new(&b.ctx, "x")->name, "x_2");
     arena_release(a);
 }
 
@@ -352,23 +351,23 @@ Test(loops, programs_are_printed) {
          "  for n = 0 .. N:\n"
          "    for j = 0 .. 32 step 16:\n"
          "      y[n, j:16] = exp(mul(x[n, j:16], w[j:16]))\n"
-         "    for j_2 = 32 .. 40:\n"
-         "      y[n, j_2] = exp(mul(x[n, j_2], w[j_2]))\n"
+         "    for j = 32 .. 40:\n"
+         "      y[n, j] = exp(mul(x[n, j], w[j]))\n"
          "call 1: reduce_sub (rows, vectors)\n"
          "  # w = reduce, sub at test.graph:10:4\n"
          "  # fused: reduce, sub\n"
          "  for j = 0 .. 32 step 32:\n"
          "    local sum[2]: f32x16 = 0\n"
          "    for n = 0 .. N:\n"
-         "      sum[0] += x[n, j:16]\n"
-         "      sum[1] += x[n, j + 16:16]\n"
-         "    w[j:16] = sub(w[j:16], sum[0])\n"
-         "    w[j + 16:16] = sub(w[j + 16:16], sum[1])\n"
-         "  for j_2 = 32 .. 40:\n"
+         "      unroll v = 0 .. 2:\n"
+         "        sum[v] += x[n, j + 16*v:16]\n"
+         "    unroll v = 0 .. 2:\n"
+         "      w[j + 16*v:16] = sub(w[j + 16*v:16], sum[v])\n"
+         "  for j = 32 .. 40:\n"
          "    local sum_2[1]: f32 double = 0\n"
-         "    for n_2 = 0 .. N:\n"
-         "      sum_2[0] += x[n_2, j_2]\n"
-         "    w[j_2] = sub(w[j_2], sum_2[0])\n"},
+         "    for n = 0 .. N:\n"
+         "      sum_2[0] += x[n, j]\n"
+         "    w[j] = sub(w[j], sum_2[0])\n"},
         {"c11", 0,
          "entry f: arena 3200 bytes, at least 3200\n" INPUTS "  arena mul: f32[N, 40] at 0, calls 0 to 1\n"
          "  arena reduce: f32[40] at 0, calls 2 to 3\n"
@@ -418,6 +417,15 @@ static Stmt *find(Stmt *s, StmtKind kind) {
     return NULL;
 }
 
+static Stmt *find_loop(Stmt *s, ForKind kind) {
+    if (s->kind == STMT_FOR && s->loop == kind) return s;
+    for (int k = 0; k < s->body.len; k++) {
+        Stmt *found = find_loop(s->body.at[k], kind);
+        if (found) return found;
+    }
+    return NULL;
+}
+
 typedef enum Damage {
     LOOP_TOO_LONG,
     LOOP_BEYOND_SIZE,
@@ -426,7 +434,11 @@ typedef enum Damage {
     LOCAL_OUTSIDE,
     LOCAL_TOO_LARGE,
     VARYING_REGISTER,
+    ROLLED_REGISTER,
+    UNROLLED_SIZE,
+    LOOP_IN_UNROLLED,
     WIDE_STORE,
+    USE_TOO_MANY,
     DAMAGES
 } Damage;
 
@@ -438,7 +450,11 @@ static const char *const expected[DAMAGES] = {
     [LOCAL_OUTSIDE] = "outside the block",
     [LOCAL_TOO_LARGE] = "more than 4 KiB",
     [VARYING_REGISTER] = "has an index that varies",
+    [ROLLED_REGISTER] = "has an index that varies",
+    [UNROLLED_SIZE] = "has no constant range",
+    [LOOP_IN_UNROLLED] = "stands in an unrolled one",
     [WIDE_STORE] = "may leave its 40 elements",
+    [USE_TOO_MANY] = "is not among the uses",
 };
 
 static void damage(Bench *b, Program *program, Damage kind) {
@@ -454,6 +470,12 @@ static void damage(Bench *b, Program *program, Damage kind) {
     if (kind == LOCAL_OUTSIDE) columns->body.at[0] = stmt_block(a);
     if (kind == LOCAL_TOO_LARGE) local->buffer->dim[0].extent = 1 << 10;
     if (kind == VARYING_REGISTER) sum->at[0] = index_mod(a, index_var(a, columns->var), 2);
+    // for n { unroll v { sum[v] += x[n, j + 16*v:16] } }
+    Stmt *terms = find_loop(columns->body.at[1], FOR_SERIAL), *unrolled = find_loop(terms, FOR_UNROLLED);
+    if (kind == ROLLED_REGISTER) unrolled->loop = FOR_SERIAL;
+    if (kind == UNROLLED_SIZE) terms->loop = FOR_UNROLLED;
+    if (kind == LOOP_IN_UNROLLED) columns->loop = FOR_UNROLLED;
+    if (kind == USE_TOO_MANY) program->calls.at[0].kernel->uses.at[0].read ^= true;
     if (kind == WIDE_STORE) store->at[1] = index_add_const(a, store->at[1], 10);
 }
 
