@@ -300,7 +300,7 @@ static void find_places(Marking *mark, const Program *program) {
         const Buffer *buffer = node ? program->of_node[node->id] : NULL;
         if (!buffer || buffer->value != node || (buffer->view && !mark->views)) continue;
         while (buffer->view) buffer = buffer->view->of;
-        int value = buffer->scope == SCOPE_ARENA ? (int)buffer->offset : -1;
+        int value = timeline_value(mark->f->timeline, buffer);
         if (value < 0) {
             mark->in_place[id] = true;
             continue;

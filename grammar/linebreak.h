@@ -4,6 +4,7 @@
 
 #include "frontend/build.h"
 #include "parser.h"
+#include "support/str.h"
 
 enum {
     NESTING_MAX = 200, // open brackets

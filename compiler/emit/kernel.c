@@ -90,15 +90,18 @@ static const char *single_line(const Printer *p, const Stmt *stmt, const char *b
     return simple && head + strlen(body) - 4 <= 120 ? body + indent : NULL;
 }
 
+// OpenMP's pragma stands on a line of its own.
 static void print_for(Printer *p, const Stmt *stmt) {
+    static const char *const pragma[] = {
+        [FOR_SERIAL] = "", [FOR_CHUNKS] = "", [FOR_LANES] = "DLC_VECTOR_FOR ", [FOR_UNROLLED] = "DLC_UNROLL "};
     if (stmt->loop == FOR_CHUNKS) print_line(p, "DLC_PARALLEL_FOR");
-    if (stmt->loop == FOR_UNROLLED) print_line(p, "DLC_UNROLL");
     const char *lo = index_text(p, stmt->lo).c, *hi = index_text(p, stmt->hi).c;
     int outer = p->locals.len;
     const char *var = variable_name(p, stmt->var);
     const char *step = stmt->step == 1 ? arena_printf(p->arena, "%s++", var)
                                        : arena_printf(p->arena, "%s += %lld", var, (long long)stmt->step);
-    const char *head = arena_printf(p->arena, "for (int %s = %s; %s < %s; %s)", var, lo, var, hi, step);
+    const char *head =
+        arena_printf(p->arena, "%sfor (int %s = %s; %s < %s; %s)", pragma[stmt->loop], var, lo, var, hi, step);
     Str body = str_new(p->arena), *to = p->s;
     p->s = &body;
     print_body(p, stmt);
@@ -233,9 +236,8 @@ static void print_registers(Printer *p, const Buffer *buffer, const char *ctype,
     print_line(p, value && !axes ? "%s %s%s = %s;" : "%s %s%s;", ctype, name, str_text(&s), init);
     if (!value || !axes) return;
     if (axes > 1) dlc_bug("emit", "register array %s of more than one axis starts from a value", buffer->name);
-    print_line(p, "DLC_UNROLL");
-    print_line(p, "for (int i_%s = 0; i_%s < %d; i_%s++) %s[i_%s] = %s;", name, name, buffer->dim[axis].extent, name,
-               name, name, init);
+    print_line(p, "DLC_UNROLL for (int i_%s = 0; i_%s < %d; i_%s++) %s[i_%s] = %s;", name, name,
+               buffer->dim[axis].extent, name, name, name, init);
 }
 
 static void print_stack(Printer *p, const Buffer *buffer, const char *ctype, const Expr *value, const char *init) {

@@ -150,8 +150,5 @@ typedef struct AstFile {
 
 // Parses a whole text. Errors go to diag (several per run); what could be parsed is returned, so look at diag->errors.
 AstFile *parse_source(Arena *arena, Diag *diag, const Source *source);
-// Prints the tree as .dl that parses back to the same tree, for tests.
-#include "support/str.h"
-void ast_print(Str *s, const AstFile *file);
 
 #endif

@@ -214,6 +214,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     for (int k = 0; k < nin; k++)
         if (in[k]->id >= g->nodes.len || g->nodes.at[in[k]->id] != in[k])
             dlc_bug(g->stage, "input %d of %s belongs to another graph", k, op->name);
+    if (op->inputs > MAX_INPUTS) dlc_bug(g->stage, "%s takes more than %d inputs", op->name, MAX_INPUTS);
     if (nin != op->inputs) dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
     uint64_t hash = node_hash(op, in, nin, attrs, g->copy_now);
     Node *found = table_find(g, hash, op, in, nin, attrs);

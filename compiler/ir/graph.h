@@ -83,7 +83,11 @@ typedef struct Attr {
     const Iter *iter;
 } Attr;
 
-enum { MAX_ATTRS = 6, MAX_COPY = 64 }; // MAX_COPY: as deep as checkpoint blocks may be nested
+enum {
+    MAX_ATTRS = 6,
+    MAX_INPUTS = 3, // of an operator: graph_op checks
+    MAX_COPY = 64   // as deep as checkpoint blocks may be nested
+};
 
 // ---- nodes -------------------------------------------------------------------------------------------------
 

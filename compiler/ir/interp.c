@@ -94,12 +94,13 @@ static double terms_of(const Node *node, const Tensor *const *in) {
 // The roundings of n terms add up like a random walk.
 static void disturb_sums(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     Arena scratch = {0};
-    Tensor sizes[3], all = tensor_new(&scratch, &node->type, run->sizes);
-    const Tensor *of[3] = {&sizes[0], &sizes[1], &sizes[2]};
+    Tensor sizes[MAX_INPUTS], all = tensor_new(&scratch, &node->type, run->sizes);
+    const Tensor *of[MAX_INPUTS];
     double walk = 1 + sqrt(terms_of(node, in)) / 4;
     bool exact = true;
     for (int i = 0; i < node->nin; i++) {
         sizes[i] = *in[i];
+        of[i] = &sizes[i];
         if (!in[i]->f) continue;
         exact &= all_have_few_bits(in[i]);
         sizes[i].f = NEW_ARRAY(&scratch, double, in[i]->count + 1);

@@ -378,9 +378,9 @@ static void read_node(Reader *r) {
         fail(r, "graph text: there is no operator %s", name);
         return;
     }
-    Node *in[8];
+    Node *in[MAX_INPUTS];
     int nin = 0;
-    while (peek(r) == '%' && nin < 8) {
+    while (peek(r) == '%' && nin < MAX_INPUTS) {
         in[nin++] = read_reference(r);
         accept(r, ",");
     }

@@ -13,7 +13,7 @@
 enum {
     FMA = 1000000,        // the unit of costs is a millionth of the time of an FMA
     FMA_LATENCY_STEP = 4, // no step of K takes less time than this many FMAs
-    FAST_SUMS = 8,        // vectors of sums that keep two units for FMAs of four cycles busy
+    COPY_PER_CENT = 2,    // of the time, that a shorter or narrower copy of the tile in the C must save
     SHORT_STRIDE = 64,    // elements between steps of K up to which panels do not pay
     SHORT_SUM = 8,        // steps that are too few for the innermost loop
     PAGE_BYTES = 4096
@@ -111,29 +111,31 @@ static int64_t column_cost(const Contraction *c, const int *height, int nheights
     return cost;
 }
 
-// A fixed extent has one tail. A run-time one may have any: it is covered by the lowest tile that is still fast, by
-// pairs where that one is high, and by single rows. Each height is one more copy of the tile in the C.
-static int plan_heights(const Contraction *c, int rows, int vectors, int *height) {
-    int n = 0, extent = extent_of(c, c->m), low = ceil_div(FAST_SUMS, vectors * c->members);
+// A fixed extent has one tail. A run-time one may have any, in as few passes over the other operand's panel as a few
+// heights allow: 4, 2 and 1, or 8, 2 and 1. Each height is one more copy of the tile in the C.
+static int plan_heights(const Contraction *c, int rows, int *height) {
+    int n = 0, extent = extent_of(c, c->m), low = rows > 8 ? 8 : 4;
     height[n++] = rows;
     if (!is_runtime(c, c->m)) {
         if (extent % rows) height[n++] = extent % rows;
         return n;
     }
     bool straddles = c->row.staged; // a panel holds `rows` of them: shorter tiles must not reach into the next one
-    if (!straddles && low > 1 && low < rows) height[n++] = low;
-    if (!straddles && low > 4 && rows > 2) height[n++] = 2;
+    if (!straddles && rows > low) height[n++] = low;
+    if (!straddles && rows > 2) height[n++] = 2;
     if (rows > 1) height[n++] = 1;
     return n;
 }
 
 static int64_t tile_cost(const Contraction *c, int rows, int vectors) {
-    int height[MAX_HEIGHTS], n = plan_heights(c, rows, vectors, height), row_extent = extent_of(c, c->m);
+    int height[MAX_HEIGHTS], n = plan_heights(c, rows, height), row_extent = extent_of(c, c->m);
     int all = ceil_div(extent_of(c, c->n), c->lanes);
     int64_t cost = all / vectors * column_cost(c, height, n, row_extent, vectors);
     // With a pool behind it gcc 12 keeps two vectors in memory: a third of the speed. One or three stay in registers.
     if (c->members > 1 && vectors == 2) cost *= 2;
-    return all % vectors ? cost + column_cost(c, height, n, row_extent, all % vectors) : cost;
+    if (all % vectors) cost += column_cost(c, height, n, row_extent, all % vectors);
+    int copies = n * (all > vectors && all % vectors ? 2 : 1);
+    return cost + cost * COPY_PER_CENT * (copies - 1) / 100;
 }
 
 static void plan_tile(Contraction *c) {
@@ -502,7 +504,7 @@ bool contraction_plan(Contraction *c, LowerContext *ctx) {
     contraction_halo_buffer(c, &c->row);
     contraction_halo_buffer(c, &c->lane);
     plan_blocks(c);
-    c->nheights = plan_heights(c, c->rows, c->vectors, c->height);
+    c->nheights = plan_heights(c, c->rows, c->height);
     plan_panels(c, &c->row, "panel_rows");
     plan_panels(c, &c->lane, "panel_lanes");
     plan_partial(c);

@@ -1,16 +1,16 @@
 // contraction_tile.c: the register tile: R rows by V vectors of sums, all of K, then the epilogue.
 //
 //     local acc[6, 4]: f32x16 = 0
-//     for k: unroll v < 4: b[v] = panel[k, 16 v ..]
-//            unroll r < 6: a = x[i + r, k]; unroll v < 4: acc[r, v] += a * b[v]
+//     for k: unroll v < 4: vector[v] = panel[k, 16 v ..]
+//            unroll r < 6: scalar = x[i + r, k]; unroll v < 4: acc[r, v] += scalar * vector[v]
 //     unroll r < 6, v < 4: h[i + r, o + 16 v ..] = relu(acc[r, v] + bias[o + 16 v ..])
 //
 // On a target without vectors the sums are arrays, and one loop over lanes stands around all rows: C compilers make
 // vectors of that, but neither of a loop for each row nor of scalars by name.
 //
 //     local acc[6, 16] = 0
-//     for k: unroll r < 6: a[r] = x[i + r, k]
-//            for lane < 16: b = panel[k, lane]; unroll r < 6: acc[r, lane] += a[r] * b
+//     for k: scalar0 = x[i, k] ... scalar5
+//            for lane < 16: vector = panel[k, lane]; acc[0, lane] += scalar0 * vector; ...
 //     for lane < 16: unroll r < 6: h[i + r, o + lane] = relu(acc[r, lane] + bias[o + lane])
 //
 // Every tile, also at the edges, is made here. With K in blocks each block sums from 0 and adds what the earlier ones
@@ -84,7 +84,8 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
     Arena *arena = c->arena;
     int vectors = lanes->extent;
     Index *v, *row, *sum, *none = index_const(arena, 0);
-    Buffer *b = registers_new(c, "b", vectors, c->lanes), *a = registers_new(c, "a", 1, c->both_lanes ? c->lanes : 1);
+    Buffer *b = registers_new(c, "vector", vectors, c->lanes),
+           *a = registers_new(c, "scalar", 1, c->both_lanes ? c->lanes : 1);
     if (vectors > 1) declare(c, to, b, NULL);
     Stmt *loop = open_vectors(c, to, vectors, &v);
     Expr *vector = contraction_load(c, &c->lane, lanes, index_scale(arena, v, c->lanes), c->lanes);
@@ -99,23 +100,40 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
     add_product(c, to, acc, (Index *[]){sum, v}, expr_load(arena, a, &none, 1), expr_load(arena, b, &v, 1));
 }
 
-// The loop runs over all lanes of a run-time axis's last panel, which has zeros there.
+enum { FEW_ROWS = 3 }; // the loop over lanes is then so short that gcc writes it out before it looks for vectors
+
+// Row `sum` of the sums, by number.
+static int stand_at_row(Contraction *c, const TileLoop *rows, int sum) {
+    for (int k = c->npool - 1; k >= 0; k--) {
+        int extent = c->iter->axis[c->pool_axis[k]].extent;
+        c->at[c->pool_axis[k]] = index_const(c->arena, sum % extent);
+        sum /= extent;
+    }
+    if (c->m != NO_AXIS) c->at[c->m] = index_add_const(c->arena, rows->base, sum);
+    return sum;
+}
+
+// The loop runs over all lanes of a run-time axis's last panel, which has zeros there. The rows stand one by one: gcc
+// makes slower code of an array of scalars and a loop over it.
 static void multiply_in_loop(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
-    Index *row, *sum, *element, *lane, *none = index_const(arena, 0);
-    Buffer *a = registers_new(c, "a", row_count(c, rows), 1), *b = registers_new(c, "b", 1, 1);
-    if (!c->both_lanes) {
-        declare(c, to, a, NULL);
-        Stmt *loop = open_rows(c, to, rows, &row, &sum);
-        stmt_append(arena, loop, stmt_store(arena, a, &sum, row_value(c, rows, row, NULL, 1)));
+    int n = row_count(c, rows);
+    Buffer **scalar = NEW_ARRAY(arena, Buffer *, n), *vector = registers_new(c, "vector", 1, 1);
+    Index *element, *lane, *none = index_const(arena, 0);
+    for (int r = 0; r < n && !c->both_lanes; r++) {
+        scalar[r] = registers_new(c, arena_printf(arena, "scalar%d", r), 1, 1);
+        declare(c, to, scalar[r], row_value(c, rows, index_const(arena, stand_at_row(c, rows, r)), NULL, 1));
     }
     int64_t fixed;
     const Index *count = lanes->valid && index_is_const(lanes->valid, &fixed) ? lanes->valid : NULL;
     to = contraction_open_lanes(c, to, lanes->base, count, &element, &lane);
-    declare(c, to, b, contraction_load(c, &c->lane, lanes, lane, 1));
-    to = open_rows(c, to, rows, &row, &sum);
-    Expr *scalar = c->both_lanes ? row_value(c, rows, row, element, 1) : expr_load(arena, a, &sum, 1);
-    add_product(c, to, acc, (Index *[]){sum, lane}, scalar, expr_load(arena, b, &none, 1));
+    if (to->kind == STMT_FOR && n <= FEW_ROWS) to->loop = FOR_LANES;
+    declare(c, to, vector, contraction_load(c, &c->lane, lanes, lane, 1));
+    for (int r = 0; r < n; r++) {
+        Expr *a = c->both_lanes ? row_value(c, rows, index_const(arena, stand_at_row(c, rows, r)), element, 1)
+                                : expr_load(arena, scalar[r], &none, 1);
+        add_product(c, to, acc, (Index *[]){index_const(arena, r), lane}, a, expr_load(arena, vector, &none, 1));
+    }
 }
 
 // ---- the next tile's lines ------------------------------------------------------------------------------------------

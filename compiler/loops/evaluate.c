@@ -172,10 +172,9 @@ static Scalar round_scalar(DType dtype, Scalar value) {
 }
 
 static Scalar apply(const Expr *e, const Tape *tape, const int *arg) {
-    Tensor in[8], out = {.dtype = e->dtype, .count = 1};
-    const Tensor *ins[8];
-    Scalar from[8], result = {.i = 0};
-    if (e->nargs > 8) dlc_bug("evaluate", "%s of %d arguments", e->op->name, e->nargs);
+    Tensor in[MAX_INPUTS], out = {.dtype = e->dtype, .count = 1};
+    const Tensor *ins[MAX_INPUTS];
+    Scalar from[MAX_INPUTS], result = {.i = 0};
     for (int k = 0; k < e->nargs; k++) {
         bool is_float = dtype_info[e->arg[k]->dtype].is_float;
         from[k] = tape->value[arg[k]];

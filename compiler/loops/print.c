@@ -202,7 +202,8 @@ static void put_body(Printer *p, const Stmt *s) {
 }
 
 static void put_for(Printer *p, const Stmt *s) {
-    static const char *const word[] = {[FOR_SERIAL] = "for", [FOR_CHUNKS] = "chunks", [FOR_UNROLLED] = "unroll"};
+    static const char *const word[] = {
+        [FOR_SERIAL] = "for", [FOR_CHUNKS] = "chunks", [FOR_LANES] = "lanes", [FOR_UNROLLED] = "unroll"};
     name_var(p, s->var);
     str_printf(p->s, "%s %s = ", word[s->loop], var_name(p, s->var));
     put_index(p, s->lo);

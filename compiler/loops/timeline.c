@@ -29,10 +29,12 @@ static void add_once(Arena *arena, IntVec *list, int value) {
     vec_push(arena, list, value);
 }
 
+int timeline_value(const Timeline *t, const Buffer *buffer) { return tag_known(&t->places, buffer) - 1; }
+
 static void see_buffer(Timeline *t, int call, Buffer *buffer, bool write) {
     const Buffer *root = view_root(buffer);
-    if (root->scope != SCOPE_ARENA || root->offset < 0) return;
-    int value = (int)root->offset;
+    int value = timeline_value(t, root);
+    if (value < 0) return;
     Value *v = &t->values.at[value];
     if (write && call != v->writer) v->early = false; // in parts
     if (write || call == v->writer) return;
@@ -48,14 +50,13 @@ static void make_values(Timeline *t, Program *program) {
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k], *root = view_root(buffer);
         int64_t bytes = (buffer->bytes + ALIGN - 1) / ALIGN * ALIGN;
-        buffer->offset = -1;
         if (buffer != root || buffer->scope != SCOPE_ARENA || buffer->first_call < 0) continue;
         if (buffer->first_call == buffer->last_call && !buffer->value) {
             t->scratch[buffer->first_call] += bytes;
             continue;
         }
         int writer = buffer->first_call;
-        buffer->offset = t->values.len;
+        *tag_of(&t->places, buffer) = t->values.len + 1;
         vec_push(t->arena, &t->values,
                  (Value){.buffer = buffer,
                          .bytes = bytes,
@@ -72,6 +73,7 @@ Timeline *timeline_new(Arena *arena, Program *program) {
     Timeline *t = NEW(arena, Timeline);
     *t = (Timeline){.arena = arena,
                     .program = program,
+                    .places = {.arena = arena},
                     .reads = NEW_ARRAY(arena, IntVec, ncalls + 1),
                     .writes = NEW_ARRAY(arena, IntVec, ncalls + 1),
                     .early = NEW_ARRAY(arena, bool, ncalls + 1),

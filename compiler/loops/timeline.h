@@ -4,6 +4,7 @@
 #define DLC_TIMELINE_H
 
 #include "loops/loops.h"
+#include "support/tags.h"
 
 typedef VEC(int) IntVec;
 
@@ -20,13 +21,14 @@ typedef struct Value {
 typedef struct Timeline {
     Arena *arena;
     const Program *program;
-    VEC(Value) values; // buffer->offset is the position of a buffer's value here, or -1
-    IntVec *reads;     // by call: values
-    IntVec *writes;    // by call: values it is the writer of
-    bool *early;       // by call: of the forward pass
-    int64_t *scratch;  // by call: bytes
-    int64_t *cost;     // by call: FLOPs, with those that the processor could do while bytes are written
-    int64_t work;      // steps of one estimate
+    VEC(Value) values;
+    Tags places;      // by buffer: the place of its value, from 1
+    IntVec *reads;    // by call: values
+    IntVec *writes;   // by call: values it is the writer of
+    bool *early;      // by call: of the forward pass
+    int64_t *scratch; // by call: bytes
+    int64_t *cost;    // by call: FLOPs, with those that the processor could do while bytes are written
+    int64_t work;     // steps of one estimate
 } Timeline;
 
 typedef struct Estimate {
@@ -35,8 +37,10 @@ typedef struct Estimate {
     int64_t cost; // of what is computed again
 } Estimate;
 
-// Of a program that is lowered and not planned; uses its buffers' offsets for itself.
+// Of a program that is lowered; whether it is planned does not matter.
 Timeline *timeline_new(Arena *arena, Program *program);
+// The value in that buffer; -1: it holds none.
+int timeline_value(const Timeline *timeline, const Buffer *buffer);
 // Whether a value is read in the backward pass, and can be dropped and computed again.
 bool timeline_is_choice(const Timeline *timeline, int value);
 // Whether a value is in memory when the backward pass reads it: it is kept, or cannot be computed again.

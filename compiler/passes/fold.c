@@ -9,10 +9,10 @@
 
 static Node *fold_node(Graph *to, const Node *old, Node *const *in, void *context) {
     (void)context;
-    if (!(old->op->traits & OP_ELEMENTWISE) || old->nin == 0 || old->nin > 3) return NULL;
+    if (!(old->op->traits & OP_ELEMENTWISE) || old->nin == 0) return NULL;
     Arena scratch = {0};
-    Tensor tensors[3];
-    const Tensor *inputs[3];
+    Tensor tensors[MAX_INPUTS];
+    const Tensor *inputs[MAX_INPUTS];
     for (int k = 0; k < old->nin; k++) {
         double value;
         if (!node_constant(in[k], &value)) {

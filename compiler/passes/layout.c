@@ -243,7 +243,7 @@ static Order liked_order(const Node *old, const Layout *layout, const Order *fro
 
 static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context) {
     Layout *layout = context;
-    Order *order = &layout->order[old->id], from[MAX_ATTRS];
+    Order *order = &layout->order[old->id], from[MAX_INPUTS];
     *order = order_plain(old->type.rank);
     layout->is_free[old->id] = made_of_free(layout, old);
     if (old->op->traits & OP_INPUT || !old->nin) return NULL;
@@ -253,11 +253,11 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
     bool joint = follows(old) || (old->op->traits & OP_MOVEMENT && old->nin > 1);
     for (int k = 0; k < old->nin; k++) {
         moved[k] = in[k];
-        from[k < MAX_ATTRS ? k : 0] = layout->order[old->in[k]->id];
+        from[k] = layout->order[old->in[k]->id];
         plain &= order_is_plain(&layout->order[old->in[k]->id]);
         if (!joint || layout->order[old->in[k]->id].n != common.n) continue;
         moved[k] = in_order(to, layout, old->in[k], common);
-        from[k < MAX_ATTRS ? k : 0] = common;
+        from[k] = common;
     }
     if (follows(old)) {
         *order = common;

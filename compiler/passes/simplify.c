@@ -81,8 +81,8 @@ static Node *build_broadcast_like(Graph *to, Node *x, const Type *shape, const A
 
 static Node *sink_movement(Graph *to, const Node *old, Node *const *in) {
     const Node *first = common_movement(old, in);
-    if (!first || old->nin > 3) return NULL;
-    Node *small[3];
+    if (!first) return NULL;
+    Node *small[MAX_INPUTS];
     double value;
     for (int k = 0; k < old->nin; k++) {
         Type type = type_with_dtype(first->in[0]->type, in[k]->type.dtype);

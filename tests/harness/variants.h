@@ -7,7 +7,7 @@
 #include "ir/graph.h"
 #include "ops/op.h"
 
-enum { MAX_INPUTS = 3, MAX_VARIANTS = DTYPES * DTYPES * 3 };
+enum { MAX_VARIANTS = DTYPES * DTYPES * 3 };
 
 typedef struct Variant {
     DType dtype; // of the inputs that have the example's dtype

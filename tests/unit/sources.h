@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/ast.h"
+#include "ast_print.h"
 
 typedef struct Parsed {
     Arena arena;

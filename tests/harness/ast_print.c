@@ -3,7 +3,7 @@
 // The text parses back to the same tree; comments other than a declaration's own are not in the tree.
 #include <string.h>
 
-#include "frontend/ast.h"
+#include "ast_print.h"
 
 // How tightly an expression holds together, after the grammar's precedences.
 enum { PIPE = 1, OR, AND, NOT, COMPARE, SUM, PRODUCT, NEGATE, POWER, PRIMARY };
