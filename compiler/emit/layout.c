@@ -14,8 +14,6 @@ const char *region_name(int region) {
     return names[region];
 }
 
-static int64_t round_up(int64_t bytes, int64_t align) { return (bytes + align - 1) / align * align; }
-
 static int region_of(StorageKind kind) {
     return kind == STORAGE_OPTIM ? REGION_OPTIM : kind == STORAGE_STATE ? REGION_STATE : REGION_PARAM;
 }

@@ -3,6 +3,7 @@
 #define DLC_EMIT_PARTS_H
 
 #include "emit/emit.h"
+#include "support/ints.h"
 #include "support/tags.h"
 
 // ---- names.c: C identifiers ----------------------------------------------------------------------------------------

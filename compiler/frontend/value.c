@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frontend/elaborator.h"
+#include "support/ints.h"
 
 Value value_list(Elab *el) { return (Value){.kind = VALUE_LIST, .list = NEW(el->arena, ValueList)}; }
 
@@ -181,7 +182,6 @@ static bool power_int(int64_t base, int64_t exponent, int64_t *to) {
 }
 
 // Rounds to minus infinity, as `//` does on tensors; C rounds to zero.
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
 
 // Every operation is checked; b == -1 is apart because INT64_MIN / -1 traps.
 static Value int_binary(Elab *el, const char *op, int64_t a, int64_t b, Span span) {

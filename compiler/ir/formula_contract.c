@@ -3,24 +3,14 @@
 //     out[n, o, y, x] += a[n, i, 2*y+r, 2*x+s] * w[o, i, r, s]   conv2d(a, w, stride=2)
 //     out[n, i, y+r, x+s] += dy[n, o, y, x] * w[o, i, r, s]      conv2d_input_gradient(dy, w)
 // and einsum for what is neither.
+#include "ir/affine.h"
 #include "ir/formula.h"
 #include "ops/op.h"
 
-// The one axis that dimension `d` of a map is, or -1.
-static int single_axis(const Iter *iter, const Map *map, int d) {
-    int axis = -1;
-    for (int k = 0; k < iter->naxes; k++) {
-        if (!map->dim[d].coef[k]) continue;
-        if (axis >= 0 || map->dim[d].coef[k] != 1) return -1;
-        axis = k;
-    }
-    return map->dim[d].c ? -1 : axis;
-}
-
 // Dimensions that more than one axis, a factor or an offset makes: windows.
-static int windows_of(const Iter *iter, const Map *map) {
+static int windows_of(const Map *map) {
     int count = 0;
-    for (int d = 0; d < map->rank; d++) count += single_axis(iter, map, d) < 0;
+    for (int d = 0; d < map->rank; d++) count += affine_bare_axis(&map->dim[d]) < 0;
     return count;
 }
 
@@ -42,7 +32,7 @@ static bool same_batch(const Iter *iter, const Map *map) {
     if (map->rank == 2) return true; // numpy repeats it
     if (map->rank != out->rank) return false;
     for (int d = 0; d + 2 < map->rank; d++)
-        if (single_axis(iter, map, d) != single_axis(iter, out, d)) return false;
+        if (affine_bare_axis(&map->dim[d]) != affine_bare_axis(&out->dim[d])) return false;
     return true;
 }
 
@@ -58,10 +48,10 @@ static bool matrix_product(Arena *arena, const Node *node, const Iter *iter, boo
     const Map *out = &iter->map[0], *a = &iter->map[1], *b = &iter->map[2];
     if (out->rank < 2 || a->rank < 2 || b->rank < 2 || iter->naxes != out->rank + 1) return false;
     if (!same_batch(iter, a) || !same_batch(iter, b) || (a->rank == 2 && out->rank > 2)) return false;
-    int row = single_axis(iter, out, out->rank - 2), column = single_axis(iter, out, out->rank - 1);
+    int row = affine_bare_axis(&out->dim[out->rank - 2]), column = affine_bare_axis(&out->dim[out->rank - 1]);
     int sum = iter->nout; // the one axis that is summed
-    int a0 = single_axis(iter, a, a->rank - 2), a1 = single_axis(iter, a, a->rank - 1);
-    int b0 = single_axis(iter, b, b->rank - 2), b1 = single_axis(iter, b, b->rank - 1);
+    int a0 = affine_bare_axis(&a->dim[a->rank - 2]), a1 = affine_bare_axis(&a->dim[a->rank - 1]);
+    int b0 = affine_bare_axis(&b->dim[b->rank - 2]), b1 = affine_bare_axis(&b->dim[b->rank - 1]);
     const Node *left = node->in[0], *right = node->in[1];
     if (a0 == column || a1 == column) { // the operands stand the other way around
         const Node *swap_node = left;
@@ -81,20 +71,14 @@ static bool matrix_product(Arena *arena, const Node *node, const Iter *iter, boo
 
 // ---- convolutions -------------------------------------------------------------------------------------------------
 
-static bool map_has_axis(const Map *map, int axis) {
-    for (int d = 0; d < map->rank; d++)
-        if (map->dim[d].coef[axis]) return true;
-    return false;
-}
-
 // ", stride=2, padding=1": of the first window. The weight has the axes that move inside of it.
 static const char *window_options(Arena *arena, const Iter *iter, const Map *map, const Map *weight) {
     for (int d = 0; d < map->rank; d++) {
-        if (single_axis(iter, map, d) >= 0) continue;
+        if (affine_bare_axis(&map->dim[d]) >= 0) continue;
         Str s = str_new(arena);
         for (int k = 0; k < iter->naxes; k++) {
             int coef = map->dim[d].coef[k];
-            if (coef > 1) str_printf(&s, ", %s=%d", map_has_axis(weight, k) ? "dilation" : "stride", coef);
+            if (coef > 1) str_printf(&s, ", %s=%d", map_uses(weight, k) ? "dilation" : "stride", coef);
         }
         if (map->dim[d].c < 0) str_printf(&s, ", padding=%d", -map->dim[d].c);
         return str_text(&s);
@@ -103,9 +87,9 @@ static const char *window_options(Arena *arena, const Iter *iter, const Map *map
 }
 
 static Formula convolution(Arena *arena, const Node *node, const Iter *iter, const char *x, const char *y) {
-    int to = windows_of(iter, &iter->map[0]), from = windows_of(iter, &iter->map[1]);
+    int to = windows_of(&iter->map[0]), from = windows_of(&iter->map[1]);
     bool second = !to && !from, weights = !to && node->section == SECTION_BACKWARD;
-    int n = to ? to : from ? from : windows_of(iter, &iter->map[2]);
+    int n = to ? to : from ? from : windows_of(&iter->map[2]);
     const Map *map = &iter->map[to ? 0 : second ? 2 : 1], *weight = &iter->map[weights ? 0 : second ? 1 : 2];
     const char *kind = to ? "_input_gradient" : weights ? "_weight_gradient" : "";
     const char *options = window_options(arena, iter, map, weight);
@@ -114,14 +98,14 @@ static Formula convolution(Arena *arena, const Node *node, const Iter *iter, con
 }
 
 static void put_letters(Str *s, const Iter *iter, const Map *map) {
-    for (int d = 0; d < map->rank; d++) str_printf(s, "%c", iter->name[single_axis(iter, map, d)]);
+    for (int d = 0; d < map->rank; d++) str_printf(s, "%c", iter->name[affine_bare_axis(&map->dim[d])]);
 }
 
 Formula formula_contract(Arena *arena, const Node *node, bool transposed, FormulaOf input, void *context) {
     const Iter *iter = node_attr(node, "iter")->iter;
     Formula f = {.operators = 1};
     bool windows = false;
-    for (int m = 0; m < 3; m++) windows = windows || windows_of(iter, &iter->map[m]);
+    for (int m = 0; m < 3; m++) windows = windows || windows_of(&iter->map[m]);
     if (!windows && matrix_product(arena, node, iter, transposed, input, context, &f)) return f;
     const char *x = input(context, node->in[0]).text, *y = input(context, node->in[1]).text;
     if (windows) {

@@ -5,6 +5,7 @@
 // An axis of extent 1 (the taps of a 1x1 kernel, the channel within a depthwise group) is left out, so that 1x1
 // convolutions are matrix products to everything that follows.
 #include "ir/windows.h"
+#include "ir/affine.h"
 #include "ops/op.h"
 
 // An iteration space that grows axis by axis, and three tensors whose dims are indexed as they are added.
@@ -136,17 +137,6 @@ Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *w) {
 
 // ---- pools that follow a contraction ----------------------------------------------------------------------------
 
-// The one axis that indexes the dim as it is; -1: there is none.
-static int bare_axis_of(const Iter *iter, const Affine *affine) {
-    int axis = -1;
-    for (int k = 0; k < iter->naxes; k++) {
-        if (!affine->coef[k]) continue;
-        if (axis >= 0 || affine->coef[k] != 1) return -1;
-        axis = k;
-    }
-    return affine->c ? -1 : axis;
-}
-
 // All members of a window have sums of their own in a register tile: 12 leave room for the operands where there are 16
 // registers (x86-64-v3). The pools of larger windows (adaptive ones of whole images) read what the contraction stored.
 enum { MOST_MEMBERS = 12 };
@@ -176,10 +166,10 @@ bool windows_join(const Node *contract, const Node *reduce, bool *covers) {
     if (contract->type.dtype != F32 || !shape_equal(&reduce->in[0]->type, &contract->type)) return false;
     for (int d = 0; d < contract->type.rank; d++) {
         Dim dim = contract->type.dim[d];
-        int axis = bare_axis_of(iter, &iter->map[0].dim[d]);
+        int axis = affine_bare_axis(&iter->map[0].dim[d]);
         if (axis < 0 || seen >> axis & 1 || !dim_equal(iter->axis[axis], dim)) return false;
         seen |= 1u << axis;
-        int kept = bare_axis_of(pool, &pool->map[1].dim[d]);
+        int kept = affine_bare_axis(&pool->map[1].dim[d]);
         if (kept >= 0 && kept < pool->nout && dim_equal(pool->axis[kept], dim)) continue;
         if (!is_separate_window(pool, &pool->map[1].dim[d], dim, covers, &members)) return false;
         if (members > MOST_MEMBERS) return false;

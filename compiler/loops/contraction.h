@@ -2,6 +2,7 @@
 #ifndef DLC_CONTRACTION_H
 #define DLC_CONTRACTION_H
 
+#include "ir/affine.h"
 #include "loops/lower.h"
 
 enum {

@@ -8,15 +8,11 @@
 #include "loops/contraction.h"
 #include "ops/rules.h"
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
 // An operand has a dim that this axis indexes alone, from end to end.
 static bool is_guarded(const Node *root, const Iter *iter, int axis) {
     for (int m = 1; m < 3; m++)
         for (int d = 0; d < iter->map[m].rank; d++) {
-            const Affine *affine = &iter->map[m].dim[d];
-            bool alone = affine->coef[axis] == 1 && affine->c == 0;
-            for (int k = 0; k < iter->naxes; k++) alone &= k == axis || affine->coef[k] == 0;
+            bool alone = affine_bare_axis(&iter->map[m].dim[d]) == axis;
             if (alone && dim_equal(root->in[m - 1]->type.dim[d], iter->axis[axis])) return true;
         }
     return false;

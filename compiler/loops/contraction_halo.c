@@ -14,12 +14,6 @@ typedef struct HaloDim {
     int64_t lo;
 } HaloDim;
 
-static int uses(const Iter *iter, const Affine *affine) {
-    int count = 0;
-    for (int k = 0; k < iter->naxes; k++) count += affine->coef[k] != 0;
-    return count;
-}
-
 static int rounded(const Contraction *c, int extent) { return (extent + c->lanes - 1) / c->lanes * c->lanes; }
 
 typedef struct Halo {
@@ -131,7 +125,7 @@ void contraction_halo_copy(Contraction *c, Stmt *to, Operand *operand) {
     // The first axis, often the batch, is shared among the chunks.
     const Affine *lead = &h->map->dim[0];
     for (int k = 0; k < c->iter->naxes && c->chunks > 1 && rank > 1; k++) {
-        bool bare = lead->coef[k] == 1 && uses(c->iter, lead) == 1 && dim_equal(h->dim[0], c->iter->axis[k]);
+        bool bare = lead->coef[k] == 1 && affine_terms(lead) == 1 && dim_equal(h->dim[0], c->iter->axis[k]);
         if (!bare || h->from[0].lo || c->iter->axis[k].extent < 2) continue;
         Index *lo, *hi;
         int extent = c->iter->axis[k].extent, threads = c->ctx->program->threads;

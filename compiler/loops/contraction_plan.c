@@ -19,12 +19,6 @@ enum {
     PAGE_BYTES = 4096
 };
 
-static bool map_uses(const Map *map, int axis) {
-    for (int d = 0; d < map->rank; d++)
-        if (axis >= 0 && map->dim[d].coef[axis]) return true;
-    return false;
-}
-
 int64_t contraction_flops(const Iter *iter) {
     int64_t flops = 2;
     for (int k = 0; k < iter->naxes; k++) flops *= iter->axis[k].extent;
@@ -51,18 +45,6 @@ static bool in_range(const Iter *iter, const Operand *operand) {
         if (lo < -before || hi >= dim.extent + after) return false;
     }
     return true;
-}
-
-// The axis that alone, with coefficient 1, indexes dim d; or NO_AXIS.
-static int bare_axis(const Iter *iter, const Map *map, int d) {
-    int axis = NO_AXIS;
-    if (map->dim[d].c) return NO_AXIS;
-    for (int k = 0; k < iter->naxes; k++) {
-        if (!map->dim[d].coef[k]) continue;
-        if (axis != NO_AXIS || map->dim[d].coef[k] != 1) return NO_AXIS;
-        axis = k;
-    }
-    return axis;
 }
 
 int64_t contraction_axis_stride(const Operand *operand, int axis) {
@@ -165,7 +147,7 @@ static bool plan_result(Contraction *c) {
     const Map *out = &c->iter->map[0];
     unsigned seen = 0;
     for (int d = 0; d < out->rank; d++) {
-        int axis = bare_axis(c->iter, out, d);
+        int axis = affine_bare_axis(&out->dim[d]);
         if (axis == NO_AXIS || seen >> axis & 1 || !dim_equal(c->iter->axis[axis], c->root->type.dim[d])) return false;
         seen |= 1u << axis;
     }
@@ -187,7 +169,7 @@ static int64_t lanes_filled(const Contraction *c, int axis) {
 // The axis alone indexes the last dim of both operands.
 static bool ends_both(const Iter *iter, int axis) {
     for (int m = 1; m < 3; m++)
-        if (!iter->map[m].rank || bare_axis(iter, &iter->map[m], iter->map[m].rank - 1) != axis) return false;
+        if (!iter->map[m].rank || affine_bare_axis(&iter->map[m].dim[iter->map[m].rank - 1]) != axis) return false;
     return true;
 }
 
@@ -207,7 +189,7 @@ static bool moves_with_pool(const Contraction *c, int axis) {
 static bool in_data(const Contraction *c, int axis, bool *side_by_side) {
     const Map *out = &c->iter->map[0], *map = &c->iter->map[map_uses(&c->iter->map[1], axis) ? 1 : 2];
     *side_by_side = map->rank && map->dim[map->rank - 1].coef[axis] != 0;
-    int batch = bare_axis(c->iter, out, 0);
+    int batch = affine_bare_axis(&out->dim[0]);
     return batch != NO_AXIS && map->rank && map->dim[0].coef[batch] != 0;
 }
 
@@ -317,8 +299,7 @@ static bool plan_roles(Contraction *c) {
 static bool lanes_slide(const Contraction *c) {
     const Map *map = c->lane.map;
     for (int d = 0; d < map->rank; d++) {
-        int axes = 0;
-        for (int k = 0; k < c->iter->naxes; k++) axes += map->dim[d].coef[k] != 0;
+        int axes = affine_terms(&map->dim[d]);
         if (map->dim[d].coef[c->n] && (axes > 1 || map->dim[d].coef[c->n] != 1)) return true;
     }
     return false;

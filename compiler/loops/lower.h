@@ -3,6 +3,7 @@
 #define DLC_LOWER_H
 
 #include "loops/loops.h"
+#include "support/ints.h"
 
 // The state of lowering one group. `lower_value` is the recursion that inlines.
 typedef struct LowerContext {
@@ -119,8 +120,6 @@ void views_in_place(Program *program);
 // ---- shares of work -------------------------------------------------------------------------------------------------
 
 enum { SHARE = 1000000 }; // all of it: plans compare integers, so that they do not depend on how doubles are rounded
-
-static inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 // The share of the time in which no thread waits, when units are cut into chunks as evenly as possible.
 static inline int64_t chunk_share(int units, int chunks) {

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/affine.h"
 #include "loops/recipes.h"
 
 // ---- loops ----------------------------------------------------------------------------------------------------------
@@ -73,11 +74,8 @@ static void map_indices(LowerContext *ctx, const Iter *iter, const Map *map, con
 static bool is_gather(const Iter *iter, const Type *type, int *out_axis) {
     unsigned seen = 0;
     for (int d = 0; d < type->rank; d++) {
-        int axis = -1, count = 0;
-        for (int k = 0; k < iter->naxes; k++)
-            if (iter->map[0].dim[d].coef[k]) axis = k, count++;
-        if (count != 1 || iter->map[0].dim[d].coef[axis] != 1 || iter->map[0].dim[d].c || seen >> axis & 1)
-            return false;
+        int axis = affine_bare_axis(&iter->map[0].dim[d]);
+        if (axis < 0 || seen >> axis & 1) return false;
         if (!dim_equal(iter->axis[axis], type->dim[d])) return false;
         seen |= 1u << axis;
         out_axis[d] = axis;
@@ -164,12 +162,6 @@ static unsigned leading_axes(const Iter *iter) {
     return leading;
 }
 
-static bool leads_nowhere(const Iter *iter, int axis) {
-    for (int d = 0; d < iter->map[0].rank; d++)
-        if (iter->map[0].dim[d].coef[axis]) return false;
-    return true;
-}
-
 // Results that several points reach, or none: zeros first, then every point adds where it leads.
 //     for l = 0 .. 3:           a window's axis: outermost, so that no inner loop comes to an element twice
 //       for i = 0 .. 8:
@@ -186,7 +178,7 @@ static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, const
     stmt_append(ctx->arena, zero, stmt_store(ctx->arena, to, out, reduce_identity(ctx->arena, node->type.dtype, kind)));
     Stmt *outer = ctx->kernel->body, *guard = NULL, *term_guard = NULL;
     unsigned leading = leading_axes(iter), inside = 0;
-    for (int k = 0; k < iter->naxes; k++) inside |= (unsigned)leads_nowhere(iter, k) << k;
+    for (int k = 0; k < iter->naxes; k++) inside |= (unsigned)!map_uses(&iter->map[0], k) << k;
     for (int k = 0; k < iter->naxes; k++)
         if (!((leading | inside) >> k & 1)) outer = open_axis(ctx, outer, iter, k, at);
     for (int k = 0; k < iter->naxes; k++)

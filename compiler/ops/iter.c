@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/affine.h"
 #include "ops/rules.h"
+#include "support/ints.h"
 
 // ---- checks -------------------------------------------------------------------------------------------------------
 
@@ -104,19 +106,14 @@ bool iter_is_permutation(const Iter *iter, const Map *map, const Type *type, int
     if (map->rank != iter->naxes) return false;
     for (int k = 0; k < iter->naxes; k++) dim_of[k] = -1;
     for (int d = 0; d < map->rank; d++) {
-        int axis = -1, terms = 0;
-        for (int k = 0; k < iter->naxes; k++)
-            if (map->dim[d].coef[k]) axis = k, terms++;
-        if (terms != 1 || map->dim[d].coef[axis] != 1 || map->dim[d].c != 0) return false;
-        if (dim_of[axis] >= 0 || !dim_equal(iter->axis[axis], type->dim[d])) return false;
+        int axis = affine_bare_axis(&map->dim[d]);
+        if (axis < 0 || dim_of[axis] >= 0 || !dim_equal(iter->axis[axis], type->dim[d])) return false;
         dim_of[axis] = d;
     }
     return true;
 }
 
 // ---- walking ------------------------------------------------------------------------------------------------------
-
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
 // Narrows [*lo, *hi) to the k with 0 <= base + coef * k < extent.
 static void clip_range(int64_t base, int64_t coef, int64_t extent, int64_t *lo, int64_t *hi) {

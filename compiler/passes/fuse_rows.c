@@ -6,6 +6,7 @@
 // A group's domain is what its reductions run over; every member's axes are aligned with it (Alignment).
 #include <string.h>
 
+#include "ir/affine.h"
 #include "ir/windows.h"
 #include "ops/op.h"
 #include "passes/fuse.h"
@@ -17,19 +18,14 @@ static unsigned reduced_axes(const Node *node) {
     unsigned axes = 0;
     int next_out = 0;
     for (int d = 0; d < in->rank; d++) {
-        int axis = NONE;
-        for (int a = 0; a < iter->naxes; a++)
-            if (in->dim[d].coef[a]) {
-                if (axis != NONE || in->dim[d].coef[a] != 1) return 0;
-                axis = a;
-            }
-        if (axis == NONE || in->dim[d].c || !dim_equal(iter->axis[axis], node->in[0]->type.dim[d])) return 0;
+        int axis = affine_bare_axis(&in->dim[d]);
+        if (axis < 0 || !dim_equal(iter->axis[axis], node->in[0]->type.dim[d])) return 0;
         if (axis >= iter->nout) {
             axes |= 1u << d;
             continue;
         }
         // What is kept must stay in order.
-        if (next_out >= out->rank || out->dim[next_out].coef[axis] != 1 || out->dim[next_out].c) return 0;
+        if (next_out >= out->rank || affine_bare_axis(&out->dim[next_out]) != axis) return 0;
         next_out++;
     }
     return next_out == out->rank ? axes : 0;

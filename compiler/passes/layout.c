@@ -11,6 +11,7 @@
 // contraction reads operands in whatever order they come; its own result is laid out with the axes of windows and
 // batches first and the channels last, where it slides windows or follows something that does. Everything else takes
 // the order of what it reads through its operator's `reorder` (ops/op.h), or gets it turned back by a transpose.
+#include "ir/affine.h"
 #include "ops/op.h"
 #include "passes/passes.h"
 
@@ -29,18 +30,6 @@ typedef struct Layout {
 static bool follows(const Node *node) { return node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY); }
 
 // ---- what a contraction likes -------------------------------------------------------------------------------------
-
-static bool map_has(const Map *map, int axis) {
-    for (int d = 0; d < map->rank; d++)
-        if (map->dim[d].coef[axis]) return true;
-    return false;
-}
-
-static bool is_bare(const Affine *affine, int axis) {
-    bool bare = affine->c == 0 && affine->coef[axis] == 1;
-    for (int k = 0; k < MAX_AXES; k++) bare &= k == axis || affine->coef[k] == 0;
-    return bare;
-}
 
 // Several axes or a stride index this dim.
 static bool dim_slides(const Affine *affine) {
@@ -63,9 +52,9 @@ static bool slides(const Iter *iter, int axis) {
 // The operand that holds the batch, the first dim of the result, in its first dim; 0: none does.
 static int data_operand(const Iter *iter) {
     for (int axis = 0; axis < iter->nout; axis++) {
-        if (!iter->map[0].rank || !is_bare(&iter->map[0].dim[0], axis)) continue;
+        if (!iter->map[0].rank || affine_bare_axis(&iter->map[0].dim[0]) != axis) continue;
         for (int m = 1; m < 3; m++)
-            if (iter->map[m].rank && is_bare(&iter->map[m].dim[0], axis)) return m;
+            if (iter->map[m].rank && affine_bare_axis(&iter->map[m].dim[0]) == axis) return m;
     }
     return 0;
 }
@@ -76,7 +65,7 @@ static bool is_spatial(const Iter *iter, int data, int d) {
     bool spatial = d == 0;
     for (int k = 0; k < iter->naxes; k++) {
         if (!iter->map[0].dim[d].coef[k]) continue;
-        spatial |= slides(iter, k) || (other->rank && map_has(&iter->map[data], k) && !map_has(other, k));
+        spatial |= slides(iter, k) || (other->rank && map_uses(&iter->map[data], k) && !map_uses(other, k));
     }
     return spatial;
 }
@@ -103,7 +92,7 @@ static Order contract_order(const Node *old, const Layout *layout, const Order *
 // Dim d of an operand is one summed axis, from end to end.
 static int summed_axis(const Iter *iter, const Affine *affine, Dim dim) {
     for (int axis = iter->nout; axis < iter->naxes; axis++)
-        if (is_bare(affine, axis) && dim_equal(iter->axis[axis], dim)) return axis;
+        if (affine_bare_axis(affine) == axis && dim_equal(iter->axis[axis], dim)) return axis;
     return -1;
 }
 
