@@ -140,6 +140,10 @@ test:
 test-run: all tests-build
 	tests/run.sh $(BUILD)
 
+# The same without installing anything: what needs a program that is not there is skipped, and counted.
+check:
+	CHECK=1 $(MAKE) test-run
+
 # The same with -O3 wherever `make test` asks the C compiler for less, and every nest of every operator through every C
 # compiler's flags: about two hours of two cores.
 test-all:
@@ -219,6 +223,7 @@ help:
 	@echo 'make demo      install what is missing, train a perceptron and a CNN on Fashion-MNIST, classify (DATA=DIR: images from there)'
 	@echo 'make train-fashion   train the weights of examples/fashion anew'
 	@echo 'make test      install what is missing, run every test'
+	@echo 'make check     the same without installing anything'
 	@echo 'make test-all  the same, and every operator in nests of all short rows, through all C compilers and flags: two hours'
 	@echo 'make           build $(BUILD)/dlc and the runtime'
 	@echo 'make test-cross   six nets on other machines, by qemu'
@@ -231,4 +236,4 @@ help:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY: # objects of the test tools stay, so that a change links them anew and no more
-.PHONY: all no-validate demo demo-run train-fashion test test-all test-run tests-build sanitize fuzz fuzz-build test-cross bench lint install clean help
+.PHONY: all no-validate demo demo-run train-fashion test check test-all test-run tests-build sanitize fuzz fuzz-build test-cross bench lint install clean help

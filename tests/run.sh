@@ -30,12 +30,14 @@ part() {
         p=$(echo "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
         f=$(echo "$line" | sed -n 's/.*passed, \([0-9]*\) failed.*/\1/p')
     fi
-    # A part that ended badly without naming a failure, or that ran nothing, is one failure.
+    # A part that ended badly without naming a failure, or that ran nothing and skipped nothing, is one failure.
     p=${p:-0}
     f=${f:-0}
-    if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$p" = 0 ]; }; then f=1; fi
-    echo "$p $f" >"$log/$name.count"
+    s=$(grep -c '^SKIPPED' "$log/$name.txt")
+    if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$((p + s))" = 0 ]; }; then f=1; fi
+    echo "$p $f $s" >"$log/$name.count"
     echo "$name: $p passed, $f failed ($(($(date +%s) - start)) s)"
+    grep '^SKIPPED' "$log/$name.txt"
     grep -h 'DLC_TEST_SEED' "$log/$name.txt" | sort -u # what it drew
     if [ "$f" != 0 ] || [ "$status" != 0 ]; then grep FAILED "$log/$name.txt" | head -40; tail -60 "$log/$name.txt"; fi
 }
@@ -58,8 +60,8 @@ if [ $# = 2 ]; then
         part "$2" sh "$top/tests/differential/run.sh" "$build" "$2"
     fi ;;
     esac
-    read -r passed failed <"$log/$2.count"
-    [ "$failed" = 0 ] && [ "$passed" != 0 ]
+    read -r passed failed skipped <"$log/$2.count"
+    [ "$failed" = 0 ] && [ "$((passed + skipped))" != 0 ]
     exit
 fi
 
@@ -68,9 +70,9 @@ rm -f "$log"/*.count
 printf '%s\n' $parts | awk '!seen[$0]++' >"$log/parts"
 xargs -P "$(nproc)" -n 1 sh "$top/tests/run.sh" "$build" <"$log/parts"
 # A part that left no counts was killed.
-counted=$(cat "$log"/*.count | awk '{ p += $1; f += $2 } END { print p + 0, f + 0, NR }')
-passed=${counted%% *}
-failed=$(echo "$counted" | cut -d ' ' -f 2)
-failed=$((failed + $(wc -l <"$log/parts") - ${counted##* }))
+cat "$log"/*.count | awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0, NR }' >"$log/counted"
+read -r passed failed skipped parts <"$log/counted"
+failed=$((failed + $(wc -l <"$log/parts") - parts))
+[ "$skipped" = 0 ] || echo "$skipped SKIPPED: what needs programs that are not there"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

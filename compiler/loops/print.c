@@ -13,7 +13,8 @@
 
 typedef struct Printer {
     Str *s;
-    Arena scratch;
+    Arena scratch; // of the call being printed
+    Arena *arena;
     const Size *sizes;
     int depth;
     Tags *tags; // of the expression being printed: how often it is used, then minus its name's number
@@ -56,8 +57,8 @@ static const char *var_name(const Printer *p, const Var *var) {
 static void name_var(Printer *p, const Var *var) {
     int same = 1;
     for (int k = 0; k < p->loops.len; k++) same += !strcmp(p->loops.at[k].var->name, var->name);
-    const char *name = same == 1 ? var->name : arena_printf(&p->scratch, "%s_%d", var->name, same);
-    vec_push(&p->scratch, &p->loops, (struct Named){var, name});
+    const char *name = same == 1 ? var->name : arena_printf(p->arena, "%s_%d", var->name, same);
+    vec_push(p->arena, &p->loops, (struct Named){var, name});
 }
 
 static void put_atom(Printer *p, const Atom *atom) {
@@ -327,7 +328,7 @@ static void put_call(Printer *p, const Program *program, int number, int first) 
 }
 
 void program_print(Str *s, const Program *program) {
-    Printer p = {.s = s, .sizes = program->graph->module->sizes};
+    Printer p = {.s = s, .arena = s->arena, .sizes = program->graph->module->sizes};
     str_printf(s, "entry %s: arena %lld bytes, at least %lld\n", program->graph->name, (long long)program->arena_bytes,
                (long long)program->arena_bound);
     for (int k = 0; k < program->buffers.len; k++) put_buffer(&p, program->buffers.at[k]);

@@ -12,6 +12,7 @@ cd "$work" || exit 3
 passed=0
 failed=0
 
+. "$top/tests/house/tool.sh"
 ok() { passed=$((passed + 1)); }
 bad() {
     failed=$((failed + 1))
@@ -238,8 +239,10 @@ rm -f left.c left.h
     "$dlc" "$top/examples/mlp/mlp.dl" -o one.c >/dev/null 2>&1 && cmp -s one.c first.c && cmp -s one.h first.h && ok || bad "two runs differ"
 grep -nE "$work|/home|/root|/tmp" first.c first.h && bad "a path of the machine is in the output" || ok
 
-# ---- --emit=dot: quotes and braces in pairs, every edge between nodes that are there once; Graphviz, where it is, takes it
+# ---- --emit=dot: quotes and braces in pairs, every edge between nodes that are there once; Graphviz takes it
 "$dlc" good.dl --emit=graph | sed 's/linear\.weight/a\\"b\\\\N<\&lt;\\x0ac/' >'quo"tes\.graph'
+graphviz=
+has_tool dot graphviz && graphviz=1
 check_dot() { # NAME
     awk '
         { line = $0; gsub(/\\./, "", line) }                       # escapes
@@ -251,7 +254,7 @@ check_dot() { # NAME
         line ~ /^ *[no][0-9_]+ \[/ { if (node[$1]++) { print "twice: " $0; bad = 1 } }
         line ~ /->/ { edges++; if (!node[$1] || !node[$3]) { print "no such node: " $0; bad = 1 } }
         END { if (depth || !edges) { print "depth " depth ", edges " edges; bad = 1 } exit bad }' "$1" &&
-        if command -v dot >/dev/null 2>&1; then dot -Tcanon "$1" 2>dot.err >canon.txt && [ ! -s dot.err ]; fi
+        if [ -n "$graphviz" ]; then dot -Tcanon "$1" 2>dot.err >canon.txt && [ ! -s dot.err ]; fi
 }
 for file in 'quo"tes\.graph' "$top/examples/mlp/mlp.dl" "$top/tests/nets/small.dl"; do
     for level in 0 2; do

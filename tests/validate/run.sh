@@ -16,10 +16,10 @@ bad() {
     failed=$((failed + 1))
     echo "FAILED $*"
 }
-if [ ! -x "$build/dlc-validate" ]; then
-    echo "FAILED there is no $build/dlc-validate: libclang is missing (Debian: libclang-dev)"
-    echo "0 passed, 1 failed"
-    exit 1
+. "$top/tests/house/tool.sh"
+if ! has_tool "$build/dlc-validate" libclang-dev; then
+    echo "0 passed, $failed failed"
+    exit "$failed"
 fi
 
 # ---- every network, in every form of C: with dlc-validate, with gcc, and as C++
