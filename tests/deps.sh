@@ -4,7 +4,7 @@
 set -u
 packages="gcc libc6-dev make flex bison zlib1g-dev"
 [ -n "${DATA:-}" ] || packages="$packages dataset-fashion-mnist"
-[ "${1:-demo}" = test ] && packages="$packages pkg-config g++ clang libcriterion-dev libomp-dev libclang-rt-dev libclang-dev graphviz clang-format clang-tidy cppcheck"
+[ "${1:-demo}" = test ] && packages="$packages pkg-config g++ clang libcriterion-dev libomp-dev libclang-rt-dev libclang-dev graphviz clang-format clang-tidy cppcheck cmake"
 
 command -v dpkg-query >/dev/null 2>&1 || {
     echo "deps: this is not Debian; these must be there: $packages"

@@ -39,5 +39,44 @@ for file in examples/mlp/mlp.dl examples/mlp/main.c; do
         echo "FAILED README.md: what it prints as $file is another file"
     fi
 done
+# docs/embedding.md: each file of the page, built as it says; all print the same logits.
+top=$(cd "$top" && pwd)
+build=$(cd "$build" && pwd)
+. "$top/tests/house/tool.sh"
+rm -rf "$build/tests/work/embedding"
+mkdir -p "$build/tests/work/embedding"
+cd "$build/tests/work/embedding" || exit 3
+awk '/^```/ { out = ""; inside = !inside; next }
+    inside && !out && /^(\/\/|#) [A-Za-z]+\.[a-z]+$/ { out = $2 }
+    inside && out { print >out }' "$top/docs/embedding.md"
+cp "$top/examples/mlp/mlp.dl" .
+# same NAME COMMAND...: prints what the first program printed.
+same() {
+    name=$1
+    shift
+    if "$@" >"$name.txt" 2>&1 && diff first.txt "$name.txt" && [ "$(wc -l <"$name.txt")" = 10 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED docs/embedding.md: $name: $(head -5 "$name.txt")"
+    fi
+}
+"$build/dlc" mlp.dl --standalone -o mlp.c && gcc -std=c11 -O3 -c mlp.c && gcc -std=c11 -o app main.c mlp.o -lm && ./app "" weights.safetensors >/dev/null 2>&1
+./app "$top/tests/golden/none" >none.txt 2>&1 && failed=$((failed + 1)) && echo "FAILED docs/embedding.md: a file that is not there is loaded"
+sed 's/argc > 1 \&\&/argc > 3 \&\&/' main.c >first.c && gcc -std=c11 -o first first.c mlp.o -lm && ./first x weights.safetensors >first.txt
+same main ./app weights.safetensors
+g++ -std=c++17 -o cpp main.cpp mlp.o -lm
+same cpp ./cpp weights.safetensors
+gcc -std=c11 -O3 -fPIC -shared mlp.c -o libmlp.so -lm
+has_tool python3 python3 && same python python3 net.py weights.safetensors
+if has_tool cmake cmake; then
+    PATH=$build:$PATH cmake -S . -B out >cmake.txt 2>&1 && PATH=$build:$PATH cmake --build out >>cmake.txt 2>&1 || cat cmake.txt
+    ./out/app weights.safetensors | awk '{ printf "%.4f\n", $1 }' >fast.txt
+    awk '{ printf "%.4f\n", $1 }' first.txt >rounded.txt
+    cmp rounded.txt fast.txt && passed=$((passed + 1)) || { failed=$((failed + 1)) && echo "FAILED docs/embedding.md: CMake"; }
+fi
+"$build/dlc" mlp.dl --entry=forward --weights weights.safetensors --standalone -D N=1 -o mlp.c && gcc -std=c11 -O3 -o device device.c -lm
+same device ./device
+cd "$top" || exit 3
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
