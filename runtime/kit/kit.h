@@ -223,6 +223,52 @@ void kit_confusion_print(FILE *out, const int64_t *matrix, int classes, const ch
 // How many of n rows of logits (n, classes) have their largest value at the label (n).
 int32_t kit_count_right(const float *logits, const int32_t *label, int32_t n, int classes);
 
+// ---- table.c: tables of numbers -----------------------------------------------------------------------------------
+
+struct kit_table {
+    int32_t rows, columns;
+    float *at;   // (rows, columns), owned
+    char **name; // (columns), owned; NULL where the file has none
+};
+
+// Reads a CSV file (RFC 4180): records are lines, with `separator` between their fields, which may be quoted. names:
+// the first line names the columns. An empty field and NA are NaN; other text is KIT_EFORMAT with line and column, as
+// are records of different lengths and a file without numbers. On failure `table` is empty.
+int kit_table_read(struct kit_table *table, const char *path, char separator, bool names, char *error);
+int32_t kit_table_column(const struct kit_table *table, const char *name); // its place; -1: there is none
+void kit_table_free(struct kit_table *table);
+
+// ---- regression.c: errors of numbers, and when to stop --------------------------------------------------------------
+
+// Zeroed at first. Sums in double over what was added.
+struct kit_regression {
+    int64_t count;
+    double absolute, squared, mean, spread;
+};
+void kit_regression_add(struct kit_regression *r, const float *truth, const float *predicted, int32_t n);
+// Mean absolute error, mean squared error, its root; and R2, the share of the truth's variance that is explained (1 for
+// a perfect model, 0 for its mean), as sklearn.metrics.r2_score has it. NaN without numbers; R2 needs two.
+double kit_regression_mae(const struct kit_regression *r);
+double kit_regression_mse(const struct kit_regression *r);
+double kit_regression_rmse(const struct kit_regression *r);
+double kit_regression_r2(const struct kit_regression *r);
+
+// Early stopping, with the names of Keras and Lightning:
+//     struct kit_stopping stopping = {.patience = 5};
+//     if (kit_stopping_add(&stopping, validation_loss)) mynet_save(net, "best.ckpt");
+//     if (stopping.stop) break;
+struct kit_stopping {
+    int patience;     // epochs without a better value until `stop`; 0 counts as 1
+    double min_delta; // a value must be better by more than this
+    bool larger;      // better is larger: accuracies
+    // What came so far.
+    double best;
+    int best_epoch, epochs, waited; // best_epoch counts from 1
+    bool stop;
+};
+// The value of one more epoch: whether it is the best so far. NaN is none.
+bool kit_stopping_add(struct kit_stopping *s, double value);
+
 // ---- meter.c: running loss and accuracy ---------------------------------------------------------------------------
 
 // Sums in double over the samples of an epoch: batches count by their samples.
