@@ -7,6 +7,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$build/tests/work/docs"
 passed=0
 failed=0
+build_here=$(cd "$build" && pwd)
+top_here=$(cd "$top" && pwd)
 # page NAME PROGRAM
 page() {
     if "$build/tests/$2" >"$build/tests/work/docs/$1" && diff "$top/docs/$1" "$build/tests/work/docs/$1"; then
@@ -27,18 +29,32 @@ else
     failed=$((failed + 1))
     echo "FAILED docs/language.md: its table of options is not that of dlc --help"
 fi
-# Files that the README prints whole: the block behind a line that ends with their name is the file.
+# Files that examples/mlp/README.md prints whole: the block behind a line that ends with their name is the file.
 for file in examples/mlp/mlp.dl examples/mlp/main.c; do
     awk -v name="\`$file\`:" 'in_block && /^```/ { exit } in_block { print }
         found && /^```/ { in_block = 1 } length($0) >= length(name) && substr($0, length($0) - length(name) + 1) == name { found = 1 }' \
-        "$top/README.md" >"$build/tests/work/docs/printed.txt"
+        "$top/examples/mlp/README.md" >"$build/tests/work/docs/printed.txt"
     if diff "$top/$file" "$build/tests/work/docs/printed.txt"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        echo "FAILED README.md: what it prints as $file is another file"
+        echo "FAILED examples/mlp/README.md: what it prints as $file is another file"
     fi
 done
+# The README's example is what it says: it compiles by the two commands, and learns.
+mkdir -p "$build/tests/work/docs/readme"
+awk -v folder="$build/tests/work/docs/readme" '
+    /^```/ { inside = !inside; out = inside ? wanted : ""; wanted = ""; next }
+    inside && out { print >(folder "/" out) }
+    !inside && /`mlp.dl`:$/ { wanted = "mlp.dl" }
+    !inside && /`main.c`:$/ { wanted = "main.c" }' "$top/README.md"
+if (cd "$build/tests/work/docs/readme" && "$build_here/dlc" mlp.dl -o mlp.c --target=native && gcc -std=gnu11 -O3 -march=native -fno-math-errno -I"$top_here/runtime" -o mlp main.c mlp.c \
+    "$build_here/libdlcrt.a" -lm && ./mlp | grep '^loss [0-9.e-]*$' | awk '{ exit !($2 < 0.5) }' && [ -s mlp.safetensors ]); then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAILED README.md: its example"
+fi
 # docs/embedding.md: each file of the page, built as it says; all print the same logits.
 top=$(cd "$top" && pwd)
 build=$(cd "$build" && pwd)

@@ -132,7 +132,7 @@ wrong 1 'pictures are classified by weights' picture.ppm
     [ "$(echo parts/epoch*)" = "parts/epoch-001.ckpt parts/epoch-002.ckpt parts/epoch-003.ckpt" ] && ok || bad "mynet, a full disk: $(cat error.txt; ls parts)"
 rm -rf whole parts
 
-# The perceptron learns them too; its page is the README.
+# The perceptron learns them too; its page is examples/mlp/README.md.
 "$build/dlc" "$top/examples/mlp/mlp.dl" -o mlp.c --target=c11 && program mlp "-pthread" "$top/examples/mlp/main.c" mlp.c &&
     ./mlp --data few --epochs 20 --save mlp.safetensors >mlp.txt && [ "$(grep -c '^epoch' mlp.txt)" = 20 ] &&
     grep -q 'accuracy  *1.0000 *20$' mlp.txt && ok || bad "mlp: $(cat mlp.txt)"
