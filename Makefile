@@ -196,6 +196,10 @@ test-cross: all
 bench: all
 	tests/bench/run.sh $(BUILD)
 
+# What dlc and gcc take to compile: beside the figures in tests/bench/compile.txt, as ratios.
+bench-compile: all
+	tests/bench/compile.sh $(BUILD)
+
 # .cppcheck and .clang-tidy say what is left out, and why.
 lint: all
 	clang-format --dry-run --Werror $(shell git ls-files '*.c' '*.h')
@@ -228,6 +232,7 @@ help:
 	@echo 'make           build $(BUILD)/dlc and the runtime'
 	@echo 'make test-cross   six nets on other machines, by qemu'
 	@echo 'make bench     speed beside the machine'"'"'s peak (and PyTorch where PYTHON has it)'
+	@echo 'make bench-compile   time and memory of dlc and gcc, bytes of C, beside the stored ones'
 	@echo 'make sanitize  every test under AddressSanitizer and UBSan'
 	@echo 'make fuzz      SECONDS=60 each: any text and any bytes into the compiler and the readers; TARGETS="$(FUZZERS)"'
 	@echo 'make lint      clang-format, cppcheck, clang-tidy'
@@ -236,4 +241,4 @@ help:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY: # objects of the test tools stay, so that a change links them anew and no more
-.PHONY: all no-validate demo demo-run train-fashion test check test-all test-run tests-build sanitize fuzz fuzz-build test-cross bench lint install clean help
+.PHONY: all no-validate demo demo-run train-fashion test check test-all test-run tests-build sanitize fuzz fuzz-build test-cross bench bench-compile lint install clean help

@@ -1,7 +1,10 @@
-// command.c: CPU time of a command, user and system, in milliseconds: the median of some runs.
-//     command RUNS PROGRAM ARGUMENTS...
+// command.c: CPU time of a command, user and system, in milliseconds: the median of some runs. With -m its peak memory
+// in megabytes behind it.
+//     command [-m] RUNS PROGRAM ARGUMENTS...
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +21,8 @@ static double children_seconds(void) {
 int main(int argc, char **argv) {
     enum { MOST = 99 };
     double seconds[MOST];
+    bool memory = argc > 1 && !strcmp(argv[1], "-m");
+    if (memory) argc--, argv++;
     int runs = argc > 2 ? atoi(argv[1]) : 0;
     if (runs < 1 || runs > MOST) return fprintf(stderr, "usage: command RUNS PROGRAM ARGUMENTS...\n"), 2;
     for (int run = 0; run < runs; run++) {
@@ -32,6 +37,10 @@ int main(int argc, char **argv) {
             return fprintf(stderr, "command: %s failed\n", argv[2]), 1;
         seconds[run] = children_seconds() - start;
     }
-    printf("%.0f\n", 1e3 * bench_median(seconds, runs));
+    printf("%.0f", 1e3 * bench_median(seconds, runs));
+    struct rusage use;
+    getrusage(RUSAGE_CHILDREN, &use);
+    if (memory) printf(" %.0f", (double)use.ru_maxrss / 1024);
+    printf("\n");
     return 0;
 }
