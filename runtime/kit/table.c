@@ -23,7 +23,7 @@ typedef struct Reader {
 
 static int put_char(Reader *r, int c) {
     if (r->len + 1 >= r->room) {
-        char *grown = realloc(r->field, r->room = r->room ? 2 * r->room : 64);
+        char *grown = realloc(r->field, r->room *= 2);
         if (!grown) return kit_fail(r->error, KIT_ENOMEM, "%s: no memory for line %d", r->path, r->line);
         r->field = grown;
     }
@@ -36,8 +36,7 @@ static int put_char(Reader *r, int c) {
 static int read_field(Reader *r, int *end) {
     bool quoted = false;
     r->len = 0;
-    if (put_char(r, 0)) return KIT_ENOMEM; // a field of no characters is "", not NULL
-    r->len = 0;
+    r->field[0] = 0;
     for (int c; (c = getc(r->file)) != EOF || quoted;) {
         if (c == EOF) return kit_fail(r->error, KIT_EFORMAT, "%s:%d: a quote is open", r->path, r->line);
         if (quoted && c == '"' && (c = getc(r->file)) != '"') { // "" is a quote
@@ -114,7 +113,9 @@ int kit_table_read(struct kit_table *table, const char *path, char separator, bo
     Reader r = {.table = table, .path = path, .error = error, .separator = separator, .line = 1};
     r.file = fopen(path, "rb");
     if (!r.file) return kit_fail(error, KIT_EIO, "%s: %s", path, strerror(errno));
-    int end = 0, status = names ? read_record(&r, true, &end) : KIT_OK;
+    r.field = calloc(1, r.room = 64);
+    int end = 0, status = r.field ? KIT_OK : kit_fail(error, KIT_ENOMEM, "%s: no memory for a line", path);
+    if (!status && names) status = read_record(&r, true, &end);
     while (!status && end != EOF) status = read_record(&r, false, &end);
     if (!status && !table->rows) status = kit_fail(error, KIT_EFORMAT, "%s: there are no numbers in it", path);
     fclose(r.file);
