@@ -63,10 +63,13 @@ static char *trimmed(char *text) {
 static int add_name(Reader *r, int column) {
     struct kit_table *t = r->table;
     char **names = realloc(t->name, sizeof *names * (size_t)(column + 1));
-    char *text = trimmed(r->field), *name = names ? malloc(strlen(text) + 1) : NULL;
+    char *text = trimmed(r->field);
+    size_t bytes = strlen(text) + 1;
+    char *name = names ? malloc(bytes) : NULL;
     if (names) t->name = names;
     if (!name) return kit_fail(r->error, KIT_ENOMEM, "%s: no memory for the names", r->path);
-    t->name[column] = strcpy(name, text);
+    memcpy(name, text, bytes);
+    t->name[column] = name;
     t->columns = column + 1;
     return KIT_OK;
 }
