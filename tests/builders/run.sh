@@ -49,7 +49,7 @@ compare() {
 write "$build/dlc" "$work/first"
 # clang's build finds undefined behaviour and bad memory as well: dlc then says so in place of what it writes.
 export LSAN_OPTIONS="suppressions=$top/tests/sanitize.supp:print_suppressions=0"
-has_tool clang clang && compare clang clang "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+has_tool clang clang && compare clang clang "-O0 -fsanitize=address,undefined -fno-sanitize-recover=all"
 case $(gcc -dumpmachine) in
 x86_64*) compare x87 gcc "-O1 -mfpmath=387" ;;
 esac

@@ -38,7 +38,7 @@ if has_tool clang-format clang-format; then
 fi
 if has_tool cppcheck cppcheck; then
     # shellcheck disable=SC2086
-    for file in $(draw 6 $sources); do
+    for file in $(draw 8 $sources); do
         check "$file" cppcheck --quiet --error-exitcode=1 --enable=warning,portability --suppressions-list=.cppcheck \
             -Icompiler -Igrammar -Iruntime "$file"
     done
@@ -46,7 +46,7 @@ fi
 if has_tool clang-tidy clang-tidy; then
     libclang=$(ls -d /usr/lib/llvm-*/include 2>/dev/null | tail -1)
     # shellcheck disable=SC2086
-    for file in $(draw 16 $sources); do
+    for file in $(draw 24 $sources); do
         # What it says of the code comes on stdout, how many warnings it left out on stderr.
         check "$file" sh -c 'clang-tidy --quiet "$@" 2>/dev/null' tidy "$file" -- -std=gnu11 -Icompiler -Igrammar -Iruntime \
             -I"$build/gen" ${libclang:+-isystem "$libclang"}
