@@ -13,41 +13,35 @@
 
 enum { ALIGN = 64, TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
 
-typedef struct Range {
+// A buffer that has its place, and the calls through which it lives.
+typedef struct Placed {
     int64_t from, to;
-} Range;
+    int first, last;
+} Placed;
 
 typedef struct Plan {
     Buffer **buffer; // the arena's, in the order of placing
     int64_t *offset; // of each, in the same order
     Buffer **best;   // the order that was kept last
-    Range *taken;    // what lives with the buffer that is being placed
+    Placed *placed;  // lowest first
     int n;
 } Plan;
-
-static int by_from(const void *a, const void *b) {
-    const Range *x = a, *y = b;
-    return x->from != y->from ? (x->from < y->from ? -1 : 1) : (x->to > y->to) - (x->to < y->to);
-}
-
-static bool lives_with(const Buffer *a, const Buffer *b) {
-    return a->first_call <= b->last_call && b->first_call <= a->last_call;
-}
 
 static int64_t aligned(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
 
 // Places buffer k of the plan at the lowest offset where it fits among those before it.
 static int64_t place(Plan *plan, int k) {
-    int64_t at = 0, size = aligned(plan->buffer[k]->bytes);
-    int n = 0;
-    for (int other = 0; other < k; other++) {
-        if (!lives_with(plan->buffer[k], plan->buffer[other])) continue;
-        int64_t from = plan->offset[other];
-        plan->taken[n++] = (Range){from, from + aligned(plan->buffer[other]->bytes)};
+    const Buffer *buffer = plan->buffer[k];
+    int64_t at = 0, size = aligned(buffer->bytes);
+    int before = 0; // of the placed ones
+    for (; before < k && at + size > plan->placed[before].from; before++) {
+        const Placed *other = &plan->placed[before];
+        bool together = other->first <= buffer->last_call && buffer->first_call <= other->last;
+        if (together && other->to > at) at = other->to;
     }
-    qsort(plan->taken, (size_t)n, sizeof *plan->taken, by_from);
-    for (int i = 0; i < n && at + size > plan->taken[i].from; i++)
-        if (plan->taken[i].to > at) at = plan->taken[i].to;
+    while (before && plan->placed[before - 1].from > at) before--;
+    memmove(plan->placed + before + 1, plan->placed + before, sizeof *plan->placed * (size_t)(k - before));
+    plan->placed[before] = (Placed){at, at + size, buffer->first_call, buffer->last_call};
     plan->offset[k] = at;
     return at + size;
 }
@@ -139,7 +133,7 @@ void program_plan(Program *program) {
     Plan plan = {.buffer = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
                  .offset = NEW_ARRAY(program->arena, int64_t, program->buffers.len + 1),
                  .best = NEW_ARRAY(program->arena, Buffer *, program->buffers.len + 1),
-                 .taken = NEW_ARRAY(program->arena, Range, program->buffers.len + 1)};
+                 .placed = NEW_ARRAY(program->arena, Placed, program->buffers.len + 1)};
     for (int k = 0; k < program->buffers.len; k++)
         if (program->buffers.at[k]->scope == SCOPE_ARENA && program->buffers.at[k]->last_call >= 0 &&
             !program->buffers.at[k]->view)
