@@ -41,6 +41,8 @@ for file in examples/mlp/mlp.dl examples/mlp/main.c; do
         echo "FAILED examples/mlp/README.md: what it prints as $file is another file"
     fi
 done
+sanitize=
+[ -n "${DLC_TEST_SANITIZE:-}" ] && sanitize="-fsanitize=address,undefined" # as the runtime's library is then
 # The README's example is what it says: it compiles by the two commands, and learns.
 mkdir -p "$build/tests/work/docs/readme"
 awk -v folder="$build/tests/work/docs/readme" '
@@ -48,7 +50,8 @@ awk -v folder="$build/tests/work/docs/readme" '
     inside && out { print >(folder "/" out) }
     !inside && /`mlp.dl`:$/ { wanted = "mlp.dl" }
     !inside && /`main.c`:$/ { wanted = "main.c" }' "$top/README.md"
-if (cd "$build/tests/work/docs/readme" && "$build_here/dlc" mlp.dl -o mlp.c --target=native && gcc -std=gnu11 -O3 -march=native -fno-math-errno -I"$top_here/runtime" -o mlp main.c mlp.c \
+# shellcheck disable=SC2086
+if (cd "$build/tests/work/docs/readme" && "$build_here/dlc" mlp.dl -o mlp.c --target=native && gcc -std=gnu11 -O3 -march=native -fno-math-errno $sanitize -I"$top_here/runtime" -o mlp main.c mlp.c \
     "$build_here/libdlcrt.a" -lm && ./mlp | grep '^loss [0-9.e-]*$' | awk '{ exit !($2 < 0.5) }' && [ -s mlp.safetensors ]); then
     passed=$((passed + 1))
 else
