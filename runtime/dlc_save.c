@@ -2,8 +2,8 @@
 // renamed, the directory synced.
 //     net.ckpt, net.ckpt.0.tmp -> net.ckpt
 // A process may end at any point of that: net.ckpt is the old file or the new one, and the next save takes over what
-// was left beside it. ISO C, where the old file may be left as net.ckpt.old, and one of that name of the user's is
-// lost; on POSIX with fsync, links followed and a lock on what is being written.
+// was left beside it. On POSIX with fsync, links followed and a lock on what is being written. In
+// plain ISO C, the old file may be left as net.ckpt.old, and a file of the user's with that name is lost.
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -293,9 +293,8 @@ static bool dlc_is_there(const char *path) {
     return f != NULL;
 }
 
-// The old file steps aside for the new one, and comes back when that cannot take its name. Where it could not come
-// back, or the process ended in between, net.ckpt.old is all there is: it goes when a new one has been written beside
-// it.
+// The old file steps aside for the new one, and comes back when that cannot take its name. If that fails,
+// or the process ends in between, only net.ckpt.old is left. It is removed only after a new file is in place.
 static bool dlc_swap(const struct dlc_new_file *p) {
     size_t len = strlen(p->path);
     char *old = (char *)calloc(1, len + sizeof ".old");

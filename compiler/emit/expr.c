@@ -40,7 +40,7 @@ const char *rounded_text(Printer *p, Text text) {
 
 static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
 
-// No two that can be used at one place share a name.
+// Names that are in scope together differ.
 static const char *name_in_scope(Printer *p, const void *of, const char *wanted) {
     Names taken = {.arena = p->arena};
     for (int i = 0; i < p->locals.len; i++) {
@@ -113,8 +113,8 @@ static void terms_add(Printer *p, Terms *terms, int64_t coef, const char *factor
     vec_push(p->arena, &terms->at, (Summand){coef, factor});
 }
 
-// The summands of one coefficient: "i * 784", "(i + r) * 784". They are marked as printed. Where an int may be too
-// narrow for what they count, each is cast for itself.
+// The summands of one coefficient: "i * 784", "(i + r) * 784". Marks them as printed. Offsets that
+// may not fit an int are cast one by one.
 static const char *product_text(Printer *p, Terms *terms, int first, bool as_size_t) {
     int64_t coef = terms->at.at[first].coef, size = coef < 0 ? -coef : coef;
     Str s = str_new(p->arena);
@@ -280,7 +280,7 @@ const char *place_address(Printer *p, const Place *place) {
     return address(p, buffer_name(p, place->buffer, place->written), terms_text(p, &terms, is_large(place->buffer)));
 }
 
-// From a place that has a name: a constant, and the variables of unrolled loops.
+// The distance from a named place: a constant and the variables of unrolled loops.
 static Text near_text(Printer *p, const Buffer *buffer, const Index *const *at, int64_t constant) {
     Terms terms = {.c = constant};
     for (int d = 0; d < buffer->rank; d++)

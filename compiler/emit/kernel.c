@@ -79,7 +79,7 @@ static void print_block(Printer *p, const Stmt *stmt) {
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
 }
 
-// The body's only line when that is a statement which can stand beside the loop's head; NULL otherwise.
+// The body, when it is one short statement that fits on the line of the loop's head; otherwise NULL.
 static const char *single_line(const Printer *p, const Stmt *stmt, const char *body, size_t head) {
     const char *end = strchr(body, '\n');
     size_t indent = 4 * (size_t)(p->indent + 1);

@@ -18,7 +18,7 @@ bool term_is_unrolled(const struct Term *term) {
     return term->atom.kind == ATOM_VAR && term->atom.var->loop && term->atom.var->loop->loop == FOR_UNROLLED;
 }
 
-// A variable, or what divides a sum of those by a constant: the same wherever the body uses it.
+// A variable, or a sum of variables divided by a constant. Its value does not change within the body.
 static bool is_fixed(const Atom *atom) {
     if (atom->kind == ATOM_VAR) return true;
     if ((atom->kind != ATOM_DIV && atom->kind != ATOM_MOD) || atom->other) return false;
@@ -115,7 +115,8 @@ static void count_expr(Counter *counter, const Expr *e) {
     for (int k = 0; k < e->nargs; k++) count_expr(counter, e->arg[k]);
 }
 
-// Statements that every turn of the body runs: not those of loops and guards inside, but those of unrolled loops.
+// Counts only what every iteration of the body runs. Statements in inner loops and guards may not run; those in
+// unrolled loops do.
 static void count_stmt(Counter *counter, const Stmt *stmt) {
     bool unrolled = stmt->kind == STMT_FOR && stmt->loop == FOR_UNROLLED;
     if ((stmt->kind == STMT_FOR && !unrolled) || stmt->kind == STMT_IF) return;

@@ -378,12 +378,12 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
             "// The line of element i will be read soon. It may lie outside of p, so its address is no pointer's sum.\n"
             "#define DLC_PREFETCH(p, i) __builtin_prefetch((const void *)((uintptr_t)(p) + (uintptr_t)(i) * 4))\n\n");
     if (text_uses_identifier(body, "DLC_UNROLL"))
-        str_put(s, "// Written out by the compiler: what the loop's variable indexes then lies in registers.\n"
+        str_put(s, "// Unrolled by the compiler, so that arrays which the loop's variable indexes become registers.\n"
                    "#if defined __clang__\n#define DLC_UNROLL _Pragma(\"clang loop unroll(full)\")\n"
                    "#elif defined __GNUC__ && __GNUC__ >= 8\n#define DLC_UNROLL _Pragma(\"GCC unroll 64\")\n"
                    "#else\n#define DLC_UNROLL\n#endif\n\n");
     if (text_uses_identifier(body, "DLC_VECTOR_FOR"))
-        str_put(s, "// One vector of the compiler's: gcc finds it where the loop is not written out.\n"
+        str_put(s, "// Loops over the lanes of a vector. gcc must not unroll them, because it then finds no vectors.\n"
                    "#if defined __GNUC__ && !defined __clang__ && __GNUC__ >= 8\n"
                    "#define DLC_VECTOR_FOR _Pragma(\"GCC unroll 1\")\n#else\n#define DLC_VECTOR_FOR\n#endif\n\n");
     if (text_uses_identifier(body, "DLC_PARALLEL_FOR"))

@@ -7,7 +7,7 @@
 
 // How many axes move the index.
 int affine_terms(const Affine *affine);
-// The one axis that is the index, from 0 and one by one; -1: there is none.
+// The axis, when the index is that axis alone, without a factor or an offset; otherwise -1.
 int affine_bare_axis(const Affine *affine);
 // Whether the axis moves any of the map's indices; no axis (-1) moves none.
 bool map_uses(const Map *map, int axis);

@@ -13,7 +13,7 @@
 enum {
     FMA = 1000000,        // the unit of costs is a millionth of the time of an FMA
     FMA_LATENCY_STEP = 4, // no step of K takes less time than this many FMAs
-    COPY_PER_CENT = 2,    // of the time, that a shorter or narrower copy of the tile in the C must save
+    COPY_PER_CENT = 2,    // a further copy of the tile must save this much time to be worth its lines in the C
     SHORT_STRIDE = 64,    // elements between steps of K up to which panels do not pay
     SHORT_SUM = 8,        // steps that are too few for the innermost loop
     PAGE_BYTES = 4096
@@ -93,8 +93,9 @@ static int64_t column_cost(const Contraction *c, const int *height, int nheights
     return cost;
 }
 
-// A fixed extent has one tail. A run-time one may have any, in as few passes over the other operand's panel as a few
-// heights allow: 4, 2 and 1, or 8, 2 and 1. Each height is one more copy of the tile in the C.
+// A fixed extent leaves one tail. A run-time extent may leave any number of rows, so lower tiles cover the rest: 4, 2
+// and 1 rows, or 8, 2 and 1. More heights would mean fewer passes over the other operand's panel, but each height is
+// one more copy of the tile in the C.
 static int plan_heights(const Contraction *c, int rows, int *height) {
     int n = 0, extent = extent_of(c, c->m), low = rows > 8 ? 8 : 4;
     height[n++] = rows;

@@ -39,14 +39,14 @@ static void declare(Contraction *c, Stmt *to, Buffer *buffer, Expr *value) {
 // With a pool, a row of the tile is a window, and each of its members has a row of sums.
 static int row_count(const Contraction *c, const TileLoop *rows) { return rows->extent * c->members; }
 
-// Opens the loop over the rows of a tile: *row becomes the place in it.
+// Opens the loop over the tile's rows (with a pool, its windows). *row becomes the loop's variable.
 static Stmt *open_windows(Contraction *c, Stmt *to, ForKind kind, const TileLoop *rows, Index **row) {
     to = nest_count(c->ctx, to, kind, "r", rows->extent, row);
     if (c->m != NO_AXIS) c->at[c->m] = index_add(c->arena, rows->base, *row);
     return to;
 }
 
-// And over the members of the window at *row; *sum becomes the row of sums.
+// Opens the loops over the members of the window at `row`. *sum becomes the index of that member's sums.
 static Stmt *open_members(Contraction *c, Stmt *to, const Index *row, Index **sum) {
     *sum = (Index *)row;
     for (int k = 0; k < c->npool; k++) {
@@ -102,7 +102,7 @@ static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows
 
 enum { FEW_ROWS = 3 }; // the loop over lanes is then so short that gcc writes it out before it looks for vectors
 
-// Row `sum` of the sums, by number.
+// Sets c->at to the element whose sums have the constant index `sum`, and returns its row in the tile.
 static int stand_at_row(Contraction *c, const TileLoop *rows, int sum) {
     for (int k = c->npool - 1; k >= 0; k--) {
         int extent = c->iter->axis[c->pool_axis[k]].extent;
@@ -113,8 +113,8 @@ static int stand_at_row(Contraction *c, const TileLoop *rows, int sum) {
     return sum;
 }
 
-// The loop runs over all lanes of a run-time axis's last panel, which has zeros there. The rows stand one by one: gcc
-// makes slower code of an array of scalars and a loop over it.
+// The loop runs over all lanes of a run-time axis's last panel, which has zeros there. The rows are written out
+// here, because gcc makes slower code of a loop over an array of scalars.
 static void multiply_in_loop(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
     Arena *arena = c->arena;
     int n = row_count(c, rows);
@@ -273,7 +273,7 @@ static Expr *pool_input(Contraction *c, Index *const *at, int lanes) {
     return value;
 }
 
-// The sums of a tile, or what of them lies in an array.
+// A tile whose sums are complete.
 typedef struct Finish {
     Contraction *c;
     Buffer *acc;
@@ -313,7 +313,7 @@ static void finish_vectors(const Finish *f, Stmt *to, int vectors) {
     finish_part(c, to, f->acc, row, v, c->lanes);
 }
 
-// The vectors from number `first` on go to an array; of that, element by element.
+// Stores the vectors from number `first` on to an array, then finishes its elements one by one.
 static void finish_elements(const Finish *f, Stmt *to, int first) {
     Contraction *c = f->c;
     Arena *arena = c->arena;

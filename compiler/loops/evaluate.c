@@ -341,7 +341,8 @@ static void forget_local(void *context, Buffer *buffer, bool write) {
     if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) buffer->data = NULL;
 }
 
-// Exchanges what the kernel's own buffers hold for `data`, by use. A call may give one use what is another one's own.
+// Swaps the data of the kernel's own buffers with `data`. All pointers are read before any is set: in a chain, the
+// buffer that a call gives for one use is the kernel's own buffer for another.
 static void exchange_data(const Kernel *kernel, void **data) {
     for (int k = 0; k < kernel->uses.len; k++) {
         void *own = kernel->uses.at[k].buffer->data;

@@ -27,7 +27,7 @@ typedef struct Plan {
     int n;
 } Plan;
 
-static int64_t aligned(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+static int64_t aligned(int64_t bytes) { return round_up(bytes, ALIGN); }
 
 // Places buffer k of the plan at the lowest offset where it fits among those before it.
 static int64_t place(Plan *plan, int k) {

@@ -110,13 +110,8 @@ static bool enters_loop(const Rows *r, const Node *node) {
     return false;
 }
 
-typedef struct Kept {
-    const Node *node;
-    Buffer *buffer;
-} Kept;
-
 static void keep_part(Rows *r, Stmt *to, void *context) {
-    const Kept *kept = context;
+    const RowsLocal *kept = context;
     Index *at[MAX_RANK];
     rows_outer_at(r, at);
     lower_forget(r->ctx);
@@ -133,11 +128,11 @@ static void keep_outer_values(Rows *r, Stmt *to, int phase) {
         Node *node = r->computes.at[k];
         if (tag_known(&r->phase, node) != phase || !is_outer_value(r, node) || !enters_loop(r, node)) continue;
         const char *name = rows_local_name(r, arena_printf(r->arena, "%s_value", node->op->name));
-        Kept kept = {node, buffer_scratch(r->ctx->program, name, node->type.dtype, 1, &dim, SCOPE_REGISTER)};
+        RowsLocal kept = {node, buffer_scratch(r->ctx->program, name, node->type.dtype, 1, &dim, SCOPE_REGISTER)};
         kept.buffer->lanes = lanes;
         if (parts > 1) stmt_append(r->arena, to, stmt_local(r->arena, kept.buffer, NULL));
         rows_for_parts(r, to, parts, keep_part, &kept);
-        vec_push(r->arena, &r->locals, (RowsLocal){node, kept.buffer});
+        vec_push(r->arena, &r->locals, kept);
     }
 }
 

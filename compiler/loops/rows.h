@@ -60,7 +60,7 @@ typedef void (*RowsBody)(Rows *r, Stmt *to, void *context);
 // Opens loops over [lo, hi) of the last axis: `vectors` at once, single vectors, single elements; leaves out what is
 // empty. Sets at[last], vector and parts for the body.
 void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context);
-// Runs `body` in an unrolled loop over so many vectors along the last axis: where at[last] stands, one behind another.
+// Runs `body` in an unrolled loop over `parts` neighbouring vectors along the last axis. The first begins at at[last].
 void rows_for_parts(Rows *r, Stmt *to, int parts, RowsBody body, void *context);
 // A serial loop over a whole axis of the domain.
 Stmt *rows_open_axis(Rows *r, Stmt *to, int axis);

@@ -49,7 +49,7 @@ static void make_values(Timeline *t, Program *program) {
     int ncalls = program->calls.len;
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k], *root = view_root(buffer);
-        int64_t bytes = (buffer->bytes + ALIGN - 1) / ALIGN * ALIGN;
+        int64_t bytes = round_up(buffer->bytes, ALIGN);
         if (buffer != root || buffer->scope != SCOPE_ARENA || buffer->first_call < 0) continue;
         if (buffer->first_call == buffer->last_call && !buffer->value) {
             t->scratch[buffer->first_call] += bytes;

@@ -37,7 +37,7 @@ typedef struct Estimate {
     int64_t cost; // of what is computed again
 } Estimate;
 
-// Of a program that is lowered; whether it is planned does not matter.
+// The program must be lowered; it need not be planned.
 Timeline *timeline_new(Arena *arena, Program *program);
 // The value in that buffer; -1: it holds none.
 int timeline_value(const Timeline *timeline, const Buffer *buffer);

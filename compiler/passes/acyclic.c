@@ -4,8 +4,9 @@
 // after those that it reads, the members of a group one after another. A new group is tried among what stands between
 // its first and its last member alone; when it stays, its members go to the place of the last one, and what depends on
 // them behind them (after Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2006).
-// Numbers that grow along the list (`place`) say what comes first. What readers compute again (recompute.c) may read
-// the very group that reads it: it is no vertex, and its readers read what it reads; its own place says nothing.
+// Numbers that grow along the list (`place`) say what comes first. A node that its readers compute again (recompute.c)
+// may both read a group and be read by it. Such a node is no vertex: its readers count as reading its inputs, and its
+// place in the list has no meaning.
 #include <stdlib.h>
 
 #include "passes/fuse.h"

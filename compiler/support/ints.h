@@ -1,4 +1,4 @@
-// ints.h: division as the sizes of tensors and memory need it. b > 0 but where it says otherwise.
+// ints.h: rounding divisions. b is positive unless stated.
 #ifndef DLC_INTS_H
 #define DLC_INTS_H
 

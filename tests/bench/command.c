@@ -1,5 +1,5 @@
-// command.c: CPU time of a command, user and system, in milliseconds: the median of some runs. With -m its peak memory
-// in megabytes behind it.
+// command.c: CPU time of a command, user and system, in milliseconds: the median of some runs. -m adds its peak memory
+// in MB.
 //     command [-m] RUNS PROGRAM ARGUMENTS...
 #include <stdbool.h>
 #include <stdio.h>

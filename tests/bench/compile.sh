@@ -2,7 +2,7 @@
 # compile.sh BUILD [NET...]: what compiling costs: time and memory of dlc and of gcc -O3, bytes of C, beside the baseline
 # in compile.txt. Times count in units of what gcc -O3 takes for the runtime's own dlc_load.c in the same run, so that the
 # baseline holds on other machines.
-#     compile.sh BUILD >compile.txt     makes the baseline anew
+#     compile.sh BUILD >compile.txt     replaces the baseline
 set -eu
 build=$1
 shift

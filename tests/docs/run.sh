@@ -29,7 +29,7 @@ else
     failed=$((failed + 1))
     echo "FAILED docs/language.md: its table of options is not that of dlc --help"
 fi
-# Files that examples/mlp/README.md prints whole: the block behind a line that ends with their name is the file.
+# examples/mlp/README.md prints these files whole, each in the block after the line that ends with its name.
 for file in examples/mlp/mlp.dl examples/mlp/main.c; do
     awk -v name="\`$file\`:" 'in_block && /^```/ { exit } in_block { print }
         found && /^```/ { in_block = 1 } length($0) >= length(name) && substr($0, length($0) - length(name) + 1) == name { found = 1 }' \
@@ -80,7 +80,7 @@ same() {
         echo "FAILED docs/embedding.md: $name: $(head -5 "$name.txt")"
     fi
 }
-"$build/dlc" mlp.dl --standalone -o mlp.c && gcc -std=c11 -O3 -c mlp.c && gcc -std=c11 -o app main.c mlp.o -lm && ./app "" weights.safetensors >/dev/null 2>&1
+"$build/dlc" mlp.dl --standalone -o mlp.c && gcc -std=c11 -O3 -c mlp.c && gcc -std=c11 -o app main.c mlp.o -lm
 ./app "$top/tests/golden/none" >none.txt 2>&1 && failed=$((failed + 1)) && echo "FAILED docs/embedding.md: a file that is not there is loaded"
 sed 's/argc > 1 \&\&/argc > 3 \&\&/' main.c >first.c && gcc -std=c11 -o first first.c mlp.o -lm && ./first x weights.safetensors >first.txt
 same main ./app weights.safetensors

@@ -47,7 +47,7 @@ if has_tool clang-tidy clang-tidy; then
     libclang=$(ls -d /usr/lib/llvm-*/include 2>/dev/null | tail -1)
     # shellcheck disable=SC2086
     for file in $(draw 24 $sources); do
-        # What it says of the code comes on stdout, how many warnings it left out on stderr.
+        # Findings come on stdout. stderr has only the number of suppressed warnings.
         check "$file" sh -c 'clang-tidy --quiet "$@" 2>/dev/null' tidy "$file" -- -std=gnu11 -Icompiler -Igrammar -Iruntime \
             -I"$build/gen" ${libclang:+-isystem "$libclang"}
     done

@@ -159,7 +159,7 @@ Test(share, differences_are_seen) {
     }
 }
 
-// What is prepared, with a kernel for each group or with shared ones.
+// The last prepared buffer. `apart`: every group has its own kernel; otherwise equal groups share one.
 static const float *prepared(Arena *arena, Module *m, bool apart, int64_t *count) {
     Program *program = apart ? program_lower_apart(m->entries.at[0], target_find("c11"), 2, 1)
                              : program_lower(m->entries.at[0], target_find("c11"), 2, 1);
