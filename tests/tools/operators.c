@@ -177,7 +177,7 @@ static bool write_module(Walk *w, const char *path) {
         if (op->traits & OP_ELEMENTWISE)
             add_variants(w, op);
         else
-            tally(w->tally, has_form(op) || op->traits & OP_INPUT, "%s: has no form in tests/tools/operators.c",
+            tally(w->tally, has_form(op) || op->traits & OP_INPUT, "%s: has no form in tests/tools/operator_forms.h",
                   op->name);
     }
     if (init) vec_push(w->arena, &w->m->entries, init);
