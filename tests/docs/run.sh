@@ -58,6 +58,31 @@ else
     failed=$((failed + 1))
     echo "FAILED README.md: its example"
 fi
+# docs/loops.md: a block that begins with `# NAME.dl` is a net; one that begins with `$ dlc ... --emit=loops` is what dlc
+# prints of it, in order, with `...` for what is left out.
+mkdir -p "$build/tests/work/docs/loops"
+awk -v folder="$build/tests/work/docs/loops" '
+    /^```/ { inside = !inside; out = ""; next }
+    inside && !out && /^# [a-z]+[.]dl$/ { out = folder "/" $2; printf "" >out }
+    inside && !out && /^[$] dlc .*--emit=loops$/ { out = folder "/" ++n ".txt"; print substr($0, 3) >out; next }
+    inside && out { print >out }
+    END { print n }' "$top/docs/loops.md" >"$build/tests/work/docs/loops/count"
+for block in $(seq "$(cat "$build/tests/work/docs/loops/count")"); do
+    block=$build/tests/work/docs/loops/$block.txt
+    command=$(head -1 "$block")
+    # shellcheck disable=SC2086
+    if (cd "$build/tests/work/docs/loops" && "$build_here/dlc" ${command#dlc }) >"$block.got" 2>&1 &&
+        awk 'NR == FNR { got[++n] = $0; next }
+            FNR == 1 { next }
+            $0 == "..." { free = 1; next }
+            { if (FNR == 2 || free) { for (at++; at <= n && got[at] != $0; at++); free = 0 } else at++
+              if (got[at] != $0) { print "line " FNR ": " $0; exit 1 } }' "$block.got" "$block"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED docs/loops.md: what $command prints is something else"
+    fi
+done
 # docs/embedding.md: each file of the page, built as it says; all print the same logits.
 top=$(cd "$top" && pwd)
 build=$(cd "$build" && pwd)
