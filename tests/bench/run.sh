@@ -63,3 +63,7 @@ if "$python" -c 'import torch, safetensors, onnxruntime' 2>/dev/null; then
 fi
 
 "$here/conv.sh" "$build" mynet resnet18 mobilenet_v2
+
+"$cc" -std=gnu11 -O2 -Iruntime -o "$work/transforms" "$here/transforms.c" "$here/peak.c" "$build/libdlckit.a" -lz -lm
+echo "the kit's transforms of one image, CPU time:"
+"$work/transforms"
