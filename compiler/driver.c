@@ -135,6 +135,7 @@ static int compile(Job *job) {
                           .time = o->time_passes,
                           .verify_meaning = o->verify,
                           .out = job->out};
+    if (o->arena_max >= 0) passes.trace = NEW_ARRAY(&job->arena, Trace, module->entries.len + 1);
     passes_run(module, &passes);
     int64_t *plain = NEW_ARRAY(&job->arena, int64_t, module->entries.len + 1);
     if (o->arena_max >= 0) fit_entries(job, module, &passes, plain);

@@ -34,7 +34,7 @@ typedef struct Plan {
 typedef struct Variant {
     bool frugal;
     Plan base;          // computes nothing again but what checkpoint blocks say
-    const Node **last;  // by id of the source graph: final_of, taken before the source graph is passed again
+    const Node **last;  // of its trace
     Timeline *timeline; // of the base
     int64_t over;       // what the estimate says too much of the base, and so perhaps of others
 } Variant;
@@ -91,10 +91,10 @@ static bool is_better(const Fit *f, const Plan *a, const Plan *b) {
 }
 
 static Graph *make_graph(Fit *f, bool frugal, const Choice *choice) {
-    f->source->frugal = frugal;
-    f->source->choice = choice;
-    f->m->entries.at[f->entry]->source = f->source;
-    return passes_run_again(f->m, f->entry, f->options->passes);
+    PassOptions passes = *f->options->passes;
+    passes.frugal = frugal;
+    passes.choice = choice;
+    return passes_run_again(f->m, f->entry, &passes);
 }
 
 // ---- a search ------------------------------------------------------------------------------------------------------
@@ -269,12 +269,6 @@ static void search(Fit *f, int64_t target) {
 
 // ---- from values to nodes ------------------------------------------------------------------------------------------
 
-// Where a node of the source graph went: the same value in the last one; NULL: nobody needs it.
-static const Node *final_of(const Graph *g, const Node *node) {
-    while (node && (node->id >= g->nodes.len || g->nodes.at[node->id] != node)) node = node->map;
-    return node;
-}
-
 typedef struct Marking {
     Fit *f;
     const bool *kept;
@@ -357,13 +351,9 @@ static Choice *choice_of(Fit *f, const bool *kept, bool views) {
 
 // ---- the entry -----------------------------------------------------------------------------------------------------
 
-// Opens the order of kernels of the graph that the passes made last: the source's node->map leads to it.
-static Variant open_variant(Fit *f, bool frugal, Graph *g) {
-    const Graph *source = f->source;
-    Variant variant = {.frugal = frugal, .last = NEW_ARRAY(&f->arena, const Node *, source->nodes.len + 1)};
-    for (int id = 0; id < source->nodes.len; id++) variant.last[id] = final_of(g, source->nodes.at[id]);
-    variant.base = make_plan(f, g);
-    return variant;
+// The order of kernels of the graph that the passes made last.
+static Variant open_variant(const Fit *f, bool frugal, Graph *g) {
+    return (Variant){.frugal = frugal, .base = make_plan(f, g), .last = f->options->passes->trace[f->entry].last};
 }
 
 static void open_search(Fit *f, Variant *variant) {
@@ -453,7 +443,7 @@ static void compute_again(Fit *f, Variant *variants) {
 }
 
 int64_t fit_entry(Module *m, int entry, const FitOptions *options) {
-    Fit f = {.m = m, .entry = entry, .options = options, .source = m->entries.at[entry]->source};
+    Fit f = {.m = m, .entry = entry, .options = options, .source = options->passes->trace[entry].source};
     Variant variants[2] = {open_variant(&f, false, m->entries.at[entry])};
     f.plan = variants[0].base;
     if (f.plan.bytes > options->most) {
@@ -463,8 +453,6 @@ int64_t fit_entry(Module *m, int entry, const FitOptions *options) {
     // The frugal order takes less as it is, but may do in the forward pass already what could be done again later.
     if (f.plan.bytes > options->most && m->entries.at[entry]->kind == ENTRY_TRAIN) compute_again(&f, variants);
     m->entries.at[entry] = f.plan.graph;
-    f.source->choice = NULL;
-    f.source->frugal = false;
     arena_release(&f.arena);
     return variants[0].base.bytes;
 }

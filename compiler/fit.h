@@ -8,9 +8,9 @@
 typedef struct FitOptions {
     const Target *target;
     int level, threads;
-    bool embedded; // weights are: what is prepared from them takes no memory while the entry runs
-    int64_t most;  // bytes of the arena
-    const PassOptions *passes;
+    bool embedded;             // weights are: what is prepared from them takes no memory while the entry runs
+    int64_t most;              // bytes of the arena
+    const PassOptions *passes; // with a trace of each entry
 } FitOptions;
 
 // Chooses the order of an entry's groups, and what its backward pass computes again, so that the plan takes at most

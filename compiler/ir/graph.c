@@ -212,8 +212,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     for (int k = 0; k < nin; k++)
         if (!in[k]) return NULL;
     for (int k = 0; k < nin; k++)
-        if (in[k]->id >= g->nodes.len || g->nodes.at[in[k]->id] != in[k])
-            dlc_bug(g->stage, "input %d of %s belongs to another graph", k, op->name);
+        if (!graph_owns(g, in[k])) dlc_bug(g->stage, "input %d of %s belongs to another graph", k, op->name);
     if (op->inputs > MAX_INPUTS) dlc_bug(g->stage, "%s takes more than %d inputs", op->name, MAX_INPUTS);
     if (nin != op->inputs) dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
     uint64_t hash = node_hash(op, in, nin, attrs, g->copy_now);
@@ -247,6 +246,10 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     vec_push(g->arena, &g->nodes, node);
     *table_place(g->table, g->table_size, hash) = node;
     return node;
+}
+
+bool graph_owns(const Graph *g, const Node *node) {
+    return node && node->id >= 0 && node->id < g->nodes.len && g->nodes.at[node->id] == node;
 }
 
 int32_t graph_least(const Graph *g, int size) { return dim_least(g->need[size]); }
@@ -309,8 +312,6 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     Graph *to = graph_new(from->module, from->name, from->kind);
     to->span = from->span;
     to->stage = from->stage;
-    to->source = from->source;
-    to->frugal = from->frugal;
     memcpy(to->need, from->need, sizeof to->need);
     graph_mark_live(from);
     int most = 1;

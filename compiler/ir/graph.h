@@ -196,12 +196,6 @@ struct Graph {
     enum Section section_now;
     int copy_now;
     const char *stage; // who builds now ("elaborate", a pass's name), for internal errors
-    // For --arena-max, which may want another plan (compiler/fit.c): the graph that the pass rematerialise was given;
-    // what is computed again instead of what the checkpoint blocks ask for; whether groups run in an order that takes
-    // little memory, rather than that of their nodes.
-    Graph *source;
-    const struct Choice *choice;
-    bool frugal;
 };
 
 struct Module {
@@ -275,6 +269,7 @@ Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadca
 bool shape_broadcast(const Type *a, const Type *b, Type *result);
 // What the table of identical nodes is keyed by.
 uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy);
+bool graph_owns(const Graph *g, const Node *node); // false for NULL
 // Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
 #define node_is(node, name) ((node)->op == &op_##name) // node_is(x, contract)

@@ -9,10 +9,6 @@ static const char *wrong(Graph *g, const Node *node, const char *what) {
     return arena_printf(g->arena, "%s: %s", node_text(g->arena, node), what);
 }
 
-static bool is_node_of(const Graph *g, const Node *node) {
-    return node && node->id >= 0 && node->id < g->nodes.len && g->nodes.at[node->id] == node;
-}
-
 // ---- nodes ----------------------------------------------------------------------------------------------------------
 
 static const char *check_type(Graph *g, const Node *node) {
@@ -39,7 +35,7 @@ static const char *check_node(Graph *g, int id) {
     if (node->nin != node->op->inputs) return wrong(g, node, "has the wrong number of inputs");
     for (int i = 0; i < node->nin; i++) {
         const Node *in = node->in[i];
-        if (!is_node_of(g, in)) return wrong(g, node, "an input is of another graph");
+        if (!graph_owns(g, in)) return wrong(g, node, "an input is of another graph");
         if (in->id >= id) return wrong(g, node, "an input comes after it");
     }
     if (node->hash != node_hash(node->op, node->in, node->nin, node->attr, node->copy))
@@ -87,7 +83,7 @@ static const char *check_identical(Graph *g) {
 
 static const char *check_arguments(Graph *g) {
     for (int k = 0; k < g->arguments.len; k++)
-        if (!is_node_of(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], argument))
+        if (!graph_owns(g, g->arguments.at[k]) || !node_is(g->arguments.at[k], argument))
             return arena_printf(g->arena, "argument %d is no argument node of the graph", k);
     return NULL;
 }
@@ -97,7 +93,7 @@ static const char *check_outputs(Graph *g) {
     for (int k = 0; k < g->outputs.len; k++) {
         const Output *output = &g->outputs.at[k];
         const Node *value = output->value;
-        if (!is_node_of(g, value)) return arena_printf(g->arena, "output %d is no node of the graph", k);
+        if (!graph_owns(g, value)) return arena_printf(g->arena, "output %d is no node of the graph", k);
         if (bound && !output->storage) return "a returned output stands behind a bound one";
         bound |= output->storage != NULL;
         if (!output->storage && !output->name) return arena_printf(g->arena, "returned output %d has no name", k);
@@ -176,7 +172,7 @@ static const char *check_stores(GroupCheck *check) {
         if (group->outputs.len == 0) return arena_printf(g->arena, "group %d stores nothing", k);
         for (int o = 0; o < group->outputs.len; o++) {
             const Node *output = group->outputs.at[o];
-            if (!is_node_of(g, output)) return arena_printf(g->arena, "group %d stores a node of another graph", k);
+            if (!graph_owns(g, output)) return arena_printf(g->arena, "group %d stores a node of another graph", k);
             if (check->stored_by[output->id] != NOWHERE) return wrong(g, output, "is stored twice");
             check->stored_by[output->id] = k;
         }

@@ -5,4 +5,7 @@
 // Needs nothing, gives DEDUPED.
 #include "passes/passes.h"
 
-Graph *pass_dedupe(Graph *g) { return graph_rebuild(g, NULL, NULL); }
+Graph *pass_dedupe(Graph *g, const PassOptions *options) {
+    (void)options;
+    return graph_rebuild(g, NULL, NULL);
+}

@@ -36,4 +36,7 @@ static Node *fold_node(Graph *to, const Node *old, Node *const *in, void *contex
     return build_broadcast_numpy(to, constant, &old->type);
 }
 
-Graph *pass_fold(Graph *g) { return graph_rebuild(g, fold_node, NULL); }
+Graph *pass_fold(Graph *g, const PassOptions *options) {
+    (void)options;
+    return graph_rebuild(g, fold_node, NULL);
+}

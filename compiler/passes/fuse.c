@@ -424,9 +424,9 @@ static void forget_groups(Fuse *f) {
     fuse_places_begin(f);
 }
 
-static void fuse_begin(Fuse *f, Graph *g) {
+static void fuse_begin(Fuse *f, Graph *g, const PassOptions *options) {
     int n = g->nodes.len;
-    *f = (Fuse){.g = g, .n = n};
+    *f = (Fuse){.g = g, .n = n, .frugal = options->frugal};
     f->group_of = NEW_ARRAY(&f->scratch, int, n + 1);
     f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
     f->before = NEW_ARRAY(&f->scratch, int, n + 1);
@@ -478,10 +478,10 @@ static void find_groups(Fuse *f) {
     find_outputs(f);
 }
 
-Graph *pass_fuse(Graph *from) {
+Graph *pass_fuse(Graph *from, const PassOptions *options) {
     Graph *g = graph_rebuild(from, NULL, NULL);
     Fuse f;
-    fuse_begin(&f, g);
+    fuse_begin(&f, g, options);
     find_groups(&f);
     while (fuse_settle(&f)) {
         forget_groups(&f);
@@ -493,10 +493,10 @@ Graph *pass_fuse(Graph *from) {
 }
 
 // -O0: what only moves or is constant is inlined, every other operator is a kernel.
-Graph *pass_separate(Graph *from) {
+Graph *pass_separate(Graph *from, const PassOptions *options) {
     Graph *g = graph_rebuild(from, NULL, NULL);
     Fuse f;
-    fuse_begin(&f, g);
+    fuse_begin(&f, g, options);
     for (int id = 0; id < f.n; id++) {
         Node *node = g->nodes.at[id];
         bool inlined = is_movement(node) || is_source(node) || is_input(node);

@@ -28,6 +28,7 @@ typedef enum State { UNRELATED, MEMBER, TAINTED } State;
 typedef struct Fuse {
     Graph *g;
     Arena scratch;
+    bool frugal;    // as of PassOptions
     int n;          // nodes
     int *group_of;  // by node id: the group that computes it, or NONE
     bool *stored;   // by node id: lives in a buffer (inputs included)

@@ -282,7 +282,8 @@ static void find_leaving(Layout *layout, const Graph *g) {
     }
 }
 
-Graph *pass_layout(Graph *from) {
+Graph *pass_layout(Graph *from, const PassOptions *options) {
+    (void)options;
     Layout layout = {.order = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
                      .is_free = NEW_ARRAY(from->arena, bool, from->nodes.len + 1),
                      .other = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),

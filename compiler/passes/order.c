@@ -101,7 +101,7 @@ static bool is_again(const Fuse *f, int group) { return f->members[group].at[0]-
 // backward pass that take none wait: what they make early cannot be computed again.
 static int64_t haste(const Sequence *sequence, int group) {
     const Fuse *f = sequence->f;
-    if (!f->g->frugal || is_again(f, group)) return 0;
+    if (!f->frugal || is_again(f, group)) return 0;
     int64_t more = growth(sequence, group) - (f->members[group].at[0]->section == SECTION_UPDATE);
     return more < 0 ? more : 0;
 }

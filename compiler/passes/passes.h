@@ -12,41 +12,53 @@ typedef enum Fact {
     FACT_GROUPED = 1 << 3, // every stored node is in a group
 } Fact;
 
+typedef struct PassOptions PassOptions;
+
 typedef struct Pass {
     const char *name;
     const char *doc;
     unsigned needs, gives, breaks; // of Fact
     int min_level;                 // runs at this -O and above; 0 or 2
     int max_level;
-    Graph *(*run)(Graph *g);
+    Graph *(*run)(Graph *g, const PassOptions *options);
 } Pass;
 
 extern const Pass pipeline[]; // in order; name NULL at the end
 // Whether the pass of that name is one of this -O.
 bool pass_runs(const char *name, int level);
 
-typedef struct PassOptions {
+// Where the values of the graph that rematerialise was given went.
+typedef struct Trace {
+    Graph *source;
+    const Node **last; // by id in `source`: the same value in the final graph; NULL: nobody needs it
+} Trace;
+
+struct PassOptions {
     int level;
     const char *dump_after; // a pass's name: the module is printed to `out` as it is after it, or NULL
     bool time;              // print a table of times to `out`
     bool verify_meaning;    // --verify: interpret before and after each pass on random inputs
     FILE *out;
-} PassOptions;
+    // For --arena-max, which may want another plan (compiler/fit.c).
+    Trace *trace;                // by entry: filled, unless it is NULL
+    const struct Choice *choice; // what rematerialise computes again; NULL: what the checkpoint blocks ask for
+    bool frugal;                 // groups run in an order that takes little memory, not in that of their nodes
+};
 
 // Runs the pipeline on every entry of the module. Internal errors do not return: a verifier failure names the pass and
 // node, writes the graph before the pass with the command that replays it, and exits with 70. With verify_meaning, a
 // pass that changed an answer is reported the same way.
 void passes_run(Module *m, const PassOptions *options);
-// The passes from rematerialise on, over the `source` of a graph that they made before, with its `choice` and `frugal`.
+// The passes from rematerialise on, over the source of options->trace.
 Graph *passes_run_again(Module *m, int entry, const PassOptions *options);
 
-Graph *pass_fold(Graph *g);
-Graph *pass_simplify(Graph *g);
-Graph *pass_scale(Graph *g);         // a model's batch norms into the weights before them
-Graph *pass_dedupe(Graph *g);        // common subexpressions and dead code: a rebuild
-Graph *pass_layout(Graph *g);        // channels last around convolutions
-Graph *pass_rematerialise(Graph *g); // copies of what checkpoint blocks do not keep
-Graph *pass_fuse(Graph *g);
-Graph *pass_separate(Graph *g); // -O0's grouping: each operator its own group
+Graph *pass_fold(Graph *g, const PassOptions *options);
+Graph *pass_simplify(Graph *g, const PassOptions *options);
+Graph *pass_scale(Graph *g, const PassOptions *options);         // a model's batch norms into the weights before them
+Graph *pass_dedupe(Graph *g, const PassOptions *options);        // common subexpressions and dead code: a rebuild
+Graph *pass_layout(Graph *g, const PassOptions *options);        // channels last around convolutions
+Graph *pass_rematerialise(Graph *g, const PassOptions *options); // copies of what checkpoint blocks do not keep
+Graph *pass_fuse(Graph *g, const PassOptions *options);
+Graph *pass_separate(Graph *g, const PassOptions *options); // -O0's grouping: each operator its own group
 
 #endif

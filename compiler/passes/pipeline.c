@@ -184,9 +184,20 @@ static void check_meaning(const Pass *pass, Graph *from, Graph *to, Meaning *kep
 
 // ---- the runner ----------------------------------------------------------------------------------------------------
 
+static void follow_trace(Trace *trace, const Graph *g) {
+    for (int id = 0; id < trace->source->nodes.len; id++)
+        while (trace->last[id] && !graph_owns(g, trace->last[id])) trace->last[id] = trace->last[id]->map;
+}
+
+static void begin_trace(Trace *trace, Graph *source) {
+    *trace = (Trace){source, NEW_ARRAY(source->arena, const Node *, source->nodes.len + 1)};
+    for (int id = 0; id < source->nodes.len; id++) trace->last[id] = source->nodes.at[id];
+}
+
 // From row `first` on. `dumped` is the graph after options->dump_after.
 static Graph *run_entry(Module *m, int entry, int first, const PassOptions *options, double *ms, Graph **dumped) {
     Graph *g = m->entries.at[entry];
+    Trace *trace = options->trace ? &options->trace[entry] : NULL;
     unsigned facts = 0;
     const char *wrong = graph_verify(g);
     if (wrong) dlc_bug("elaborate", "entry %s: %s", g->name, wrong);
@@ -197,10 +208,12 @@ static Graph *run_entry(Module *m, int entry, int first, const PassOptions *opti
         const Pass *pass = &pipeline[k];
         if (!pass_runs(pass->name, options->level)) continue;
         if (pass->needs & ~facts) dlc_bug(pass->name, "runs before what it needs");
+        if (trace && pass->run == pass_rematerialise) begin_trace(trace, g);
         double start = now_ms();
-        Graph *next = pass->run(g);
+        Graph *next = pass->run(g, options);
         wrong = graph_verify(next);
         ms[k] += now_ms() - start;
+        if (trace && trace->source) follow_trace(trace, next);
         if (wrong || options->verify_meaning) {
             Arena scratch = {0};
             Str before = str_new(&scratch);
@@ -229,7 +242,7 @@ Graph *passes_run_again(Module *m, int entry, const PassOptions *options) {
     Graph *dumped;
     int first = 0;
     while (pipeline[first].run != pass_rematerialise) first++;
-    m->entries.at[entry] = m->entries.at[entry]->source;
+    m->entries.at[entry] = options->trace[entry].source;
     m->entries.at[entry] = run_entry(m, entry, first, options, ms, &dumped);
     return m->entries.at[entry];
 }

@@ -182,16 +182,15 @@ static Graph *rematerialise(Graph *from, const Choice *choice) {
     return to;
 }
 
-Graph *pass_rematerialise(Graph *g) {
+Graph *pass_rematerialise(Graph *g, const PassOptions *options) {
     Arena scratch = {0};
-    Choice choice = g->choice ? *g->choice : choice_of_checkpoints(&scratch, g);
+    Choice choice = options->choice ? *options->choice : choice_of_checkpoints(&scratch, g);
     Graph *to = g;
     bool any = false;
     for (int id = 0; id < g->nodes.len; id++) any |= choice.level[id] > 0;
     if (any) pair_comparisons(g, &choice);
     // What only the backward pass read has no reader any more where it was: the second rebuild drops it.
     if (any) to = graph_rebuild(rematerialise(g, &choice), NULL, NULL);
-    to->source = g;
     arena_release(&scratch);
     return to;
 }

@@ -171,7 +171,7 @@ static Node *scale_node(Graph *to, const Node *old, Node *const *in, void *conte
     return bias ? build_binary(to, "add", contract, bias) : contract;
 }
 
-Graph *pass_scale(Graph *g) {
+Graph *pass_scale(Graph *g, const PassOptions *options) {
     if (g->kind != ENTRY_MODEL) return g;
     Arena scratch = {0};
     int n = g->nodes.len;
@@ -190,5 +190,5 @@ Graph *pass_scale(Graph *g) {
     }
     Graph *to = graph_rebuild(g, scale_node, &s);
     arena_release(&scratch);
-    return s.changed ? pass_simplify(pass_fold(to)) : g;
+    return s.changed ? pass_simplify(pass_fold(to, options), options) : g;
 }

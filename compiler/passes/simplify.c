@@ -225,7 +225,8 @@ static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *co
     return to_node;
 }
 
-Graph *pass_simplify(Graph *g) {
+Graph *pass_simplify(Graph *g, const PassOptions *options) {
+    (void)options;
     // Each rewrite makes the graph smaller or moves work to a smaller shape, so this ends; the bound is a seat belt.
     for (int round = 0; round < 64; round++) {
         Arena scratch = {0};

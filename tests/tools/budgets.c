@@ -57,7 +57,7 @@ static void check_step(Tally *t, Step *s) {
 }
 
 static void check_module(Tally *t, Arena *arena, Module *m, const char *name, int level) {
-    PassOptions passes = {.level = level, .out = stdout};
+    PassOptions passes = {.level = level, .out = stdout, .trace = NEW_ARRAY(arena, Trace, m->entries.len)};
     passes_run(m, &passes);
     for (int e = 0; e < m->entries.len; e++) {
         if (m->entries.at[e]->kind != ENTRY_TRAIN) continue;

@@ -93,22 +93,23 @@ static void compare_modules(Tally *t, Runner *again, Runner *plain, double most)
 
 // ---- the pairs -----------------------------------------------------------------------------------------------------
 
-static Runner interpreter(Arena *arena, const char *dl, int level) {
-    char *who = arena_printf(arena, "interpreter, -O%d", level);
+static Runner interpreter(Arena *arena, const char *dl, PassOptions *passes) {
+    char *who = arena_printf(arena, "interpreter, -O%d", passes->level);
     Runner r = {.who = who, .arena = arena, .module = harness_module(arena, dl, NULL)};
     if (!r.module) exit(3);
-    passes_run(r.module, &(PassOptions){.level = level, .out = stdout});
+    passes->trace = NEW_ARRAY(arena, Trace, r.module->entries.len);
+    passes_run(r.module, passes);
     return r;
 }
 
 // As the passes leave them, node by node: with blocks, and with what --arena-max computes again for the smallest arena.
 static void interpret(Tally *t, Arena *arena, const char *marked, const char *plain) {
     for (int level = 0; level <= 2; level += 2) {
-        Runner again = interpreter(arena, marked, level), as_it_is = interpreter(arena, plain, level);
-        compare_modules(t, &again, &as_it_is, 0);
-        Runner fitted = interpreter(arena, plain, level);
-        fitted.who = arena_printf(arena, "interpreter, -O%d, fitted", level);
         PassOptions passes = {.level = level, .out = stdout};
+        Runner again = interpreter(arena, marked, &passes), as_it_is = interpreter(arena, plain, &passes);
+        compare_modules(t, &again, &as_it_is, 0);
+        Runner fitted = interpreter(arena, plain, &passes);
+        fitted.who = arena_printf(arena, "interpreter, -O%d, fitted", level);
         FitOptions fit = {.target = target_find("c11"), .level = level, .threads = 2, .most = 1, .passes = &passes};
         for (int e = 0; e < fitted.module->entries.len; e++) {
             Graph *g = fitted.module->entries.at[e];

@@ -27,7 +27,7 @@ static Program *planned(Graph *g, int level) {
 // The bytes of the first entry when `most` are allowed; *again: FLOPs that are computed again.
 static int64_t fitted(Arena *arena, const char *text, int level, int64_t most, double *again) {
     Module *m = compile(arena, text);
-    PassOptions passes = {.level = level, .out = stdout};
+    PassOptions passes = {.level = level, .out = stdout, .trace = NEW_ARRAY(arena, Trace, m->entries.len)};
     passes_run(m, &passes);
     fit_entry(m, 0, &(FitOptions){target_find("c11"), level, 1, false, most, &passes});
     Program *program = planned(m->entries.at[0], level);
@@ -107,9 +107,9 @@ Test(fit, the_frugal_order_frees_first) {
         Module *m = compile(&arena, "train step(x: f32[64, 32]) -> (loss: f32[]) {\n"
                                     "    loss = mean(x |> linear(32) |> linear(32) |> linear(32))\n"
                                     "    minimize loss with sgd(lr=0.1)\n    return loss\n}\n");
-        PassOptions passes = {.level = 0, .out = stdout};
+        PassOptions passes = {.level = 0, .out = stdout, .trace = NEW_ARRAY(&arena, Trace, m->entries.len)};
         passes_run(m, &passes);
-        m->entries.at[0]->source->frugal = frugal;
+        passes.frugal = frugal;
         const Graph *g = passes_run_again(m, 0, &passes);
         int weight = find_group(g, "d_linear_3.weight"), activation = find_group(g, "d_linear_2");
         cr_assert(weight >= 0 && activation >= 0, "groups %d and %d", weight, activation);

@@ -136,7 +136,7 @@ Test(rematerialise, by_before_and_after) {
         Arena arena = {0};
         const char *text = arena_printf(&arena, "param \"w\": f32[4]\n%s f(x: f32[4]) {\n%s%s}\n", cases[k].kind,
                                         inputs, cases[k].nodes);
-        Graph *g = pass_rematerialise(read_graph(&arena, text)->entries.at[0]);
+        Graph *g = pass_rematerialise(read_graph(&arena, text)->entries.at[0], &(PassOptions){.level = 2});
         const char *wrong = graph_verify(g), *got = lines_of(&arena, g);
         const char *want = cases[k].want ? cases[k].want : cases[k].nodes;
         cr_expect(!wrong, "%s: %s", cases[k].what, wrong);
@@ -156,7 +156,7 @@ Test(rematerialise, statistics_are_kept) {
             "@{forward checkpoint=\"1\"}\n"
             "  %%2 = exp %%1 : f32[] @{backward}\n  return \"y\" = %%2\n}\n",
             n, n, n);
-        const Graph *g = pass_rematerialise(read_graph(&arena, text)->entries.at[0]);
+        const Graph *g = pass_rematerialise(read_graph(&arena, text)->entries.at[0], &(PassOptions){.level = 2});
         cr_expect_eq(g->nodes.at[1]->copy, n < 64, "of %d numbers: copy %d", n, g->nodes.at[1]->copy);
         arena_release(&arena);
     }
