@@ -1,4 +1,4 @@
-// main.c: one gradient of the XOR network beside its finite difference, then training.
+// main.c: compares one gradient of the XOR network with its finite difference, then trains the network.
 //     dlc backprop.dl -O0 -o backprop.c && cc -I../../runtime main.c backprop.c ../../runtime/dlc*.c -lm -o backprop
 #include <math.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static float loss_beside(struct backprop *net, int j, int k, float w) {
     return loss;
 }
 
-// Prints d loss / d fc1.weight by the chain rule and by moving each weight a little. Returns how far they are apart.
+// Prints d loss / d fc1.weight by the chain rule and by moving each weight a little. Returns the largest difference.
 static float compare(struct backprop *net) {
     const float w = 0.01f;
     float slope[2][2], worst = 0;

@@ -1,4 +1,4 @@
-// data.c: see data.h.
+// data.c: the data set, its batches, and the test; see data.h.
 #include "data.h"
 
 #include <stdio.h>

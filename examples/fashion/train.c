@@ -11,7 +11,7 @@ struct options {
     double lr;
 };
 
-// Half of the pictures are turned over from left to right, others in each epoch.
+// Mirrors a random half of the pictures, another half in each epoch.
 static const struct kit_transforms augmented = {{{KIT_FLIP, .probability = 0.5f}}};
 
 // One epoch; the learning rate falls from o->lr to 0 along a cosine over all steps. Returns the mean loss.

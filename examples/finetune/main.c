@@ -1,4 +1,4 @@
-// main.c: a trained CNN learns another task from a few pictures: its last layer is new, all else is frozen.
+// main.c: fine-tunes a trained CNN on a few pictures: its last layer is new, everything else is frozen.
 //
 //     finetune --load fashion.safetensors [--epochs 20] [--limit 500] [--lr 0.01] [--seed 1] [--data DIR] [--save FILE]
 #include <stdio.h>
@@ -26,7 +26,7 @@ static _Noreturn void die(const char *message) {
     exit(1);
 }
 
-// A data set whose labels are kinds, and what makes batches of it.
+// A data set whose labels are kinds, and its batches.
 struct set {
     struct kit_dataset data;
     struct kit_loader *loader;
@@ -45,7 +45,7 @@ static void free_set(struct set *set) {
     kit_dataset_free(&set->data);
 }
 
-// Counts what the net says of every image: matrix[truth][predicted].
+// Counts the predictions for all images: matrix[truth][predicted].
 static void test(struct finetune *net, struct set *set, int64_t matrix[KINDS * KINDS]) {
     static float logits[BATCH * KINDS];
     const float *image;
@@ -98,7 +98,7 @@ int main(int argc, char **argv) {
     struct finetune *net = finetune_new();
     if (!net) die("no memory for the net");
     finetune_init(net, o.seed);
-    int loaded = finetune_load_some(net, o.load, "", ""); // the head is not in the file, its fc2 not in this net
+    int loaded = finetune_load_some(net, o.load, "", ""); // the file has no head, and this net has no fc2
     if (loaded < 0) die(finetune_error(net));
     printf("%d tensors of the backbone loaded; %d images to learn from, %d to be tested on\n", loaded,
            (int)training.data.count, (int)testing.data.count);

@@ -9,7 +9,7 @@ static const char *const names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover",
                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
 
 static char error[KIT_ERROR_BYTES];
-static const float *image;   // (n, 784) from 0 to 1: the batch that is at work
+static const float *image;   // (n, 784) from 0 to 1: the current batch
 static const int32_t *label; // (n)
 static int32_t n;
 
@@ -36,7 +36,7 @@ static int train(struct mlp *net, struct kit_loader *training, int64_t epoch, in
     return 0;
 }
 
-// What the net says of each test image, as scikit-learn would print it.
+// Classifies the test images and prints a report in scikit-learn's format.
 static void test(struct mlp *net, struct kit_loader *testing) {
     int64_t matrix[CLASSES * CLASSES] = {0}; // [truth][predicted]
     kit_loader_start(testing, -1);

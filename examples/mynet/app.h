@@ -1,5 +1,5 @@
 // app.h: what the files of this program share.
-//     main.c: the command line, and what is done     train.c: the loop over epochs     test.c: how good the net is
+//     main.c: the command line, and what to do       train.c: the loop over epochs     test.c: testing
 #ifndef MYNET_APP_H
 #define MYNET_APP_H
 
@@ -12,7 +12,7 @@ enum { CLASSES = 10, SIDE = 48, PIXELS = 3 * SIDE * SIDE };
 #define MEAN      0.2860f
 #define DEVIATION 0.3530f
 
-// What the command line says; NULL for what it does not.
+// The options of the command line; NULL if not given.
 struct options {
     const char *data, *save, *resume, *load, *schedule;
     int64_t epochs, limit, seed; // limit: training images in an epoch, 0 for all
@@ -26,7 +26,7 @@ _Noreturn void die(const char *fmt, ...);
 
 // ---- test.c ---------------------------------------------------------------------------------------------------------
 
-// How the net does on the test images.
+// The test images, and the net's results on them.
 struct result {
     double loss, accuracy;
     int64_t matrix[CLASSES * CLASSES]; // [truth][predicted]
@@ -39,25 +39,25 @@ struct test {
     struct result result;
 };
 
-// What an image goes through; the random steps are left out in a test.
+// The transforms of an image; a test leaves out the random ones.
 extern const struct kit_transforms transforms;
 
-// Reads the test images of a directory; exits when it cannot.
+// Reads the test images of a directory; exits if that fails.
 void test_open(struct test *t, const char *data);
 void test_close(struct test *t);
-// Runs the net over all of them, 256 at a time. KIT_ENAN when a loss is not finite; epoch stands in the message.
+// Runs the net over all of them, 256 at a time. KIT_ENAN if a loss is not finite; the message names the epoch.
 int test_run(struct test *t, struct mynet *net, int epoch, char *error);
 // Prints loss, accuracy, report and confusion matrix.
 void test_print(const struct test *t);
 // The first images with their predictions as a PNG.
 int test_draw(const struct test *t, const char *path, char *error);
-// Makes a picture from 0 to 1 what the net was trained on: (3, SIDE, SIDE), in place.
+// Transforms a picture from 0 to 1, (3, SIDE, SIDE), in place into what the net was trained on.
 void normalize(float *image);
 
 // ---- train.c --------------------------------------------------------------------------------------------------------
 
-// Trains up to o->epochs epochs, from where the checkpoint o->resume ends. Exits with status 1 when the loss is not
-// finite or a file cannot be written.
+// Trains up to epoch o->epochs, starting after the checkpoint o->resume. Exits with status 1 if the loss is not finite
+// or a file cannot be written.
 void train(struct mynet *net, struct test *t, const struct options *o);
 
 #endif

@@ -1,7 +1,7 @@
-// main.c: trains the net of mynet.dl on Fashion-MNIST, or shows test images and pictures to a net that is trained.
+// main.c: trains the net of mynet.dl on Fashion-MNIST, or classifies test images and pictures with a trained net.
 //
 //     mynet --save DIR [--epochs 5] ...              trains; a checkpoint per epoch, curve and samples are in DIR
-//     mynet --resume DIR/epoch-003.ckpt ...          goes on
+//     mynet --resume DIR/epoch-003.ckpt ...          resumes
 //     mynet --load mynet.safetensors                 classifies the test images
 //     mynet --load mynet.safetensors PICTURE.ppm...  the five most likely classes of pictures
 #include <math.h>
@@ -21,7 +21,7 @@ void die(const char *fmt, ...) {
     exit(1);
 }
 
-// Prints the most likely classes with their probabilities, softmax of the logits.
+// Prints the most likely classes with their probabilities, the softmax of the logits.
 static void print_best(const char *picture, const float logits[CLASSES]) {
     double rest[CLASSES], sum = 0;
     float largest = logits[kit_argmax(logits, CLASSES)], left[CLASSES];

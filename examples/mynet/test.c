@@ -1,4 +1,4 @@
-// test.c: the net on the test images: loss, report, confusion matrix, and some of the images with what it says.
+// test.c: tests the net: loss, report, confusion matrix, and a picture of some images with their predictions.
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 // train.c: the loop over epochs: batches, steps, a test, a checkpoint.
 //
-// What a resumed run needs is in the checkpoint: parameters and Adam's moments, the seed, the number of steps and the
-// stream of dropout. Order and transforms of an epoch follow from seed and epoch, and the epoch from the number of
-// steps; so it goes on to the bit. Only for the curve there is a file beside the checkpoints, history.csv: without it,
-// epochs before are gaps.
+// The checkpoint has all that a resumed run needs: parameters and Adam's moments, the seed, the number of steps and the
+// position in dropout's random numbers. The number of steps gives the epoch; seed and epoch give its order and its
+// transforms. So a resumed run gives the same bits. The curve also needs history.csv, beside the checkpoints; without
+// it, the curve has a gap for the earlier epochs.
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@ struct training {
     struct kit_dataset set;
     struct kit_loader *loader;
     struct kit_history history;
-    int64_t seed, steps_per_epoch, first; // first: epochs that are done before
-    const char *directory;                // of checkpoints, curve and samples; NULL: none are written
+    int64_t seed, steps_per_epoch, first; // first: epochs that were done before
+    const char *directory;                // for checkpoints, curve and samples; NULL: write none
     char room[PATH], last[PATH];          // last: the last good checkpoint; "" before there is one
 };
 
@@ -37,7 +37,7 @@ static int64_t number_in(struct mynet *net, const char *name) {
     return n;
 }
 
-// Reads o->resume: sets seed, first and the checkpoint that is good.
+// Reads o->resume: sets seed, first and last.
 static void resume(struct training *t) {
     const struct options *o = t->o;
     if (mynet_load(t->net, o->resume)) die("%s", mynet_error(t->net));
@@ -53,21 +53,21 @@ static void resume(struct training *t) {
     snprintf(t->last, sizeof t->last, "%s", o->resume);
 }
 
-// Where files are written: --save, else beside the checkpoint that is resumed.
+// The folder for new files: that of --save, or else that of the resumed checkpoint.
 static void choose_directory(struct training *t) {
     const struct options *o = t->o;
     t->directory = o->save;
     if (!o->save && o->resume) {
         snprintf(t->room, sizeof t->room, "%s", o->resume);
         char *slash = strrchr(t->room, '/');
-        if (slash) slash[slash == t->room] = 0; // "/x" lies in "/"
+        if (slash) slash[slash == t->room] = 0; // "/x" is in "/"
         t->directory = slash ? t->room : ".";
     }
     if (t->directory && mkdir(t->directory, 0777) && errno != EEXIST)
         die("cannot make the directory %s: %s", t->directory, strerror(errno));
 }
 
-// The epochs before this run, and whether the directory can be written, before hours of training.
+// Reads the epochs before this run. Checks that the folder can be written now, before hours of training.
 static void begin_history(struct training *t) {
     char path[PATH], error[KIT_ERROR_BYTES];
     if (!t->directory) return;
@@ -91,7 +91,7 @@ static double rate_at(const struct training *t, int64_t step) {
     return o->lr;
 }
 
-// A batch whose loss is not finite ends the program: the net is spoilt, and what was saved is not.
+// If a loss is not finite, the program ends: the net is no longer usable, but the saved checkpoint is.
 static _Noreturn void stop(const struct training *t, const char *error) {
     if (t->last[0]) die("%s\nmynet: the last good state is in %s", error, t->last);
     die("%s\nmynet: no epoch had been saved", error);
@@ -123,7 +123,7 @@ static void train_epoch(struct training *t, int64_t epoch, struct kit_meter *met
     kit_progress_clear(&bar);
 }
 
-// The checkpoint first: if the rest fails, or the program is killed, it is there.
+// Save the checkpoint first, so that it exists even if the rest fails or the program is killed.
 static void save_epoch(struct training *t, int64_t epoch) {
     char path[PATH], name[32], error[KIT_ERROR_BYTES];
     if (!t->directory) return;

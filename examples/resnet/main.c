@@ -3,9 +3,9 @@
 //
 //     classify FILE.safetensors [PICTURE.ppm...]
 //
-// Without a picture a random one is classified. Compiled once for each net (README.md):
-//     -DNET=resnet18 -DHEADER='"resnet18.h"'       the prefix that dlc gave, and its header
-//     -DSIZE=64 -DCLASSES=10                       where dlc was given the same -D
+// Without a picture it classifies a random one. Compile it once per net (README.md):
+//     -DNET=resnet18 -DHEADER='"resnet18.h"'       the net's prefix and its header
+//     -DSIZE=64 -DCLASSES=10                       the same numbers as dlc's -D, if it had any
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,14 +29,14 @@ static _Noreturn void die(const char *message) {
     exit(1);
 }
 
-// What torchvision's models were trained with: each channel minus its mean, divided by its deviation over ImageNet.
+// Normalises pictures as in torchvision's training: minus ImageNet's mean, divided by its deviation, per channel.
 static void normalise(float image[3 * AREA]) {
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
     for (int c = 0; c < 3; c++)
         for (int k = 0; k < AREA; k++) image[c * AREA + k] = (image[c * AREA + k] - mean[c]) / deviation[c];
 }
 
-// Prints the most likely classes with their probabilities, softmax of the logits.
+// Prints the most likely classes with their probabilities, the softmax of the logits.
 static void print_best(const char *picture, const float logits[CLASSES], double seconds) {
     double sum = 0;
     float left[CLASSES], largest = logits[kit_argmax(logits, CLASSES)];
