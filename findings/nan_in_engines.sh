@@ -1,5 +1,5 @@
 #!/bin/sh
-# A NaN that a network computes disappears in inference engines, depending on where it stands and on which operator reads it.
+# A NaN that a network computes disappears in inference engines, depending on its place and on the operator that reads it.
 #
 # Guess: NaN propagates through relu, max and pools as it does in PyTorch, so that a broken network shows.
 # Seen (CPU, float32): onnxruntime 1.32.0 ReduceMax of [nan, 1, 2, -1] is nan, of [1, nan, 2, -1] it is 2; MaxPool drops NaN (so does onnx 1.23.2's

@@ -1,7 +1,7 @@
 #!/bin/sh
 # ncnn's activations on x86 lose NaN, overflow, and depend on where in a row a value lies.
 #
-# Guess: as other engines have it: NaN stays NaN, softplus(x) is x for large x, one value for one input wherever it lies.
+# Guess: as in other engines: NaN stays NaN, softplus(x) is x for large x, one value for one input wherever it lies.
 # Seen with ncnn 1.0.20261020 (x86-64 with AVX2 or more, float32, one thread), rows of 37 equal numbers: Sigmoid of NaN is a number below
 # 1e-30 and TanH of NaN is -1. Clip(0, 6) of NaN is 6 in whole vectors and 0 in the row's last element. Softplus is 88 at 88 and infinite at
 # 89. GELU of minus infinity is NaN (PyTorch: -0). Mish at -20 is 0 in whole vectors (right: -4.1e-8).

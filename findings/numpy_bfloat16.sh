@@ -5,7 +5,7 @@
 # Seen with numpy 2.4.6 and ml_dtypes 0.6.0: the special case is for float16 alone. The accumulator is bfloat16 and stays at 256 (the next number
 # is 258), so np.mean(np.ones(1000)) is 0.25585938 and the standard deviation of 300 equal numbers is 0.416. np.sort([3, nan, 2]) comes back
 # as it was. np.dot gives bfloat16 and np.matmul of the same vectors float32.
-# So: convert to float32 before any statistics of bfloat16 weights or activations in numpy; a checkpoint's means are wrong otherwise, without a word.
+# So: convert to float32 before any statistics of bfloat16 weights or activations in numpy; otherwise means of a checkpoint are silently wrong.
 set -eu
 . "$(dirname "$0")/lib.sh"
 python_with numpy==2.4.6 ml_dtypes==0.6.0 <<'PY'

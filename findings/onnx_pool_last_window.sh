@@ -1,5 +1,5 @@
 #!/bin/sh
-# The last window of a pool with ceil_mode: OpenVINO divides by elements that are not there, and returns -3.4e38 for an empty window.
+# The last window of a pool with ceil_mode: OpenVINO counts elements that do not exist in the divisor, and returns -3.4e38 for an empty window.
 #
 # Guess: engines that load ONNX agree with PyTorch's rule (a window may not start in the right padding; with count_include_pad the divisor counts
 # the padding, but nothing beyond it).

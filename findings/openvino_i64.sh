@@ -1,5 +1,5 @@
 #!/bin/sh
-# OpenVINO's CPU plugin computes int64 tensors in 32 bits, and says nothing.
+# OpenVINO's CPU plugin computes int64 tensors in 32 bits, without a warning.
 #
 # Guess: an ONNX graph whose tensors are declared int64 is computed in int64, or refused.
 # Seen with openvino 2026.4.1 (CPU): input and output ports are i64, the numbers wrap as int32: 2^40 + 1 is 1, 3000000000 * 3 is 410065408,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# PyTorch's chunked linear_cross_entropy treats ignored rows otherwise than its reference path.
+# PyTorch's chunked linear_cross_entropy treats ignored rows differently from its reference path.
 #
 # Guess: with LinearCrossEntropyOptions() every result is that of options=None up to rounding; a row whose target is ignore_index counts for
 # nothing in either.
