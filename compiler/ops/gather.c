@@ -196,7 +196,7 @@ static void nest_scatter(LowerContext *ctx, const Node *node) {
 
 DEFINE_OP(scatter_add){
     .name = "scatter_add",
-    .doc = "zeros, to which parts are added at indices that are known at run time; what is out of range is dropped",
+    .doc = "zeros plus parts that are added at run-time indices; an index out of range is dropped",
     .example = "scatter_add(x: f32[5, 3], i: i32[4], v: f32[4, 3])",
     .inputs = 2,
     .attrs = {{"shape", ATTR_DIMS, "of the result"}, {"axis", ATTR_INT, "of the result, along which the indices lead"}},
@@ -268,7 +268,7 @@ static Node *reorder_cumsum(Graph *to, const Node *old, Node *const *in, const O
 
 DEFINE_OP(cumsum){
     .name = "cumsum",
-    .doc = "the sum of the elements so far, along one axis",
+    .doc = "the cumulative sum along one axis",
     .example = "cumsum(x: f32[2, 3], 1)",
     .inputs = 1,
     .attrs = {{"axis", ATTR_INT, "along which the sums run"}, {"reverse", ATTR_INT, "1: from the last element on"}},

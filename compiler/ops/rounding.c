@@ -117,7 +117,7 @@ static void eval_round(const Node *node, const Tensor *const *in, Tensor *out, c
 
 DEFINE_OP(round){
     .name = "round",
-    .doc = "the nearest whole number, and of two the even one, element by element",
+    .doc = "the nearest whole number, a tie to the even one, element by element",
     .example = "round(x: f32[2, 3])",
     .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,

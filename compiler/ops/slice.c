@@ -216,7 +216,7 @@ static Expr *lower_pad(LowerContext *ctx, const Node *node, Index *const *out) {
 
 DEFINE_OP(pad){
     .name = "pad",
-    .doc = "x put in at start, start + step, ... along each axis, and one value everywhere else",
+    .doc = "x at start, start + step, ... along each axis, and one value everywhere else",
     .example = "pad(x: f32[2, 3], [1, 2])",
     .inputs = 1,
     .attrs = {{"shape", ATTR_DIMS, "of the result"},
@@ -309,7 +309,7 @@ static Node *reorder_concat(Graph *to, const Node *old, Node *const *in, const O
 
 DEFINE_OP(concat){
     .name = "concat",
-    .doc = "a, then b behind it along one axis",
+    .doc = "a and b joined along one axis",
     .example = "concat([a: f32[2, 3], b: f32[2, 5]], axis=1)",
     .inputs = 2,
     .attrs = {{"axis", ATTR_INT, "along which they follow each other"}},

@@ -107,7 +107,7 @@ static Node *grad_pow(Graph *g, Node *y, Node *dy, int i) {
 
 DEFINE_OP(pow){
     .name = "pow",
-    .doc = "a to the power of b, element by element; of a negative a to a fraction NaN",
+    .doc = "a to the power of b, element by element; NaN for a negative a and a fraction b",
     .example = "pow(a: f32[2, 3], b: f32[2, 3])",
     .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,

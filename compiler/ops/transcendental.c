@@ -54,7 +54,7 @@ static Node *grad_log(Graph *g, Node *y, Node *dy, int i) {
 
 DEFINE_OP(log){
     .name = "log",
-    .doc = "the natural logarithm, element by element; of 0 it is -inf, below NaN",
+    .doc = "the natural logarithm, element by element; -inf for 0, NaN below 0",
     .example = "log(x: f32[2, 3])",
     .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
@@ -130,7 +130,7 @@ static Node *grad_sqrt(Graph *g, Node *y, Node *dy, int i) {
 
 DEFINE_OP(sqrt){
     .name = "sqrt",
-    .doc = "the square root, element by element; of a negative number NaN",
+    .doc = "the square root, element by element; NaN for a negative number",
     .example = "sqrt(x: f32[2, 3])",
     .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_JUMPS,

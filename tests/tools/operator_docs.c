@@ -12,17 +12,18 @@ typedef struct Heading {
 
 static const Heading headings[] = {
     {OP_ELEMENTWISE, "Element-wise",
-     "All inputs have one shape, which is the result's: broadcasting is an operator of its own, which the language "
-     "puts in."},
+     "All inputs have the shape of the result. Broadcasting is an operator of its own, which the language inserts."},
     {OP_REDUCES, "Sums and contractions",
-     "Iteration axes with extents, and one affine map for each tensor. Reads out of range are 0 (or what never wins), "
-     "writes out of\n"
-     "range are dropped."},
-    {OP_MOVEMENT, "Movement", "The same numbers at other indices. In the C they vanish into index expressions."},
-    {OP_ALONE, "Kernels of their own", "Serial sums, one after another, in loops that nothing else shares."},
-    {OP_SOURCE, "Sources", "Values that come from nothing but the index."},
-    {OP_INPUT, "Inputs", "What is in memory when an entry is called."},
-    {~0u, "Random numbers", "A pure function of seed, counter, site and element: a rerun draws the same."},
+     "Each has iteration axes with extents, and one affine map per tensor. A read out of range gives 0 (for max and "
+     "min, a value\n"
+     "that never wins); a write out of range is dropped."},
+    {OP_MOVEMENT, "Movement",
+     "The same numbers at other indices. In the C, movement becomes part of index expressions."},
+    {OP_ALONE, "Kernels of their own", "Serial sums. Each has a kernel of its own."},
+    {OP_SOURCE, "Sources", "Values that depend on the index alone."},
+    {OP_INPUT, "Inputs", "Values that are in memory when an entry is called."},
+    {~0u, "Random numbers",
+     "A pure function of seed, counter, site and element, so that a rerun gives the same numbers."},
 };
 enum { HEADINGS = sizeof headings / sizeof *headings };
 
@@ -58,12 +59,13 @@ static void print_op(const Op *op) {
 }
 
 int main(void) {
-    printf("# The operators\n\n"
-           "Printed by `build/tests/operator_docs` from the records in `compiler/ops/*.c`; a test compares. Every "
-           "layer, loss and optimiser\n"
-           "is made of these. Each example is the language's text that makes the operator; its inputs stand with their "
-           "types. How to\n"
-           "add one: [adding-an-operator.md](adding-an-operator.md).\n");
+    printf(
+        "# The operators\n\n"
+        "`build/tests/operator_docs` prints this page from the records in `compiler/ops/*.c`, and a test compares it. "
+        "Every layer, loss\n"
+        "and optimiser consists of these operators. Each example is an expression of the language that makes the "
+        "operator, with its\n"
+        "inputs and their types. How to add one: [adding-an-operator.md](adding-an-operator.md).\n");
     for (int k = 0; k < HEADINGS; k++) {
         printf("\n## %s\n\n%s\n", headings[k].title, headings[k].text);
         for (const Op *const *at = ops; *at; at++)

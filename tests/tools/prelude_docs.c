@@ -83,9 +83,9 @@ int main(void) {
     bool fine = true;
     printf("# The prelude\n\nThe standard layers, losses, optimisers and initialisers. They are written in [the "
            "language](language.md) itself:\n"
-           "`dlc --print-prelude NAME` shows one whole. Every layer call takes `name=`. Capital letters in a header "
-           "are dtypes and\n"
-           "dims that bind where they stand. This page is printed from the prelude by `prelude_docs`.\n\n");
+           "`dlc --print-prelude NAME` prints one of them. Every layer call also takes `name=`. Capital letters in a "
+           "header stand for\n"
+           "dtypes and dims, which the argument decides. `build/tests/prelude_docs` prints this page.\n\n");
     for (size_t k = 0; k < sizeof chapters / sizeof *chapters && fine; k++)
         fine = print_chapter(&arena, chapters[k].file, chapters[k].title);
     int known = sizeof chapters / sizeof *chapters;
