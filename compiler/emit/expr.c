@@ -502,8 +502,8 @@ static Text given_text(Printer *p, const Expr *e) {
     if (uses < 0) return text_primary(arena_printf(p->arena, "t%d", -uses)); // named above the statement
     if (e->kind == EXPR_INDEX_VALUE) return index_value_text(p, e);
     if (e->kind != EXPR_REDUCE_LANES) dlc_bug("emit", "an expression of unknown kind %d", (int)e->kind);
-    const char *kind = e->reduce_kind;
-    const char *function = !strcmp(kind, "sum") ? "dlc_vsum" : !strcmp(kind, "max") ? "dlc_vhmax" : "dlc_vhmin";
+    ReduceKind kind = e->reduce_kind;
+    const char *function = kind == REDUCE_SUM ? "dlc_vsum" : kind == REDUCE_MAX ? "dlc_vhmax" : "dlc_vhmin";
     return text_primary(arena_printf(p->arena, "%s(%s)", function, expr_text(p, e->arg[0]).c));
 }
 

@@ -157,7 +157,7 @@ static const char *value_text(Printer *p, const Buffer *buffer, Expr *value) {
 
 // The value that an accumulation adds, or takes the maximum or minimum with.
 static const char *term_text(Printer *p, const Stmt *stmt) {
-    bool sum = !strcmp(stmt->combine, "sum") && !stmt->buffer->accumulate_double;
+    bool sum = stmt->combine == REDUCE_SUM && !stmt->buffer->accumulate_double;
     return sum ? rounded_text(p, expr_text(p, stmt->value)) : value_text(p, stmt->buffer, stmt->value);
 }
 
@@ -180,19 +180,20 @@ static void print_store(Printer *p, Stmt *stmt) {
 static void print_combine(Printer *p, const Stmt *stmt, const char *element, const char *value) {
     const Buffer *buffer = stmt->buffer;
     const DTypeInfo *type = &dtype_info[buffer->dtype];
-    bool sum = !strcmp(stmt->combine, "sum");
+    bool sum = stmt->combine == REDUCE_SUM;
     if (type->is_float && sum)
         print_line(p, "%s += %s;", element, value); // one statement: one fused multiply-add
     else if (type->is_float && holds_vectors(buffer))
-        print_line(p, "%s = dlc_v%s(%s, %s);", element, stmt->combine, element, splat_if(p, stmt->value, value, true));
+        print_line(p, "%s = dlc_v%s(%s, %s);", element, reduce_words[stmt->combine], element,
+                   splat_if(p, stmt->value, value, true));
     else if (type->is_float)
-        print_line(p, "%s = dlc_%s%s(%s, %s);", element, stmt->combine, buffer->accumulate_double ? "" : "f", element,
-                   value);
+        print_line(p, "%s = dlc_%s%s(%s, %s);", element, reduce_words[stmt->combine],
+                   buffer->accumulate_double ? "" : "f", element, value);
     else if (sum)
         print_line(p, "%s = (%s)((uint%d_t)%s + (uint%d_t)(%s));", element, type->c, 8 * type->bytes, element,
                    8 * type->bytes, value);
     else
-        print_line(p, "%s = dlc_%s_%s(%s, %s);", element, stmt->combine, type->name, element, value);
+        print_line(p, "%s = dlc_%s_%s(%s, %s);", element, reduce_words[stmt->combine], type->name, element, value);
 }
 
 static void print_accumulate(Printer *p, Stmt *stmt) {
@@ -202,10 +203,10 @@ static void print_accumulate(Printer *p, Stmt *stmt) {
     if (stmt->value->lanes > 1 && !holds_vectors(buffer)) {
         const char *at = address_text(p, buffer, stmt->at, true), *suffix = vector_suffix(buffer);
         address_text(p, buffer, stmt->at, false); // it is read as well
-        bool sum = !strcmp(stmt->combine, "sum");
+        bool sum = stmt->combine == REDUCE_SUM;
         const char *old = arena_printf(p->arena, "dlc_vload%s(%s)", suffix, at);
         print_line(p, sum ? "dlc_vstore%s(%s, %s%s + %s);" : "dlc_vstore%s(%s, dlc_v%s(%s, %s));", suffix, at,
-                   sum ? "" : stmt->combine, old, value);
+                   sum ? "" : reduce_words[stmt->combine], old, value);
     } else {
         element_text(p, buffer, stmt->at, false);
         print_combine(p, stmt, element_text(p, buffer, stmt->at, true), value);

@@ -190,10 +190,11 @@ static uint64_t mix_type(uint64_t hash, const Type *type) {
 }
 
 static uint64_t mix_attr(uint64_t hash, const AttrSpec *spec, const Attr *attr, Arena *arena, const Size *sizes) {
-    hash = mix_int(hash, attr->i);
+    hash = mix_int(hash, spec->words ? 0 : attr->i);
     Str text = str_new(arena);
     if (spec->kind == ATTR_FLOAT) str_put_double(&text, attr->f);
     if (spec->kind == ATTR_STRING) str_put(&text, attr->s ? attr->s : "");
+    if (spec->words) str_put(&text, spec->words[attr->i]);
     if (spec->kind == ATTR_ITER && attr->iter) iter_print(&text, attr->iter, sizes);
     hash = mix_text(hash, str_text(&text));
     for (int i = 0; spec->kind == ATTR_INTS && i < attr->n; i++) hash = mix_int(hash, attr->ints[i]);

@@ -263,16 +263,16 @@ static Value run_broadcast(Elab *el, const Call *call) {
 
 Node *widened(Elab *el, Node *x) { return x && !dtype_info[x->type.dtype].is_float ? build_cast(el->g, x, I64) : x; }
 
-// sum, max and min by call->name; keepdim puts axes of 1 where the reduced ones were.
-static Value reduce(Elab *el, const Call *call, int axis_arg) {
+// keepdim puts axes of 1 where the reduced ones were.
+static Value reduce(Elab *el, const Call *call, ReduceKind kind, int axis_arg) {
     Node *x = tensor_arg(el, call, 0);
     unsigned axes;
     bool keep;
     if (!x || !axes_arg(el, call, axis_arg, x->type.rank, &axes) || !flag_arg(el, call, axis_arg + 1, &keep))
         return value_poison();
-    if (!strcmp(call->name, "sum")) x = widened(el, x);
+    if (kind == REDUCE_SUM) x = widened(el, x);
     if (!axes) return value_tensor(x);
-    Node *y = build_reduce(el->g, call->name, x, axes, "even"); // gradients of ties are split, as by torch.amax
+    Node *y = build_reduce(el->g, kind, x, axes, TIES_EVEN); // gradients of ties are split, as by torch.amax
     if (!y || !keep) return value_tensor(y);
     Type type = type_with_dtype(x->type, y->type.dtype);
     for (int k = 0; k < type.rank; k++)
@@ -280,7 +280,7 @@ static Value reduce(Elab *el, const Call *call, int axis_arg) {
     return value_tensor(build_reshape(el->g, y, &type));
 }
 
-static Value run_sum(Elab *el, const Call *call) { return reduce(el, call, 1); }
+static Value run_sum(Elab *el, const Call *call) { return reduce(el, call, REDUCE_SUM, 1); }
 
 // max(x, 1) is a maximum over axis 1 to PyTorch. A number that could be an axis is warned of where it stands in the
 // call as an integer: 1.0, other=1 and a name are meant as numbers, and so is 0, with which max is a relu.
@@ -301,12 +301,13 @@ static void warn_of_axis(Elab *el, const Call *call) {
 // max(a, b) element by element, max(x, axis=1) over axes.
 static Value run_extreme(Elab *el, const Call *call) {
     Value a = call->arg[0], b = call->arg[1];
-    if (b.kind == VALUE_NONE) return reduce(el, call, 2);
+    bool max = !strcmp(call->name, "max");
+    if (b.kind == VALUE_NONE) return reduce(el, call, max ? REDUCE_MAX : REDUCE_MIN, 2);
     if (is_tensor(a) && b.kind == VALUE_INT) warn_of_axis(el, call);
     if (is_tensor(a) || is_tensor(b)) return tensor_elementwise(el, call->name, call->name, call->arg, 2, call->span);
     Value less = value_binary(el, "<", a, b, call->span);
     if (is_poison(less)) return less;
-    return (less.i != 0) == !strcmp(call->name, "max") ? b : a;
+    return (less.i != 0) == max ? b : a;
 }
 
 // ---- sources and the rest ------------------------------------------------------------------------------------------

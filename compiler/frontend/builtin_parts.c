@@ -523,7 +523,7 @@ static bool never_negative(const Node *node, int depth) {
     if (node_is(node, select)) return never_negative(node->in[1], depth - 1) && never_negative(node->in[2], depth - 1);
     if (node_is(node, max)) return first || never_negative(node->in[1], depth - 1);
     if (node_is(node, clip)) return never_negative(node->in[1], depth - 1);
-    if (node_is(node, reduce)) return first && strcmp(node_attr(node, "kind")->s, "sum") != 0;
+    if (node_is(node, reduce)) return first && node_reduces(node) != REDUCE_SUM;
     if (node_is(node, cast)) return first && !dtype_info[node->in[0]->type.dtype].is_float;
     return first && node->nin == 1 && node->op->traits & OP_MOVEMENT && !node_is(node, pad);
 }

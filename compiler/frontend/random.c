@@ -57,6 +57,8 @@ Value run_random(Elab *el, const Call *call) {
     Node *in[2];
     if (!random_stream(el, call, in) || !dims_from_list(el, call->arg[1], F32, call->at[1], &type))
         return value_poison();
-    Attr attrs[3] = {{.s = kind.s}, {.n = type.rank, .dims = type.dim}, {.i = random_site(el)}};
+    Attr attrs[3] = {{.i = strcmp(kind.s, "normal") ? DRAWS_UNIFORM : DRAWS_NORMAL},
+                     {.n = type.rank, .dims = type.dim},
+                     {.i = random_site(el)}};
     return value_tensor(graph_op(el->g, &op_random, in, 2, attrs));
 }

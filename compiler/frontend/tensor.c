@@ -124,7 +124,7 @@ void note_axis(Elab *el, const Node *node, int axis) {
 void note_dtype(Elab *el, const Node *node, DType wanted) {
     diag_note(el->diag, (Span){0}, "cast(x, %s) converts", dtype_info[wanted].name);
     while (node->op->traits & OP_MOVEMENT) node = node->in[0];
-    bool sums = node_is(node, reduce) && !strcmp(node_attr(node, "kind")->s, "sum");
+    bool sums = node_is(node, reduce) && node_reduces(node) == REDUCE_SUM;
     sums |= node_is(node, cumsum) || (node->origin && !strcmp(node->origin, "prod"));
     if (node->type.dtype == I64 && sums)
         diag_note(el->diag, node->span,

@@ -236,5 +236,5 @@ Value run_pool(Elab *el, const Call *call) {
         w.out[k] = pool_extent(&w, k, extent, ceil_mode);
         if (!check_windows(el, call, &w, k, extent, axis)) return value_poison();
     }
-    return value_tensor(build_pool(el->g, kind.s, x, &w));
+    return value_tensor(build_pool(el->g, strcmp(kind.s, "max") ? REDUCE_SUM : REDUCE_MAX, x, &w));
 }

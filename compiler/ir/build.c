@@ -12,37 +12,15 @@ static Node *make(Graph *g, const char *name, Node *const *in, int nin, const At
 
 // ---- sources -------------------------------------------------------------------------------------------------------
 
-// A float as an integer: out of range saturates, NaN is 0.
-static int64_t saturate(double value) {
-    if (value != value) return 0;
-    if (value >= 0x1p63) return INT64_MAX;
-    return value < -0x1p63 ? INT64_MIN : (int64_t)value;
-}
-
-// The number that an integer dtype holds, so that equal constants are one node.
-static int64_t wrap(DType dtype, int64_t value) {
-    switch (dtype) {
-    case I8:
-        return (int8_t)(uint8_t)value;
-    case U8:
-        return (uint8_t)value;
-    case I32:
-        return (int32_t)(uint32_t)value;
-    case BOOL:
-        return value != 0;
-    default:
-        return value;
-    }
-}
-
 Node *build_constant(Graph *g, DType dtype, double value) {
-    if (!dtype_info[dtype].is_float) return build_constant_int(g, dtype, saturate(value));
+    if (!dtype_info[dtype].is_float) return build_constant_int(g, dtype, int_saturate(I64, value));
     return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {.f = round_to_dtype(dtype, value)}, {0}});
 }
 
 Node *build_constant_int(Graph *g, DType dtype, int64_t value) {
     if (dtype_info[dtype].is_float) return build_constant(g, dtype, (double)value);
-    return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {0}, {.i = wrap(dtype, value)}});
+    // Wrapped, so that equal constants are one node.
+    return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {0}, {.i = int_wrap(dtype, (uint64_t)value)}});
 }
 
 Node *build_full(Graph *g, const Type *type, double value) {
@@ -195,7 +173,7 @@ static void name_axes(Iter *iter) {
     for (int k = 0; k < iter->naxes; k++) iter->name[k] = (char)('i' + k);
 }
 
-Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes, const char *ties) {
+Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties) {
     if (!x) return NULL;
     if (axes == 0) return x;
     Type shape = {.dtype = x->type.dtype};
@@ -214,7 +192,7 @@ Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes, const cha
     iter.nout = iter.map[0].rank = shape.rank;
     iter.map[1].rank = x->type.rank;
     name_axes(&iter);
-    Attr attrs[] = {{.s = kind}, {.s = ties ? ties : "even"}, {.n = shape.rank, .dims = shape.dim}, {.iter = &iter}};
+    Attr attrs[] = {{.i = kind}, {.i = ties}, {.n = shape.rank, .dims = shape.dim}, {.iter = &iter}};
     return make(g, "reduce", &x, 1, attrs);
 }
 
@@ -276,6 +254,10 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
     iter.map[2].dim[rb == 1 ? 0 : rb - 2] = bare_axis(k);
     if (n >= 0) iter.map[2].dim[rb - 1] = bare_axis(n);
     return build_contract(g, a, b, &shape, &iter);
+}
+
+ReduceKind node_reduces(const Node *node) {
+    return node_is(node, reduce) ? (ReduceKind)node_attr(node, "kind")->i : REDUCE_SUM;
 }
 
 // ---- looking at nodes -----------------------------------------------------------------------------------------------

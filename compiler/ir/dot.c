@@ -37,7 +37,7 @@ static void put_label(Str *s, const char *text) {
     }
 }
 
-static bool is_source(const Node *node) { return node_is(node, argument) || node_is(node, storage); }
+static bool is_source(const Node *node) { return node->op->traits & OP_INPUT; }
 
 // ---- which kernel a node stands in ----------------------------------------------------------------------------------
 
@@ -92,14 +92,13 @@ static void put_node(Picture *p, const Node *node, const char *indent) {
 }
 
 static void put_kernel(Picture *p, int k) {
-    static const char *const kinds[] = {"contraction", "rows", "naive"};
     const Group *group = &p->g->groups.at[k];
     bool any = false;
     for (int i = 0; i < p->g->nodes.len; i++) {
         if (p->group_of[i] != k) continue;
         if (!any)
             str_printf(p->s, "        subgraph cluster_%d_k%d {\n            label=\"k%d: %s\"; style=dashed\n",
-                       p->number, group->id, group->id, kinds[group->kind]);
+                       p->number, group->id, group->id, group_words[group->kind]);
         any = true;
         put_node(p, p->g->nodes.at[i], "            ");
     }
@@ -121,8 +120,7 @@ static void put_outputs(Picture *p) {
 static void put_entry(Str *s, const Graph *g, int number) {
     Picture picture = {s, g, number, NEW_ARRAY(s->arena, int, g->nodes.len + 1)}, *p = &picture;
     find_groups(p);
-    str_printf(s, "    subgraph cluster_%d {\n        label=\"%s %s\"\n", number,
-               g->kind == ENTRY_TRAIN ? "train" : "model", g->name);
+    str_printf(s, "    subgraph cluster_%d {\n        label=\"%s %s\"\n", number, entry_words[g->kind], g->name);
     for (int k = 0; k < g->nodes.len; k++)
         if (p->group_of[k] < 0) put_node(p, g->nodes.at[k], "        ");
     for (int k = 0; k < g->groups.len; k++) put_kernel(p, k);

@@ -185,8 +185,8 @@ static void put_header(Explain *e) {
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
         if (!node->mark || !node_is(node, storage)) continue;
-        static const char *const kinds[] = {"param", "buffer", "optim", "state"};
-        str_printf(e->s, "  %s %s: ", kinds[module_find_storage(g->module, node->attr[0].s)->kind], e->name[id]);
+        str_printf(e->s, "  %s %s: ", storage_words[module_find_storage(g->module, node->attr[0].s)->kind],
+                   e->name[id]);
         type_print(e->s, &node->type, sizes);
         str_put(e->s, "\n");
     }

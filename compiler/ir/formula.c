@@ -1,8 +1,6 @@
 // formula.c: operators as mathematics: infix where people write infix, and no plumbing. Broadcasts and axes of one
 // element are left out, as numpy leaves them out.
 //     sub %1, (broadcast (reshape (reduce max %1)))       x - max(x, axis=1)
-#include <string.h>
-
 #include "ir/formula.h"
 #include "ops/op.h"
 
@@ -53,7 +51,7 @@ static Formula infix(const Reader *r, const Node *node, const Infix *how) {
 
 static Formula reduction(const Reader *r, const Node *node) {
     const Iter *iter = node_attr(node, "iter")->iter;
-    const char *kind = node_attr(node, "kind")->s, *x = in_of(r, node, 0).text;
+    const char *kind = reduce_words[node_reduces(node)], *x = in_of(r, node, 0).text;
     const Map *from = &iter->map[1];
     Str axes = str_new(r->arena);
     int summed = 0;

@@ -87,26 +87,27 @@ static bool iter_equal(const Iter *a, const Iter *b) {
 // -0 and 0, and different NaNs, are different constants.
 static bool double_equal(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
+static bool item_equal(AttrKind kind, const Attr *a, const Attr *b, int k) {
+    if (kind == ATTR_INTS) return a->ints[k] == b->ints[k];
+    return kind == ATTR_COUNTS ? count_equal(a->counts[k], b->counts[k]) : dim_equal(a->dims[k], b->dims[k]);
+}
+
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
     switch (kind) {
     case ATTR_INT:
     case ATTR_DTYPE:
+    case ATTR_WORD:
         return a->i == b->i;
     case ATTR_FLOAT:
         return double_equal(a->f, b->f);
     case ATTR_STRING:
         return !strcmp(a->s, b->s);
     case ATTR_INTS:
-        return a->n == b->n && (a->n == 0 || !memcmp(a->ints, b->ints, sizeof *a->ints * (size_t)a->n));
     case ATTR_COUNTS:
-        if (a->n != b->n) return false;
-        for (int k = 0; k < a->n; k++)
-            if (!count_equal(a->counts[k], b->counts[k])) return false;
-        return true;
     case ATTR_DIMS:
         if (a->n != b->n) return false;
         for (int k = 0; k < a->n; k++)
-            if (!dim_equal(a->dims[k], b->dims[k])) return false;
+            if (!item_equal(kind, a, b, k)) return false;
         return true;
     case ATTR_ITER:
         return iter_equal(a->iter, b->iter);
@@ -120,11 +121,12 @@ uint64_t hash_mix(uint64_t hash, uint64_t value) {
     return hash ^ (hash >> 32); // floats differ in their high bits only, tables are indexed by the low ones
 }
 
-uint64_t attr_hash(AttrKind kind, const Attr *a) {
+static uint64_t attr_hash(AttrKind kind, const Attr *a) {
     uint64_t h = (uint64_t)kind, bits;
     switch (kind) {
     case ATTR_INT:
     case ATTR_DTYPE:
+    case ATTR_WORD:
         return hash_mix(h, (uint64_t)a->i);
     case ATTR_FLOAT:
         memcpy(&bits, &a->f, sizeof bits);
@@ -150,15 +152,14 @@ uint64_t attr_hash(AttrKind kind, const Attr *a) {
 }
 
 static Attr attr_copy(Arena *arena, AttrKind kind, const Attr *a) {
+    static const size_t item[] = {[ATTR_INTS] = sizeof *a->ints,
+                                  [ATTR_COUNTS] = sizeof *a->counts,
+                                  [ATTR_DIMS] = sizeof *a->dims,
+                                  [ATTR_ITER] = 0};
     Attr to = *a;
+    size_t bytes = kind == ATTR_ITER ? sizeof *a->iter : item[kind] * (size_t)a->n;
     if (kind == ATTR_STRING) to.s = arena_strdup(arena, a->s);
-    if (kind == ATTR_INTS && a->n)
-        to.ints = arena_grow(arena, a->ints, sizeof *a->ints * (size_t)a->n, sizeof *a->ints * (size_t)a->n);
-    if (kind == ATTR_COUNTS && a->n)
-        to.counts = arena_grow(arena, a->counts, sizeof *a->counts * (size_t)a->n, sizeof *a->counts * (size_t)a->n);
-    if (kind == ATTR_DIMS && a->n)
-        to.dims = arena_grow(arena, a->dims, sizeof *a->dims * (size_t)a->n, sizeof *a->dims * (size_t)a->n);
-    if (kind == ATTR_ITER) to.iter = arena_grow(arena, a->iter, sizeof *a->iter, sizeof *a->iter);
+    if (bytes) to.list = arena_grow(arena, a->list, bytes, bytes);
     return to;
 }
 
@@ -178,9 +179,9 @@ uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, in
     return h;
 }
 
-static bool node_same(const Node *node, const Op *op, Node *const *in, int nin, const Attr *attrs, int copy) {
-    if (node->op != op || node->nin != nin || node->copy != copy) return false;
-    for (int k = 0; k < nin; k++)
+static bool node_same(const Node *node, const Op *op, Node *const *in, const Attr *attrs, int copy) {
+    if (node->op != op || node->copy != copy) return false;
+    for (int k = 0; k < op->inputs; k++)
         if (node->in[k] != in[k]) return false;
     for (int k = 0; op->attrs[k].name; k++)
         if (!attr_equal(op->attrs[k].kind, &node->attr[k], &attrs[k])) return false;
@@ -201,10 +202,10 @@ static void table_grow(Graph *g) {
     g->table_size = size;
 }
 
-static Node *table_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, int nin, const Attr *attrs) {
+Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, const Attr *attrs, int copy) {
     if (!g->table_size) return NULL;
     for (int at = (int)(hash & (uint64_t)(g->table_size - 1)); g->table[at]; at = (at + 1) & (g->table_size - 1))
-        if (g->table[at]->hash == hash && node_same(g->table[at], op, in, nin, attrs, g->copy_now)) return g->table[at];
+        if (g->table[at]->hash == hash && node_same(g->table[at], op, in, attrs, copy)) return g->table[at];
     return NULL;
 }
 
@@ -216,7 +217,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     if (op->inputs > MAX_INPUTS) dlc_bug(g->stage, "%s takes more than %d inputs", op->name, MAX_INPUTS);
     if (nin != op->inputs) dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
     uint64_t hash = node_hash(op, in, nin, attrs, g->copy_now);
-    Node *found = table_find(g, hash, op, in, nin, attrs);
+    Node *found = graph_find(g, hash, op, in, attrs, g->copy_now);
     if (found) return found;
 
     Infer infer = {.op = op, .in = (const Node *const *)in, .nin = nin, .attr = attrs, .g = g};
@@ -290,9 +291,17 @@ int graph_mark_live(Graph *g) {
     return live;
 }
 
+int *graph_count_uses(Arena *arena, const Graph *g) {
+    int *uses = NEW_ARRAY(arena, int, g->nodes.len + 1);
+    for (int k = 0; k < g->nodes.len; k++)
+        for (int i = 0; i < g->nodes.at[k]->nin; i++) uses[g->nodes.at[k]->in[i]->id]++;
+    for (int k = 0; k < g->outputs.len; k++) uses[g->outputs.at[k].value->id] += 2;
+    return uses;
+}
+
 // ---- copying --------------------------------------------------------------------------------------------------------
 
-static void tag_as(Graph *g, const Node *node) {
+void graph_tag_as(Graph *g, const Node *node) {
     g->span_now = node->span;
     g->name_now = node->name;
     g->origin_now = node->origin;
@@ -302,7 +311,7 @@ static void tag_as(Graph *g, const Node *node) {
 }
 
 Node *graph_copy_node(Graph *to, const Node *old, Node *const *in) {
-    tag_as(to, old);
+    graph_tag_as(to, old);
     Node *node = graph_op(to, old->op, in, old->nin, old->attr);
     if (!node) dlc_bug(to->stage, "%s could not be rebuilt", old->op->name);
     return node;
@@ -314,12 +323,9 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     to->stage = from->stage;
     memcpy(to->need, from->need, sizeof to->need);
     graph_mark_live(from);
-    int most = 1;
-    for (int k = 0; k < from->nodes.len; k++)
-        if (from->nodes.at[k]->nin > most) most = from->nodes.at[k]->nin;
-    Node **in = NEW_ARRAY(from->arena, Node *, most);
+    Node *in[MAX_INPUTS];
     for (int k = 0; k < from->arguments.len; k++) {
-        tag_as(to, from->arguments.at[k]);
+        graph_tag_as(to, from->arguments.at[k]);
         build_argument(to, from->arguments.at[k]->attr[0].s, from->arguments.at[k]->type);
     }
     for (int k = 0; k < from->nodes.len; k++) {
@@ -327,7 +333,7 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
         old->map = NULL;
         if (!old->mark) continue;
         for (int i = 0; i < old->nin; i++) in[i] = old->in[i]->map;
-        tag_as(to, old);
+        graph_tag_as(to, old);
         Node *made = rewrite ? rewrite(to, old, in, context) : NULL;
         old->map = made ? made : graph_copy_node(to, old, in);
         const Node *of = old->gradient_of ? from->nodes.at[old->gradient_of - 1]->map : NULL;

@@ -60,6 +60,7 @@ typedef enum AttrKind {
     ATTR_FLOAT,  // .f            value=0.5
     ATTR_DTYPE,  // .i (a DType)  dtype=f32
     ATTR_STRING, // .s            name="fc1.weight"
+    ATTR_WORD,   // .i            kind="max", the place among the words
     ATTR_INTS,   // .ints[n]      perm=[1, 0]
     ATTR_COUNTS, // .counts[n]    start=[0, N - 3]
     ATTR_DIMS,   // .dims[n]      shape=[N, 256]
@@ -70,17 +71,28 @@ typedef struct AttrSpec {
     const char *name; // NULL ends a list
     AttrKind kind;
     const char *doc;
+    const char *const *words; // WORD: NULL at the end
 } AttrSpec;
+
+typedef enum ReduceKind { REDUCE_SUM, REDUCE_MAX, REDUCE_MIN } ReduceKind;
+extern const char *const reduce_words[]; // "sum" "max" "min"
+// Which of equal extremes the gradient of a maximum or minimum goes to: to all in equal shares, or to the first.
+typedef enum Ties { TIES_EVEN, TIES_FIRST } Ties;
+typedef enum Distribution { DRAWS_UNIFORM, DRAWS_NORMAL } Distribution;
+extern const char *const distribution_words[];
 
 typedef struct Attr {
     int64_t i;
     double f;
     const char *s;
     int n;
-    const int64_t *ints;
-    const Count *counts;
-    const Dim *dims;
-    const Iter *iter;
+    union {
+        const void *list;
+        const int64_t *ints;
+        const Count *counts;
+        const Dim *dims;
+        const Iter *iter;
+    };
 } Attr;
 
 enum {
@@ -260,8 +272,7 @@ Node *build_slice_at(Graph *g, Node *x, const Type *shape, const Count *start, c
 Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value);
 Node *build_pad_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value);
 Node *build_concat(Graph *g, Node *a, Node *b, int axis);
-Node *build_reduce(Graph *g, const char *kind, Node *x, unsigned axes,
-                   const char *ties); // "sum" "max" "min"; drops the axes (bitmask)
+Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties); // drops the axes (bitmask)
 Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter);
 Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadcast
 
@@ -269,12 +280,14 @@ Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadca
 bool shape_broadcast(const Type *a, const Type *b, Type *result);
 // What the table of identical nodes is keyed by.
 uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy);
+// The node of the graph that is identical to that, or NULL.
+Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, const Attr *attrs, int copy);
 bool graph_owns(const Graph *g, const Node *node); // false for NULL
 // Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
+ReduceKind node_reduces(const Node *node);             // how a reduce or a contract folds what it reads
 #define node_is(node, name) ((node)->op == &op_##name) // node_is(x, contract)
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
-uint64_t attr_hash(AttrKind kind, const Attr *a);
 uint64_t hash_mix(uint64_t hash, uint64_t value); // of what was hashed so far and one value more
 // The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat. Integers
 // beyond 2^53 are left alone: a double would round them.
@@ -285,6 +298,8 @@ bool parts_are_placed(const NodeVec *parts, int axis);
 
 // Nodes that outputs depend on get mark 1, others 0. Returns how many are live. Arguments are always kept.
 int graph_mark_live(Graph *g);
+// By node id: how many inputs of other nodes it is; as an output of the graph it counts two more.
+int *graph_count_uses(Arena *arena, const Graph *g);
 
 // ---- copying: the base of every pass ---------------------------------------------------------------------------
 
@@ -293,6 +308,8 @@ int graph_mark_live(Graph *g);
 // as it is. old->map points at the new node afterwards.
 typedef Node *(*RewriteFn)(Graph *to, const Node *old, Node *const *in, void *context);
 Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context);
+// The next nodes get the tags of this one.
+void graph_tag_as(Graph *g, const Node *node);
 // Copies one node into `to` over the given inputs, with its tags.
 Node *graph_copy_node(Graph *to, const Node *old, Node *const *in);
 
@@ -301,6 +318,10 @@ bool *graph_find_prepared(Arena *arena, const Graph *g);
 
 // ---- text -------------------------------------------------------------------------------------------------------
 
+// The words of kinds in texts, NULL at the end.
+extern const char *const storage_words[], *const entry_words[], *const section_words[], *const group_words[];
+// The place of the word; that of the end: it is none of them.
+int word_find(const char *const *words, const char *word);
 void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there are any, as comments
 void module_print(Str *s, const Module *m); // everything: what `--emit=graph` prints
 // dot.c: the same as a picture, with the groups, when there are any, as boxes: what `--emit=dot` prints.
@@ -346,6 +367,12 @@ typedef struct Interpretation {
     bool overflows;          // out: some finite result was too large for its dtype
 } Interpretation;
 
+static inline void tensor_copy(Tensor *to, int64_t at, const Tensor *from, int64_t k) { // one element
+    if (to->f)
+        to->f[at] = from->f[k];
+    else
+        to->i[at] = from->i[k];
+}
 Tensor tensor_new(Arena *arena, const Type *type, const int64_t *sizes); // zeros
 int64_t dim_actual(Dim dim, const int64_t *sizes);
 int64_t count_actual(Count place, const int64_t *sizes);

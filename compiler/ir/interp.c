@@ -2,7 +2,6 @@
 // exact, for gradient checks), integers in int64. Constant folding, --verify and the tests rest on it.
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "ir/graph.h"
 #include "ops/op.h"
@@ -122,7 +121,7 @@ static void disturb(const Interpretation *run, const Node *node, const Tensor *c
     if (node->type.dtype != F32) return;
     if (node_is(node, add) || node_is(node, sub)) disturb_terms(run, node, in, out);
     bool sums = node_is(node, contract) || node_is(node, cumsum) || node_is(node, scatter_add) ||
-                (node_is(node, reduce) && !strcmp(node_attr(node, "kind")->s, "sum"));
+                (node_is(node, reduce) && node_reduces(node) == REDUCE_SUM);
     if (sums) disturb_sums(run, node, in, out);
 }
 
@@ -139,7 +138,7 @@ static void round_results(Interpretation *run, const Node *node, Tensor *out) {
 void graph_interpret(Graph *g, Interpretation *run) {
     Arena scratch = {0};
     Tensor *value = NEW_ARRAY(&scratch, Tensor, g->nodes.len + 1);
-    const Tensor **in = NEW_ARRAY(&scratch, const Tensor *, 8);
+    const Tensor *in[MAX_INPUTS];
     for (int k = 0; k < g->arguments.len; k++) value[g->arguments.at[k]->id] = run->arguments[k];
     for (int k = 0; k < g->nodes.len; k++) {
         const Node *node = g->nodes.at[k];
@@ -161,11 +160,7 @@ void graph_interpret(Graph *g, Interpretation *run) {
         const Output *output = &g->outputs.at[k];
         const Tensor *from = &value[output->value->id];
         Tensor to = tensor_new(run->arena, &output->value->type, run->sizes);
-        for (int64_t e = 0; e < to.count; e++)
-            if (to.f)
-                to.f[e] = from->f[e];
-            else
-                to.i[e] = from->i[e];
+        for (int64_t e = 0; e < to.count; e++) tensor_copy(&to, e, from, e);
         if (output->storage)
             bound[k] = to;
         else

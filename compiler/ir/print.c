@@ -8,9 +8,10 @@
 #include "ir/graph.h"
 #include "ops/op.h"
 
-static const char *const storage_kinds[] = {"param", "buffer", "optim", "state"};
-static const char *const entry_kinds[] = {"model", "train", "start", "init"};
-static const char *const sections[] = {"forward", "loss", "backward", "update"};
+const char *const storage_words[] = {"param", "buffer", "optim", "state", NULL};
+const char *const entry_words[] = {"model", "train", "start", "init", NULL};
+const char *const section_words[] = {"forward", "loss", "backward", "update", NULL};
+const char *const group_words[] = {"contraction", "rows", "naive", NULL};
 
 // Quotes, backslashes and control characters are escaped, so that a string stays on its line.
 static void put_quoted(Str *s, const char *text) {
@@ -89,8 +90,8 @@ static void float_print(Str *s, DType dtype, double value) {
     str_put_double(s, value);
 }
 
-static void attr_print(Str *s, AttrKind kind, const Attr *a, DType dtype, const Size *sizes) {
-    switch (kind) {
+static void attr_print(Str *s, const AttrSpec *spec, const Attr *a, DType dtype, const Size *sizes) {
+    switch (spec->kind) {
     case ATTR_INT:
         str_printf(s, "%lld", (long long)a->i);
         return;
@@ -103,24 +104,20 @@ static void attr_print(Str *s, AttrKind kind, const Attr *a, DType dtype, const 
     case ATTR_STRING:
         put_quoted(s, a->s);
         return;
+    case ATTR_WORD:
+        put_quoted(s, spec->words[a->i]);
+        return;
     case ATTR_INTS:
-        str_put(s, "[");
-        for (int k = 0; k < a->n; k++) str_printf(s, k ? ", %lld" : "%lld", (long long)a->ints[k]);
-        str_put(s, "]");
-        return;
     case ATTR_COUNTS:
-        str_put(s, "[");
-        for (int k = 0; k < a->n; k++) {
-            if (k) str_put(s, ", ");
-            count_print(s, a->counts[k], sizes);
-        }
-        str_put(s, "]");
-        return;
     case ATTR_DIMS:
         str_put(s, "[");
         for (int k = 0; k < a->n; k++) {
             if (k) str_put(s, ", ");
-            dim_print(s, a->dims[k], sizes);
+            count_print(s,
+                        spec->kind == ATTR_INTS     ? count_fixed(a->ints[k])
+                        : spec->kind == ATTR_COUNTS ? a->counts[k]
+                                                    : count_of_dim(a->dims[k]),
+                        sizes);
         }
         str_put(s, "]");
         return;
@@ -135,7 +132,7 @@ static void node_print(Str *s, const Node *node, const Size *sizes) {
     for (int k = 0; k < node->nin; k++) str_printf(s, k ? ", %%%d" : " %%%d", node->in[k]->id);
     for (int k = 0; node->op->attrs[k].name; k++) {
         str_printf(s, k ? ", %s=" : " {%s=", node->op->attrs[k].name);
-        attr_print(s, node->op->attrs[k].kind, &node->attr[k], node->type.dtype, sizes);
+        attr_print(s, &node->op->attrs[k], &node->attr[k], node->type.dtype, sizes);
     }
     if (node->op->attrs[0].name) str_put(s, "}");
     str_put(s, " : ");
@@ -148,35 +145,31 @@ char *node_text(Arena *arena, const Node *node) {
     return arena_strdup(arena, str_text(&s));
 }
 
+static void put_tag(Str *s, const char *name, const char *value) {
+    if (!value) return;
+    str_printf(s, " %s=", name);
+    put_quoted(s, value);
+}
+
 // What later stages tell of a node: @{section copy=1 checkpoint="2" name="h" origin="linear"}; forward without any of
 // it prints nothing.
 static void tags_print(Str *s, const Node *node) {
     bool plain = node->section == SECTION_FORWARD && !node->copy && !node->checkpoint;
     if (plain && !node->name && !node->origin) return;
-    str_printf(s, " @{%s", sections[node->section]);
+    str_printf(s, " @{%s", section_words[node->section]);
     if (node->copy) str_printf(s, " copy=%d", node->copy);
-    if (node->checkpoint) {
-        str_put(s, " checkpoint=");
-        put_quoted(s, node->checkpoint);
-    }
-    if (node->name) {
-        str_put(s, " name=");
-        put_quoted(s, node->name);
-    }
-    if (node->origin) {
-        str_put(s, " origin=");
-        put_quoted(s, node->origin);
-    }
+    put_tag(s, "checkpoint", node->checkpoint);
+    put_tag(s, "name", node->name);
+    put_tag(s, "origin", node->origin);
     str_put(s, "}");
 }
 
 // ---- groups: comments -----------------------------------------------------------------------------------------------
 
 static void groups_print(Str *s, const Graph *g) {
-    static const char *const kinds[] = {"contraction", "rows", "naive"};
     for (int k = 0; k < g->groups.len; k++) {
         const Group *group = &g->groups.at[k];
-        str_printf(s, "  # k%d %s", group->id, kinds[group->kind]);
+        str_printf(s, "  # k%d %s", group->id, group_words[group->kind]);
         if (group->root) str_printf(s, " of %%%d", group->root->id);
         if (group->kind == GROUP_ROWS) {
             str_put(s, " over ");
@@ -194,7 +187,7 @@ static void groups_print(Str *s, const Graph *g) {
 
 static void header_print(Str *s, const Graph *g) {
     const Size *sizes = g->module->sizes;
-    str_printf(s, "%s %s(", entry_kinds[g->kind], g->name);
+    str_printf(s, "%s %s(", entry_words[g->kind], g->name);
     for (int k = 0; k < g->arguments.len; k++) {
         str_printf(s, k ? ", %s: " : "%s: ", g->arguments.at[k]->attr[0].s);
         type_print(s, &g->arguments.at[k]->type, sizes);
@@ -236,7 +229,7 @@ void module_print(Str *s, const Module *m) {
     for (int k = 0; k < m->nsizes; k++) str_printf(s, "size %s <= %d\n", m->sizes[k].name, m->sizes[k].bound);
     for (int k = 0; k < m->storages.len; k++) {
         const Storage *storage = m->storages.at[k];
-        str_printf(s, "%s ", storage_kinds[storage->kind]);
+        str_printf(s, "%s ", storage_words[storage->kind]);
         put_quoted(s, storage->name);
         str_put(s, ": ");
         type_print(s, &storage->type, m->sizes);

@@ -275,9 +275,23 @@ static Iter *read_iter(Reader *r) {
     return iter;
 }
 
-static Attr read_attr(Reader *r, AttrKind kind) {
+int word_find(const char *const *words, const char *word) {
+    int k = 0;
+    while (words[k] && strcmp(words[k], word)) k++;
+    return k;
+}
+
+// The place of a word among those that the attribute may have.
+static int64_t read_word(Reader *r, const AttrSpec *spec) {
+    const char *word = quoted(r);
+    int k = word_find(spec->words, word);
+    if (!spec->words[k]) fail(r, "graph text: %s cannot be %s: %s", spec->name, word, spec->doc);
+    return k;
+}
+
+static Attr read_attr(Reader *r, const AttrSpec *spec) {
     Attr a = {.s = ""};
-    switch (kind) {
+    switch (spec->kind) {
     case ATTR_INT:
         a.i = integer(r);
         return a;
@@ -290,6 +304,9 @@ static Attr read_attr(Reader *r, AttrKind kind) {
     case ATTR_STRING:
         a.s = quoted(r);
         return a;
+    case ATTR_WORD:
+        a.i = read_word(r, spec);
+        return a;
     case ATTR_ITER:
         a.iter = read_iter(r);
         return a;
@@ -299,30 +316,21 @@ static Attr read_attr(Reader *r, AttrKind kind) {
         a.dims = dims;
         return a;
     }
-    case ATTR_COUNTS: {
-        Count *places = NEW_ARRAY(r->arena, Count, MAX_RANK);
-        expect(r, "[");
-        while (!r->failed && !accept(r, "]")) {
-            if (a.n == MAX_RANK)
-                fail(r, "graph text: more than %d numbers", MAX_RANK);
-            else
-                places[a.n++] = read_count(r);
-            accept(r, ",");
-        }
-        a.counts = places;
-        return a;
-    }
+    case ATTR_COUNTS:
     case ATTR_INTS: {
+        Count *counts = NEW_ARRAY(r->arena, Count, MAX_RANK);
         int64_t *ints = NEW_ARRAY(r->arena, int64_t, MAX_RANK);
         expect(r, "[");
         while (!r->failed && !accept(r, "]")) {
             if (a.n == MAX_RANK)
                 fail(r, "graph text: more than %d numbers", MAX_RANK);
-            else
+            else if (spec->kind == ATTR_INTS)
                 ints[a.n++] = integer(r);
+            else
+                counts[a.n++] = read_count(r);
             accept(r, ",");
         }
-        a.ints = ints;
+        a.list = spec->kind == ATTR_INTS ? (const void *)ints : counts;
         return a;
     }
     }
@@ -347,19 +355,14 @@ static int read_copy(Reader *r) {
 
 // " @{loss copy=1 checkpoint="2" name="h" origin="linear"}", which may be missing, as may each part.
 static void read_tags(Reader *r) {
-    static const char *const sections[] = {"forward", "loss", "backward", "update"};
     r->g->section_now = SECTION_FORWARD;
     r->g->name_now = r->g->origin_now = r->g->checkpoint_now = NULL;
     r->g->copy_now = 0;
     if (!accept(r, "@{")) return;
     const char *section = word(r);
-    bool known = false;
-    for (int k = 0; k < 4; k++)
-        if (!strcmp(section, sections[k])) {
-            r->g->section_now = (enum Section)k;
-            known = true;
-        }
-    if (!known) fail(r, "graph text: there is no section %s", section);
+    int k = word_find(section_words, section);
+    r->g->section_now = (enum Section)k;
+    if (!section_words[k]) fail(r, "graph text: there is no section %s", section);
     if (accept(r, "copy=")) r->g->copy_now = read_copy(r);
     if (accept(r, "checkpoint=")) r->g->checkpoint_now = quoted(r);
     if (accept(r, "name=")) r->g->name_now = quoted(r);
@@ -390,7 +393,7 @@ static void read_node(Reader *r) {
         expect(r, k ? "," : "{");
         expect(r, op->attrs[k].name);
         expect(r, "=");
-        attrs[k] = read_attr(r, op->attrs[k].kind);
+        attrs[k] = read_attr(r, &op->attrs[k]);
     }
     if (op->attrs[0].name) expect(r, "}");
     expect(r, ":");
@@ -519,23 +522,14 @@ static void read_size(Reader *r) {
 }
 
 Module *module_read(Arena *arena, Diag *diag, const Source *source) {
-    static const struct {
-        const char *word;
-        StorageKind kind;
-    } storages[] = {
-        {"param", STORAGE_PARAM}, {"buffer", STORAGE_BUFFER}, {"optim", STORAGE_OPTIM}, {"state", STORAGE_STATE}};
-    static const struct {
-        const char *word;
-        EntryKind kind;
-    } entries[] = {{"model", ENTRY_MODEL}, {"train", ENTRY_TRAIN}, {"start", ENTRY_START}, {"init", ENTRY_INIT}};
     Reader r = {.arena = arena, .diag = diag, .source = source, .m = module_new(arena, diag, source->name)};
     while (!r.failed && peek(&r)) {
         bool known = accept(&r, "size ");
         if (known) read_size(&r);
-        for (int k = 0; k < 4 && !known; k++)
-            if ((known = accept(&r, storages[k].word))) read_storage(&r, storages[k].kind);
-        for (int k = 0; k < 4 && !known; k++)
-            if ((known = accept(&r, entries[k].word))) read_entry(&r, entries[k].kind);
+        for (int k = 0; storage_words[k] && !known; k++)
+            if ((known = accept(&r, storage_words[k]))) read_storage(&r, (StorageKind)k);
+        for (int k = 0; entry_words[k] && !known; k++)
+            if ((known = accept(&r, entry_words[k]))) read_entry(&r, (EntryKind)k);
         if (!known) fail(&r, "graph text: expected size, param, buffer, optim, state, model, train, start or init");
     }
     if (!r.failed && r.at < source->len && memchr(source->text + r.at, 0, (size_t)(source->len - r.at)))

@@ -8,10 +8,10 @@ const DTypeInfo dtype_info[DTYPES] = {
     [F32] = {"f32", "float", 4, true, false, true, 1.1920928955078125e-07},
     [F16] = {"f16", "uint16_t", 2, true, false, false, 0.0009765625},
     [BF16] = {"bf16", "uint16_t", 2, true, false, false, 0.0078125},
-    [I8] = {"i8", "int8_t", 1, false, true, false, 0},
-    [U8] = {"u8", "uint8_t", 1, false, true, true, 0},
-    [I32] = {"i32", "int32_t", 4, false, true, true, 0},
-    [I64] = {"i64", "int64_t", 8, false, true, true, 0},
+    [I8] = {"i8", "int8_t", 1, false, true, false, 0, INT8_MIN, INT8_MAX},
+    [U8] = {"u8", "uint8_t", 1, false, true, true, 0, 0, UINT8_MAX},
+    [I32] = {"i32", "int32_t", 4, false, true, true, 0, INT32_MIN, INT32_MAX},
+    [I64] = {"i64", "int64_t", 8, false, true, true, 0, INT64_MIN, INT64_MAX},
     [BOOL] = {"bool", "uint8_t", 1, false, false, true, 0},
 };
 
@@ -22,6 +22,28 @@ bool dtype_find(const char *name, DType *dtype) {
             return true;
         }
     return false;
+}
+
+int64_t int_wrap(DType dtype, uint64_t bits) {
+    switch (dtype) {
+    case I8:
+        return (int8_t)(uint8_t)bits;
+    case U8:
+        return (uint8_t)bits;
+    case I32:
+        return (int32_t)(uint32_t)bits;
+    case BOOL:
+        return bits != 0;
+    default:
+        return (int64_t)bits;
+    }
+}
+
+int64_t int_saturate(DType dtype, double value) {
+    const DTypeInfo *info = &dtype_info[dtype];
+    if (value != value) return 0;
+    if (value <= (double)info->least) return info->least;
+    return value >= (double)info->most ? info->most : (int64_t)value;
 }
 
 bool dim_equal(Dim a, Dim b) {

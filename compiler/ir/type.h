@@ -23,14 +23,19 @@ typedef struct DTypeInfo {
     const char *c;    // in the emitted C; f16 and bf16 are stored as uint16_t, bool as uint8_t
     int bytes;
     bool is_float;
-    bool is_int;    // BOOL is neither
-    bool supported; // by lowering today; the others are refused with "not supported yet"
-    double epsilon; // of a float dtype: the distance from 1 to the next number
+    bool is_int;         // BOOL is neither
+    bool supported;      // by lowering today; the others are refused with "not supported yet"
+    double epsilon;      // of a float dtype: the distance from 1 to the next number
+    int64_t least, most; // of an integer dtype
 } DTypeInfo;
 extern const DTypeInfo dtype_info[DTYPES];
 
 // Returns false when `name` is no dtype.
 bool dtype_find(const char *name, DType *dtype);
+// Integers wrap: the value that the low bits stand for in an integer dtype; bool is 0 or 1.
+int64_t int_wrap(DType dtype, uint64_t bits);
+// A float as an integer, as cast makes it: towards zero, out of range the nearest number, NaN is 0.
+int64_t int_saturate(DType dtype, double value);
 
 // One axis: a fixed number of elements, or times * N + plus of one run-time size N. Never more than one size: where
 // the elements of such an axis lie stays affine.

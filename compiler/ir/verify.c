@@ -40,6 +40,8 @@ static const char *check_node(Graph *g, int id) {
     }
     if (node->hash != node_hash(node->op, node->in, node->nin, node->attr, node->copy))
         return wrong(g, node, "was changed after it was made");
+    const Node *found = graph_find(g, node->hash, node->op, node->in, node->attr, node->copy);
+    if (found != node) return wrong(g, node, arena_printf(g->arena, "is %%%d again", found ? found->id : -1));
     if (node->copy < 0 || node->copy > MAX_COPY || (node->copy && node->op->traits & OP_INPUT))
         return wrong(g, node, "has a copy number, which it cannot");
     for (int d = 0; d < node->type.rank; d++) {
@@ -52,33 +54,6 @@ static const char *check_node(Graph *g, int id) {
             return wrong(g, node, "has an axis that may have no element");
     }
     return check_type(g, node);
-}
-
-static bool nodes_identical(const Node *a, const Node *b) {
-    if (a->op != b->op || a->hash != b->hash || a->nin != b->nin || a->copy != b->copy) return false;
-    for (int k = 0; k < a->nin; k++)
-        if (a->in[k] != b->in[k]) return false;
-    for (int k = 0; a->op->attrs[k].name; k++)
-        if (!attr_equal(a->op->attrs[k].kind, &a->attr[k], &b->attr[k])) return false;
-    return true;
-}
-
-static const char *check_identical(Graph *g) {
-    Arena scratch = {0};
-    int size = 64;
-    while (size < 2 * g->nodes.len) size *= 2;
-    const Node **table = NEW_ARRAY(&scratch, const Node *, size);
-    const char *found = NULL;
-    for (int k = 0; k < g->nodes.len && !found; k++) {
-        const Node *node = g->nodes.at[k];
-        int at = (int)(node->hash & (uint64_t)(size - 1));
-        for (; table[at] && !found; at = (at + 1) & (size - 1))
-            if (nodes_identical(table[at], node))
-                found = wrong(g, node, arena_printf(g->arena, "is %%%d again", table[at]->id));
-        table[at] = node;
-    }
-    arena_release(&scratch);
-    return found;
 }
 
 static const char *check_arguments(Graph *g) {
@@ -243,7 +218,6 @@ static const char *check_groups(Graph *g) {
 const char *graph_verify(Graph *g) {
     const char *found = check_arguments(g); // first: shape rules look names up there
     for (int k = 0; k < g->nodes.len && !found; k++) found = check_node(g, k);
-    if (!found) found = check_identical(g);
     if (!found) found = check_outputs(g);
     if (!found && g->groups.len) found = check_groups(g);
     return found;

@@ -114,7 +114,7 @@ Node *build_transposed_convolution(Graph *g, Node *x, Node *weight, const Window
     return convolve(g, x, weight, windows, groups, true);
 }
 
-Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *w) {
+Node *build_pool(Graph *g, ReduceKind kind, Node *x, const Windows *w) {
     if (!x) return NULL;
     int lead = x->type.rank - w->n, at[MAX_WINDOW_AXES];
     Space s = {.iter = {.nmaps = 2}, .type = {{.dtype = x->type.dtype}}};
@@ -131,7 +131,8 @@ Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *w) {
     }
     for (int k = 0; k < w->n; k++)
         space_window(&s, A, x->type.dim[lead + k], w, k, at[k], space_axis_if(&s, w->kernel[k], true));
-    Attr attrs[] = {{.s = kind}, {.s = "first"}, {.n = s.type[OUT].rank, .dims = s.type[OUT].dim}, {.iter = &s.iter}};
+    Attr attrs[] = {
+        {.i = kind}, {.i = TIES_FIRST}, {.n = s.type[OUT].rank, .dims = s.type[OUT].dim}, {.iter = &s.iter}};
     return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 

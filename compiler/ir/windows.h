@@ -20,8 +20,8 @@ Node *build_convolution(Graph *g, Node *x, Node *weight, const Windows *windows,
 // Its adjoint, x: [N, C, ...], weight: [C, O / groups, ...kernel]: input y adds to the outputs stride*y + dilation*p -
 // before.
 Node *build_transposed_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups);
-// "sum" or "max" over windows of the last axes; the gradient of a maximum goes to the first one.
-Node *build_pool(Graph *g, const char *kind, Node *x, const Windows *windows);
+// Over windows of the last axes; the gradient of a maximum goes to the first one.
+Node *build_pool(Graph *g, ReduceKind kind, Node *x, const Windows *windows);
 
 // Whether a reduce takes windows that touch but do not overlap out of values of the contraction's shape, and the
 // contraction makes one element of them at a time: then it can make whole windows. *covers: no element is left over.

@@ -1,5 +1,5 @@
 // build.c: constructors of expressions, statements and buffers: the only places that fill those structures.
-//     stmt_accumulate(arena, acc, at, "sum", expr_apply(arena, NULL, &op_mul, F32, ab, 2))
+//     stmt_accumulate(arena, acc, at, REDUCE_SUM, expr_apply(arena, NULL, &op_mul, F32, ab, 2))
 // Lanes follow from the parts: an expression with a vector argument is a vector; scalars among vectors are broadcast.
 #include <string.h>
 
@@ -59,10 +59,10 @@ Expr *expr_apply(Arena *arena, const Node *node, const Op *op, DType dtype, Expr
     return e;
 }
 
-Expr *expr_lanes(Arena *arena, const char *reduce_kind, Expr *of) {
+Expr *expr_lanes(Arena *arena, ReduceKind kind, Expr *of) {
     if (of->lanes == 1) return of;
     Expr *e = expr_new(arena, EXPR_REDUCE_LANES, of->dtype, 1);
-    e->reduce_kind = reduce_kind;
+    e->reduce_kind = kind;
     e->nargs = 1;
     e->arg = NEW_ARRAY(arena, Expr *, 1);
     e->arg[0] = of;
@@ -98,7 +98,7 @@ Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value) {
     return stmt;
 }
 
-Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, const char *combine, Expr *value) {
+Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, ReduceKind combine, Expr *value) {
     Stmt *stmt = stmt_store(arena, buffer, at, value);
     stmt->kind = STMT_ACCUMULATE;
     stmt->combine = combine;

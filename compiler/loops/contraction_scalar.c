@@ -80,7 +80,7 @@ static Stmt *sum_element(Contraction *c, Stmt *to, Index **at) {
     stmt_append(arena, to, stmt_local(arena, acc, expr_const(arena, acc->dtype, 0)));
     Stmt *body = to;
     for (int axis = c->iter->nout; axis < c->iter->naxes; axis++) body = contraction_open_axis(c, body, axis);
-    stmt_append(arena, open_guard(c, body, 6), stmt_accumulate(arena, acc, NULL, "sum", product(c)));
+    stmt_append(arena, open_guard(c, body, 6), stmt_accumulate(arena, acc, NULL, REDUCE_SUM, product(c)));
     c->accumulator = expr_load(arena, acc, NULL, 1);
     map_at(c, 0, at);
     Stmt *inside = open_guard(c, to, 1);
@@ -102,7 +102,7 @@ static void gather(Contraction *c, Stmt *to) {
         sum_element(c, to, at);
         return;
     }
-    const char *kind = node_attr(c->pool, "kind")->s;
+    ReduceKind kind = node_reduces(c->pool);
     Buffer *pooled = accumulator_new(c->ctx, "pooled", c->pool->type.dtype, kind);
     stmt_append(arena, to, stmt_local(arena, pooled, reduce_identity(arena, pooled->dtype, kind)));
     Stmt *window = to;
@@ -126,7 +126,7 @@ static void scatter(Contraction *c, Stmt *to) {
     for (int axis = 0; axis < c->iter->naxes; axis++) body = contraction_open_axis(c, body, axis);
     body = open_guard(c, body, 7);
     map_at(c, 0, at);
-    stmt_append(arena, body, stmt_accumulate(arena, sums, at, "sum", product(c)));
+    stmt_append(arena, body, stmt_accumulate(arena, sums, at, REDUCE_SUM, product(c)));
     Stmt *finish = open_result(c, to, at);
     c->accumulator = expr_load(arena, sums, at, 1);
     contraction_store_outputs(c, finish, &c->root->type, at, 1);

@@ -77,7 +77,7 @@ static Expr *row_value(Contraction *c, const TileLoop *rows, const Index *row, c
 
 static void add_product(Contraction *c, Stmt *to, Buffer *acc, Index *const *at, Expr *a, Expr *b) {
     Expr *product = expr_apply(c->arena, c->root, &op_mul, F32, (Expr *[]){a, b}, 2);
-    stmt_append(c->arena, to, stmt_accumulate(c->arena, acc, at, "sum", product));
+    stmt_append(c->arena, to, stmt_accumulate(c->arena, acc, at, REDUCE_SUM, product));
 }
 
 static void multiply(Contraction *c, Stmt *to, Buffer *acc, const TileLoop *rows, const TileLoop *lanes) {
@@ -287,7 +287,7 @@ static void finish_part(Contraction *c, Stmt *to, Buffer *sums, const Index *row
     Stmt *block = stmt_block(arena), *member;
     Buffer *pooled = NULL;
     stmt_append(arena, to, block);
-    const char *kind = c->pool ? node_attr(c->pool, "kind")->s : NULL;
+    ReduceKind kind = c->pool ? node_reduces(c->pool) : REDUCE_SUM;
     if (c->pool) {
         pooled = registers_new(c, "pooled", 1, lanes);
         declare(c, block, pooled, reduce_identity(arena, F32, kind));
@@ -378,9 +378,9 @@ static void pass_partial(const Finish *f, Stmt *to, Pass pass) {
     Index *of[] = {sum, place};
     Expr *value = expr_load(arena, f->acc, of, lanes), *before = expr_load(arena, c->partial, at, lanes);
     stmt_append(arena, to,
-                pass == PASS_TAKE   ? stmt_accumulate(arena, f->acc, of, "sum", before)
+                pass == PASS_TAKE   ? stmt_accumulate(arena, f->acc, of, REDUCE_SUM, before)
                 : pass == PASS_GIVE ? stmt_store(arena, c->partial, at, value)
-                                    : stmt_accumulate(arena, c->partial, at, "sum", value));
+                                    : stmt_accumulate(arena, c->partial, at, REDUCE_SUM, value));
 }
 
 static Finish open_tile(Contraction *c, Stmt *to, const TileLoop *rows, const TileLoop *lanes) {

@@ -193,14 +193,14 @@ static Scalar apply(const Expr *e, const Tape *tape, const int *arg) {
     return round_scalar(e->dtype, result);
 }
 
-static Scalar combine(DType dtype, const char *how, Scalar a, Scalar b) {
+static Scalar combine(DType dtype, ReduceKind how, Scalar a, Scalar b) {
     if (dtype_info[dtype].is_float) {
-        if (!strcmp(how, "sum")) return (Scalar){.f = a.f + b.f};
+        if (how == REDUCE_SUM) return (Scalar){.f = a.f + b.f};
         if (isnan(a.f) || isnan(b.f)) return (Scalar){.f = NAN};
-        return (Scalar){.f = (*how == 'm' && how[1] == 'a') == (a.f > b.f) ? a.f : b.f};
+        return (Scalar){.f = (how == REDUCE_MAX) == (a.f > b.f) ? a.f : b.f};
     }
-    if (!strcmp(how, "sum")) return (Scalar){.i = (int64_t)((uint64_t)a.i + (uint64_t)b.i)};
-    return (Scalar){.i = !strcmp(how, "max") == (a.i > b.i) ? a.i : b.i};
+    if (how == REDUCE_SUM) return (Scalar){.i = (int64_t)((uint64_t)a.i + (uint64_t)b.i)};
+    return (Scalar){.i = (how == REDUCE_MAX) == (a.i > b.i) ? a.i : b.i};
 }
 
 static Scalar reduce_lanes(Machine *m, Expr *e) {

@@ -99,8 +99,9 @@ static Stmt *enclose(FloatSums *f, Stmt *const *stmts, int count) {
         int elements = !part[k] ? 0 : part[k]->rank ? part[k]->dim[0].extent : 1;
         for (int e = 0; e < elements; e++) {
             Index *at = index_const(f->arena, e);
-            stmt_append(f->arena, block,
-                        stmt_accumulate(f->arena, f->sums->at[k], &at, "sum", expr_load(f->arena, part[k], &at, 1)));
+            stmt_append(
+                f->arena, block,
+                stmt_accumulate(f->arena, f->sums->at[k], &at, REDUCE_SUM, expr_load(f->arena, part[k], &at, 1)));
         }
     }
     return block;

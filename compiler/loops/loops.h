@@ -74,12 +74,12 @@ struct Expr {
         double f;
         int64_t i;
     };
-    const Index *index;      // INDEX_VALUE
-    Buffer *buffer;          // LOAD
-    const Index **at;        // LOAD: one per buffer axis
-    const Node *node;        // APPLY: the graph node whose op (and attributes) it applies
-    const Op *op;            // APPLY; REDUCE_LANES uses reduce_kind
-    const char *reduce_kind; // "sum" "max" "min"
+    const Index *index; // INDEX_VALUE
+    Buffer *buffer;     // LOAD
+    const Index **at;   // LOAD: one per buffer axis
+    const Node *node;   // APPLY: the graph node whose op (and attributes) it applies
+    const Op *op;       // APPLY; REDUCE_LANES uses reduce_kind
+    ReduceKind reduce_kind;
     int nargs;
     Expr **arg;
 };
@@ -118,8 +118,8 @@ struct Stmt {
     // STORE, ACCUMULATE, LOCAL, TRANSPOSE (destination)
     Buffer *buffer;
     const Index **at;
-    Expr *value;         // lanes > 1: stores that many consecutive elements of the last axis
-    const char *combine; // ACCUMULATE: "sum" "max" "min"
+    Expr *value;        // lanes > 1: stores that many consecutive elements of the last axis
+    ReduceKind combine; // ACCUMULATE
     // TRANSPOSE
     Buffer *source;
     const Index **from;

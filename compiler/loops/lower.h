@@ -64,12 +64,12 @@ Var *var_new(LowerContext *ctx, const char *name);
 Expr *expr_const(Arena *arena, DType dtype, double value);
 Expr *expr_load(Arena *arena, Buffer *buffer, Index *const *at, int lanes);
 Expr *expr_apply(Arena *arena, const Node *node, const Op *op, DType dtype, Expr *const *arg, int nargs);
-Expr *expr_lanes(Arena *arena, const char *reduce_kind, Expr *of);
+Expr *expr_lanes(Arena *arena, ReduceKind kind, Expr *of);
 Stmt *stmt_block(Arena *arena);
 // Gives `var` its range: make the loop before indices of its variable.
 Stmt *stmt_for(Arena *arena, Var *var, const Index *lo, const Index *hi, int64_t step);
 Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value);
-Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, const char *combine, Expr *value);
+Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, ReduceKind combine, Expr *value);
 // Without conditions yet: push them to ->cond.
 Stmt *stmt_if(Arena *arena);
 Stmt *stmt_prefetch(Arena *arena, Buffer *buffer, Index *const *at);

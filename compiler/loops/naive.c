@@ -85,22 +85,18 @@ static bool is_gather(const Iter *iter, const Type *type, int *out_axis) {
 
 // ---- accumulation ---------------------------------------------------------------------------------------------------
 
-Expr *reduce_identity(Arena *arena, DType dtype, const char *kind) {
+Expr *reduce_identity(Arena *arena, DType dtype, ReduceKind kind) {
     Expr *e = expr_const(arena, dtype, 0);
-    if (!strcmp(kind, "sum")) return e;
-    bool max = !strcmp(kind, "max");
-    int bits = 8 * dtype_info[dtype].bytes;
-    int64_t least = dtype == U8 ? 0 : (int64_t)(UINT64_MAX << (bits - 1));
     if (dtype_info[dtype].is_float)
-        e->f = max ? -INFINITY : INFINITY;
+        e->f = reduce_identity_float(kind);
     else
-        e->i = max ? least : dtype == U8 ? UINT8_MAX : -(least + 1);
+        e->i = reduce_identity_int(kind, dtype);
     return e;
 }
 
-Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, const char *kind) {
+Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, ReduceKind kind) {
     Buffer *acc = buffer_scratch(ctx->program, name, dtype, 0, NULL, SCOPE_REGISTER);
-    acc->accumulate_double = dtype_info[dtype].is_float && !strcmp(kind, "sum");
+    acc->accumulate_double = dtype_info[dtype].is_float && kind == REDUCE_SUM;
     return acc;
 }
 
@@ -123,7 +119,7 @@ static void append_guarded(LowerContext *ctx, Stmt *to, Stmt *guard, Stmt *stmt)
     stmt_append(ctx->arena, to, stmt);
 }
 
-static void gather(LowerContext *ctx, const Node *node, const Iter *iter, const char *kind, const int *out_axis) {
+static void gather(LowerContext *ctx, const Node *node, const Iter *iter, ReduceKind kind, const int *out_axis) {
     Index *at[MAX_AXES], *out[MAX_RANK];
     Stmt *outer = ctx->kernel->body, *guard = NULL;
     unsigned opened = 0;
@@ -132,7 +128,7 @@ static void gather(LowerContext *ctx, const Node *node, const Iter *iter, const 
         out[d] = at[out_axis[d]];
         opened |= 1u << out_axis[d];
     }
-    Buffer *acc = accumulator_new(ctx, kind, node->type.dtype, kind);
+    Buffer *acc = accumulator_new(ctx, reduce_words[kind], node->type.dtype, kind);
     stmt_append(ctx->arena, outer, stmt_local(ctx->arena, acc, reduce_identity(ctx->arena, node->type.dtype, kind)));
     Stmt *inner = outer;
     for (int k = 0; k < iter->naxes; k++)
@@ -171,7 +167,7 @@ static unsigned leading_axes(const Iter *iter) {
 //         out[i + l] += sum
 // clang 14 moves the loads of `out[i * 6 + 1]` and its neighbours in front of stores to them (LLVM's issue 63602) where
 // the loop over `l` is the inner one and unrolled.
-static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, const char *kind) {
+static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, ReduceKind kind) {
     Index *at[MAX_AXES], *out[MAX_RANK];
     Buffer *to = ctx->program->of_node[node->id];
     Stmt *zero = open_shape(ctx, &node->type, out);
@@ -193,7 +189,7 @@ static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, const
         stmt_append(ctx->arena, outer, guard);
         outer = guard;
     }
-    Buffer *acc = accumulator_new(ctx, kind, node->type.dtype, kind);
+    Buffer *acc = accumulator_new(ctx, reduce_words[kind], node->type.dtype, kind);
     stmt_append(ctx->arena, outer, stmt_local(ctx->arena, acc, reduce_identity(ctx->arena, node->type.dtype, kind)));
     Stmt *inner = outer;
     for (int k = 0; k < iter->naxes; k++)
@@ -213,7 +209,7 @@ void lower_naive(LowerContext *ctx) {
     }
     if (node->op->traits & OP_REDUCES) {
         const Iter *iter = node_attr(node, "iter")->iter;
-        const char *kind = node_is(node, reduce) ? node_attr(node, "kind")->s : "sum";
+        ReduceKind kind = node_reduces(node);
         int out_axis[MAX_RANK];
         if (is_gather(iter, &node->type, out_axis))
             gather(ctx, node, iter, kind, out_axis);

@@ -155,7 +155,7 @@ static void put_expr(Printer *p, const Expr *e) {
         put_place(p, e->buffer, e->at, e->lanes);
         return;
     case EXPR_REDUCE_LANES:
-        str_printf(p->s, "lanes_%s", e->reduce_kind);
+        str_printf(p->s, "lanes_%s", reduce_words[e->reduce_kind]);
         break;
     case EXPR_APPLY:
         str_put(p->s, e->op->name);
@@ -229,7 +229,7 @@ static void put_local(Printer *p, const Stmt *s) {
 }
 
 static void put_assignment(Printer *p, const Stmt *s) {
-    const char *combine = s->kind == STMT_STORE ? "" : strcmp(s->combine, "sum") ? s->combine : "+";
+    const char *combine = s->kind == STMT_STORE ? "" : s->combine == REDUCE_SUM ? "+" : reduce_words[s->combine];
     put_place(p, s->buffer, s->at, s->value->lanes);
     str_printf(p->s, " %s= ", combine);
     put_expr(p, s->value);

@@ -14,9 +14,9 @@ Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, in
 // A loop variable's name for an axis: the run-time size's letter, else i, j, k, ...
 const char *nest_letter(const LowerContext *ctx, const Type *type, int axis);
 // What a sum, max or min starts from.
-Expr *reduce_identity(Arena *arena, DType dtype, const char *kind);
+Expr *reduce_identity(Arena *arena, DType dtype, ReduceKind kind);
 // A scalar register; sums of floats are held as double.
-Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, const char *kind);
+Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, ReduceKind kind);
 
 // float_sums.c: the kernel's sums of floats as floats, in blocks of so few terms that their errors stay small.
 void lower_sums_to_floats(LowerContext *ctx);

@@ -7,7 +7,6 @@
 //     (scalar rest: sum += x[n, i])
 // No vector accumulator takes more than 1024 terms: longer sums are cut into blocks, each from zero, that are added
 // to the total. Scalar totals of floats are held as double, so scalar loops need no blocks.
-#include <string.h>
 
 #include "loops/rows.h"
 
@@ -22,17 +21,16 @@ typedef struct Round {
 static const Node *round_reduce(const Rows *r, const Round *round, int k) {
     return r->group->reduces.at[round->number[k]];
 }
-static const char *round_kind(const Rows *r, const Round *round, int k) {
-    return node_attr(round_reduce(r, round, k), "kind")->s;
+static ReduceKind round_kind(const Rows *r, const Round *round, int k) {
+    return node_reduces(round_reduce(r, round, k));
 }
 
-static Buffer *declare(Rows *r, Stmt *to, const char *name, const Node *reduce, const char *kind, int parts,
-                       int lanes) {
+static Buffer *declare(Rows *r, Stmt *to, const char *name, const Node *reduce, ReduceKind kind, int parts, int lanes) {
     Dim dim = dim_fixed(parts);
     Buffer *buffer =
         buffer_scratch(r->ctx->program, rows_local_name(r, name), reduce->type.dtype, 1, &dim, SCOPE_REGISTER);
     buffer->lanes = lanes;
-    buffer->accumulate_double = lanes == 1 && dtype_info[buffer->dtype].is_float && !strcmp(kind, "sum");
+    buffer->accumulate_double = lanes == 1 && dtype_info[buffer->dtype].is_float && kind == REDUCE_SUM;
     stmt_append(r->arena, to, stmt_local(r->arena, buffer, reduce_identity(r->arena, buffer->dtype, kind)));
     return buffer;
 }
@@ -70,13 +68,13 @@ static void close_part(Rows *r, Stmt *to, void *context) {
 static void close_lanes(Rows *r, Stmt *to, const Round *round) {
     Index *zero = index_const(r->arena, 0);
     for (int k = 0; k < round->n; k++) {
-        const char *kind = round_kind(r, round, k);
+        ReduceKind kind = round_kind(r, round, k);
         Buffer *acc = round->acc[k];
         Expr *sum = expr_load(r->arena, acc, &zero, 1);
         for (int part = 1; part < acc->dim[0].extent; part++) {
             Index *at = index_const(r->arena, part);
             Expr *value[2] = {sum, expr_load(r->arena, acc, &at, 1)};
-            const Op *combine = op_find(strcmp(kind, "sum") ? kind : "add");
+            const Op *combine = kind == REDUCE_SUM ? &op_add : kind == REDUCE_MAX ? &op_max : &op_min;
             sum = expr_apply(r->arena, NULL, combine, acc->dtype, value, 2);
         }
         stmt_append(
@@ -96,8 +94,9 @@ static void open_block(Rows *r, Stmt *to, Round *round) {
     int lanes = r->lanes, parts = rows_is_kept_vector(r) ? r->parts : r->unroll;
     for (int k = 0; k < round->n; k++) {
         const Node *reduce = round_reduce(r, round, k);
-        const char *kind = round_kind(r, round, k);
-        round->acc[k] = declare(r, to, arena_printf(r->arena, "%s_lanes", kind), reduce, kind, parts, lanes);
+        ReduceKind kind = round_kind(r, round, k);
+        round->acc[k] =
+            declare(r, to, arena_printf(r->arena, "%s_lanes", reduce_words[kind]), reduce, kind, parts, lanes);
     }
 }
 
@@ -209,8 +208,8 @@ void rows_reduce_phase(Rows *r, Stmt *to, int phase) {
         if (tag_known(&r->phase, reduce) != phase) continue;
         if (round.n == 64) dlc_bug("rows", "more than 64 reductions at once in %s", node_text(r->arena, reduce));
         round.number[round.n++] = k;
-        const char *kind = node_attr(reduce, "kind")->s;
-        r->total[k] = declare(r, to, kind, reduce, kind, kept ? r->parts : 1, kept ? r->lanes : 1);
+        ReduceKind kind = node_reduces(reduce);
+        r->total[k] = declare(r, to, reduce_words[kind], reduce, kind, kept ? r->parts : 1, kept ? r->lanes : 1);
     }
     if (r->lanes_kind == LANES_REDUCED)
         reduce_lanes(r, to, &round);

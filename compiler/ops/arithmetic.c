@@ -4,15 +4,9 @@
 #include <math.h>
 
 #include "ops/rules.h"
+#include "support/ints.h"
 
-static void eval_add(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = in[0]->f[k] + in[1]->f[k];
-        else
-            out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] + (uint64_t)in[1]->i[k]);
-}
+EVAL_BINARY(add, a + b, (uint64_t)a + (uint64_t)b)
 
 static Node *grad_add(Graph *g, Node *y, Node *dy, int i) {
     (void)g, (void)y, (void)i;
@@ -20,13 +14,10 @@ static Node *grad_add(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(add){
-    .name = "add",
+    BINARY(add),
     .doc = "a + b, element by element",
-    .example = "add(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_COMMUTES,
     .infer = elementwise_number_infer,
-    .eval = eval_add,
     .grad = grad_add,
     .c = "$0 + $1",
     .c_int = "($T)(($U)$0 + ($U)$1)",
@@ -35,14 +26,7 @@ DEFINE_OP(add){
     .flops = 1,
 };
 
-static void eval_sub(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = in[0]->f[k] - in[1]->f[k];
-        else
-            out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] - (uint64_t)in[1]->i[k]);
-}
+EVAL_BINARY(sub, a - b, (uint64_t)a - (uint64_t)b)
 
 static Node *grad_sub(Graph *g, Node *y, Node *dy, int i) {
     (void)y;
@@ -50,13 +34,10 @@ static Node *grad_sub(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(sub){
-    .name = "sub",
+    BINARY(sub),
     .doc = "a - b, element by element",
-    .example = "sub(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE,
     .infer = elementwise_number_infer,
-    .eval = eval_sub,
     .grad = grad_sub,
     .c = "$0 - $1",
     .c_int = "($T)(($U)$0 - ($U)$1)",
@@ -65,25 +46,15 @@ DEFINE_OP(sub){
     .flops = 1,
 };
 
-static void eval_mul(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = in[0]->f[k] * in[1]->f[k];
-        else
-            out->i[k] = int_wrap(node->type.dtype, (uint64_t)in[0]->i[k] * (uint64_t)in[1]->i[k]);
-}
+EVAL_BINARY(mul, (a * b), ((uint64_t)a * (uint64_t)b))
 
 static Node *grad_mul(Graph *g, Node *y, Node *dy, int i) { return build_binary(g, "mul", dy, y->in[1 - i]); }
 
 DEFINE_OP(mul){
-    .name = "mul",
+    BINARY(mul),
     .doc = "a * b, element by element",
-    .example = "mul(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_COMMUTES,
     .infer = elementwise_number_infer,
-    .eval = eval_mul,
     .grad = grad_mul,
     .c = "$0 * $1",
     .c_int = "($T)(($U)$0 * ($U)$1)",
@@ -93,20 +64,12 @@ DEFINE_OP(mul){
 };
 
 // The smallest integer by -1 wraps to itself, as the negation through unsigned does.
-static int64_t div_floor(int64_t a, int64_t b) {
+static int64_t quotient(int64_t a, int64_t b) {
     if (b == 0) return 0;
-    if (b == -1) return (int64_t)(0 - (uint64_t)a);
-    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+    return b == -1 ? (int64_t)(0 - (uint64_t)a) : floor_div(a, b);
 }
 
-static void eval_div(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = in[0]->f[k] / in[1]->f[k];
-        else
-            out->i[k] = int_wrap(node->type.dtype, (uint64_t)div_floor(in[0]->i[k], in[1]->i[k]));
-}
+EVAL_BINARY(div, a / b, quotient(a, b))
 
 // da = dy / b, db = -dy * y / b
 static Node *grad_div(Graph *g, Node *y, Node *dy, int i) {
@@ -123,26 +86,16 @@ static const char *text_div(const Node *node, DType result, DType operand, bool 
 }
 
 DEFINE_OP(div){
-    .name = "div",
+    BINARY(div),
     .doc = "a / b, element by element; integers: rounded down, and 0 when b is 0",
-    .example = "div(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE,
     .infer = elementwise_number_infer,
-    .eval = eval_div,
     .grad = grad_div,
     .text = text_div,
     .flops = 1,
 };
 
-static void eval_neg(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = -in[0]->f[k];
-        else
-            out->i[k] = int_wrap(node->type.dtype, 0 - (uint64_t)in[0]->i[k]);
-}
+EVAL_UNARY(neg, -x, 0 - (uint64_t)x)
 
 static Node *grad_neg(Graph *g, Node *y, Node *dy, int i) {
     (void)y, (void)i;
@@ -150,13 +103,10 @@ static Node *grad_neg(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(neg){
-    .name = "neg",
+    UNARY(neg),
     .doc = "-x, element by element",
-    .example = "neg(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT,
     .infer = elementwise_number_infer,
-    .eval = eval_neg,
     .grad = grad_neg,
     .c = "-$0",
     .c_int = "($T)(0 - ($U)$0)",
@@ -167,30 +117,9 @@ DEFINE_OP(neg){
 
 // ---- max and min --------------------------------------------------------------------------------------------------
 
-// NaN wins, whichever side it stands on.
-static void eval_max(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) {
-        if (!out->f) {
-            out->i[k] = in[0]->i[k] > in[1]->i[k] ? in[0]->i[k] : in[1]->i[k];
-            continue;
-        }
-        double a = in[0]->f[k], b = in[1]->f[k];
-        out->f[k] = isnan(a) || isnan(b) ? NAN : a > b ? a : b;
-    }
-}
-
-static void eval_min(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) {
-        if (!out->f) {
-            out->i[k] = in[0]->i[k] < in[1]->i[k] ? in[0]->i[k] : in[1]->i[k];
-            continue;
-        }
-        double a = in[0]->f[k], b = in[1]->f[k];
-        out->f[k] = isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-    }
-}
+// If either is NaN, so is the result.
+EVAL_BINARY(max, isnan(a) || isnan(b) ? NAN : a > b ? a : b, a > b ? a : b)
+EVAL_BINARY(min, isnan(a) || isnan(b) ? NAN : a < b ? a : b, a < b ? a : b)
 
 // The winner takes dy; a tie is split evenly. Where either is NaN, none loses: both take dy.
 static Node *grad_of_winner(Graph *g, Node *y, Node *dy, int i, const char *loses) {
@@ -205,13 +134,10 @@ static Node *grad_max(Graph *g, Node *y, Node *dy, int i) { return grad_of_winne
 static Node *grad_min(Graph *g, Node *y, Node *dy, int i) { return grad_of_winner(g, y, dy, i, "gt"); }
 
 DEFINE_OP(max){
-    .name = "max",
+    BINARY(max),
     .doc = "the larger of a and b, element by element; NaN if either is; a tie splits the gradient evenly",
-    .example = "max(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_COMMUTES | OP_EXACT,
     .infer = elementwise_number_infer,
-    .eval = eval_max,
     .grad = grad_max,
     .c = "dlc_maxf($0, $1)",
     .c_int = "dlc_max_$N($0, $1)",
@@ -220,13 +146,10 @@ DEFINE_OP(max){
 };
 
 DEFINE_OP(min){
-    .name = "min",
+    BINARY(min),
     .doc = "the smaller of a and b, element by element; NaN if either is; a tie splits the gradient evenly",
-    .example = "min(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_COMMUTES | OP_EXACT,
     .infer = elementwise_number_infer,
-    .eval = eval_min,
     .grad = grad_min,
     .c = "dlc_minf($0, $1)",
     .c_int = "dlc_min_$N($0, $1)",

@@ -3,22 +3,19 @@
 // A comparison with NaN is false, except ne. In vectors of floats a bool is a mask, all ones for true.
 #include "ops/rules.h"
 
-static bool order_infer(Infer *infer) { return elementwise_number_infer(infer) && comparison_infer(infer); }
-
 #define COMPARE(NAME, OPERATOR)                                                                                        \
     static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {            \
         (void)node, (void)sizes;                                                                                       \
         for (int64_t k = 0; k < out->count; k++)                                                                       \
             out->i[k] = in[0]->f ? in[0]->f[k] OPERATOR in[1]->f[k] : in[0]->i[k] OPERATOR in[1]->i[k];                \
     }
-COMPARE(eq, ==)
-COMPARE(ne, !=)
-COMPARE(lt, <)
-COMPARE(le, <=)
-COMPARE(gt, >)
-COMPARE(ge, >=)
 
 #define NO_GRADIENT "its result is a bool, which does not vary smoothly"
+
+// ---- equal or not -------------------------------------------------------------------------------------------------
+
+COMPARE(eq, ==)
+COMPARE(ne, !=)
 
 // Any byte that is not 0 is true, so bools are compared as what they mean. Masks in vectors are all ones or none.
 static const char *text_eq(const Node *node, DType result, DType operand, bool vector) {
@@ -32,94 +29,44 @@ static const char *text_ne(const Node *node, DType result, DType operand, bool v
 }
 
 DEFINE_OP(eq){
-    .name = "eq",
+    BINARY(eq),
     .doc = "whether a and b are equal, element by element",
-    .example = "eq(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_COMMUTES | OP_EXACT | OP_JUMPS,
     .infer = comparison_infer,
-    .eval = eval_eq,
     .no_grad = NO_GRADIENT,
     .text = text_eq,
     .flops = 1,
 };
 
 DEFINE_OP(ne){
-    .name = "ne",
+    BINARY(ne),
     .doc = "whether a and b differ, element by element; true for NaN",
-    .example = "ne(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
     .traits = OP_ELEMENTWISE | OP_COMMUTES | OP_EXACT | OP_JUMPS,
     .infer = comparison_infer,
-    .eval = eval_ne,
     .no_grad = NO_GRADIENT,
     .text = text_ne,
     .flops = 1,
 };
 
-DEFINE_OP(lt){
-    .name = "lt",
-    .doc = "whether a is less than b, element by element",
-    .example = "lt(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
-    .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
-    .infer = order_infer,
-    .eval = eval_lt,
-    .no_grad = NO_GRADIENT,
-    .c = "$0 < $1",
-    .c_int = "$0 < $1",
-    .c_vec = "$0 < $1",
-    .c_vec_int = "$0 < $1",
-    .flops = 1,
-};
+// ---- order --------------------------------------------------------------------------------------------------------
 
-DEFINE_OP(le){
-    .name = "le",
-    .doc = "whether a is less than or equal to b, element by element",
-    .example = "le(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
-    .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
-    .infer = order_infer,
-    .eval = eval_le,
-    .no_grad = NO_GRADIENT,
-    .c = "$0 <= $1",
-    .c_int = "$0 <= $1",
-    .c_vec = "$0 <= $1",
-    .c_vec_int = "$0 <= $1",
-    .flops = 1,
-};
+COMPARE(lt, <)
+COMPARE(le, <=)
+COMPARE(gt, >)
+COMPARE(ge, >=)
 
-DEFINE_OP(gt){
-    .name = "gt",
-    .doc = "whether a is greater than b, element by element",
-    .example = "gt(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
-    .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
-    .infer = order_infer,
-    .eval = eval_gt,
-    .no_grad = NO_GRADIENT,
-    .c = "$0 > $1",
-    .c_int = "$0 > $1",
-    .c_vec = "$0 > $1",
-    .c_vec_int = "$0 > $1",
-    .flops = 1,
-};
+static bool order_infer(Infer *infer) { return elementwise_number_infer(infer) && comparison_infer(infer); }
 
-DEFINE_OP(ge){
-    .name = "ge",
-    .doc = "whether a is greater than or equal to b, element by element",
-    .example = "ge(a: f32[2, 3], b: f32[2, 3])",
-    .inputs = 2,
-    .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
-    .infer = order_infer,
-    .eval = eval_ge,
-    .no_grad = NO_GRADIENT,
-    .c = "$0 >= $1",
-    .c_int = "$0 >= $1",
-    .c_vec = "$0 >= $1",
-    .c_vec_int = "$0 >= $1",
-    .flops = 1,
-};
+// The record of an operator whose C is one sign, for all kinds of numbers.
+#define ORDER(NAME, SIGN)                                                                                              \
+    BINARY(NAME), .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS, .infer = order_infer, .no_grad = NO_GRADIENT,        \
+                  .c = "$0 " SIGN " $1", .c_int = "$0 " SIGN " $1", .c_vec = "$0 " SIGN " $1",                         \
+                  .c_vec_int = "$0 " SIGN " $1", .flops = 1
+
+DEFINE_OP(lt){ORDER(lt, "<"), .doc = "whether a is less than b, element by element"};
+DEFINE_OP(le){ORDER(le, "<="), .doc = "whether a is less than or equal to b, element by element"};
+DEFINE_OP(gt){ORDER(gt, ">"), .doc = "whether a is greater than b, element by element"};
+DEFINE_OP(ge){ORDER(ge, ">="), .doc = "whether a is greater than or equal to b, element by element"};
 
 // ---- logic --------------------------------------------------------------------------------------------------------
 
@@ -131,15 +78,8 @@ static bool logic_infer(Infer *infer) {
     return elementwise_infer(infer);
 }
 
-static void eval_and(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) out->i[k] = in[0]->i[k] && in[1]->i[k];
-}
-
-static void eval_or(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) out->i[k] = in[0]->i[k] || in[1]->i[k];
-}
+COMPARE(and, &&)
+COMPARE(or, ||)
 
 static void eval_not(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)node, (void)sizes;

@@ -6,9 +6,7 @@
 
 static bool contract_infer(Infer *infer) {
     const Type *a = &infer->in[0]->type, *b = &infer->in[1]->type;
-    if (a->dtype != b->dtype)
-        return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, a),
-                         op_shown(infer, b), dtype_info[a->dtype].name);
+    if (!op_check_dtypes(infer, a, b)) return false;
     if (a->dtype == BOOL)
         return op_refuse(infer, "needs numbers, got %s; cast(x, f32) converts it", op_shown(infer, a));
     if (!op_shape_of_attr(infer, &infer->attr[0], a->dtype)) return false;

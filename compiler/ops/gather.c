@@ -8,8 +8,7 @@
 static bool check_index(Infer *infer, const Type *x, const Type *index, int64_t axis) {
     if (index->dtype != I32 && index->dtype != I64)
         return op_refuse(infer, "indices are i32 or i64, got %s; cast(i, i32) converts", op_shown(infer, index));
-    if (axis < 0 || axis >= x->rank)
-        return op_refuse(infer, "axis %lld is not an axis of %s", (long long)axis, op_shown(infer, x));
+    if (!op_check_axis(infer, axis, x)) return false;
     if (x->rank - 1 + index->rank > MAX_RANK)
         return op_refuse(infer, "%s by %s has %d axes; at most %d are possible", op_shown(infer, x),
                          op_shown(infer, index), x->rank - 1 + index->rank, MAX_RANK);
@@ -35,8 +34,7 @@ static bool gather_infer(Infer *infer) {
 // Element k of `parts` belongs to index number *which, and at index j to element *base + j * *stride of `whole`.
 static void place_of(const Tensor *whole, const Tensor *index, int axis, int64_t k, int64_t *which, int64_t *base,
                      int64_t *stride) {
-    *stride = 1;
-    for (int d = axis + 1; d < whole->rank; d++) *stride *= whole->shape[d];
+    *stride = elements_behind(whole, axis);
     *which = k / *stride % index->count;
     *base = k / *stride / index->count * whole->shape[axis] * *stride + k % *stride;
 }
@@ -48,11 +46,7 @@ static void eval_gather(const Node *node, const Tensor *const *in, Tensor *out, 
         int64_t which, base, stride, last = in[0]->shape[axis] - 1;
         place_of(in[0], in[1], axis, k, &which, &base, &stride);
         int64_t j = in[1]->i[which];
-        int64_t from = base + (j < 0 ? 0 : j > last ? last : j) * stride;
-        if (out->f)
-            out->f[k] = in[0]->f[from];
-        else
-            out->i[k] = in[0]->i[from];
+        tensor_copy(out, k, in[0], base + (j < 0 ? 0 : j > last ? last : j) * stride);
     }
 }
 
@@ -66,7 +60,6 @@ static Node *extent_of(Graph *g, Dim dim, const Type *index) {
     return build_broadcast(g, build_cast(g, build_size(g, dim), index->dtype), index, NULL);
 }
 
-// What was read from a clamped index goes back there.
 // Whether the indices are a clip between constants that lie from lo to hi already, as an embedding has them.
 static bool is_clipped(const Node *index, double lo, double hi) {
     double least, most;
@@ -74,6 +67,7 @@ static bool is_clipped(const Node *index, double lo, double hi) {
            least >= lo && least <= most && most <= hi;
 }
 
+// What was read from a clamped index goes back there.
 static Node *grad_gather(Graph *g, Node *y, Node *dy, int i) {
     if (i == 1) return NULL;
     Node *x = y->in[0], *index = y->in[1];
@@ -127,8 +121,7 @@ DEFINE_OP(gather){
 
 static bool scatter_infer(Infer *infer) {
     const Type *v = &infer->in[0]->type, *index = &infer->in[1]->type;
-    if (v->dtype == BOOL)
-        return op_refuse(infer, "needs numbers, got %s; cast(x, f32) or cast(x, i32) converts it", op_shown(infer, v));
+    if (!op_check_numbers(infer, v)) return false;
     if (!op_shape_of_attr(infer, &infer->attr[0], v->dtype)) return false;
     if (!check_index(infer, &infer->type, index, infer->attr[1].i)) return false;
     Type want = gathered_type(&infer->type, index, (int)infer->attr[1].i);
@@ -190,7 +183,7 @@ static void nest_scatter(LowerContext *ctx, const Node *node) {
     out[axis] = loaded_index(ctx, index, at + axis, -1, end);
     vec_push(arena, &guard->cond, out[axis]);
     vec_push(arena, &guard->cond, index_add_const(arena, index_add(arena, end, index_scale(arena, out[axis], -1)), -1));
-    stmt_append(arena, guard, stmt_accumulate(arena, to, out, "sum", lower_value(ctx, v, at)));
+    stmt_append(arena, guard, stmt_accumulate(arena, to, out, REDUCE_SUM, lower_value(ctx, v, at)));
     stmt_append(arena, inner, guard);
 }
 
@@ -212,19 +205,14 @@ DEFINE_OP(scatter_add){
 
 static bool cumsum_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type;
-    int64_t axis = infer->attr[0].i;
-    if (x->dtype == BOOL)
-        return op_refuse(infer, "needs numbers, got %s; cast(x, f32) or cast(x, i32) converts it", op_shown(infer, x));
-    if (axis < 0 || axis >= x->rank)
-        return op_refuse(infer, "axis %lld is not an axis of %s", (long long)axis, op_shown(infer, x));
     infer->type = *x;
-    return true;
+    return op_check_numbers(infer, x) && op_check_axis(infer, infer->attr[0].i, x);
 }
 
 static void eval_cumsum(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    int64_t inner = 1, n = out->shape[node->attr[0].i];
-    for (int d = (int)node->attr[0].i + 1; d < out->rank; d++) inner *= out->shape[d];
+    int axis = (int)node->attr[0].i;
+    int64_t inner = elements_behind(out, axis), n = out->shape[axis];
     for (int64_t k = 0; k < out->count; k++) {
         if (k / inner % n) continue; // the first of each row
         double sum = 0;
@@ -249,14 +237,14 @@ static void nest_cumsum(LowerContext *ctx, const Node *node) {
     int axis = (int)node->attr[0].i;
     Index *at[MAX_RANK];
     Stmt *outer = open_axes(ctx, &node->type, axis, at);
-    Buffer *sum = accumulator_new(ctx, "sum", node->type.dtype, "sum");
-    stmt_append(arena, outer, stmt_local(arena, sum, reduce_identity(arena, node->type.dtype, "sum")));
+    Buffer *sum = accumulator_new(ctx, "sum", node->type.dtype, REDUCE_SUM);
+    stmt_append(arena, outer, stmt_local(arena, sum, reduce_identity(arena, node->type.dtype, REDUCE_SUM)));
     Stmt *inner = nest_open(ctx, outer, nest_letter(ctx, &node->type, axis), node->type.dim[axis], &at[axis]);
     if (node->attr[1].i)
         at[axis] = index_add_const(
             arena, index_add(arena, index_size(arena, node->type.dim[axis]), index_scale(arena, at[axis], -1)), -1);
     lower_forget(ctx);
-    stmt_append(arena, inner, stmt_accumulate(arena, sum, NULL, "sum", lower_value(ctx, node->in[0], at)));
+    stmt_append(arena, inner, stmt_accumulate(arena, sum, NULL, REDUCE_SUM, lower_value(ctx, node->in[0], at)));
     stmt_append(arena, inner, stmt_store(arena, ctx->program->of_node[node->id], at, expr_load(arena, sum, NULL, 1)));
 }
 

@@ -1,8 +1,6 @@
 // movement.c: reshape, transpose, broadcast and detach: the same numbers at other indices.
 //     transpose(x: f32[2, 3], 0, 1)    out[i, j] = x[j, i]
 // In the loops they vanish into index expressions: `move` turns an index of the result into one of the input.
-#include <string.h>
-
 #include "loops/lower.h"
 #include "ops/rules.h"
 
@@ -10,10 +8,7 @@
 static void copy_strided(const Tensor *x, const int64_t *stride, Tensor *out) {
     int64_t index[MAX_RANK] = {0}, from = 0;
     for (int64_t k = 0; k < out->count; k++) {
-        if (out->f)
-            out->f[k] = x->f[from];
-        else
-            out->i[k] = x->i[from];
+        tensor_copy(out, k, x, from);
         for (int d = out->rank - 1; d >= 0; d--) {
             from += stride[d];
             if (++index[d] < out->shape[d]) break;
@@ -25,18 +20,7 @@ static void copy_strided(const Tensor *x, const int64_t *stride, Tensor *out) {
 
 static void copy_whole(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)node, (void)sizes;
-    if (out->f)
-        memcpy(out->f, in[0]->f, sizeof *out->f * (size_t)out->count);
-    else
-        memcpy(out->i, in[0]->i, sizeof *out->i * (size_t)out->count);
-}
-
-static void strides_of(const Tensor *x, int64_t *stride) {
-    int64_t step = 1;
-    for (int d = x->rank - 1; d >= 0; d--) {
-        stride[d] = step;
-        step *= x->shape[d];
-    }
+    for (int64_t k = 0; k < out->count; k++) tensor_copy(out, k, in[0], k);
 }
 
 // ---- reshape ------------------------------------------------------------------------------------------------------
@@ -148,9 +132,8 @@ static bool transpose_infer(Infer *infer) {
 
 static void eval_transpose(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    int64_t from[MAX_RANK], stride[MAX_RANK];
-    strides_of(in[0], from);
-    for (int d = 0; d < out->rank; d++) stride[d] = from[node->attr[0].ints[d]];
+    int64_t stride[MAX_RANK];
+    for (int d = 0; d < out->rank; d++) stride[d] = elements_behind(in[0], (int)node->attr[0].ints[d]);
     copy_strided(in[0], stride, out);
 }
 
@@ -210,10 +193,9 @@ static bool broadcast_infer(Infer *infer) {
 
 static void eval_broadcast(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    int64_t from[MAX_RANK], stride[MAX_RANK] = {0};
-    strides_of(in[0], from);
+    int64_t stride[MAX_RANK] = {0};
     for (int d = 0; d < in[0]->rank; d++)
-        if (!dim_is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = from[d];
+        if (!dim_is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = elements_behind(in[0], d);
     copy_strided(in[0], stride, out);
 }
 
@@ -225,7 +207,7 @@ static Node *grad_broadcast(Graph *g, Node *y, Node *dy, int i) {
         int64_t to = y->attr[1].ints[d];
         if (dim_equal(x->dim[d], y->type.dim[to])) repeated &= ~(1u << to);
     }
-    Node *sum = repeated ? build_reduce(g, "sum", dy, repeated, "even") : dy;
+    Node *sum = repeated ? build_reduce(g, REDUCE_SUM, dy, repeated, TIES_EVEN) : dy;
     return sum && !shape_equal(&sum->type, x) ? build_reshape(g, sum, x) : sum;
 }
 

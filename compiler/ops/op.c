@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loops/lower.h"
+#include "ops/rules.h"
 
 const Op *op_find(const char *name) {
     for (int k = 0; ops[k]; k++)
@@ -37,11 +38,25 @@ static bool inputs_agree(Infer *infer, int from) {
         const Type *other = &infer->in[k]->type;
         if (!shape_equal(first, other))
             return op_refuse(infer, "shapes differ: %s and %s", op_shown(infer, first), op_shown(infer, other));
-        if (first->dtype != other->dtype)
-            return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, first),
-                             op_shown(infer, other), dtype_info[first->dtype].name);
+        if (!op_check_dtypes(infer, first, other)) return false;
     }
     return true;
+}
+
+bool op_check_dtypes(Infer *infer, const Type *a, const Type *b) {
+    if (a->dtype == b->dtype) return true;
+    return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, a),
+                     op_shown(infer, b), dtype_info[a->dtype].name);
+}
+
+bool op_check_numbers(Infer *infer, const Type *type) {
+    if (type->dtype != BOOL) return true;
+    return op_refuse(infer, "needs numbers, got %s; cast(x, f32) or cast(x, i32) converts it", op_shown(infer, type));
+}
+
+bool op_check_axis(Infer *infer, int64_t axis, const Type *type) {
+    if (axis >= 0 && axis < type->rank) return true;
+    return op_refuse(infer, "axis %lld is not an axis of %s", (long long)axis, op_shown(infer, type));
 }
 
 bool elementwise_infer(Infer *infer) {
@@ -58,11 +73,7 @@ bool elementwise_float_infer(Infer *infer) {
 }
 
 bool elementwise_number_infer(Infer *infer) {
-    if (!elementwise_infer(infer)) return false;
-    if (infer->type.dtype == BOOL)
-        return op_refuse(infer, "needs numbers, got %s; cast(x, f32) or cast(x, i32) converts it",
-                         op_shown(infer, &infer->type));
-    return true;
+    return elementwise_infer(infer) && op_check_numbers(infer, &infer->type);
 }
 
 bool comparison_infer(Infer *infer) {
@@ -91,21 +102,10 @@ bool op_shape_of_attr(Infer *infer, const Attr *shape, DType dtype) {
     return op_check_shape(infer, &infer->type);
 }
 
-// ---- numbers ------------------------------------------------------------------------------------------------------
-
-int64_t int_wrap(DType dtype, uint64_t bits) {
-    switch (dtype) {
-    case I8:
-        return (int8_t)(uint8_t)bits;
-    case U8:
-        return (uint8_t)bits;
-    case I32:
-        return (int32_t)(uint32_t)bits;
-    case BOOL:
-        return bits != 0;
-    default:
-        return (int64_t)bits;
-    }
+int64_t elements_behind(const Tensor *t, int axis) {
+    int64_t count = 1;
+    for (int d = axis + 1; d < t->rank; d++) count *= t->shape[d];
+    return count;
 }
 
 Attr attr_shape(const Type *type) { return (Attr){.n = type->rank, .dims = type->dim}; }

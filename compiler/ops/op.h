@@ -87,6 +87,10 @@ const char *op_c_text(const Op *op, const Node *node, DType result, DType operan
 // An index as an integer value; with lanes > 1 when the lane variable is in it.
 struct Expr *op_index_value(struct LowerContext *ctx, DType dtype, const struct Index *index);
 
+// What changes nothing that a reduce folds: 0, or what never wins.
+double reduce_identity_float(ReduceKind kind);
+int64_t reduce_identity_int(ReduceKind kind, DType dtype);
+
 // Rules shared by many records.
 bool elementwise_infer(Infer *infer);        // all inputs of one type, which is the result's
 bool elementwise_float_infer(Infer *infer);  // the same, of a float dtype

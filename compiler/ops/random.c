@@ -3,18 +3,15 @@
 //     %3 = random %seed, %counter {distribution="uniform", shape=[256, 784], site=2} : f32[256, 784]
 // The interpreter calls the very functions that the emitted C calls, so both draw the same bits. An element is numbered
 // as if every run-time axis had its bound: the numbers of the first rows do not depend on how many there are.
-#include <string.h>
-
 #include "../runtime/dlc_math.h"
 #include "loops/lower.h"
 #include "ops/rules.h"
 
-static bool is_normal(const Node *node) { return strcmp(node->attr[0].s, "normal") == 0; }
+const char *const distribution_words[] = {"uniform", "normal", NULL};
+
+static bool is_normal(const Node *node) { return node->attr[0].i == DRAWS_NORMAL; }
 
 static bool random_infer(Infer *infer) {
-    const char *distribution = infer->attr[0].s;
-    if (strcmp(distribution, "uniform") != 0 && strcmp(distribution, "normal") != 0)
-        return op_refuse(infer, "no distribution %s; there are uniform and normal", distribution);
     for (int k = 0; k < 2; k++) {
         const Type *in = &infer->in[k]->type;
         if (in->dtype != I64 || in->rank != 0)
@@ -60,7 +57,7 @@ DEFINE_OP(random){
     .doc = "random numbers, uniform in [0, 1) or standard normal",
     .example = "random(\"uniform\", [2, 3])",
     .inputs = 2,
-    .attrs = {{"distribution", ATTR_STRING, "uniform or normal"},
+    .attrs = {{"distribution", ATTR_WORD, "uniform or normal", distribution_words},
               {"shape", ATTR_DIMS, "of the result"},
               {"site", ATTR_INT, "the number of this place in the program"}},
     .traits = OP_EXPENSIVE,

@@ -8,17 +8,15 @@
 
 #include "ops/rules.h"
 
-static bool is_sum(const Node *node) { return strcmp(node->attr[0].s, "sum") == 0; }
+const char *const reduce_words[] = {"sum", "max", "min", NULL};
+static const char *const ties_words[] = {"even", "first", NULL};
+
+static bool is_sum(const Node *node) { return node->attr[0].i == REDUCE_SUM; }
 
 static bool reduce_infer(Infer *infer) {
-    const char *kind = infer->attr[0].s, *ties = infer->attr[1].s;
+    const char *kind = reduce_words[infer->attr[0].i];
     const Type *x = &infer->in[0]->type;
     const Iter *iter = infer->attr[3].iter;
-    bool sum = strcmp(kind, "sum") == 0;
-    if (!sum && strcmp(kind, "max") != 0 && strcmp(kind, "min") != 0)
-        return op_refuse(infer, "no kind %s; there are sum, max and min", kind);
-    if (strcmp(ties, "even") != 0 && strcmp(ties, "first") != 0)
-        return op_refuse(infer, "ties cannot be %s; they go to even or first", ties);
     if (x->dtype == BOOL)
         return op_refuse(infer, "%s needs numbers, got %s; cast(x, f32) or cast(x, i32) converts it", kind,
                          op_shown(infer, x));
@@ -31,7 +29,7 @@ static bool reduce_infer(Infer *infer) {
     for (int d = 0; plain && d < iter->nout; d++) plain = dim_equal(iter->axis[d], infer->type.dim[d]);
     if (!plain) return op_refuse(infer, "axis d of the result must be iteration axis d");
     // The gradient lays the windows out as a tensor.
-    if (!sum && iter->naxes > MAX_RANK)
+    if (infer->attr[0].i != REDUCE_SUM && iter->naxes > MAX_RANK)
         return op_refuse(infer, "%s over %d axes; at most %d are possible", kind, iter->naxes, MAX_RANK);
     return true;
 }
@@ -41,16 +39,16 @@ static bool reduce_infer(Infer *infer) {
 typedef struct Folding {
     const Tensor *x;
     Tensor *out;
-    int sign; // 0: sum; 1: max; -1: min
+    ReduceKind kind;
 } Folding;
 
 static void fold_row_float(void *context, const IterRow *row) {
     const Folding *f = context;
     for (int64_t k = 0; k < row->count; k++) {
         double *out = &f->out->f[row->at[0] + k * row->step[0]], x = f->x->f[row->at[1] + k * row->step[1]];
-        if (f->sign == 0)
+        if (f->kind == REDUCE_SUM)
             *out += x;
-        else if (isnan(x) || (!isnan(*out) && f->sign * x > f->sign * *out))
+        else if (isnan(x) || (!isnan(*out) && (f->kind == REDUCE_MAX ? x > *out : x < *out)))
             *out = x;
     }
 }
@@ -59,37 +57,36 @@ static void fold_row_int(void *context, const IterRow *row) {
     const Folding *f = context;
     for (int64_t k = 0; k < row->count; k++) {
         int64_t *out = &f->out->i[row->at[0] + k * row->step[0]], x = f->x->i[row->at[1] + k * row->step[1]];
-        if (f->sign == 0)
+        if (f->kind == REDUCE_SUM)
             *out = int_wrap(f->out->dtype, (uint64_t)*out + (uint64_t)x);
-        else if (f->sign > 0 ? x > *out : x < *out)
+        else if (f->kind == REDUCE_MAX ? x > *out : x < *out)
             *out = x;
     }
 }
 
-// What never wins: the least number of a dtype for max, the greatest for min.
-static int64_t int_identity(DType dtype, int sign) {
-    if (dtype == U8) return sign > 0 ? 0 : UINT8_MAX;
-    int bits = 8 * dtype_info[dtype].bytes;
-    int64_t least = (int64_t)(UINT64_MAX << (bits - 1));
-    return sign > 0 ? least : -(least + 1);
+double reduce_identity_float(ReduceKind kind) {
+    return kind == REDUCE_SUM ? 0 : kind == REDUCE_MAX ? -INFINITY : INFINITY;
+}
+
+int64_t reduce_identity_int(ReduceKind kind, DType dtype) {
+    return kind == REDUCE_SUM ? 0 : kind == REDUCE_MAX ? dtype_info[dtype].least : dtype_info[dtype].most;
 }
 
 static void eval_reduce(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    int sign = is_sum(node) ? 0 : strcmp(node->attr[0].s, "max") == 0 ? 1 : -1;
-    for (int64_t k = 0; sign && k < out->count; k++)
+    Folding folding = {in[0], out, node_reduces(node)};
+    for (int64_t k = 0; k < out->count; k++)
         if (out->f)
-            out->f[k] = -sign * INFINITY;
+            out->f[k] = reduce_identity_float(folding.kind);
         else
-            out->i[k] = int_identity(node->type.dtype, sign);
-    Folding folding = {in[0], out, sign};
+            out->i[k] = reduce_identity_int(folding.kind, node->type.dtype);
     const Tensor *tensors[] = {out, in[0]};
     iter_walk(node->attr[3].iter, sizes, tensors, out->f ? fold_row_float : fold_row_int, &folding);
 }
 
 // ---- gradients ----------------------------------------------------------------------------------------------------
 
-static Node *build_reduce_over(Graph *g, const char *kind, Node *x, const Type *shape, const Iter *iter) {
-    Attr attrs[] = {{.s = kind}, {.s = "even"}, attr_shape(shape), {.iter = iter}};
+static Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, const Iter *iter) {
+    Attr attrs[] = {{.i = kind}, {.i = TIES_EVEN}, attr_shape(shape), {.iter = iter}};
     return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 
@@ -134,16 +131,16 @@ static Node *numbering(Graph *g, const Iter *iter, const Type *space, const int 
 static Node *share_among_winners(Graph *g, Node *y, Node *x, Node *dy, const Iter *iter, const int *dim_of) {
     Node *wins = build_binary(g, "eq", x, spread(g, y, &x->type, dim_of));
     Node *zero = build_full(g, &x->type, 0);
-    if (strcmp(y->attr[1].s, "even") == 0) {
+    if (y->attr[1].i == TIES_EVEN) {
         Node *ones = build_select(g, wins, build_full(g, &x->type, 1), zero);
-        Node *count = build_reduce_over(g, "sum", ones, &y->type, iter);
+        Node *count = build_reduce_over(g, REDUCE_SUM, ones, &y->type, iter);
         return build_select(g, wins, spread(g, build_binary(g, "div", dy, count), &x->type, dim_of), zero);
     }
     Node *number = numbering(g, iter, &x->type, dim_of);
     if (!number) return NULL;
     Node *none = build_full(g, &number->type, INT32_MAX);
     Type shape = type_with_dtype(y->type, I32);
-    Node *first = build_reduce_over(g, "min", build_select(g, wins, number, none), &shape, iter);
+    Node *first = build_reduce_over(g, REDUCE_MIN, build_select(g, wins, number, none), &shape, iter);
     Node *is_first = build_binary(g, "eq", number, spread(g, first, &x->type, dim_of));
     return build_select(g, is_first, spread(g, dy, &x->type, dim_of), zero);
 }
@@ -208,7 +205,7 @@ static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
     window.nout = iter->naxes;
     window.map[0] = inner.map[1] = every;
     for (int k = 0; k < iter->naxes; k++) dim_of[k] = k;
-    Node *points = build_reduce_over(g, y->attr[0].s, x, &space, &window);
+    Node *points = build_reduce_over(g, node_reduces(y), x, &space, &window);
     Node *shares = share_among_winners(g, y, points, dy, &inner, dim_of);
     return shares ? scatter(g, iter, shares, &every, &x->type) : NULL;
 }
@@ -234,8 +231,8 @@ DEFINE_OP(reduce){
     .doc = "sum, max or min over axes or windows",
     .example = "sum(x: f32[2, 3], axis=1)",
     .inputs = 1,
-    .attrs = {{"kind", ATTR_STRING, "sum, max or min"},
-              {"ties", ATTR_STRING, "the gradient of equal extremes: even or first"},
+    .attrs = {{"kind", ATTR_WORD, "sum, max or min", reduce_words},
+              {"ties", ATTR_WORD, "the gradient of equal extremes: even or first", ties_words},
               {"shape", ATTR_DIMS, "of the result"},
               {"iter", ATTR_ITER, "iteration axes and maps of out and x"}},
     .traits = OP_REDUCES,

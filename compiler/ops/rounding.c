@@ -10,14 +10,7 @@ static Node *grad_flat(Graph *g, Node *y, Node *dy, int i) {
     return build_full(g, &y->type, 0);
 }
 
-static void eval_abs(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = fabs(in[0]->f[k]);
-        else
-            out->i[k] = int_wrap(node->type.dtype, in[0]->i[k] < 0 ? 0 - (uint64_t)in[0]->i[k] : (uint64_t)in[0]->i[k]);
-}
+EVAL_UNARY(abs, fabs(x), x < 0 ? 0 - (uint64_t)x : (uint64_t)x)
 
 static Node *grad_abs(Graph *g, Node *y, Node *dy, int i) {
     return build_binary(g, "mul", dy, build_unary(g, "sign", y->in[i]));
@@ -31,26 +24,16 @@ static const char *text_abs(const Node *node, DType result, DType operand, bool 
 }
 
 DEFINE_OP(abs){
-    .name = "abs",
+    UNARY(abs),
     .doc = "x without its sign, element by element; the gradient at 0 is 0; the smallest integer stays",
-    .example = "abs(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT,
     .infer = elementwise_number_infer,
-    .eval = eval_abs,
     .grad = grad_abs,
     .text = text_abs,
     .flops = 1,
 };
 
-static void eval_sign(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++)
-        if (out->f)
-            out->f[k] = (in[0]->f[k] > 0) - (in[0]->f[k] < 0);
-        else
-            out->i[k] = (in[0]->i[k] > 0) - (in[0]->i[k] < 0);
-}
+EVAL_UNARY(sign, (x > 0) - (x < 0), (x > 0) - (x < 0))
 
 static const char *text_sign(const Node *node, DType result, DType operand, bool vector) {
     (void)node, (void)operand;
@@ -60,69 +43,48 @@ static const char *text_sign(const Node *node, DType result, DType operand, bool
 }
 
 DEFINE_OP(sign){
-    .name = "sign",
+    UNARY(sign),
     .doc = "1 above 0, -1 below, 0 at 0 and for NaN, element by element",
-    .example = "sign(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
     .infer = elementwise_number_infer,
-    .eval = eval_sign,
     .grad = grad_flat,
     .text = text_sign,
     .flops = 1,
 };
 
-static void eval_floor(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) out->f[k] = floor(in[0]->f[k]);
-}
+EVAL_FLOAT(floor, floor(x))
 
 DEFINE_OP(floor){
-    .name = "floor",
+    UNARY(floor),
     .doc = "the largest whole number that is not above x, element by element",
-    .example = "floor(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
     .infer = elementwise_float_infer,
-    .eval = eval_floor,
     .grad = grad_flat,
     .c = "floorf($0)",
     .c_vec = "dlc_vfloor($0)",
     .flops = 1,
 };
 
-static void eval_ceil(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) out->f[k] = ceil(in[0]->f[k]);
-}
+EVAL_FLOAT(ceil, ceil(x))
 
 DEFINE_OP(ceil){
-    .name = "ceil",
+    UNARY(ceil),
     .doc = "the smallest whole number that is not below x, element by element",
-    .example = "ceil(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
     .infer = elementwise_float_infer,
-    .eval = eval_ceil,
     .grad = grad_flat,
     .c = "ceilf($0)",
     .c_vec = "dlc_vceil($0)",
     .flops = 1,
 };
 
-static void eval_round(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) out->f[k] = nearbyint(in[0]->f[k]);
-}
+EVAL_FLOAT(round, nearbyint(x))
 
 DEFINE_OP(round){
-    .name = "round",
+    UNARY(round),
     .doc = "the nearest whole number, a tie to the even one, element by element",
-    .example = "round(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_JUMPS,
     .infer = elementwise_float_infer,
-    .eval = eval_round,
     .grad = grad_flat,
     .c = "rintf($0)",
     .c_vec = "dlc_vround($0)",

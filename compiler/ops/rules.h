@@ -11,9 +11,55 @@ const char *op_shown(Infer *infer, const Type *type);
 bool op_check_shape(Infer *infer, const Type *type);
 // infer->type from a `shape` attribute, checked.
 bool op_shape_of_attr(Infer *infer, const Attr *shape, DType dtype);
-// Integers wrap: the value that the low bits stand for in an integer dtype; bool is 0 or 1.
-int64_t int_wrap(DType dtype, uint64_t bits);
-Attr attr_shape(const Type *type); // points into `type`
+// These refuse what is not so.
+bool op_check_dtypes(Infer *infer, const Type *a, const Type *b); // equal
+bool op_check_numbers(Infer *infer, const Type *type);            // not bool
+bool op_check_axis(Infer *infer, int64_t axis, const Type *type); // one of its axes
+Attr attr_shape(const Type *type);                                // points into `type`
+int64_t elements_behind(const Tensor *t, int axis);               // how many one step along the axis skips
+
+// ---- element-wise operators ---------------------------------------------------------------------------------------
+
+// Defines eval_NAME. FLOAT is an element of the result in double, from those of the inputs: x, or a and b. INT is the
+// same for integers, which wrap to the result's dtype.
+#define EVAL_FLOAT(NAME, FLOAT)                                                                                        \
+    static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {            \
+        (void)node, (void)sizes;                                                                                       \
+        for (int64_t k = 0; k < out->count; k++) {                                                                     \
+            double x = in[0]->f[k];                                                                                    \
+            out->f[k] = FLOAT;                                                                                         \
+        }                                                                                                              \
+    }
+
+#define EVAL_UNARY(NAME, FLOAT, INT)                                                                                   \
+    static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {            \
+        (void)node, (void)sizes;                                                                                       \
+        for (int64_t k = 0; k < out->count; k++)                                                                       \
+            if (out->f) {                                                                                              \
+                double x = in[0]->f[k];                                                                                \
+                out->f[k] = FLOAT;                                                                                     \
+            } else {                                                                                                   \
+                int64_t x = in[0]->i[k];                                                                               \
+                out->i[k] = int_wrap(out->dtype, (uint64_t)(INT));                                                     \
+            }                                                                                                          \
+    }
+
+#define EVAL_BINARY(NAME, FLOAT, INT)                                                                                  \
+    static void eval_##NAME(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {            \
+        (void)node, (void)sizes;                                                                                       \
+        for (int64_t k = 0; k < out->count; k++)                                                                       \
+            if (out->f) {                                                                                              \
+                double a = in[0]->f[k], b = in[1]->f[k];                                                               \
+                out->f[k] = FLOAT;                                                                                     \
+            } else {                                                                                                   \
+                int64_t a = in[0]->i[k], b = in[1]->i[k];                                                              \
+                out->i[k] = int_wrap(out->dtype, (uint64_t)(INT));                                                     \
+            }                                                                                                          \
+    }
+
+// The fields of a record that follow from the name of an operator of one tensor, or of two.
+#define UNARY(NAME)  .name = #NAME, .example = #NAME "(x: f32[2, 3])", .inputs = 1, .eval = eval_##NAME
+#define BINARY(NAME) .name = #NAME, .example = #NAME "(a: f32[2, 3], b: f32[2, 3])", .inputs = 2, .eval = eval_##NAME
 
 // ---- iter.c: the affine maps of contract and reduce ---------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 //     select(c: bool[2, 3], a: f32[2, 3], b: f32[2, 3])    a where c, else b
 //     cast(x: f32[3], i32)                                 1.9 -> 1, 1e20 -> 2147483647, NaN -> 0
 // Float to integer rounds towards zero and saturates; integer to integer wraps; to bool is "not equal to 0".
-#include <math.h>
-
 #include "ops/rules.h"
 
 static bool select_infer(Infer *infer) {
@@ -14,22 +12,13 @@ static bool select_infer(Infer *infer) {
     if (!shape_equal(cond, a) || !shape_equal(a, b))
         return op_refuse(infer, "shapes differ: %s, %s and %s", op_shown(infer, cond), op_shown(infer, a),
                          op_shown(infer, b));
-    if (a->dtype != b->dtype)
-        return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, a),
-                         op_shown(infer, b), dtype_info[a->dtype].name);
     infer->type = *a;
-    return true;
+    return op_check_dtypes(infer, a, b);
 }
 
 static void eval_select(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)node, (void)sizes;
-    for (int64_t k = 0; k < out->count; k++) {
-        const Tensor *from = in[0]->i[k] ? in[1] : in[2];
-        if (out->f)
-            out->f[k] = from->f[k];
-        else
-            out->i[k] = from->i[k];
-    }
+    for (int64_t k = 0; k < out->count; k++) tensor_copy(out, k, in[0]->i[k] ? in[1] : in[2], k);
 }
 
 static Node *grad_select(Graph *g, Node *y, Node *dy, int i) {
@@ -61,30 +50,15 @@ static bool cast_infer(Infer *infer) {
     return true;
 }
 
-static int64_t saturate(DType dtype, double x) {
-    static const struct {
-        double lo, hi;
-        int64_t min, max;
-    } range[DTYPES] = {
-        [I8] = {-128, 127, INT8_MIN, INT8_MAX},
-        [U8] = {0, 255, 0, UINT8_MAX},
-        [I32] = {-2147483648.0, 2147483647.0, INT32_MIN, INT32_MAX},
-        [I64] = {-9223372036854775808.0, 9223372036854775808.0, INT64_MIN, INT64_MAX},
-    };
-    if (isnan(x)) return 0;
-    if (x <= range[dtype].lo) return range[dtype].min;
-    return x >= range[dtype].hi ? range[dtype].max : (int64_t)x;
-}
-
 static void eval_cast(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)sizes;
+    (void)node, (void)sizes;
     const Tensor *x = in[0];
-    DType to = node->type.dtype;
+    DType to = out->dtype;
     for (int64_t k = 0; k < out->count; k++) {
         if (out->f)
             out->f[k] = x->f ? x->f[k] : x->dtype == BOOL ? x->i[k] != 0 : (double)x->i[k];
         else if (x->f)
-            out->i[k] = to == BOOL ? x->f[k] != 0 : saturate(to, x->f[k]);
+            out->i[k] = to == BOOL ? x->f[k] != 0 : int_saturate(to, x->f[k]);
         else
             out->i[k] = int_wrap(to, x->dtype == BOOL ? x->i[k] != 0 : (uint64_t)x->i[k]);
     }

@@ -89,13 +89,7 @@ static int64_t place_of(const Node *node, const Tensor *whole, const Tensor *par
 }
 
 static void eval_slice(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    for (int64_t k = 0; k < out->count; k++) {
-        int64_t from = place_of(node, in[0], out, sizes, k);
-        if (out->f)
-            out->f[k] = in[0]->f[from];
-        else
-            out->i[k] = in[0]->i[from];
-    }
+    for (int64_t k = 0; k < out->count; k++) tensor_copy(out, k, in[0], place_of(node, in[0], out, sizes, k));
 }
 
 static Node *grad_slice(Graph *g, Node *y, Node *dy, int i) {
@@ -146,24 +140,18 @@ static void eval_pad(const Node *node, const Tensor *const *in, Tensor *out, con
             out->f[k] = node->attr[3].f;
         else
             out->i[k] = (int64_t)node->attr[3].f;
-    for (int64_t k = 0; k < in[0]->count; k++) {
-        int64_t to = place_of(node, out, in[0], sizes, k);
-        if (out->f)
-            out->f[to] = in[0]->f[k];
-        else
-            out->i[to] = in[0]->i[k];
-    }
+    for (int64_t k = 0; k < in[0]->count; k++) tensor_copy(out, place_of(node, out, in[0], sizes, k), in[0], k);
 }
 
 static Node *grad_pad(Graph *g, Node *y, Node *dy, int i) {
     return build_slice_at(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints);
 }
 
-static Expr *compare(LowerContext *ctx, const char *op, const Index *index, const Index *with) {
+static Expr *compare(LowerContext *ctx, const Op *op, const Index *index, const Index *with) {
     int64_t c;
     Expr *right = index_is_const(with, &c) ? expr_const(ctx->arena, I32, (double)c) : op_index_value(ctx, I32, with);
     Expr *arg[] = {op_index_value(ctx, I32, index), right};
-    return expr_apply(ctx->arena, NULL, op_find(op), BOOL, arg, 2);
+    return expr_apply(ctx->arena, NULL, op, BOOL, arg, 2);
 }
 
 // index - from, in all lanes of a vector.
@@ -177,10 +165,10 @@ static bool lanes_range(const LowerContext *ctx, const Index *index, const Index
 }
 
 // Adds `index op with` to what must hold, unless the ranges of its variables say so already.
-static void require_that(LowerContext *ctx, Expr **all, const Index *index, const char *op, const Index *with) {
+static void require_that(LowerContext *ctx, Expr **all, const Index *index, const Op *op, const Index *with) {
     int64_t lo, hi;
     bool known = lanes_range(ctx, index, with, &lo, &hi);
-    if (known && (op[0] == 'g' ? lo >= 0 : op[0] == 'l' ? hi <= 0 : lo == 0 && hi == 0)) return;
+    if (known && (op == &op_ge ? lo >= 0 : op == &op_le ? hi <= 0 : lo == 0 && hi == 0)) return;
     Expr *holds = compare(ctx, op, index, with);
     *all = *all ? expr_apply(ctx->arena, NULL, &op_and, BOOL, (Expr *[]){*all, holds}, 2) : holds;
 }
@@ -202,11 +190,11 @@ static Expr *lower_pad(LowerContext *ctx, const Node *node, Index *const *out) {
         Index *span = index_scale(arena, index_add_const(arena, index_size(arena, x->dim[d]), -1), by);
         Index *from = index_add(arena, index_scale(arena, out[d], step < 0 ? -1 : 1),
                                 index_scale(arena, start, step < 0 ? 1 : -1));
-        require_that(ctx, &inside, from, "ge", zero);
-        require_that(ctx, &inside, from, "le", span);
+        require_that(ctx, &inside, from, &op_ge, zero);
+        require_that(ctx, &inside, from, &op_le, span);
         in[d] = index_clamp_to(arena, from, index_add_const(arena, span, 1));
         if (by == 1) continue;
-        if (!dim_is_one(x->dim[d])) require_that(ctx, &inside, index_mod(arena, in[d], by), "eq", zero);
+        if (!dim_is_one(x->dim[d])) require_that(ctx, &inside, index_mod(arena, in[d], by), &op_eq, zero);
         in[d] = index_div(arena, in[d], by);
     }
     Expr *value = lower_value(ctx, node->in[0], in);
@@ -236,9 +224,7 @@ DEFINE_OP(pad){
 static bool concat_infer(Infer *infer) {
     const Type *a = &infer->in[0]->type, *b = &infer->in[1]->type;
     int64_t axis = infer->attr[0].i;
-    if (a->dtype != b->dtype)
-        return op_refuse(infer, "dtypes differ: %s and %s; cast(x, %s) converts the second", op_shown(infer, a),
-                         op_shown(infer, b), dtype_info[a->dtype].name);
+    if (!op_check_dtypes(infer, a, b)) return false;
     if (a->rank != b->rank || axis < 0 || axis >= a->rank)
         return op_refuse(infer, "%s and %s need the same number of axes, axis %lld among them", op_shown(infer, a),
                          op_shown(infer, b), (long long)axis);
@@ -260,16 +246,13 @@ static bool concat_infer(Infer *infer) {
 
 static void eval_concat(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    int64_t inner = 1, to = 0;
-    for (int d = (int)node->attr[0].i; d < out->rank; d++) inner *= d == node->attr[0].i ? 1 : out->shape[d];
-    int64_t run[2] = {inner * in[0]->shape[node->attr[0].i], inner * in[1]->shape[node->attr[0].i]};
+    int axis = (int)node->attr[0].i;
+    int64_t inner = elements_behind(out, axis), to = 0;
+    int64_t run[2] = {inner * in[0]->shape[axis], inner * in[1]->shape[axis]};
     while (to < out->count)
         for (int k = 0; k < 2; k++)
             for (int64_t e = 0, from = to / (run[0] + run[1]) * run[k]; e < run[k]; e++, to++)
-                if (out->f)
-                    out->f[to] = in[k]->f[from + e];
-                else
-                    out->i[to] = in[k]->i[from + e];
+                tensor_copy(out, to, in[k], from + e);
 }
 
 static Node *grad_concat(Graph *g, Node *y, Node *dy, int i) {
@@ -298,7 +281,7 @@ static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out
     Expr *a = lower_value(ctx, node->in[0], in);
     in[axis] = index_clamp_to(ctx->arena, behind, nb);
     Expr *b = lower_value(ctx, node->in[1], in);
-    return choose(ctx, node->type.dtype, compare(ctx, "lt", out[axis], na), a, b);
+    return choose(ctx, node->type.dtype, compare(ctx, &op_lt, out[axis], na), a, b);
 }
 
 static Node *reorder_concat(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {

@@ -78,15 +78,13 @@ static bool iota_infer(Infer *infer) {
     DType dtype = (DType)infer->attr[2].i;
     if (dtype == BOOL) return op_refuse(infer, "gives numbers, so its dtype cannot be bool");
     if (!op_shape_of_attr(infer, &infer->attr[0], dtype)) return false;
-    int64_t axis = infer->attr[1].i;
-    if (axis >= 0 && axis < infer->type.rank) return true;
-    return op_refuse(infer, "axis %lld is not an axis of %s", (long long)axis, op_shown(infer, &infer->type));
+    return op_check_axis(infer, infer->attr[1].i, &infer->type);
 }
 
 static void eval_iota(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)in, (void)sizes;
-    int64_t inner = 1, extent = out->shape[node->attr[1].i];
-    for (int d = (int)node->attr[1].i + 1; d < out->rank; d++) inner *= out->shape[d];
+    int axis = (int)node->attr[1].i;
+    int64_t inner = elements_behind(out, axis), extent = out->shape[axis];
     for (int64_t k = 0; k < out->count; k++) {
         int64_t index = k / inner % extent;
         if (out->f)

@@ -1,13 +1,10 @@
-// transcendental.c: exp log log1p expm1 sqrt tanh sigmoid softplus relu, element by element, on floats.
+// transcendental.c: erf sin cos pow, exp log log1p expm1 sqrt tanh sigmoid softplus, and relu, element by element, on
+// floats.
 //     softplus(x: f32[2, 3])    log(1 + exp(x)) without overflow, and its gradient is sigmoid(x)
 // Most gradients are written in the result y, which the forward pass has at hand: d exp = y, d tanh = 1 - y*y.
 #include <math.h>
 
 #include "ops/rules.h"
-
-static void apply(double (*f)(double), const Tensor *x, Tensor *out) {
-    for (int64_t k = 0; k < out->count; k++) out->f[k] = f(x->f[k]);
-}
 
 // `v op c` for a constant c, or `c op v`.
 static Node *with_constant(Graph *g, const char *op, Node *v, double c) {
@@ -17,10 +14,93 @@ static Node *constant_minus(Graph *g, double c, Node *v) {
     return build_binary(g, "sub", build_full(g, &v->type, c), v);
 }
 
-static void eval_exp(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(exp, in[0], out);
+EVAL_FLOAT(erf, erf(x))
+
+// dx = dy 2/sqrt(pi) exp(-x x)
+static Node *grad_erf(Graph *g, Node *y, Node *dy, int i) {
+    Node *x = y->in[i];
+    Node *bell = build_unary(g, "exp", build_unary(g, "neg", build_binary(g, "mul", x, x)));
+    return build_binary(g, "mul", dy, with_constant(g, "mul", bell, 1.1283791670955126));
 }
+
+DEFINE_OP(erf){
+    UNARY(erf),
+    .doc = "the error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x, element by element",
+    .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
+    .infer = elementwise_float_infer,
+    .ulp = 2,
+    .grad = grad_erf,
+    .c = "erff($0)",
+    .c_vec = "dlc_verf($0)",
+    .flops = 10,
+};
+
+EVAL_FLOAT(sin, sin(x))
+
+static Node *grad_sin(Graph *g, Node *y, Node *dy, int i) {
+    return build_binary(g, "mul", dy, build_unary(g, "cos", y->in[i]));
+}
+
+DEFINE_OP(sin){
+    UNARY(sin),
+    .doc = "the sine of x radians, element by element",
+    .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
+    .infer = elementwise_float_infer,
+    .ulp = 2,
+    .grad = grad_sin,
+    .c = "sinf($0)",
+    .c_vec = "dlc_vsin($0)",
+    .flops = 10,
+};
+
+EVAL_FLOAT(cos, cos(x))
+
+static Node *grad_cos(Graph *g, Node *y, Node *dy, int i) {
+    return build_unary(g, "neg", build_binary(g, "mul", dy, build_unary(g, "sin", y->in[i])));
+}
+
+DEFINE_OP(cos){
+    UNARY(cos),
+    .doc = "the cosine of x radians, element by element",
+    .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
+    .infer = elementwise_float_infer,
+    .ulp = 2,
+    .grad = grad_cos,
+    .c = "cosf($0)",
+    .c_vec = "dlc_vcos($0)",
+    .flops = 10,
+};
+
+EVAL_FLOAT(pow, pow(x, in[1]->f[k]))
+
+// da = dy b pow(a, b - 1), and 0 for b = 0, where pow(0, -1) would make it NaN.
+// db = dy y log(a), and 0 for a = 0, where y is constant beside b > 0.
+static Node *grad_pow(Graph *g, Node *y, Node *dy, int i) {
+    Node *a = y->in[0], *b = y->in[1], *zero = build_full(g, &y->type, 0), *one = build_full(g, &y->type, 1);
+    if (i == 0) {
+        Node *slope = build_binary(g, "mul", b, build_binary(g, "pow", a, build_binary(g, "sub", b, one)));
+        Node *da = build_binary(g, "mul", dy, slope);
+        return build_select(g, build_binary(g, "eq", b, zero), zero, da);
+    }
+    Node *flat = build_binary(g, "ge", b, zero);
+    flat = build_binary(g, "and", build_binary(g, "eq", a, zero), flat);
+    Node *slope = build_binary(g, "mul", y, build_unary(g, "log", build_select(g, flat, one, a)));
+    return build_select(g, flat, zero, build_binary(g, "mul", dy, slope));
+}
+
+DEFINE_OP(pow){
+    BINARY(pow),
+    .doc = "a to the power of b, element by element; NaN for a negative a and a fraction b",
+    .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
+    .infer = elementwise_float_infer,
+    .ulp = 2,
+    .grad = grad_pow,
+    .c = "powf($0, $1)",
+    .c_vec = "dlc_vpow($0, $1)",
+    .flops = 20,
+};
+
+EVAL_FLOAT(exp, exp(x))
 
 static Node *grad_exp(Graph *g, Node *y, Node *dy, int i) {
     (void)i;
@@ -28,13 +108,10 @@ static Node *grad_exp(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(exp){
-    .name = "exp",
+    UNARY(exp),
     .doc = "e to the power of x, element by element",
-    .example = "exp(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
     .infer = elementwise_float_infer,
-    .eval = eval_exp,
     .ulp = 2,
     .grad = grad_exp,
     .c = "expf($0)",
@@ -42,10 +119,7 @@ DEFINE_OP(exp){
     .flops = 8,
 };
 
-static void eval_log(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(log, in[0], out);
-}
+EVAL_FLOAT(log, log(x))
 
 static Node *grad_log(Graph *g, Node *y, Node *dy, int i) {
     (void)i;
@@ -53,13 +127,10 @@ static Node *grad_log(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(log){
-    .name = "log",
+    UNARY(log),
     .doc = "the natural logarithm, element by element; -inf for 0, NaN below 0",
-    .example = "log(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
     .infer = elementwise_float_infer,
-    .eval = eval_log,
     .ulp = 2,
     .grad = grad_log,
     .c = "logf($0)",
@@ -67,10 +138,7 @@ DEFINE_OP(log){
     .flops = 8,
 };
 
-static void eval_log1p(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(log1p, in[0], out);
-}
+EVAL_FLOAT(log1p, log1p(x))
 
 static Node *grad_log1p(Graph *g, Node *y, Node *dy, int i) {
     (void)i;
@@ -78,13 +146,10 @@ static Node *grad_log1p(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(log1p){
-    .name = "log1p",
+    UNARY(log1p),
     .doc = "log(1 + x), exact for small x, element by element",
-    .example = "log1p(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
     .infer = elementwise_float_infer,
-    .eval = eval_log1p,
     .ulp = 3,
     .grad = grad_log1p,
     .c = "log1pf($0)",
@@ -92,10 +157,7 @@ DEFINE_OP(log1p){
     .flops = 8,
 };
 
-static void eval_expm1(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(expm1, in[0], out);
-}
+EVAL_FLOAT(expm1, expm1(x))
 
 // dx = dy exp(x): y + 1 has lost the digits of exp(x) where x is far below 0.
 static Node *grad_expm1(Graph *g, Node *y, Node *dy, int i) {
@@ -103,13 +165,10 @@ static Node *grad_expm1(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(expm1){
-    .name = "expm1",
+    UNARY(expm1),
     .doc = "exp(x) - 1, exact for small x, element by element",
-    .example = "expm1(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
     .infer = elementwise_float_infer,
-    .eval = eval_expm1,
     .ulp = 3,
     .grad = grad_expm1,
     .c = "expm1f($0)",
@@ -117,10 +176,7 @@ DEFINE_OP(expm1){
     .flops = 8,
 };
 
-static void eval_sqrt(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(sqrt, in[0], out);
-}
+EVAL_FLOAT(sqrt, sqrt(x))
 
 // dx = dy / (2 y)
 static Node *grad_sqrt(Graph *g, Node *y, Node *dy, int i) {
@@ -129,23 +185,17 @@ static Node *grad_sqrt(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(sqrt){
-    .name = "sqrt",
+    UNARY(sqrt),
     .doc = "the square root, element by element; NaN for a negative number",
-    .example = "sqrt(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_JUMPS,
     .infer = elementwise_float_infer,
-    .eval = eval_sqrt,
     .grad = grad_sqrt,
     .c = "sqrtf($0)",
     .c_vec = "dlc_vsqrt($0)",
     .flops = 1,
 };
 
-static void eval_tanh(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(tanh, in[0], out);
-}
+EVAL_FLOAT(tanh, tanh(x))
 
 // dx = dy (1 - y y)
 static Node *grad_tanh(Graph *g, Node *y, Node *dy, int i) {
@@ -154,13 +204,10 @@ static Node *grad_tanh(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(tanh){
-    .name = "tanh",
+    UNARY(tanh),
     .doc = "the hyperbolic tangent, element by element",
-    .example = "tanh(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
     .infer = elementwise_float_infer,
-    .eval = eval_tanh,
     .ulp = 3,
     .grad = grad_tanh,
     .c = "tanhf($0)",
@@ -175,10 +222,7 @@ static double sigmoid(double x) {
     return e / (1 + e);
 }
 
-static void eval_sigmoid(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(sigmoid, in[0], out);
-}
+EVAL_FLOAT(sigmoid, sigmoid(x))
 
 // dx = dy y (1 - y)
 static Node *grad_sigmoid(Graph *g, Node *y, Node *dy, int i) {
@@ -187,13 +231,10 @@ static Node *grad_sigmoid(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(sigmoid){
-    .name = "sigmoid",
+    UNARY(sigmoid),
     .doc = "1 / (1 + exp(-x)), element by element",
-    .example = "sigmoid(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
     .infer = elementwise_float_infer,
-    .eval = eval_sigmoid,
     .ulp = 4,
     .grad = grad_sigmoid,
     .c = "dlc_sigmoidf($0)",
@@ -204,10 +245,7 @@ DEFINE_OP(sigmoid){
 // max(x, 0) + log1p(exp(-|x|)); the comparison is false for NaN, which the other branch hands on.
 static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 
-static void eval_softplus(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(softplus, in[0], out);
-}
+EVAL_FLOAT(softplus, softplus(x))
 
 static Node *grad_softplus(Graph *g, Node *y, Node *dy, int i) {
     (void)i;
@@ -215,13 +253,10 @@ static Node *grad_softplus(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(softplus){
-    .name = "softplus",
+    UNARY(softplus),
     .doc = "log(1 + exp(x)) without overflow, element by element",
-    .example = "softplus(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
     .infer = elementwise_float_infer,
-    .eval = eval_softplus,
     .ulp = 4,
     .grad = grad_softplus,
     .c = "dlc_softplusf($0)",
@@ -231,10 +266,7 @@ DEFINE_OP(softplus){
 
 static double relu(double x) { return x < 0 ? 0 : x; } // NaN and -0 stay
 
-static void eval_relu(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
-    (void)node, (void)sizes;
-    apply(relu, in[0], out);
-}
+EVAL_FLOAT(relu, relu(x))
 
 // 0 at 0, dy for NaN. y <= 0 asks the same as x <= 0, so that x need not be kept for the backward pass.
 static Node *grad_relu(Graph *g, Node *y, Node *dy, int i) {
@@ -244,13 +276,10 @@ static Node *grad_relu(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(relu){
-    .name = "relu",
+    UNARY(relu),
     .doc = "x where it is above 0, else 0, element by element; NaN stays; the gradient at 0 is 0",
-    .example = "relu(x: f32[2, 3])",
-    .inputs = 1,
     .traits = OP_ELEMENTWISE | OP_EXACT,
     .infer = elementwise_float_infer,
-    .eval = eval_relu,
     .grad = grad_relu,
     .c = "dlc_reluf($0)",
     .c_vec = "dlc_vrelu($0)",

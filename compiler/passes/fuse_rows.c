@@ -4,7 +4,6 @@
 //     %8 = reduce sum %7
 //     %9 = %7 / %8
 // A group's domain is what its reductions run over; every member's axes are aligned with it (Alignment).
-#include <string.h>
 
 #include "ir/affine.h"
 #include "ir/windows.h"
@@ -115,7 +114,7 @@ static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment 
         reduced_axes(node) != group->reduced)
         return false;
     // The largest of values that this kernel only stores would be the largest of another computation of them.
-    if (strcmp(node_attr(node, "kind")->s, "sum") && f->unsettled[node->in[0]->id]) return false;
+    if (node_reduces(node) != REDUCE_SUM && f->unsettled[node->in[0]->id]) return false;
     // Reads of the input at another place than the domain's index would need another loop.
     if (f->state[node->in[0]->id] == MEMBER)
         for (int d = 0; d < group->domain.rank; d++) {

@@ -183,7 +183,7 @@ static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wan
 static Node *make_in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
     const Order *has = &layout->order[of->id];
     if (follows(of) && layout->is_free[of->id]) {
-        Node **in = NEW_ARRAY(to->arena, Node *, of->nin);
+        Node *in[MAX_INPUTS];
         for (int k = 0; k < of->nin; k++) in[k] = in_order(to, layout, of->in[k], wanted);
         return graph_copy_node(to, of, in);
     }
@@ -236,7 +236,7 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
     *order = order_plain(old->type.rank);
     layout->is_free[old->id] = made_of_free(layout, old);
     if (old->op->traits & OP_INPUT || !old->nin) return NULL;
-    Node **moved = NEW_ARRAY(to->arena, Node *, old->nin);
+    Node *moved[MAX_INPUTS];
     bool plain = true;
     Order common = input_order(old, layout);
     bool joint = follows(old) || (old->op->traits & OP_MOVEMENT && old->nin > 1);
@@ -293,10 +293,7 @@ Graph *pass_layout(Graph *from, const PassOptions *options) {
     Graph *to = graph_rebuild(from, lay_out, &layout);
     for (int k = 0; k < from->outputs.len; k++) {
         const Node *old = from->outputs.at[k].value;
-        to->span_now = old->span;
-        to->name_now = old->name;
-        to->origin_now = old->origin;
-        to->section_now = old->section;
+        graph_tag_as(to, old);
         to->outputs.at[k].value = as_graph(to, &layout, old);
     }
     return to;

@@ -129,12 +129,9 @@ static Node *found(const Remat *remat, const Node *node, int level) {
 }
 
 static void make_copy(Graph *to, Remat *remat, const Node *old, int level) {
-    Node **in = NEW_ARRAY(&remat->scratch, Node *, old->nin + 1);
+    Node *in[MAX_INPUTS];
     for (int i = 0; i < old->nin; i++) in[i] = found(remat, old->in[i], level);
-    to->span_now = old->span;
-    to->name_now = old->name;
-    to->origin_now = old->origin;
-    to->checkpoint_now = old->checkpoint;
+    graph_tag_as(to, old);
     to->section_now = SECTION_BACKWARD; // there it is computed
     to->copy_now = level;
     Node *node = graph_op(to, old->op, in, old->nin, old->attr);
@@ -168,7 +165,7 @@ static Node *read_copies(Graph *to, const Node *old, Node *const *in, void *cont
     bool reads = false;
     for (int i = 0; i < old->nin; i++) reads |= remat->choice->level[old->in[i]->id] > 0;
     if (!reads || !remat->choice->late[old->id]) return NULL;
-    Node **read = NEW_ARRAY(&remat->scratch, Node *, old->nin + 1);
+    Node *read[MAX_INPUTS];
     for (int i = 0; i < old->nin; i++)
         read[i] = remat->choice->level[old->in[i]->id] ? copy_of(to, remat, old->in[i]) : in[i];
     return graph_copy_node(to, old, read);

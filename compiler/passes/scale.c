@@ -152,8 +152,6 @@ static Node *scale_node(Graph *to, const Node *old, Node *const *in, void *conte
         contract = contract->in[!first];
     }
     if (!node_is(contract, contract)) return NULL;
-    Span span = to->span_now;
-    const char *name = to->name_now, *origin = to->origin_now;
     if (node_is(old, add)) {
         if (!bias) return NULL;
         bias = combine(to, "add", bias, by);
@@ -164,9 +162,7 @@ static Node *scale_node(Graph *to, const Node *old, Node *const *in, void *conte
         contract = fold_factor(to, s, root, contract, by, node_is(old, div));
         if (!contract) return NULL;
     }
-    to->span_now = span;
-    to->name_now = name;
-    to->origin_now = origin;
+    graph_tag_as(to, old);
     s->changed = true;
     return bias ? build_binary(to, "add", contract, bias) : contract;
 }
@@ -178,10 +174,7 @@ Graph *pass_scale(Graph *g, const PassOptions *options) {
     Scale s = {.prepared = graph_find_prepared(&scratch, g),
                .constant = NEW_ARRAY(&scratch, bool, n + 1),
                .root = NEW_ARRAY(&scratch, const Node *, n + 1),
-               .uses = NEW_ARRAY(&scratch, int, n + 1)};
-    for (int id = 0; id < n; id++)
-        for (int i = 0; i < g->nodes.at[id]->nin; i++) s.uses[g->nodes.at[id]->in[i]->id]++;
-    for (int k = 0; k < g->outputs.len; k++) s.uses[g->outputs.at[k].value->id] += 2;
+               .uses = graph_count_uses(&scratch, g)};
     for (int id = 0; id < n; id++) {
         const Node *node = g->nodes.at[id];
         bool repeats = node_is(node, broadcast) && s.constant[node->in[0]->id];

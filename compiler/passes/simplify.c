@@ -230,10 +230,7 @@ Graph *pass_simplify(Graph *g, const PassOptions *options) {
     // Each rewrite makes the graph smaller or moves work to a smaller shape, so this ends; the bound is a seat belt.
     for (int round = 0; round < 64; round++) {
         Arena scratch = {0};
-        Simplify s = {.uses = NEW_ARRAY(&scratch, int, g->nodes.len)};
-        for (int k = 0; k < g->nodes.len; k++)
-            for (int i = 0; i < g->nodes.at[k]->nin; i++) s.uses[g->nodes.at[k]->in[i]->id]++;
-        for (int k = 0; k < g->outputs.len; k++) s.uses[g->outputs.at[k].value->id] += 2;
+        Simplify s = {.uses = graph_count_uses(&scratch, g)};
         g = graph_rebuild(g, simplify_node, &s);
         arena_release(&scratch);
         if (!s.changed) break;

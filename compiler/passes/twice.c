@@ -9,16 +9,13 @@
 #include "passes/twice.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "ops/op.h"
 
 // A comparison looks at so many nodes, the nearest first: what lies further back equals nothing by construction.
 enum { MOST_MET = 512 };
 
-static bool is_extreme(const Node *node) {
-    return node_is(node, reduce) && strcmp(node_attr(node, "kind")->s, "sum") != 0;
-}
+static bool is_extreme(const Node *node) { return node_is(node, reduce) && node_reduces(node) != REDUCE_SUM; }
 static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
 
 // Where it does not matter what a node is made of: its value equals none of its terms.

@@ -66,7 +66,7 @@ static Node *weighed(Graph *g, Node *y) {
     for (int d = 0; d < y->type.rank; d++)
         w = build_binary(g, "add", w,
                          build_binary(g, "mul", build_iota(g, &y->type, d), build_full(g, &y->type, 0.21 / (1 + d))));
-    return build_reduce(g, "sum", build_binary(g, "mul", y, w), (1u << y->type.rank) - 1, "even");
+    return build_reduce(g, REDUCE_SUM, build_binary(g, "mul", y, w), (1u << y->type.rank) - 1, TIES_EVEN);
 }
 
 Node *differences_second(Graph *g, const Wrt *wrt) {

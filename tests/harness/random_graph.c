@@ -158,10 +158,10 @@ static Node *reduction(Generator *r, Node *x) {
     if (random_pick(r, 4) == 0) {
         Node *a = r->pool[random_pick(r, r->inputs)];
         if (a->type.rank == 0) return unary(r, a);
-        return build_reduce(r->g, random_pick(r, 2) ? "max" : "min", a, 1u << random_pick(r, a->type.rank),
-                            random_pick(r, 2) ? "even" : "first");
+        return build_reduce(r->g, random_pick(r, 2) ? REDUCE_MAX : REDUCE_MIN, a, 1u << random_pick(r, a->type.rank),
+                            random_pick(r, 2) ? TIES_EVEN : TIES_FIRST);
     }
-    return random_scaled(r->g, build_reduce(r->g, "sum", x, axes, "even"), 2 / sqrt(count) / 2);
+    return random_scaled(r->g, build_reduce(r->g, REDUCE_SUM, x, axes, TIES_EVEN), 2 / sqrt(count) / 2);
 }
 
 // softmax or layer norm along one axis: what the row recipe is for.
@@ -172,20 +172,20 @@ static Node *rows(Generator *r, Node *x) {
     for (int d = 0, k = 0; d < x->type.rank; d++)
         if (d != axis) keep[k++] = d;
     if (random_pick(r, 2)) {
-        Node *max =
-            build_broadcast(g, build_reduce(g, "max", build_unary(g, "detach", x), 1u << axis, "even"), &x->type, keep);
+        Node *max = build_broadcast(g, build_reduce(g, REDUCE_MAX, build_unary(g, "detach", x), 1u << axis, TIES_EVEN),
+                                    &x->type, keep);
         Node *e = build_unary(g, "exp", build_binary(g, "sub", x, max));
         return build_binary(g, "div", e,
-                            build_broadcast(g, build_reduce(g, "sum", e, 1u << axis, "even"), &x->type, keep));
+                            build_broadcast(g, build_reduce(g, REDUCE_SUM, e, 1u << axis, TIES_EVEN), &x->type, keep));
     }
     Type scalar = type_scalar(F32);
     Node *n = build_broadcast(g, build_cast(g, build_size(g, x->type.dim[axis]), F32), &x->type, NULL);
     (void)scalar;
-    Node *mean =
-        build_broadcast(g, build_reduce(g, "sum", build_binary(g, "div", x, n), 1u << axis, "even"), &x->type, keep);
+    Node *mean = build_broadcast(g, build_reduce(g, REDUCE_SUM, build_binary(g, "div", x, n), 1u << axis, TIES_EVEN),
+                                 &x->type, keep);
     Node *centred = build_binary(g, "sub", x, mean);
-    Node *squares =
-        build_reduce(g, "sum", build_binary(g, "div", build_binary(g, "mul", centred, centred), n), 1u << axis, "even");
+    Node *squares = build_reduce(g, REDUCE_SUM, build_binary(g, "div", build_binary(g, "mul", centred, centred), n),
+                                 1u << axis, TIES_EVEN);
     Node *deviation = build_unary(g, "sqrt", build_binary(g, "add", squares, build_full(g, &squares->type, 0.1)));
     return build_binary(g, "div", centred, build_broadcast(g, deviation, &x->type, keep));
 }
@@ -267,7 +267,7 @@ static void learn_again(Generator *r, Node *const *old, Node *const *learned, in
         Node *y = build_unary(g, "tanh", learned[k]);
         if (random_pick(r, 3) == 0) y = build_binary(g, "mul", y, build_unary(g, "sin", old[k]));
         y = random_scaled(g, build_binary(g, "mul", y, y), 1 / (double)type_count(&y->type));
-        if (y->type.rank) y = build_reduce(g, "sum", y, (1u << y->type.rank) - 1u, "even");
+        if (y->type.rank) y = build_reduce(g, REDUCE_SUM, y, (1u << y->type.rank) - 1u, TIES_EVEN);
         loss = loss ? build_binary(g, "add", loss, y) : y;
     }
     if (!loss || !autodiff(g, loss, learned, n, grads, used)) return;
@@ -293,7 +293,7 @@ static void change_places(Generator *r, Node *const *old, Node *const *learned, 
 static void add_training(Generator *r, Node *last) {
     Graph *g = r->g;
     Node *smooth = build_unary(g, "tanh", last), *loss = build_binary(g, "mul", smooth, smooth);
-    if (last->type.rank) loss = build_reduce(g, "sum", loss, (1u << last->type.rank) - 1u, "even");
+    if (last->type.rank) loss = build_reduce(g, REDUCE_SUM, loss, (1u << last->type.rank) - 1u, TIES_EVEN);
     Node *wrt[RANDOM_WRT], *grads[RANDOM_WRT];
     bool used[RANDOM_WRT];
     int n = 0;

@@ -157,7 +157,7 @@ Node *random_pooled(Generator *r, int from, bool max, Exact *exact) {
         }
         terms *= w.kernel[k];
     }
-    Node *y = build_pool(r->g, max ? "max" : "sum", x, &w);
+    Node *y = build_pool(r->g, max ? REDUCE_MAX : REDUCE_SUM, x, &w);
     if (max) return y;
     if (exact->frac >= 0) exact->mag += bits(terms);
     if (terms > 1 && random_pick(r, 2)) {
@@ -197,10 +197,10 @@ static Node *norm_over(Generator *r, Node *x, unsigned over) {
             keep[n++] = d;
     }
     count = build_cast(g, count, F32);
-    Node *mean = build_reduce(g, "sum", x, over, "even");
+    Node *mean = build_reduce(g, REDUCE_SUM, x, over, TIES_EVEN);
     mean = build_binary(g, "div", mean, build_broadcast_numpy(g, count, &mean->type));
     Node *centred = build_binary(g, "sub", x, build_broadcast(g, mean, &x->type, keep));
-    Node *var = build_reduce(g, "sum", build_binary(g, "mul", centred, centred), over, "even");
+    Node *var = build_reduce(g, REDUCE_SUM, build_binary(g, "mul", centred, centred), over, TIES_EVEN);
     var = build_binary(g, "div", var, build_broadcast_numpy(g, count, &var->type));
     Node *deviation = build_unary(g, "sqrt", build_binary(g, "add", var, build_full(g, &var->type, 0.1)));
     return build_binary(g, "div", centred, build_broadcast(g, deviation, &x->type, keep));
@@ -345,7 +345,7 @@ static Node *to_features(Generator *r, Node *x) {
     int64_t area = 1;
     for (int d = 2; d < x->type.rank; d++) area *= x->type.dim[d].extent;
     if (random_pick(r, 2))
-        return random_scaled(g, build_reduce(g, "sum", x, ((1u << x->type.rank) - 1) & ~3u, "even"),
+        return random_scaled(g, build_reduce(g, REDUCE_SUM, x, ((1u << x->type.rank) - 1) & ~3u, TIES_EVEN),
                              1.0 / (double)area);
     Type flat = {F32, 2, {x->type.dim[0], dim_fixed((int)(area * x->type.dim[1].extent))}};
     Type weight = {F32, 2, {dim_fixed(1 + random_pick(r, 20)), flat.dim[1]}};

@@ -76,7 +76,8 @@ static void squeeze(Generator *r, int from) {
     int channels = x->type.dim[1].extent;
     double area = 1;
     for (int d = 2; d < x->type.rank; d++) area *= x->type.dim[d].extent;
-    Node *mean = random_scaled(g, build_reduce(g, "sum", x, ((1u << x->type.rank) - 1) & ~3u, "even"), 1 / area);
+    Node *mean =
+        random_scaled(g, build_reduce(g, REDUCE_SUM, x, ((1u << x->type.rank) - 1) & ~3u, TIES_EVEN), 1 / area);
     Node *weight = random_param(r, (Type){F32, 2, {dim_fixed(channels), dim_fixed(channels)}}, false);
     Node *factor = build_unary(g, "sigmoid", random_scaled(g, build_matmul(g, mean, weight), 1 / sqrt(channels)));
     int scaled = put(r, build_binary(g, "mul", x, build_broadcast(g, factor, &x->type, (int[]){0, 1})), (Exact){-1, 0});

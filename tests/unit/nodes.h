@@ -129,9 +129,19 @@ static inline Node *arg(Bench *b, const char *name, const char *type) {
     return build_argument(b->g, arena_strdup(&b->arena, name), type_of(type, NULL));
 }
 
+// The place of a word among those of an attribute; "mean" is beyond them.
+static inline int word_of(const char *const *words, const char *word) {
+    int k = 0;
+    while (words[k] && strcmp(words[k], word)) k++;
+    return k;
+}
+
 static inline Node *build_reduce_of(Graph *g, const char *kind, const char *ties, Node *x, const Type *shape,
                                     const Iter *iter) {
-    Attr attrs[] = {{.s = kind}, {.s = ties}, {.n = shape->rank, .dims = shape->dim}, {.iter = iter}};
+    Attr attrs[] = {{.i = word_of(reduce_words, kind)},
+                    {.i = !strcmp(ties, "first")},
+                    {.n = shape->rank, .dims = shape->dim},
+                    {.iter = iter}};
     return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 

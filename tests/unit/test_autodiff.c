@@ -17,7 +17,7 @@ static Node *weighted_sum(Bench *b, Node *y) {
     }
     w = build_binary(b->g, "add", build_binary(b->g, "mul", w, build_full(b->g, &y->type, 0.21)),
                      build_full(b->g, &y->type, -0.4));
-    return build_reduce(b->g, "sum", build_binary(b->g, "mul", y, w), (1u << y->type.rank) - 1, "even");
+    return build_reduce(b->g, REDUCE_SUM, build_binary(b->g, "mul", y, w), (1u << y->type.rank) - 1, TIES_EVEN);
 }
 
 static double loss_at(Bench *b, const Tensor *args, const Node *loss) {
@@ -275,7 +275,7 @@ static Tensor tensor_given(Bench *b, const Node *node, const double *x) {
 
 // The gradient of sum(y) with respect to the first argument is exactly `want`.
 static void expect_gradient(Bench *b, const char *what, Node *y, const Tensor *args, const double *want) {
-    Node *loss = build_reduce(b->g, "sum", y, (1u << y->type.rank) - 1, "even"), *grads[8];
+    Node *loss = build_reduce(b->g, REDUCE_SUM, y, (1u << y->type.rank) - 1, TIES_EVEN), *grads[8];
     cr_assert(differentiate(b, loss, grads), "%s: %s", what, bench_messages(b));
     Tensor got = evaluate(b, args, grads[0]);
     for (int64_t k = 0; k < got.count; k++)
@@ -342,7 +342,7 @@ Test(autodiff, detach_stops_and_unused_gives_zero) {
     Node *x = arg(&b, "x", "f32[3]"), *y = arg(&b, "y", "f32[2]"), *z = arg(&b, "z", "f32[3]"), *wrt[] = {x, y, z},
          *grads[3];
     Node *stopped = build_unary(b.g, "detach", build_unary(b.g, "exp", z));
-    Node *loss = build_reduce(b.g, "sum", build_binary(b.g, "mul", x, stopped), 1, "even");
+    Node *loss = build_reduce(b.g, REDUCE_SUM, build_binary(b.g, "mul", x, stopped), 1, TIES_EVEN);
     bool used[3];
     cr_assert(autodiff(b.g, loss, wrt, 3, grads, used));
     cr_expect(used[0] && !used[1] && !used[2], "used: got %d %d %d, want 1 0 0", used[0], used[1], used[2]);
@@ -406,7 +406,7 @@ Test(autodiff, only_paths_from_wrt_to_the_loss_are_differentiated) {
     Node *x = arg(&b, "x", "f32[3]"), *w = arg(&b, "w", "f32[3]"), *grad;
     Node *far = x;
     for (int k = 0; k < 20; k++) far = build_unary(b.g, k % 2 ? "tanh" : "exp", far);
-    Node *loss = build_reduce(b.g, "sum", build_binary(b.g, "mul", far, w), 1, "even");
+    Node *loss = build_reduce(b.g, REDUCE_SUM, build_binary(b.g, "mul", far, w), 1, TIES_EVEN);
     int before = b.g->nodes.len;
     bool used;
     cr_assert(autodiff(b.g, loss, &w, 1, &grad, &used));
@@ -429,23 +429,24 @@ Test(autodiff, what_has_no_gradient_is_told) {
     b.g->span_now = (Span){&source, 0, 3};
     Node *mask = build_binary(b.g, "gt", x, build_full(b.g, &x->type, 0));
     b.g->span_now = (Span){&source, 5, 9};
-    Node *count = build_reduce(b.g, "sum", build_cast(b.g, mask, F32), 1, "even");
+    Node *count = build_reduce(b.g, REDUCE_SUM, build_cast(b.g, mask, F32), 1, TIES_EVEN);
     expect_message(&b, autodiff(b.g, count, &x, 1, grads, used),
                    "net.dl:1:1: error: gt has no gradient, and the loss depends on it: its result is a bool");
     b.g->span_now = (Span){&source, 11, 14};
     Node *whole = build_binary(b.g, "add", build_cast(b.g, x, I32), i);
-    all = build_reduce(b.g, "sum", build_cast(b.g, whole, F32), 1, "even");
+    all = build_reduce(b.g, REDUCE_SUM, build_cast(b.g, whole, F32), 1, TIES_EVEN);
     expect_message(&b, autodiff(b.g, all, &x, 1, grads, used),
                    "net.dl:1:12: error: add has no gradient, and the loss "
                    "depends on it: i32 numbers have no gradient");
     expect_message(&b, autodiff(b.g, x, &x, 1, grads, used), "the loss must be one float, got f32[3]");
-    all = build_reduce(b.g, "sum", x, 1, "even");
+    all = build_reduce(b.g, REDUCE_SUM, x, 1, TIES_EVEN);
     expect_message(&b, autodiff(b.g, all, &i, 1, grads, used), "i32[3]: only floats have gradients");
     // Behind detach, or as a condition, it is nobody's business.
     Node *free_of_it = build_binary(b.g, "add", all, build_unary(b.g, "detach", count));
     Node *flags = build_cast(b.g, build_unary(b.g, "detach", mask), F32);
-    Node *gated = build_reduce(b.g, "sum", build_binary(b.g, "mul", flags, x), 1, "even");
-    Node *chosen = build_reduce(b.g, "sum", build_select(b.g, mask, x, build_full(b.g, &x->type, 0)), 1, "even");
+    Node *gated = build_reduce(b.g, REDUCE_SUM, build_binary(b.g, "mul", flags, x), 1, TIES_EVEN);
+    Node *chosen =
+        build_reduce(b.g, REDUCE_SUM, build_select(b.g, mask, x, build_full(b.g, &x->type, 0)), 1, TIES_EVEN);
     int errors = b.diag.errors;
     cr_expect(autodiff(b.g, free_of_it, &x, 1, grads, used) && autodiff(b.g, chosen, &x, 1, grads, used));
     cr_expect(autodiff(b.g, gated, &x, 1, grads, used),
@@ -471,7 +472,8 @@ static Node *random_step(Bench *b, Node **pool, int n) {
     case 3:
         return build_unary(g, "tanh", build_matmul(g, x, build_transpose(g, build_matmul(g, y, x), (int[]){1, 0})));
     case 4:
-        return build_broadcast(g, build_unary(g, "tanh", build_reduce(g, "sum", x, 2, "even")), &y->type, (int[]){0});
+        return build_broadcast(g, build_unary(g, "tanh", build_reduce(g, REDUCE_SUM, x, 2, TIES_EVEN)), &y->type,
+                               (int[]){0});
     default: {
         Node *positive =
             build_binary(g, "add", build_unary(g, "exp", build_unary(g, "tanh", x)), build_full(g, &x->type, 1));

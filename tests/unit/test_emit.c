@@ -123,7 +123,7 @@ static Stmt *store(Buffer *b, const Index **at, Expr *value) {
     return stmt((Stmt){.kind = STMT_STORE, .buffer = b, .at = at, .value = value});
 }
 
-static Stmt *accumulate(Buffer *b, const Index **at, const char *combine, Expr *value) {
+static Stmt *accumulate(Buffer *b, const Index **at, ReduceKind combine, Expr *value) {
     return stmt((Stmt){.kind = STMT_ACCUMULATE, .buffer = b, .at = at, .combine = combine, .value = value});
 }
 
@@ -174,13 +174,13 @@ static Stmt *linear_kernel(World *world, Buffer *y, Buffer *image) {
     Expr *sum = load(acc, NULL, world->lanes);
     if (world->lanes > 1) {
         Expr *lanes = NEW(arena, Expr);
-        *lanes = (Expr){.kind = EXPR_REDUCE_LANES, .reduce_kind = "sum", .dtype = F32, .lanes = 1, .nargs = 1};
+        *lanes = (Expr){.kind = EXPR_REDUCE_LANES, .reduce_kind = REDUCE_SUM, .dtype = F32, .lanes = 1, .nargs = 1};
         lanes->arg = NEW_ARRAY(arena, Expr *, 1);
         lanes->arg[0] = sum;
         sum = lanes;
     }
     Expr *value = apply("relu", 1, apply("add", 2, sum, load(b, AT(vo), 1), NULL), NULL, NULL);
-    Stmt *inner = loop(FOR_SERIAL, i, at_const(IN), world->lanes, accumulate(acc, NULL, "sum", product));
+    Stmt *inner = loop(FOR_SERIAL, i, at_const(IN), world->lanes, accumulate(acc, NULL, REDUCE_SUM, product));
     Stmt *body = BLOCK(local, inner, store(y, AT(vn, vo), value));
     return loop(FOR_SERIAL, n, at_size(0), 1, loop(FOR_CHUNKS, o, at_const(OUT), 1, body));
 }
@@ -271,8 +271,8 @@ static Program *everything(World *world) {
     Stmt *stack = stmt((Stmt){.kind = STMT_LOCAL, .buffer = tile});
     Stmt *filled = stmt((Stmt){.kind = STMT_LOCAL, .buffer = fill, .value = constant(2)});
     Stmt *peak = loop(FOR_SERIAL, j, at_const(16), 1,
-                      BLOCK(accumulate(acc, AT(zero, zero), "max", load(x, AT(vj, vi), lanes)),
-                            accumulate(acc, AT(one, zero), "sum", load(fill, AT(vj), 1))));
+                      BLOCK(accumulate(acc, AT(zero, zero), REDUCE_MAX, load(x, AT(vj, vi), lanes)),
+                            accumulate(acc, AT(one, zero), REDUCE_SUM, load(fill, AT(vj), 1))));
     Stmt *guard = stmt((Stmt){.kind = STMT_IF});
     struct Term minus[] = {{-1, {.kind = ATOM_VAR, .var = i}}};
     vec_push(arena, &guard->cond, at_sum(15, 1, minus));

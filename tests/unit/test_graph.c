@@ -19,16 +19,16 @@ Test(graph, identical_nodes_are_one) {
     cr_expect(build_constant_int(b.g, U8, 255) == build_constant_int(b.g, U8, -1), "wrapped when it is made");
     cr_expect(build_constant(b.g, I64, 1e30) == build_constant_int(b.g, I64, INT64_MAX), "saturates");
     cr_expect(build_broadcast_numpy(b.g, x, &wide) == build_broadcast_numpy(b.g, x, &wide));
-    cr_expect(build_reduce(b.g, "sum", x, 1, NULL) == build_reduce(b.g, "sum", x, 1, "even"));
-    cr_expect(build_reduce(b.g, "sum", x, 1, NULL) != build_reduce(b.g, "sum", x, 2, NULL));
-    cr_expect(build_reduce(b.g, "max", x, 1, "even") != build_reduce(b.g, "max", x, 1, "first"));
+    cr_expect(build_reduce(b.g, REDUCE_SUM, x, 1, TIES_EVEN) == build_reduce(b.g, REDUCE_SUM, x, 1, TIES_EVEN));
+    cr_expect(build_reduce(b.g, REDUCE_SUM, x, 1, TIES_EVEN) != build_reduce(b.g, REDUCE_SUM, x, 2, TIES_EVEN));
+    cr_expect(build_reduce(b.g, REDUCE_MAX, x, 1, TIES_EVEN) != build_reduce(b.g, REDUCE_MAX, x, 1, TIES_FIRST));
     Node *square = arg(&b, "square", "f32[3, 3]");
     Iter rows = iter_of("m3 n3|k3", "m,n", "m,k", "k,n"), columns = iter_of("m3 n3|k3", "m,n", "k,m", "k,n");
     cr_expect(build_contract(b.g, square, square, &square->type, &rows) == build_matmul(b.g, square, square));
     cr_expect(build_contract(b.g, square, square, &square->type, &columns) != build_matmul(b.g, square, square),
               "the same axes under other maps");
     Iter named = iter_of("m3|n2", "m", "n,m", NULL);
-    cr_expect(build_reduce_of(b.g, "sum", "even", x, &three, &named) == build_reduce(b.g, "sum", x, 1, NULL),
+    cr_expect(build_reduce_of(b.g, "sum", "even", x, &three, &named) == build_reduce(b.g, REDUCE_SUM, x, 1, TIES_EVEN),
               "the letters of axes are for reading only");
     cr_expect(!graph_verify(b.g), "%s", graph_verify(b.g));
     bench_close(&b);
@@ -54,11 +54,11 @@ Test(graph, builders_make_nothing_of_nothing) {
     cr_expect(build_reshape(b.g, x, &x->type) == x);
     cr_expect(build_transpose(b.g, x, (int[]){0, 1}) == x);
     cr_expect(build_broadcast_numpy(b.g, x, &x->type) == x);
-    cr_expect(build_reduce(b.g, "sum", x, 0, NULL) == x);
+    cr_expect(build_reduce(b.g, REDUCE_SUM, x, 0, TIES_EVEN) == x);
     cr_expect(build_size(b.g, dim_fixed(7)) == build_constant_int(b.g, I64, 7));
     cr_expect(!build_binary(b.g, "add", x, NULL) && !build_cast(b.g, NULL, F32) && !build_matmul(b.g, NULL, x));
     cr_expect(!build_reshape(b.g, NULL, &x->type) && !build_transpose(b.g, NULL, NULL));
-    cr_expect(!build_reduce(b.g, "sum", NULL, 1, NULL) && !build_broadcast_numpy(b.g, NULL, &x->type));
+    cr_expect(!build_reduce(b.g, REDUCE_SUM, NULL, 1, TIES_EVEN) && !build_broadcast_numpy(b.g, NULL, &x->type));
     cr_expect_str_empty(bench_messages(&b));
     bench_close(&b);
 }

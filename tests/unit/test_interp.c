@@ -136,7 +136,7 @@ Test(interp, loops_run_to_the_size_and_not_to_its_bound) {
     Bench b;
     bench_open(&b);
     Node *x = arg(&b, "x", "f32[N, 2]");
-    Node *sum = build_reduce(b.g, "sum", x, 1, NULL);
+    Node *sum = build_reduce(b.g, REDUCE_SUM, x, 1, TIES_EVEN);
     Type wide = type_of("f32[N]", NULL);
     Node *count = build_cast(b.g, build_size(b.g, dim_size(6, 0)), F32);
     graph_return(b.g, "sum", sum, (Span){0});
@@ -203,7 +203,7 @@ Test(interp, each_node_is_rounded_unless_exact) {
 Test(interp, sums_are_rounded_once) {
     Bench b;
     bench_open(&b);
-    Node *sum = build_reduce(b.g, "sum", arg(&b, "x", "f32[3]"), 1, NULL);
+    Node *sum = build_reduce(b.g, REDUCE_SUM, arg(&b, "x", "f32[3]"), 1, TIES_EVEN);
     graph_return(b.g, "y", sum, (Span){0});
     Tensor result = {0};
     double values[] = {16777216, 1, 1}; // 2^24 + 1 + 1: adding f32 by f32 would stay at 2^24

@@ -129,7 +129,7 @@ static void make_movement(Bench *b) {
 static void make_random(Bench *b) {
     Type shape = type_of("f32[3, 4]", NULL);
     Node *in[] = {arg(b, "seed", "i64[]"), build_constant_int(b->g, I64, 0)};
-    Attr attrs[] = {{.s = "normal"}, {.n = shape.rank, .dims = shape.dim}, {.i = 17}};
+    Attr attrs[] = {{.i = DRAWS_NORMAL}, {.n = shape.rank, .dims = shape.dim}, {.i = 17}};
     graph_op(b->g, &op_random, in, 2, attrs);
     b->g->kind = ENTRY_INIT;
 }
@@ -148,7 +148,7 @@ static void make_training(Bench *b) {
     Node *logits = build_matmul(g, x, w);
     g->section_now = SECTION_LOSS;
     g->origin_now = NULL;
-    Node *loss = build_reduce(g, "sum", build_binary(g, "mul", logits, logits), 3, NULL);
+    Node *loss = build_reduce(g, REDUCE_SUM, build_binary(g, "mul", logits, logits), 3, TIES_EVEN);
     Node *grads[1];
     bool used;
     cr_assert(autodiff(g, loss, &w, 1, grads, &used), "%s", bench_messages(b));
@@ -321,7 +321,7 @@ Test(text, the_format_is_fixed) {
     Node *h = build_matmul(g, x, weight);
     g->name_now = g->origin_now = NULL;
     g->section_now = SECTION_LOSS;
-    Node *loss = build_reduce(g, "sum", h, 3, NULL);
+    Node *loss = build_reduce(g, REDUCE_SUM, h, 3, TIES_EVEN);
     g->section_now = SECTION_UPDATE;
     graph_bind(g, w, build_binary(g, "sub", weight, build_broadcast_numpy(g, lr, &type)), (Span){0});
     graph_return(g, "loss", loss, (Span){0});
@@ -335,7 +335,7 @@ Test(text, the_format_is_fixed) {
 Test(text, groups_are_printed_as_comments) {
     Bench b;
     bench_open(&b);
-    Node *x = arg(&b, "x", "f32[N, 3]"), *max = build_reduce(b.g, "max", x, 2, NULL);
+    Node *x = arg(&b, "x", "f32[N, 3]"), *max = build_reduce(b.g, REDUCE_MAX, x, 2, TIES_EVEN);
     graph_return(b.g, "y", max, (Span){0});
     Group group = {.kind = GROUP_ROWS, .domain = x->type, .reduced = 2};
     vec_push(&b.arena, &group.reduces, max);
@@ -418,6 +418,8 @@ static const Bad bad[] = {
     {X "%1 = broadcast %0 {shape=[4, 2], axes=[9]} : f32[4, 2] }", "broadcast:"},
     {X "%1 = iota {shape=[4], axis=5, dtype=i32} : i32[4] }", "iota: axis 5"},
     {X "%1 = size {dim=[]} : i64[] }", "size: needs one run-time size"},
+    {X "%1 = reduce %0 {kind=\"mean\"} : f32[] }", "kind cannot be mean: sum, max or min"},
+    {X "%1 = reduce %0 {kind=\"max\", ties=\"odd\"} : f32[] }", "ties cannot be odd"},
     {X "%1 = constant {dtype=f32, value=one, int=0} : f32[] }", "expected a number"},
     {MAPS "[| :4] out[] += a[i]} : f32[] }", "expected a letter"},
     {MAPS "[| i:4] out[] += a[j]} : f32[] }", "expected an iteration axis"},
