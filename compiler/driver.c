@@ -31,10 +31,9 @@ enum { EXIT_OK = 0, EXIT_USER = 1, EXIT_USAGE = 2 };
 static Module *read_module(Job *job) {
     const Options *o = &job->options;
     Arena *arena = &job->arena;
-    const char *dot = strrchr(o->input, '.');
     Source *source = file_read(arena, job->err, o->input);
     if (!source) return NULL;
-    if (dot && !strcmp(dot, ".graph")) return module_read(arena, &job->diag, source);
+    if (path_ends(o->input, ".graph")) return module_read(arena, &job->diag, source);
     const AstFile *file = parse_source(arena, &job->diag, source);
     if (job->diag.errors) return NULL;
     ElaborateOptions options = {.defines = o->defines.at,
@@ -83,27 +82,21 @@ static void drop_init(Module *module) {
 
 // ---- outputs ------------------------------------------------------------------------------------------------------
 
-static void print_text(Job *job, const Str *s) { fwrite(str_text(s), 1, s->len, job->out); }
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+static int print_text(Job *job, const Str *s) {
+    fwrite(str_text(s), 1, s->len, job->out);
+    return EXIT_OK;
 }
 
 static const char *header_path(Job *job, const char *output) {
-    size_t len = strlen(output);
-    bool is_c = len > 2 && !strcmp(output + len - 2, ".c");
-    return arena_printf(&job->arena, "%.*s.h", (int)(is_c ? len - 2 : len), output);
+    int len = (int)strlen(output) - (path_ends(output, ".c") ? 2 : 0);
+    return arena_printf(&job->arena, "%.*s.h", len, output);
 }
 
 static int write_outputs(Job *job, const Emission *emission) {
     const Options *o = &job->options;
     Str source_text = str_new(&job->arena), header_text = str_new(&job->arena);
     emit_source(&source_text, emission);
-    if (!o->output) {
-        print_text(job, &source_text);
-        return EXIT_OK;
-    }
+    if (!o->output) return print_text(job, &source_text);
     emit_header(&header_text, emission);
     bool good = files_write(&job->arena, job->err, o->output, &source_text, header_path(job, o->output), &header_text);
     if (good && o->validate) good = validation_run(&job->arena, job->err, job->self, o->output, o->target);
@@ -119,16 +112,14 @@ static int compile(Job *job) {
     if (!module) return EXIT_USER;
     if (o->emit == EMIT_GRAPH) {
         module_print(&text, module);
-        print_text(job, &text);
-        return EXIT_OK;
+        return print_text(job, &text);
     }
     if (o->emit == EMIT_BACKWARD) {
         if (!module_explain(&text, module)) {
             fprintf(job->err, "dlc: error: %s has no train entry, so there is no gradient to print\n", o->input);
             return EXIT_USER;
         }
-        print_text(job, &text);
-        return EXIT_OK;
+        return print_text(job, &text);
     }
     PassOptions passes = {.level = o->level,
                           .dump_after = o->dump_after,
@@ -141,8 +132,7 @@ static int compile(Job *job) {
     if (o->arena_max >= 0) fit_entries(job, module, &passes, plain);
     if (o->emit == EMIT_DOT) {
         module_print_dot(&text, module);
-        print_text(job, &text);
-        return EXIT_OK;
+        return print_text(job, &text);
     }
     if (!o->output && !o->report && !o->emit) return EXIT_OK;
     if (o->weights && !weights_fit(job->err, module)) return EXIT_USER;
@@ -162,7 +152,7 @@ static int compile(Job *job) {
                         .threads = o->threads,
                         .standalone = o->standalone,
                         .options = o->text,
-                        .header = o->output ? base_name(header_path(job, o->output))
+                        .header = o->output ? path_base(header_path(job, o->output))
                                             : arena_printf(&job->arena, "%s.h", o->prefix)};
     const Emission *emission = emission_new(&job->arena, &in, &emit);
     prove_plans(programs, module->entries.len);
@@ -170,8 +160,7 @@ static int compile(Job *job) {
         program_check_budget(&job->diag, programs[k], o->arena_max, plain[k]);
     if (o->emit == EMIT_LOOPS) {
         for (int k = 0; k < module->entries.len; k++) program_print(&text, programs[k]);
-        print_text(job, &text);
-        return EXIT_OK;
+        return print_text(job, &text);
     }
     if (o->report) {
         emit_report(&text, emission);

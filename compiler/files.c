@@ -15,6 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *path_base(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool path_ends(const char *path, const char *end) {
+    size_t a = strlen(path), b = strlen(end);
+    return a > b && !strcmp(path + a - b, end);
+}
+
 static bool complain(FILE *err, const char *verb, const char *path, const char *why) {
     fprintf(err, "dlc: error: cannot %s %s: %s\n", verb, path, why);
     return false;
@@ -100,8 +110,7 @@ static const char *follow_links(Arena *arena, const char *path) {
         ssize_t len = readlink(path, link, sizeof link - 1);
         if (len < 0) break;
         link[len] = 0;
-        const char *slash = strrchr(path, '/');
-        int folder = slash && link[0] != '/' ? (int)(slash + 1 - path) : 0;
+        int folder = link[0] == '/' ? 0 : (int)(path_base(path) - path);
         path = arena_printf(arena, "%.*s%s", folder, path, link);
     }
     return path;
@@ -111,8 +120,8 @@ static const char *follow_links(Arena *arena, const char *path) {
 static int open_new(Arena *arena, Output *out) {
     out->aside = NULL;
 #ifdef O_TMPFILE
-    const char *slash = strrchr(out->to, '/');
-    const char *folder = slash ? arena_printf(arena, "%.*s", (int)(slash + 1 - out->to), out->to) : ".";
+    int len = (int)(path_base(out->to) - out->to);
+    const char *folder = len ? arena_printf(arena, "%.*s", len, out->to) : ".";
     bool can_be_named = access(OPEN_FILES, X_OK) == 0; // a sandbox may have no /proc
     int fd = can_be_named ? open(folder, O_TMPFILE | O_WRONLY, 0666) : -1;
     if (fd >= 0) return fd;

@@ -5,6 +5,8 @@
 #include "support/diag.h"
 #include "support/str.h"
 
+const char *path_base(const char *path); // behind the last `/`
+bool path_ends(const char *path, const char *end);
 // Reads a whole file. NULL: reported to err.
 Source *file_read(Arena *arena, FILE *err, const char *path);
 // A path that is written to, and not replaced: a pipe, a device, whatever is under /dev.

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,7 +24,8 @@ typedef struct OptionRow {
     const char *name;  // "--emit"
     const char *value; // what follows: after `=`, at once after one letter, or as the next word; or NULL
     bool (*take)(Reader *r, const char *value);
-    const char *doc; // NULL: known, and refused
+    const char *doc;
+    size_t flag; // without a value: the bool of Options that it sets
 } OptionRow;
 
 static bool usage(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -154,7 +156,7 @@ static bool take_emit(Reader *r, const char *value) {
 static bool take_dump_after(Reader *r, const char *value) {
     VEC(const char *) names = {0};
     for (int k = 0; pipeline[k].name; k++) {
-        if (!strcmp(pipeline[k].name, value)) r->options->dump_after = pipeline[k].name;
+        if (!strcmp(pipeline[k].name, value)) r->options->dump_after = &pipeline[k];
         vec_push(r->arena, &names, pipeline[k].name);
     }
     if (r->options->dump_after) return true;
@@ -183,46 +185,33 @@ static bool take_print_prelude(Reader *r, const char *value) {
     return true;
 }
 
-#define FLAG(NAME, FIELD)                                                                                              \
-    static bool NAME(Reader *r, const char *value) {                                                                   \
-        (void)value;                                                                                                   \
-        r->options->FIELD = true;                                                                                      \
-        return true;                                                                                                   \
-    }
-FLAG(take_standalone, standalone)
-FLAG(take_time_passes, time_passes)
-FLAG(take_verify, verify)
-FLAG(take_report, report)
-FLAG(take_validate, validate)
-FLAG(take_help, help)
-FLAG(take_version, version)
-#undef FLAG
-
 // ---- the table ----------------------------------------------------------------------------------------------------
 
 static const OptionRow rows[] = {
-    {"-o", "FILE", take_output, "write FILE (.c) and its header beside it"},
-    {"--prefix", "NAME", take_prefix, "begin every C name with NAME (default: the file's stem)"},
-    {"-D", "NAME=VALUE", take_define, "bind a dim; fixes a run-time size too"},
-    {"--entry", "A,B", take_entry, "emit these entry points only"},
-    {"--target", "NAME", take_target, "c11 (default, portable), native, ...; --target=help lists them"},
-    {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)"},
-    {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2"},
+    {"-o", "FILE", take_output, "write FILE (.c) and its header beside it", 0},
+    {"--prefix", "NAME", take_prefix, "begin every C name with NAME (default: the file's stem)", 0},
+    {"-D", "NAME=VALUE", take_define, "bind a dim; fixes a run-time size too", 0},
+    {"--entry", "A,B", take_entry, "emit these entry points only", 0},
+    {"--target", "NAME", take_target, "c11 (default, portable), native, ...; --target=help lists them", 0},
+    {"--threads", "P", take_threads, "cut parallel loops into P chunks (default 8)", 0},
+    {"-O", "N", take_level, "0: one naive loop nest per operator; 2 (default): everything; 1 and 3 mean 2", 0},
     {"--arena-max", "SIZE", take_arena_max,
-     "what an entry's workspace may take (65536, 256K, 16M): choose an order and what is computed again"},
-    {"--weights", "FILE", take_weights, "embed these weights (.safetensors) as constants, packed"},
-    {"--weights-strip", "PATHS", take_weights_strip, "take these paths off its names: module, or *._orig_mod anywhere"},
-    {"--standalone", NULL, take_standalone, "put the runtime inside the C file"},
+     "what an entry's workspace may take (65536, 256K, 16M): choose an order and what is computed again", 0},
+    {"--weights", "FILE", take_weights, "embed these weights (.safetensors) as constants, packed", 0},
+    {"--weights-strip", "PATHS", take_weights_strip, "take these paths off its names: module, or *._orig_mod anywhere",
+     0},
+    {"--standalone", NULL, NULL, "put the runtime inside the C file", offsetof(Options, standalone)},
     {"--emit", "WHAT", take_emit,
-     "print and stop: graph, loops, c, dot (for Graphviz) or backward (training as formulas)"},
-    {"--dump-after", "PASS", take_dump_after, "print the graph after this pass"},
-    {"--time-passes", NULL, take_time_passes, "print how long each pass took"},
-    {"--verify", NULL, take_verify, "interpret the graph before and after each pass and compare"},
-    {"--report", NULL, take_report, "print parameters, FLOPs, bytes, kernels and memory"},
-    {"--validate", NULL, take_validate, "have dlc-validate parse the emitted C; any diagnostic is an error"},
-    {"--print-prelude", "NAME", take_print_prelude, "print a standard layer, loss, optimizer or initialiser"},
-    {"--help", NULL, take_help, "print this"},
-    {"--version", NULL, take_version, "print the version"},
+     "print and stop: graph, loops, c, dot (for Graphviz) or backward (training as formulas)", 0},
+    {"--dump-after", "PASS", take_dump_after, "print the graph after this pass", 0},
+    {"--time-passes", NULL, NULL, "print how long each pass took", offsetof(Options, time_passes)},
+    {"--verify", NULL, NULL, "interpret the graph before and after each pass and compare", offsetof(Options, verify)},
+    {"--report", NULL, NULL, "print parameters, FLOPs, bytes, kernels and memory", offsetof(Options, report)},
+    {"--validate", NULL, NULL, "have dlc-validate parse the emitted C; any diagnostic is an error",
+     offsetof(Options, validate)},
+    {"--print-prelude", "NAME", take_print_prelude, "print a standard layer, loss, optimizer or initialiser", 0},
+    {"--help", NULL, NULL, "print this", offsetof(Options, help)},
+    {"--version", NULL, NULL, "print the version", offsetof(Options, version)},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -231,7 +220,6 @@ void options_help(FILE *out) {
           "Compiles a neural network to C. FILE.graph, as printed by --emit=graph, is read as well.\n\n",
           out);
     for (int k = 0; k < ROWS; k++) {
-        if (!rows[k].doc) continue;
         bool is_long = rows[k].name[1] == '-', joined = !strcmp(rows[k].name, "-O");
         char left[64];
         snprintf(left, sizeof left, "%s%s%s", rows[k].name,
@@ -262,28 +250,24 @@ static bool read_option(Reader *r, const char *arg, char ***next) {
         const char *name = arena_strndup(r->arena, arg, is_long ? len : strlen(arg));
         return usage(r, "unknown option `%s`%s", name, suggest(r, name, names, ROWS));
     }
-    if (!row->take) return usage(r, "%s is not supported yet", row->name);
     bool follows = strcmp(row->name, "-O"); // the others' value may be the next word
     if (row->value && !value && follows && **next) value = *(*next)++;
     if (row->value && !value) return usage(r, "%s needs %s", row->name, row->value);
-    if (!row->value && value) return usage(r, "%s takes no value", row->name);
-    return row->take(r, value);
+    if (row->value) return row->take(r, value);
+    if (value) return usage(r, "%s takes no value", row->name);
+    *(bool *)((char *)r->options + row->flag) = true;
+    return true;
 }
 
 // ---- what follows from them ---------------------------------------------------------------------------------------
 
-static bool ends_with(const char *text, const char *end) {
-    size_t a = strlen(text), b = strlen(end);
-    return a > b && !strcmp(text + a - b, end);
-}
-
-// "dir/my-net.c" -> "my_net"
 // "dir/my-net.c" -> "my-net"
 static char *base_stem(Arena *arena, const char *path) {
-    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+    const char *base = path_base(path), *dot = strrchr(base, '.');
     return arena_strndup(arena, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
 }
 
+// "dir/my-net.c" -> "my_net"
 static const char *stem(Arena *arena, const char *path) {
     char *name = base_stem(arena, path);
     for (char *at = name; *at; at++)
@@ -294,12 +278,12 @@ static const char *stem(Arena *arena, const char *path) {
 static bool check_output(Reader *r) {
     const Options *o = r->options;
     struct stat st;
-    const char *name = o->output && ends_with(o->output, ".c") ? base_stem(r->arena, o->output) : o->prefix;
+    const char *name = o->output && path_ends(o->output, ".c") ? base_stem(r->arena, o->output) : o->prefix;
     if (o->output && file_is_device(o->output)) return true;
     if ((o->output || o->emit == EMIT_C) && names_header(name))
         return usage(r, "the header would be %s.h, and `#include <%s.h>` means another one; give another %s", name,
                      name, o->output ? "-o NAME.c" : "--prefix=NAME");
-    if (!o->output || ends_with(o->output, ".c")) return true;
+    if (!o->output || path_ends(o->output, ".c")) return true;
     // A directory is met when writing; any other name would have no place for its header.
     if (stat(o->output, &st) == 0 && S_ISDIR(st.st_mode)) return true;
     return usage(r, "-o %s: the name must end in .c, and the header goes beside it", o->output);
@@ -314,8 +298,7 @@ static const char *options_text(Arena *arena, const Options *o) {
     if (o->arena_max >= 0) str_printf(&s, " --arena-max=%lld", (long long)o->arena_max);
     if (o->standalone) str_put(&s, " --standalone");
     if (o->weights) {
-        const char *slash = strrchr(o->weights, '/');
-        str_printf(&s, " --weights %s", slash ? slash + 1 : o->weights);
+        str_printf(&s, " --weights %s", path_base(o->weights));
         if (o->weights_strip) str_printf(&s, " --weights-strip=%s", o->weights_strip);
     }
     return str_text(&s);
@@ -346,8 +329,8 @@ bool options_read(Arena *arena, int argc, char **argv, FILE *err, Options *o) {
         return usage(r, "--weights-strip is about the names of a file: it needs --weights FILE");
     if (o->validate && !o->output) return usage(r, "--validate reads the C that was written: it needs -o FILE.c");
     if (o->dump_after && !pass_runs(o->dump_after, o->level))
-        return usage(r, "the pass %s does not run at -O%d", o->dump_after, o->level);
-    if (ends_with(o->input, ".graph") && (o->defines.len || o->entries.len))
+        return usage(r, "the pass %s does not run at -O%d", o->dump_after->name, o->level);
+    if (path_ends(o->input, ".graph") && (o->defines.len || o->entries.len))
         return usage(r, "-D and --entry are for .dl files: a .graph was elaborated already");
     if (!o->prefix) o->prefix = stem(arena, o->output ? o->output : o->input);
     o->text = options_text(arena, o);

@@ -3,6 +3,7 @@
 #define DLC_OPTIONS_H
 
 #include "frontend/elaborate.h"
+#include "passes/passes.h"
 #include "targets/targets.h"
 
 typedef enum EmitKind { EMIT_NONE, EMIT_GRAPH, EMIT_LOOPS, EMIT_C, EMIT_DOT, EMIT_BACKWARD } EmitKind;
@@ -21,7 +22,7 @@ typedef struct Options {
     const char *weights_strip; // --weights-strip: paths taken off its names, or NULL
     int64_t arena_max;         // -1: any
     EmitKind emit;
-    const char *dump_after;
+    const Pass *dump_after;
     bool time_passes, verify, report, validate;
     const char *print_prelude;
     bool help, version, target_help;

@@ -69,8 +69,7 @@ const char *names_identifier(Arena *arena, const char *text) {
 
 // The slot of a name, or the free one where it belongs.
 static int *names_slot(const Names *names, const char *name) {
-    uint32_t hash = 2166136261u;
-    for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+    uint32_t hash = text_hash(name);
     int at = (int)(hash & (uint32_t)(names->nslots - 1));
     while (names->slots[at] && strcmp(names->at.at[names->slots[at] - 1].text, name))
         at = (at + 1) & (names->nslots - 1);

@@ -5,10 +5,16 @@
 
 #include "ir/graph.h"
 
+// The index that is an axis alone.
+Affine affine_axis(int axis);
+bool affine_equal(const Affine *a, const Affine *b);
 // How many axes move the index.
 int affine_terms(const Affine *affine);
 // The axis, when the index is that axis alone, without a factor or an offset; otherwise -1.
 int affine_bare_axis(const Affine *affine);
+// The index of a window: *at is the one axis of the result that moves it, *tap the one reduced axis, -1: there is none.
+// False: there are several.
+bool affine_window(const Iter *iter, const Affine *affine, int *at, int *tap);
 // Whether the axis moves any of the map's indices; no axis (-1) moves none.
 bool map_uses(const Map *map, int axis);
 

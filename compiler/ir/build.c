@@ -1,7 +1,7 @@
 // build.c: nodes by the name of their operator, for the elaborator, gradient rules and passes.
 #include <string.h>
 
-#include "ir/graph.h"
+#include "ir/affine.h"
 #include "ops/op.h"
 
 static Node *make(Graph *g, const char *name, Node *const *in, int nin, const Attr *attrs) {
@@ -162,12 +162,6 @@ Node *build_concat(Graph *g, Node *a, Node *b, int axis) {
 
 // ---- reductions and contractions -----------------------------------------------------------------------------------
 
-static Affine bare_axis(int axis) {
-    Affine affine = {0};
-    affine.coef[axis] = 1;
-    return affine;
-}
-
 // From i on, as indices are called; a and b are the operands in the text form.
 static void name_axes(Iter *iter) {
     for (int k = 0; k < iter->naxes; k++) iter->name[k] = (char)('i' + k);
@@ -182,9 +176,9 @@ Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties)
         for (int d = 0, axis = pass ? shape.rank : 0; d < x->type.rank; d++) {
             if ((axes >> d & 1) != (unsigned)pass) continue;
             iter.axis[axis] = x->type.dim[d];
-            iter.map[1].dim[d] = bare_axis(axis);
+            iter.map[1].dim[d] = affine_axis(axis);
             if (!pass) {
-                iter.map[0].dim[shape.rank] = bare_axis(axis);
+                iter.map[0].dim[shape.rank] = affine_axis(axis);
                 shape.dim[shape.rank++] = x->type.dim[d];
             }
             axis++;
@@ -192,7 +186,11 @@ Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties)
     iter.nout = iter.map[0].rank = shape.rank;
     iter.map[1].rank = x->type.rank;
     name_axes(&iter);
-    Attr attrs[] = {{.i = kind}, {.i = ties}, {.n = shape.rank, .dims = shape.dim}, {.iter = &iter}};
+    return build_reduce_over(g, kind, x, &shape, &iter, ties);
+}
+
+Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, const Iter *iter, Ties ties) {
+    Attr attrs[] = {{.i = kind}, {.i = ties}, {.n = shape->rank, .dims = shape->dim}, {.iter = iter}};
     return make(g, "reduce", &x, 1, attrs);
 }
 
@@ -220,39 +218,34 @@ Node *build_matmul(Graph *g, Node *a, Node *b) {
                    type_text(g->arena, &b->type, sizes));
         return NULL;
     }
-    Type batch_a = {.rank = ra > 2 ? ra - 2 : 0}, batch_b = {.rank = rb > 2 ? rb - 2 : 0}, shape;
-    for (int d = 0; d < batch_a.rank; d++) batch_a.dim[d] = a->type.dim[d];
-    for (int d = 0; d < batch_b.rank; d++) batch_b.dim[d] = b->type.dim[d];
-    if (!shape_broadcast(&batch_a, &batch_b, &shape)) {
+    Type lead[2] = {a->type, b->type}, shape; // the axes before the last two
+    for (int m = 0; m < 2; m++) lead[m].rank = lead[m].rank > 2 ? lead[m].rank - 2 : 0;
+    if (!shape_broadcast(&lead[0], &lead[1], &shape)) {
         diag_error(g->module->diag, g->span_now, "matmul: the axes before the last two do not broadcast: %s @ %s",
                    type_text(g->arena, &a->type, g->module->sizes), type_text(g->arena, &b->type, g->module->sizes));
         return NULL;
     }
     int batch = shape.rank, m = ra > 1 ? batch : -1, n = rb > 1 ? batch + (ra > 1) : -1;
-    shape.dtype = a->type.dtype;
     if (m >= 0) shape.dim[shape.rank++] = a->type.dim[ra - 2];
     if (n >= 0) shape.dim[shape.rank++] = b->type.dim[rb - 1];
     int k = shape.rank;
     Iter iter = {.naxes = k + 1, .nout = k, .nmaps = 3};
     for (int d = 0; d < k; d++) {
         iter.axis[d] = shape.dim[d];
-        iter.map[0].dim[d] = bare_axis(d);
+        iter.map[0].dim[d] = affine_axis(d);
     }
     iter.axis[k] = ka;
     iter.map[0].rank = k;
     iter.map[1].rank = ra;
     iter.map[2].rank = rb;
     // A batch axis of extent 1 repeats: it is read at 0.
-    for (int d = 0; d < batch_a.rank; d++)
-        if (dim_equal(batch_a.dim[d], shape.dim[d + batch - batch_a.rank]))
-            iter.map[1].dim[d] = bare_axis(d + batch - batch_a.rank);
-    for (int d = 0; d < batch_b.rank; d++)
-        if (dim_equal(batch_b.dim[d], shape.dim[d + batch - batch_b.rank]))
-            iter.map[2].dim[d] = bare_axis(d + batch - batch_b.rank);
-    if (m >= 0) iter.map[1].dim[ra - 2] = bare_axis(m);
-    iter.map[1].dim[ra - 1] = bare_axis(k);
-    iter.map[2].dim[rb == 1 ? 0 : rb - 2] = bare_axis(k);
-    if (n >= 0) iter.map[2].dim[rb - 1] = bare_axis(n);
+    for (int which = 0; which < 2; which++)
+        for (int d = 0, axis = batch - lead[which].rank; d < lead[which].rank; d++, axis++)
+            if (dim_equal(lead[which].dim[d], shape.dim[axis])) iter.map[1 + which].dim[d] = affine_axis(axis);
+    if (m >= 0) iter.map[1].dim[ra - 2] = affine_axis(m);
+    iter.map[1].dim[ra - 1] = affine_axis(k);
+    iter.map[2].dim[rb == 1 ? 0 : rb - 2] = affine_axis(k);
+    if (n >= 0) iter.map[2].dim[rb - 1] = affine_axis(n);
     return build_contract(g, a, b, &shape, &iter);
 }
 

@@ -26,14 +26,15 @@ typedef struct Explain {
     bool *own;         // by node id: has a line
     const char **name; // by node id, of those with a line and of inputs
     bool *assigns;     // by node id: the name is a storage's
-    Taken *taken;      // names, a hash table
-    int ntaken;        // its size
+    Formulas formulas;
+    Taken *taken; // names, a hash table
+    int ntaken;   // its size
 } Explain;
 
 static Formula input_formula(void *context, const Node *node) {
     const Explain *e = context;
     if (e->name[node->id]) return (Formula){e->name[node->id], BIND_WHOLE, 0};
-    return formula_of(e->arena, node, e->g->module->sizes, input_formula, context);
+    return formula_of(&e->formulas, node);
 }
 
 // ---- which values have a line ---------------------------------------------------------------------------------------
@@ -103,9 +104,7 @@ static void find_lines(Explain *e) {
 
 // The name's place in the table: its own, or a free one.
 static Taken *taken_place(const Explain *e, const char *name) {
-    unsigned hash = 5381;
-    for (const char *c = name; *c; c++) hash = hash * 33 + (unsigned char)*c;
-    int k = (int)(hash % (unsigned)e->ntaken);
+    int k = (int)(text_hash(name) % (unsigned)e->ntaken);
     while (e->taken[k].name && strcmp(e->taken[k].name, name)) k = (k + 1) % e->ntaken;
     return &e->taken[k];
 }
@@ -165,7 +164,7 @@ static void put_place(Explain *e, Span span) {
 static void put_line(Explain *e, const Node *node) {
     const Size *sizes = e->g->module->sizes;
     const char *name = e->name[node->id];
-    Formula f = formula_of(e->arena, node, sizes, input_formula, e);
+    Formula f = formula_of(&e->formulas, node);
     Str line = str_new(e->arena);
     str_printf(&line, "    %s %s %s", name, e->assigns[node->id] ? ":=" : "=", f.text);
     str_printf(e->s, "%-*s  ", COLUMN, str_text(&line));
@@ -176,12 +175,8 @@ static void put_line(Explain *e, const Node *node) {
 static void put_header(Explain *e) {
     const Graph *g = e->g;
     const Size *sizes = g->module->sizes;
-    str_printf(e->s, "train %s(", g->name);
-    for (int k = 0; k < g->arguments.len; k++) {
-        str_printf(e->s, "%s%s: ", k ? ", " : "", node_attr(g->arguments.at[k], "name")->s);
-        type_print(e->s, &g->arguments.at[k]->type, sizes);
-    }
-    str_put(e->s, ")\n");
+    header_print(e->s, g);
+    str_put(e->s, "\n");
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
         if (!node->mark || !node_is(node, storage)) continue;
@@ -198,6 +193,7 @@ static void explain_entry(Str *s, Graph *g) {
     graph_mark_live(g);
     int n = g->nodes.len + 1;
     Explain e = {.s = s, .arena = s->arena, .g = g, .own = NEW_ARRAY(s->arena, bool, n)};
+    e.formulas = (Formulas){s->arena, g->module->sizes, input_formula, &e};
     e.name = NEW_ARRAY(s->arena, const char *, n);
     e.assigns = NEW_ARRAY(s->arena, bool, n);
     e.ntaken = 2 * (n + g->outputs.len);

@@ -22,17 +22,10 @@ static const Infix infixes[] = {
     {&op_or, "or", BIND_LOGIC},
 };
 
-typedef struct Reader {
-    Arena *arena;
-    const Size *sizes;
-    FormulaOf input;
-    void *context;
-} Reader;
-
 static Formula whole(const char *text) { return (Formula){text, BIND_WHOLE, 1}; }
-static Formula in_of(const Reader *r, const Node *node, int k) { return r->input(r->context, node->in[k]); }
+static Formula in_of(const Formulas *r, const Node *node, int k) { return formula_input(r, node->in[k]); }
 
-static const char *dims_text(const Reader *r, const Type *type) {
+static const char *dims_text(const Formulas *r, const Type *type) {
     Str s = str_new(r->arena);
     for (int d = 0; d < type->rank; d++) {
         str_put(&s, d ? ", " : "");
@@ -42,14 +35,14 @@ static const char *dims_text(const Reader *r, const Type *type) {
 }
 
 // x - y - z needs none, x - (y - z) does.
-static Formula infix(const Reader *r, const Node *node, const Infix *how) {
+static Formula infix(const Formulas *r, const Node *node, const Infix *how) {
     const char *left = formula_operand(r->arena, in_of(r, node, 0), how->bind);
     bool commutes = how->op == &op_add || how->op == &op_mul;
     const char *right = formula_operand(r->arena, in_of(r, node, 1), commutes ? how->bind : how->bind + 1);
     return (Formula){arena_printf(r->arena, "%s %s %s", left, how->text, right), how->bind, 1};
 }
 
-static Formula reduction(const Reader *r, const Node *node) {
+static Formula reduction(const Formulas *r, const Node *node) {
     const Iter *iter = node_attr(node, "iter")->iter;
     const char *kind = reduce_words[node_reduces(node)], *x = in_of(r, node, 0).text;
     const Map *from = &iter->map[1];
@@ -67,22 +60,12 @@ static Formula reduction(const Reader *r, const Node *node) {
         arena_printf(r->arena, summed > 1 ? "%s(%s, axis=[%s])" : "%s(%s, axis=%s)", kind, x, str_text(&axes)));
 }
 
-// A reshape that only adds or drops axes of one element is not worth a word.
-static bool only_ones(const Type *a, const Type *b) {
-    int i = 0, j = 0;
-    for (;; i++, j++) {
-        while (i < a->rank && !a->dim[i].size && a->dim[i].extent == 1) i++;
-        while (j < b->rank && !b->dim[j].size && b->dim[j].extent == 1) j++;
-        if (i == a->rank || j == b->rank) return i == a->rank && j == b->rank;
-        if (!dim_equal(a->dim[i], b->dim[j])) return false;
-    }
-}
-
-static Formula movement(const Reader *r, const Node *node) {
+static Formula movement(const Formulas *r, const Node *node) {
     Formula x = in_of(r, node, 0);
     if (node_is(node, broadcast)) return x;
     if (node_is(node, reshape)) {
-        if (only_ones(&node->type, &node->in[0]->type)) return x;
+        int at[MAX_RANK]; // a reshape that only adds or drops axes of one element is not worth a word
+        if (shape_match_ones(&node->in[0]->type, &node->type, at)) return x;
         const Node *from = node->in[0]; // a broadcast that a reshape makes longer axes of
         bool repeats = node_is(from, broadcast) && type_count(&from->type) != type_count(&from->in[0]->type);
         return whole(
@@ -90,13 +73,13 @@ static Formula movement(const Reader *r, const Node *node) {
     }
     if (is_matrix_transpose(node)) {
         if (node_is(node->in[0], contract) && x.operators) // it stands here, and has no name
-            return formula_contract(r->arena, node->in[0], true, r->input, r->context);
+            return formula_contract(r, node->in[0], true);
         return whole(arena_printf(r->arena, "%s^T", formula_operand(r->arena, x, BIND_WHOLE)));
     }
     return (Formula){0};
 }
 
-static Formula number(const Reader *r, const Node *node) {
+static Formula number(const Formulas *r, const Node *node) {
     Str s = str_new(r->arena);
     if (dtype_info[node->type.dtype].is_float)
         str_printf(&s, "%.6g", node_attr(node, "value")->f);
@@ -105,7 +88,7 @@ static Formula number(const Reader *r, const Node *node) {
     return (Formula){str_text(&s), *str_text(&s) == '-' ? BIND_SIGN : BIND_WHOLE, 0};
 }
 
-static Formula call(const Reader *r, const Node *node) {
+static Formula call(const Formulas *r, const Node *node) {
     Str s = str_new(r->arena);
     str_printf(&s, "%s(", node->op->name);
     for (int k = 0; k < node->nin; k++) str_printf(&s, "%s%s", k ? ", " : "", in_of(r, node, k).text);
@@ -115,23 +98,22 @@ static Formula call(const Reader *r, const Node *node) {
     return whole(str_text(&s));
 }
 
-Formula formula_of(Arena *arena, const Node *node, const Size *sizes, FormulaOf input, void *context) {
-    const Reader r = {arena, sizes, input, context};
+Formula formula_of(const Formulas *r, const Node *node) {
     for (size_t k = 0; k < sizeof infixes / sizeof *infixes; k++)
-        if (node->op == infixes[k].op) return infix(&r, node, &infixes[k]);
-    if (node_is(node, constant)) return number(&r, node);
+        if (node->op == infixes[k].op) return infix(r, node, &infixes[k]);
+    if (node_is(node, constant)) return number(r, node);
     if (node_is(node, iota)) return (Formula){"index", BIND_WHOLE, 0};
     if (node_is(node, size)) {
-        Str s = str_new(arena);
-        dim_print(&s, node_attr(node, "dim")->dims[0], sizes);
+        Str s = str_new(r->arena);
+        dim_print(&s, node_attr(node, "dim")->dims[0], r->sizes);
         return (Formula){str_text(&s), BIND_WHOLE, 0};
     }
-    if (node_is(node, cast) && node_is(node->in[0], size)) return in_of(&r, node, 0);
+    if (node_is(node, cast) && node_is(node->in[0], size)) return in_of(r, node, 0);
     if (node_is(node, neg))
-        return (Formula){arena_printf(arena, "-%s", formula_operand(arena, in_of(&r, node, 0), BIND_SIGN)), BIND_SIGN,
-                         1};
-    if (node_is(node, contract)) return formula_contract(arena, node, false, input, context);
-    if (node_is(node, reduce)) return reduction(&r, node);
-    Formula moved = node->op->traits & OP_MOVEMENT && node->nin == 1 ? movement(&r, node) : (Formula){0};
-    return moved.text ? moved : call(&r, node);
+        return (Formula){arena_printf(r->arena, "-%s", formula_operand(r->arena, in_of(r, node, 0), BIND_SIGN)),
+                         BIND_SIGN, 1};
+    if (node_is(node, contract)) return formula_contract(r, node, false);
+    if (node_is(node, reduce)) return reduction(r, node);
+    Formula moved = node->op->traits & OP_MOVEMENT && node->nin == 1 ? movement(r, node) : (Formula){0};
+    return moved.text ? moved : call(r, node);
 }

@@ -13,14 +13,19 @@ typedef struct Formula {
     int operators; // in it
 } Formula;
 
-// What stands for an input: its name, or its own formula.
-typedef Formula (*FormulaOf)(void *context, const Node *node);
+typedef struct Formulas {
+    Arena *arena;
+    const Size *sizes;
+    Formula (*input)(void *context, const Node *node); // what stands for an input: its name, or its own formula
+    void *context;
+} Formulas;
 
-Formula formula_of(Arena *arena, const Node *node, const Size *sizes, FormulaOf input, void *context);
+Formula formula_of(const Formulas *r, const Node *node);
+static inline Formula formula_input(const Formulas *r, const Node *node) { return r->input(r->context, node); }
 // `f` as an operand of something that binds as `bind`.
 const char *formula_operand(Arena *arena, Formula f, Bind bind);
 // formula_contract.c: contractions: a @ b^T, conv2d(x, w, stride=2), einsum("bik,bij->kj", x, dy).
-Formula formula_contract(Arena *arena, const Node *node, bool transposed, FormulaOf input, void *context);
+Formula formula_contract(const Formulas *r, const Node *node, bool transposed);
 // Is it the transpose of a matrix?
 bool is_matrix_transpose(const Node *node);
 

@@ -36,15 +36,14 @@ static bool same_batch(const Iter *iter, const Map *map) {
     return true;
 }
 
-static const char *matrix_text(Arena *arena, const Node *node, bool turned, FormulaOf input, void *context) {
-    while (is_matrix_transpose(node) && input(context, node).operators) node = node->in[0], turned = !turned;
-    const char *text = formula_operand(arena, input(context, node), turned ? BIND_WHOLE : BIND_SIGN);
-    return turned ? arena_printf(arena, "%s^T", text) : text;
+static const char *matrix_text(const Formulas *r, const Node *node, bool turned) {
+    while (is_matrix_transpose(node) && formula_input(r, node).operators) node = node->in[0], turned = !turned;
+    const char *text = formula_operand(r->arena, formula_input(r, node), turned ? BIND_WHOLE : BIND_SIGN);
+    return turned ? arena_printf(r->arena, "%s^T", text) : text;
 }
 
 // out = a @ b with each of them turned or not; false when it is no such product. `transposed` asks for out^T.
-static bool matrix_product(Arena *arena, const Node *node, const Iter *iter, bool transposed, FormulaOf input,
-                           void *context, Formula *f) {
+static bool matrix_product(const Formulas *r, const Node *node, const Iter *iter, bool transposed, Formula *f) {
     const Map *out = &iter->map[0], *a = &iter->map[1], *b = &iter->map[2];
     if (out->rank < 2 || a->rank < 2 || b->rank < 2 || iter->naxes != out->rank + 1) return false;
     if (!same_batch(iter, a) || !same_batch(iter, b) || (a->rank == 2 && out->rank > 2)) return false;
@@ -62,9 +61,9 @@ static bool matrix_product(Arena *arena, const Node *node, const Iter *iter, boo
     bool left_turned = a0 == sum && a1 == row, right_turned = b0 == column && b1 == sum;
     if (!left_turned && !(a0 == row && a1 == sum)) return false;
     if (!right_turned && !(b0 == sum && b1 == column)) return false;
-    const char *x = matrix_text(arena, left, left_turned != transposed, input, context);
-    const char *y = matrix_text(arena, right, right_turned != transposed, input, context);
-    f->text = transposed ? arena_printf(arena, "%s @ %s", y, x) : arena_printf(arena, "%s @ %s", x, y);
+    const char *x = matrix_text(r, left, left_turned != transposed);
+    const char *y = matrix_text(r, right, right_turned != transposed);
+    f->text = arena_printf(r->arena, "%s @ %s", transposed ? y : x, transposed ? x : y);
     f->bind = BIND_PRODUCT;
     return true;
 }
@@ -101,17 +100,17 @@ static void put_letters(Str *s, const Iter *iter, const Map *map) {
     for (int d = 0; d < map->rank; d++) str_printf(s, "%c", iter->name[affine_bare_axis(&map->dim[d])]);
 }
 
-Formula formula_contract(Arena *arena, const Node *node, bool transposed, FormulaOf input, void *context) {
+Formula formula_contract(const Formulas *r, const Node *node, bool transposed) {
     const Iter *iter = node_attr(node, "iter")->iter;
     Formula f = {.operators = 1};
     bool windows = false;
     for (int m = 0; m < 3; m++) windows = windows || windows_of(&iter->map[m]);
-    if (!windows && matrix_product(arena, node, iter, transposed, input, context, &f)) return f;
-    const char *x = input(context, node->in[0]).text, *y = input(context, node->in[1]).text;
+    if (!windows && matrix_product(r, node, iter, transposed, &f)) return f;
+    const char *x = formula_input(r, node->in[0]).text, *y = formula_input(r, node->in[1]).text;
     if (windows) {
-        f = convolution(arena, node, iter, x, y);
+        f = convolution(r->arena, node, iter, x, y);
     } else {
-        Str s = str_new(arena);
+        Str s = str_new(r->arena);
         str_put(&s, "einsum(\"");
         put_letters(&s, iter, &iter->map[1]);
         str_put(&s, ",");
@@ -121,6 +120,6 @@ Formula formula_contract(Arena *arena, const Node *node, bool transposed, Formul
         str_printf(&s, "\", %s, %s)", x, y);
         f.text = str_text(&s), f.bind = BIND_WHOLE;
     }
-    if (transposed) f.text = arena_printf(arena, "%s^T", f.text);
+    if (transposed) f.text = arena_printf(r->arena, "%s^T", f.text);
     return f;
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ir/affine.h"
 #include "ops/op.h"
 
 // ---- modules -----------------------------------------------------------------------------------------------------
@@ -18,9 +19,8 @@ Module *module_new(Arena *arena, Diag *diag, const char *source_name) {
 
 // Where a storage of that name is or would be: open addressing, the table at most half full.
 static Storage **storage_place(const Module *module, const char *name) {
-    uint32_t mask = (uint32_t)module->by_name_size - 1, at = 2166136261u; // FNV-1a
-    for (const char *s = name; *s; s++) at = (at ^ (unsigned char)*s) * 16777619u;
-    for (at &= mask; module->by_name[at]; at = (at + 1) & mask)
+    uint32_t mask = (uint32_t)module->by_name_size - 1, at = text_hash(name) & mask;
+    for (; module->by_name[at]; at = (at + 1) & mask)
         if (!strcmp(module->by_name[at]->name, name)) break;
     return &module->by_name[at];
 }
@@ -76,10 +76,8 @@ static bool iter_equal(const Iter *a, const Iter *b) {
         if (!dim_equal(a->axis[k], b->axis[k])) return false;
     for (int m = 0; m < a->nmaps; m++) {
         if (a->map[m].rank != b->map[m].rank) return false;
-        for (int d = 0; d < a->map[m].rank; d++) {
-            const Affine *x = &a->map[m].dim[d], *y = &b->map[m].dim[d];
-            if (x->c != y->c || memcmp(x->coef, y->coef, sizeof *x->coef * (size_t)a->naxes)) return false;
-        }
+        for (int d = 0; d < a->map[m].rank; d++)
+            if (!affine_equal(&a->map[m].dim[d], &b->map[m].dim[d])) return false;
     }
     return true;
 }
@@ -251,6 +249,12 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
 
 bool graph_owns(const Graph *g, const Node *node) {
     return node && node->id >= 0 && node->id < g->nodes.len && g->nodes.at[node->id] == node;
+}
+
+bool nodes_have(const NodeVec *nodes, const Node *node) {
+    for (int k = 0; k < nodes->len; k++)
+        if (nodes->at[k] == node) return true;
+    return false;
 }
 
 int32_t graph_least(const Graph *g, int size) { return dim_least(g->need[size]); }

@@ -273,6 +273,7 @@ Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, cons
 Node *build_pad_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value);
 Node *build_concat(Graph *g, Node *a, Node *b, int axis);
 Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties); // drops the axes (bitmask)
+Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, const Iter *iter, Ties ties);
 Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter);
 Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadcast
 
@@ -283,6 +284,7 @@ uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, in
 // The node of the graph that is identical to that, or NULL.
 Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, const Attr *attrs, int copy);
 bool graph_owns(const Graph *g, const Node *node); // false for NULL
+bool nodes_have(const NodeVec *nodes, const Node *node);
 // Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
 ReduceKind node_reduces(const Node *node);             // how a reduce or a contract folds what it reads
@@ -322,6 +324,7 @@ bool *graph_find_prepared(Arena *arena, const Graph *g);
 extern const char *const storage_words[], *const entry_words[], *const section_words[], *const group_words[];
 // The place of the word; that of the end: it is none of them.
 int word_find(const char *const *words, const char *word);
+void header_print(Str *s, const Graph *g);  // "train step(image: f32[N, 784], lr: f32[])"
 void graph_print(Str *s, const Graph *g);   // one entry; groups too, when there are any, as comments
 void module_print(Str *s, const Module *m); // everything: what `--emit=graph` prints
 // dot.c: the same as a picture, with the groups, when there are any, as boxes: what `--emit=dot` prints.

@@ -185,7 +185,7 @@ static void groups_print(Str *s, const Graph *g) {
 
 // ---- graphs and modules ---------------------------------------------------------------------------------------------
 
-static void header_print(Str *s, const Graph *g) {
+void header_print(Str *s, const Graph *g) {
     const Size *sizes = g->module->sizes;
     str_printf(s, "%s %s(", entry_words[g->kind], g->name);
     for (int k = 0; k < g->arguments.len; k++) {
@@ -193,18 +193,22 @@ static void header_print(Str *s, const Graph *g) {
         type_print(s, &g->arguments.at[k]->type, sizes);
     }
     str_put(s, ")");
+}
+
+static void needs_print(Str *s, const Graph *g) {
     for (int k = 0, n = 0; k < g->module->nsizes; k++) {
         if (!g->need[k].size) continue;
         str_put(s, n++ ? ", " : " where ");
-        dim_print(s, g->need[k], sizes);
+        dim_print(s, g->need[k], g->module->sizes);
         str_put(s, " >= 1");
     }
-    str_put(s, " {\n");
 }
 
 void graph_print(Str *s, const Graph *g) {
     Arena scratch = {0};
     header_print(s, g);
+    needs_print(s, g);
+    str_put(s, " {\n");
     for (int k = 0; k < g->nodes.len; k++) {
         const Node *node = g->nodes.at[k];
         str_put(s, "  ");

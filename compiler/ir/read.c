@@ -161,19 +161,18 @@ static Dim read_dim(Reader *r) {
     return dim;
 }
 
-// "[N, 784]" after its bracket, up to MAX_RANK.
+// Lists such as "[N, 784]": whether there is an item number n.
+static bool next_item(Reader *r, int n) {
+    if (!n) expect(r, "[");
+    if (accept(r, "]")) return false;
+    if (n) expect(r, ",");
+    if (n == MAX_RANK) fail(r, "graph text: more than %d axes", MAX_RANK);
+    return !r->failed;
+}
+
 static int read_dims(Reader *r, Dim *dims) {
     int n = 0;
-    expect(r, "[");
-    if (accept(r, "]")) return 0;
-    do {
-        if (n == MAX_RANK) {
-            fail(r, "graph text: more than %d axes", MAX_RANK);
-            return 0;
-        }
-        dims[n++] = read_dim(r);
-    } while (accept(r, ","));
-    expect(r, "]");
+    for (; next_item(r, n); n++) dims[n] = read_dim(r);
     return n;
 }
 
@@ -230,16 +229,7 @@ static Affine read_affine(Reader *r, const Iter *iter) {
 static Map read_map(Reader *r, const char *name, const Iter *iter) {
     Map map = {0};
     expect(r, name);
-    expect(r, "[");
-    if (accept(r, "]")) return map;
-    do {
-        if (map.rank == MAX_RANK) {
-            fail(r, "graph text: more than %d axes", MAX_RANK);
-            return map;
-        }
-        map.dim[map.rank++] = read_affine(r, iter);
-    } while (accept(r, ","));
-    expect(r, "]");
+    for (; next_item(r, map.rank); map.rank++) map.dim[map.rank] = read_affine(r, iter);
     return map;
 }
 
@@ -316,21 +306,16 @@ static Attr read_attr(Reader *r, const AttrSpec *spec) {
         a.dims = dims;
         return a;
     }
-    case ATTR_COUNTS:
-    case ATTR_INTS: {
+    case ATTR_COUNTS: {
         Count *counts = NEW_ARRAY(r->arena, Count, MAX_RANK);
+        for (; next_item(r, a.n); a.n++) counts[a.n] = read_count(r);
+        a.counts = counts;
+        return a;
+    }
+    case ATTR_INTS: {
         int64_t *ints = NEW_ARRAY(r->arena, int64_t, MAX_RANK);
-        expect(r, "[");
-        while (!r->failed && !accept(r, "]")) {
-            if (a.n == MAX_RANK)
-                fail(r, "graph text: more than %d numbers", MAX_RANK);
-            else if (spec->kind == ATTR_INTS)
-                ints[a.n++] = integer(r);
-            else
-                counts[a.n++] = read_count(r);
-            accept(r, ",");
-        }
-        a.list = spec->kind == ATTR_INTS ? (const void *)ints : counts;
+        for (; next_item(r, a.n); a.n++) ints[a.n] = integer(r);
+        a.ints = ints;
         return a;
     }
     }

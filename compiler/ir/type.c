@@ -281,3 +281,16 @@ static bool strides_are_fixed(const Type *type, int from, int to) {
 bool shape_run_is_fixed(const Type *a, const Type *b, ShapeRun run) {
     return strides_are_fixed(a, run.a0, run.a1) && strides_are_fixed(b, run.b0, run.b1);
 }
+
+bool shape_match_ones(const Type *a, const Type *b, int *at) {
+    int i = 0;
+    for (int d = 0; d < b->rank; d++) {
+        at[d] = -1;
+        if (dim_is_one(b->dim[d])) continue;
+        while (i < a->rank && dim_is_one(a->dim[i])) i++;
+        if (i == a->rank || !dim_equal(a->dim[i], b->dim[d])) return false;
+        at[d] = i++;
+    }
+    while (i < a->rank && dim_is_one(a->dim[i])) i++;
+    return i == a->rank;
+}

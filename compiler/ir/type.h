@@ -121,6 +121,10 @@ int shape_runs(const Type *a, const Type *b, ShapeRun *runs);
 // Whether the run's elements lie at constant strides: a run-time axis is the outermost one, on both sides.
 bool shape_run_is_fixed(const Type *a, const Type *b, ShapeRun run);
 
+// Two shapes that differ in axes of one element alone: at[d] is the axis of a that axis d of b is, -1 for one of those.
+// False: they differ in more.
+bool shape_match_ones(const Type *a, const Type *b, int *at);
+
 // Prints "f32[N, 784]"; sizes gives the names (NULL prints "?k<=bound").
 void type_print(Str *s, const Type *type, const Size *sizes);
 char *type_text(Arena *arena, const Type *type, const Size *sizes);

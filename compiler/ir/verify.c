@@ -98,12 +98,6 @@ typedef struct GroupCheck {
     const Group *group;
 } GroupCheck;
 
-static bool listed(const NodeVec *nodes, const Node *node) {
-    for (int k = 0; k < nodes->len; k++)
-        if (nodes->at[k] == node) return true;
-    return false;
-}
-
 // Follows what a group inlines down to what is stored: that must have been stored by an earlier group.
 static const char *check_reads(GroupCheck *check, const Node *node) {
     int by = check->stored_by[node->id];
@@ -124,7 +118,7 @@ static const char *check_reads(GroupCheck *check, const Node *node) {
             check->g, node,
             arena_printf(check->g->arena, "is read by group %d before group %d stores it", check->group->id, by));
     bool accumulates = node->op->traits & (OP_REDUCES | OP_ALONE);
-    if (accumulates && node != check->group->root && !listed(&check->group->reduces, node))
+    if (accumulates && node != check->group->root && !nodes_have(&check->group->reduces, node))
         return wrong(check->g, node,
                      arena_printf(check->g->arena,
                                   "is read by group %d, which does not compute it, and nobody stores it",

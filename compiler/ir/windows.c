@@ -27,8 +27,7 @@ static int space_axis(Space *s, Dim dim, bool summed) {
 // Dim `dim` of tensor t is indexed by this axis (with coefficient 1).
 static void space_index(Space *s, int t, Dim dim, int axis) {
     Map *map = &s->iter.map[t];
-    map->dim[map->rank] = (Affine){0};
-    map->dim[map->rank++].coef[axis] = 1;
+    map->dim[map->rank++] = affine_axis(axis);
     s->type[t].dim[s->type[t].rank++] = dim;
 }
 
@@ -131,9 +130,7 @@ Node *build_pool(Graph *g, ReduceKind kind, Node *x, const Windows *w) {
     }
     for (int k = 0; k < w->n; k++)
         space_window(&s, A, x->type.dim[lead + k], w, k, at[k], space_axis_if(&s, w->kernel[k], true));
-    Attr attrs[] = {
-        {.i = kind}, {.i = TIES_FIRST}, {.n = s.type[OUT].rank, .dims = s.type[OUT].dim}, {.iter = &s.iter}};
-    return graph_op(g, &op_reduce, &x, 1, attrs);
+    return build_reduce_over(g, kind, x, &s.type[OUT], &s.iter, TIES_FIRST);
 }
 
 // ---- pools that follow a contraction ----------------------------------------------------------------------------
@@ -144,14 +141,9 @@ enum { MOST_MEMBERS = 12 };
 
 // stride * y + p with p < stride; multiplies *members by the number of values of p.
 static bool is_separate_window(const Iter *iter, const Affine *affine, Dim dim, bool *covers, int64_t *members) {
-    int at = -1, tap = -1;
-    for (int k = 0; k < iter->naxes; k++) {
-        if (!affine->coef[k]) continue;
-        int *which = k < iter->nout ? &at : &tap;
-        if (*which >= 0) return false;
-        *which = k;
-    }
-    if (affine->c || at < 0 || tap < 0 || affine->coef[tap] != 1 || dim.size) return false;
+    int at, tap;
+    if (!affine_window(iter, affine, &at, &tap) || affine->c || at < 0 || tap < 0 || affine->coef[tap] != 1 || dim.size)
+        return false;
     int64_t covered = (int64_t)iter->axis[at].extent * affine->coef[at];
     *covers &= covered == dim.extent;
     *members *= iter->axis[tap].extent;

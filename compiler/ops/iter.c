@@ -44,8 +44,7 @@ static bool affine_check(Infer *infer, const Iter *iter, const Affine *affine, D
 // Axes [0, nout) stand in the out map, the others do not.
 static bool out_check(Infer *infer, const Iter *iter) {
     for (int k = 0; k < iter->naxes; k++) {
-        bool used = false;
-        for (int d = 0; d < iter->map[0].rank; d++) used |= iter->map[0].dim[d].coef[k] != 0;
+        bool used = map_uses(&iter->map[0], k);
         if (used == (k < iter->nout)) continue;
         return op_refuse(infer, "iteration axis %c is %s the result's map but counted among the %s", iter->name[k],
                          used ? "in" : "not in", used ? "reduced ones" : "result's");
@@ -70,7 +69,7 @@ bool iter_check(Infer *infer, const Iter *iter, const Type *const *types, int nm
 
 Map map_identity(int rank) {
     Map map = {.rank = rank};
-    for (int d = 0; d < rank; d++) map.dim[d].coef[d] = 1;
+    for (int d = 0; d < rank; d++) map.dim[d] = affine_axis(d);
     return map;
 }
 

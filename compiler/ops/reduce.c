@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/affine.h"
 #include "ops/rules.h"
 
 const char *const reduce_words[] = {"sum", "max", "min", NULL};
@@ -85,11 +86,6 @@ static void eval_reduce(const Node *node, const Tensor *const *in, Tensor *out, 
 
 // ---- gradients ----------------------------------------------------------------------------------------------------
 
-static Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, const Iter *iter) {
-    Attr attrs[] = {{.i = kind}, {.i = TIES_EVEN}, attr_shape(shape), {.iter = iter}};
-    return graph_op(g, &op_reduce, &x, 1, attrs);
-}
-
 // The iteration space as a shape: the result's axes, then the reduced ones.
 static Type space_of(const Iter *iter, DType dtype) {
     Type type = {.dtype = dtype, .rank = iter->naxes};
@@ -133,14 +129,14 @@ static Node *share_among_winners(Graph *g, Node *y, Node *x, Node *dy, const Ite
     Node *zero = build_full(g, &x->type, 0);
     if (y->attr[1].i == TIES_EVEN) {
         Node *ones = build_select(g, wins, build_full(g, &x->type, 1), zero);
-        Node *count = build_reduce_over(g, REDUCE_SUM, ones, &y->type, iter);
+        Node *count = build_reduce_over(g, REDUCE_SUM, ones, &y->type, iter, TIES_EVEN);
         return build_select(g, wins, spread(g, build_binary(g, "div", dy, count), &x->type, dim_of), zero);
     }
     Node *number = numbering(g, iter, &x->type, dim_of);
     if (!number) return NULL;
     Node *none = build_full(g, &number->type, INT32_MAX);
     Type shape = type_with_dtype(y->type, I32);
-    Node *first = build_reduce_over(g, REDUCE_MIN, build_select(g, wins, number, none), &shape, iter);
+    Node *first = build_reduce_over(g, REDUCE_MIN, build_select(g, wins, number, none), &shape, iter, TIES_EVEN);
     Node *is_first = build_binary(g, "eq", number, spread(g, first, &x->type, dim_of));
     return build_select(g, is_first, spread(g, dy, &x->type, dim_of), zero);
 }
@@ -158,14 +154,8 @@ static bool windows_tile(const Iter *iter, const Type *x, Type *space, int *dim_
     *space = (Type){.dtype = x->dtype};
     for (int d = 0; d < x->rank; d++) {
         const Affine *affine = &iter->map[1].dim[d];
-        int at = -1, tap = -1;
-        for (int k = 0; k < iter->naxes; k++)
-            if (affine->coef[k]) {
-                int *which = k < iter->nout ? &at : &tap;
-                if (*which >= 0) return false;
-                *which = k;
-            }
-        if (affine->c || at < 0 || space->rank + 2 > MAX_RANK) return false;
+        int at, tap;
+        if (!affine_window(iter, affine, &at, &tap) || affine->c || at < 0 || space->rank + 2 > MAX_RANK) return false;
         int taps = tap < 0 ? 1 : iter->axis[tap].extent;
         if (affine->coef[at] != taps || (tap >= 0 && affine->coef[tap] != 1)) return false;
         if (tap < 0 ? !dim_equal(iter->axis[at], x->dim[d]) : iter->axis[at].extent * taps != x->dim[d].extent)
@@ -193,7 +183,7 @@ static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
     Iter inner = *iter;
     if (windows_tile(iter, &x->type, &space, dim_of)) {
         inner.map[1] = (Map){.rank = space.rank};
-        for (int k = 0; k < iter->naxes; k++) inner.map[1].dim[dim_of[k]].coef[k] = 1;
+        for (int k = 0; k < iter->naxes; k++) inner.map[1].dim[dim_of[k]] = affine_axis(k);
         Node *shares = share_among_winners(g, y, build_reshape(g, x, &space), dy, &inner, dim_of);
         return build_reshape(g, shares, &x->type);
     }
@@ -205,7 +195,7 @@ static Node *grad_reduce(Graph *g, Node *y, Node *dy, int i) {
     window.nout = iter->naxes;
     window.map[0] = inner.map[1] = every;
     for (int k = 0; k < iter->naxes; k++) dim_of[k] = k;
-    Node *points = build_reduce_over(g, node_reduces(y), x, &space, &window);
+    Node *points = build_reduce_over(g, node_reduces(y), x, &space, &window, TIES_EVEN);
     Node *shares = share_among_winners(g, y, points, dy, &inner, dim_of);
     return shares ? scatter(g, iter, shares, &every, &x->type) : NULL;
 }

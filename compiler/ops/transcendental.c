@@ -6,6 +6,17 @@
 
 #include "ops/rules.h"
 
+// Defines grad_NAME of a function of x: DX is the gradient, in x, y and dy.
+#define GRAD(NAME, DX)                                                                                                 \
+    static Node *grad_##NAME(Graph *g, Node *y, Node *dy, int i) {                                                     \
+        Node *x = y->in[i];                                                                                            \
+        (void)x;                                                                                                       \
+        return DX;                                                                                                     \
+    }
+
+// The fields that follow from a function's name.
+#define FUNCTION(NAME) UNARY(NAME), .infer = elementwise_float_infer, .grad = grad_##NAME, .c_vec = "dlc_v" #NAME "($0)"
+
 // `v op c` for a constant c, or `c op v`.
 static Node *with_constant(Graph *g, const char *op, Node *v, double c) {
     return build_binary(g, op, v, build_full(g, &v->type, c));
@@ -24,50 +35,37 @@ static Node *grad_erf(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(erf){
-    UNARY(erf),
+    FUNCTION(erf),
     .doc = "the error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 2,
-    .grad = grad_erf,
     .c = "erff($0)",
-    .c_vec = "dlc_verf($0)",
     .flops = 10,
 };
 
 EVAL_FLOAT(sin, sin(x))
 
-static Node *grad_sin(Graph *g, Node *y, Node *dy, int i) {
-    return build_binary(g, "mul", dy, build_unary(g, "cos", y->in[i]));
-}
+GRAD(sin, build_binary(g, "mul", dy, build_unary(g, "cos", x)))
 
 DEFINE_OP(sin){
-    UNARY(sin),
+    FUNCTION(sin),
     .doc = "the sine of x radians, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 2,
-    .grad = grad_sin,
     .c = "sinf($0)",
-    .c_vec = "dlc_vsin($0)",
     .flops = 10,
 };
 
 EVAL_FLOAT(cos, cos(x))
 
-static Node *grad_cos(Graph *g, Node *y, Node *dy, int i) {
-    return build_unary(g, "neg", build_binary(g, "mul", dy, build_unary(g, "sin", y->in[i])));
-}
+GRAD(cos, build_unary(g, "neg", build_binary(g, "mul", dy, build_unary(g, "sin", x))))
 
 DEFINE_OP(cos){
-    UNARY(cos),
+    FUNCTION(cos),
     .doc = "the cosine of x radians, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 2,
-    .grad = grad_cos,
     .c = "cosf($0)",
-    .c_vec = "dlc_vcos($0)",
     .flops = 10,
 };
 
@@ -102,116 +100,81 @@ DEFINE_OP(pow){
 
 EVAL_FLOAT(exp, exp(x))
 
-static Node *grad_exp(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "mul", dy, y);
-}
+GRAD(exp, build_binary(g, "mul", dy, y))
 
 DEFINE_OP(exp){
-    UNARY(exp),
+    FUNCTION(exp),
     .doc = "e to the power of x, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 2,
-    .grad = grad_exp,
     .c = "expf($0)",
-    .c_vec = "dlc_vexp($0)",
     .flops = 8,
 };
 
 EVAL_FLOAT(log, log(x))
 
-static Node *grad_log(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "div", dy, y->in[0]);
-}
+GRAD(log, build_binary(g, "div", dy, x))
 
 DEFINE_OP(log){
-    UNARY(log),
+    FUNCTION(log),
     .doc = "the natural logarithm, element by element; -inf for 0, NaN below 0",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
-    .infer = elementwise_float_infer,
     .ulp = 2,
-    .grad = grad_log,
     .c = "logf($0)",
-    .c_vec = "dlc_vlog($0)",
     .flops = 8,
 };
 
 EVAL_FLOAT(log1p, log1p(x))
 
-static Node *grad_log1p(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "div", dy, with_constant(g, "add", y->in[0], 1));
-}
+GRAD(log1p, build_binary(g, "div", dy, with_constant(g, "add", x, 1)))
 
 DEFINE_OP(log1p){
-    UNARY(log1p),
+    FUNCTION(log1p),
     .doc = "log(1 + x), exact for small x, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE | OP_JUMPS,
-    .infer = elementwise_float_infer,
     .ulp = 3,
-    .grad = grad_log1p,
     .c = "log1pf($0)",
-    .c_vec = "dlc_vlog1p($0)",
     .flops = 8,
 };
 
 EVAL_FLOAT(expm1, expm1(x))
 
 // dx = dy exp(x): y + 1 has lost the digits of exp(x) where x is far below 0.
-static Node *grad_expm1(Graph *g, Node *y, Node *dy, int i) {
-    return build_binary(g, "mul", dy, build_unary(g, "exp", y->in[i]));
-}
+GRAD(expm1, build_binary(g, "mul", dy, build_unary(g, "exp", x)))
 
 DEFINE_OP(expm1){
-    UNARY(expm1),
+    FUNCTION(expm1),
     .doc = "exp(x) - 1, exact for small x, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 3,
-    .grad = grad_expm1,
     .c = "expm1f($0)",
-    .c_vec = "dlc_vexpm1($0)",
     .flops = 8,
 };
 
 EVAL_FLOAT(sqrt, sqrt(x))
 
 // dx = dy / (2 y)
-static Node *grad_sqrt(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "div", with_constant(g, "mul", dy, 0.5), y);
-}
+GRAD(sqrt, build_binary(g, "div", with_constant(g, "mul", dy, 0.5), y))
 
 DEFINE_OP(sqrt){
-    UNARY(sqrt),
+    FUNCTION(sqrt),
     .doc = "the square root, element by element; NaN for a negative number",
     .traits = OP_ELEMENTWISE | OP_JUMPS,
-    .infer = elementwise_float_infer,
-    .grad = grad_sqrt,
     .c = "sqrtf($0)",
-    .c_vec = "dlc_vsqrt($0)",
     .flops = 1,
 };
 
 EVAL_FLOAT(tanh, tanh(x))
 
 // dx = dy (1 - y y)
-static Node *grad_tanh(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "mul", dy, constant_minus(g, 1, build_binary(g, "mul", y, y)));
-}
+GRAD(tanh, build_binary(g, "mul", dy, constant_minus(g, 1, build_binary(g, "mul", y, y))))
 
 DEFINE_OP(tanh){
-    UNARY(tanh),
+    FUNCTION(tanh),
     .doc = "the hyperbolic tangent, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 3,
-    .grad = grad_tanh,
     .c = "tanhf($0)",
-    .c_vec = "dlc_vtanh($0)",
     .flops = 8,
 };
 
@@ -225,20 +188,14 @@ static double sigmoid(double x) {
 EVAL_FLOAT(sigmoid, sigmoid(x))
 
 // dx = dy y (1 - y)
-static Node *grad_sigmoid(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "mul", dy, build_binary(g, "mul", y, constant_minus(g, 1, y)));
-}
+GRAD(sigmoid, build_binary(g, "mul", dy, build_binary(g, "mul", y, constant_minus(g, 1, y))))
 
 DEFINE_OP(sigmoid){
-    UNARY(sigmoid),
+    FUNCTION(sigmoid),
     .doc = "1 / (1 + exp(-x)), element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 4,
-    .grad = grad_sigmoid,
     .c = "dlc_sigmoidf($0)",
-    .c_vec = "dlc_vsigmoid($0)",
     .flops = 10,
 };
 
@@ -247,20 +204,14 @@ static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp
 
 EVAL_FLOAT(softplus, softplus(x))
 
-static Node *grad_softplus(Graph *g, Node *y, Node *dy, int i) {
-    (void)i;
-    return build_binary(g, "mul", dy, build_unary(g, "sigmoid", y->in[0]));
-}
+GRAD(softplus, build_binary(g, "mul", dy, build_unary(g, "sigmoid", x)))
 
 DEFINE_OP(softplus){
-    UNARY(softplus),
+    FUNCTION(softplus),
     .doc = "log(1 + exp(x)) without overflow, element by element",
     .traits = OP_ELEMENTWISE | OP_EXPENSIVE,
-    .infer = elementwise_float_infer,
     .ulp = 4,
-    .grad = grad_softplus,
     .c = "dlc_softplusf($0)",
-    .c_vec = "dlc_vsoftplus($0)",
     .flops = 16,
 };
 
@@ -276,12 +227,9 @@ static Node *grad_relu(Graph *g, Node *y, Node *dy, int i) {
 }
 
 DEFINE_OP(relu){
-    UNARY(relu),
+    FUNCTION(relu),
     .doc = "x where it is above 0, else 0, element by element; NaN stays; the gradient at 0 is 0",
     .traits = OP_ELEMENTWISE | OP_EXACT,
-    .infer = elementwise_float_infer,
-    .grad = grad_relu,
     .c = "dlc_reluf($0)",
-    .c_vec = "dlc_vrelu($0)",
     .flops = 1,
 };

@@ -12,18 +12,18 @@
 #include "passes/fuse.h"
 
 static int vertex_of(const Fuse *f, const Node *node) {
-    int group = f->group_of[node->id];
+    int group = f->of[node->id].group;
     return group == NONE ? node->id : f->n + group;
 }
 
-static bool is_again(const Fuse *f, const Node *node) { return f->again[node->id] && f->group_of[node->id] == NONE; }
+static bool is_again(const Fuse *f, const Node *node) { return f->of[node->id].again && f->of[node->id].group == NONE; }
 
 static int64_t first_place(const Fuse *f, int vertex) {
-    if (vertex < f->n) return f->place[vertex];
+    if (vertex < f->n) return f->of[vertex].place;
     const NodeVec *members = &f->members[vertex - f->n];
     int64_t first = INT64_MAX;
     for (int k = 0; k < members->len; k++)
-        if (f->place[members->at[k]->id] < first) first = f->place[members->at[k]->id];
+        if (f->of[members->at[k]->id].place < first) first = f->of[members->at[k]->id].place;
     return first;
 }
 
@@ -45,13 +45,13 @@ static bool walk_from(Fuse *f, int group, int64_t end, NodeVec *moved) {
     push_members(f, self, work);
     while (work->len) {
         const Node *node = work->at[--work->len];
-        for (int u = 0; u < f->users[node->id].len; u++) {
-            int vertex = vertex_of(f, f->users[node->id].at[u]);
+        for (int u = 0; u < f->of[node->id].users.len; u++) {
+            int vertex = vertex_of(f, f->of[node->id].users.at[u]);
             if (vertex == self) {
-                if (f->group_of[node->id] != group) return true;
+                if (f->of[node->id].group != group) return true;
                 continue;
             }
-            bool again = is_again(f, f->users[node->id].at[u]);
+            bool again = is_again(f, f->of[node->id].users.at[u]);
             if (f->walked[vertex] == walk || (!again && first_place(f, vertex) > end)) continue;
             f->walked[vertex] = walk;
             push_members(f, vertex, work);
@@ -67,25 +67,25 @@ enum { GAP = 1 << 20 }; // between places, for those that come in between
 
 // The list's ends meet in an element of no node.
 static void link_before(Fuse *f, int id, int next) {
-    int previous = f->before[next];
-    f->after[previous] = f->before[next] = id;
-    f->before[id] = previous;
-    f->after[id] = next;
+    int previous = f->of[next].before;
+    f->of[previous].after = f->of[next].before = id;
+    f->of[id].before = previous;
+    f->of[id].after = next;
 }
 
 static void unlink_node(Fuse *f, int id) {
-    f->after[f->before[id]] = f->after[id];
-    f->before[f->after[id]] = f->before[id];
+    f->of[f->of[id].before].after = f->of[id].after;
+    f->of[f->of[id].after].before = f->of[id].before;
 }
 
 static void spread_places(Fuse *f) {
     int64_t place = 0;
-    for (int id = f->after[f->n]; id != f->n; id = f->after[id]) f->place[id] = place += GAP;
-    f->place[f->n] = 0;
+    for (int id = f->of[f->n].after; id != f->n; id = f->of[id].after) f->of[id].place = place += GAP;
+    f->of[f->n].place = 0;
 }
 
 void fuse_places_begin(Fuse *f) {
-    f->before[f->n] = f->after[f->n] = f->n;
+    f->of[f->n].before = f->of[f->n].after = f->n;
     for (int id = 0; id < f->n; id++) link_before(f, id, f->n);
     spread_places(f);
 }
@@ -103,7 +103,7 @@ static int by_place(const void *a, const void *b) {
 static void sort_by_place(const Fuse *f, Node **nodes, int n) {
     Arena scratch = {0};
     Placed *placed = NEW_ARRAY(&scratch, Placed, n + 1);
-    for (int k = 0; k < n; k++) placed[k] = (Placed){f->place[nodes[k]->id], nodes[k]};
+    for (int k = 0; k < n; k++) placed[k] = (Placed){f->of[nodes[k]->id].place, nodes[k]};
     qsort(placed, (size_t)n, sizeof *placed, by_place);
     for (int k = 0; k < n; k++) nodes[k] = placed[k].node;
     arena_release(&scratch);
@@ -111,13 +111,14 @@ static void sort_by_place(const Fuse *f, Node **nodes, int n) {
 
 // The nodes go to where the last of the first n stands, in this order.
 static void move_together(Fuse *f, Node **nodes, int n, int all) {
-    int next = f->after[nodes[n - 1]->id];
-    while (next != f->n && f->walked[vertex_of(f, f->g->nodes.at[next])] == f->walks) next = f->after[next];
+    int next = f->of[nodes[n - 1]->id].after;
+    while (next != f->n && f->walked[vertex_of(f, f->g->nodes.at[next])] == f->walks) next = f->of[next].after;
     for (int k = 0; k < all; k++) unlink_node(f, nodes[k]->id);
-    int64_t from = f->place[f->before[next]], to = next == f->n ? from + (int64_t)GAP * (all + 1) : f->place[next];
+    int64_t from = f->of[f->of[next].before].place,
+            to = next == f->n ? from + (int64_t)GAP * (all + 1) : f->of[next].place;
     for (int k = 0; k < all; k++) {
         link_before(f, nodes[k]->id, next);
-        f->place[nodes[k]->id] = from + (to - from) * (k + 1) / (all + 1);
+        f->of[nodes[k]->id].place = from + (to - from) * (k + 1) / (all + 1);
     }
     if (to - from <= all) spread_places(f);
 }
@@ -129,9 +130,9 @@ bool fuse_in_cycle(Fuse *f, int group) {
     int n = moved->len;
     sort_by_place(f, moved->at, n);
     int end = moved->at[n - 1]->id, k = 0;
-    while (k + 1 < n && f->after[moved->at[k]->id] == moved->at[k + 1]->id) k++;
+    while (k + 1 < n && f->of[moved->at[k]->id].after == moved->at[k + 1]->id) k++;
     if (k + 1 == n) return false; // nothing stands between them
-    if (walk_from(f, group, f->place[end], moved)) return true;
+    if (walk_from(f, group, f->of[end].place, moved)) return true;
     sort_by_place(f, moved->at + n, moved->len - n);
     move_together(f, moved->at, n, moved->len);
     return false;
@@ -174,7 +175,7 @@ static int next_input(const Fuse *f, Step *step) {
 void fuse_renumber(Fuse *f) {
     VEC(Step) path = {0};
     f->walks++;
-    f->before[f->n] = f->after[f->n] = f->n;
+    f->of[f->n].before = f->of[f->n].after = f->n;
     for (int id = 0; id < f->n; id++) {
         int vertex = vertex_of(f, f->g->nodes.at[id]);
         while (vertex != NONE && f->walked[vertex] != f->walks) {

@@ -33,13 +33,13 @@ int fuse_group_new(Fuse *f, GroupKind kind, Node *root) {
 void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep) {
     for (int k = 0; k < members->len; k++) {
         vec_push(&f->scratch, &f->members[group], members->at[k]);
-        f->group_of[members->at[k]->id] = group;
+        f->of[members->at[k]->id].group = group;
     }
     NodeVec *own = &f->members[group];
     while (own->len > keep && fuse_in_cycle(f, group)) {
         // A reduction that goes takes what reads it along: all behind it go.
         Node *dropped = own->at[--own->len];
-        f->group_of[dropped->id] = NONE;
+        f->of[dropped->id].group = NONE;
     }
 }
 
@@ -47,8 +47,8 @@ void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep) {
 
 void fuse_grow_begin(Fuse *f, int lowest) {
     for (int k = 0; k < f->touched.len; k++) {
-        f->state[f->touched.at[k]->id] = UNRELATED;
-        f->unsettled[f->touched.at[k]->id] = false;
+        f->of[f->touched.at[k]->id].state = UNRELATED;
+        f->of[f->touched.at[k]->id].unsettled = false;
     }
     f->touched.len = f->waiting.len = 0;
     f->lowest = lowest;
@@ -56,14 +56,14 @@ void fuse_grow_begin(Fuse *f, int lowest) {
 }
 
 void fuse_set_state(Fuse *f, Node *node, State state) {
-    if (f->state[node->id] == UNRELATED) vec_push(&f->scratch, &f->touched, node);
-    f->state[node->id] = state;
+    if (f->of[node->id].state == UNRELATED) vec_push(&f->scratch, &f->touched, node);
+    f->of[node->id].state = state;
 }
 
 // A heap: parents are below their children.
 void fuse_wait(Fuse *f, Node *node) {
-    if (f->waited[node->id] == f->growths) return;
-    f->waited[node->id] = f->growths;
+    if (f->of[node->id].waited == f->growths) return;
+    f->of[node->id].waited = f->growths;
     vec_push(&f->scratch, &f->waiting, node);
     Node **heap = f->waiting.at;
     for (int k = f->waiting.len - 1; k && heap[(k - 1) / 2]->id > heap[k]->id; k = (k - 1) / 2) {
@@ -74,7 +74,7 @@ void fuse_wait(Fuse *f, Node *node) {
 }
 
 void fuse_wait_users(Fuse *f, const Node *node) {
-    for (int u = 0; u < f->users[node->id].len; u++) fuse_wait(f, f->users[node->id].at[u]);
+    for (int u = 0; u < f->of[node->id].users.len; u++) fuse_wait(f, f->of[node->id].users.at[u]);
 }
 
 Node *fuse_next_waiting(Fuse *f) {
@@ -100,17 +100,17 @@ static bool follows(Fuse *f, Node *node) {
     vec_push(&f->scratch, &f->work, node);
     while (f->work.len) {
         const Node *at = f->work.at[--f->work.len];
-        if (f->state[at->id] != UNRELATED || f->seen.len > MOST) break;
+        if (f->of[at->id].state != UNRELATED || f->seen.len > MOST) break;
         for (int i = 0; i < at->nin; i++) {
             Node *in = at->in[i];
-            if (in->id < f->lowest || f->apart[in->id] == f->growths) continue;
-            f->apart[in->id] = f->growths;
+            if (in->id < f->lowest || f->of[in->id].apart == f->growths) continue;
+            f->of[in->id].apart = f->growths;
             vec_push(&f->scratch, &f->work, in);
             vec_push(&f->scratch, &f->seen, in);
         }
         if (!f->work.len) return false; // so nothing that was seen follows
     }
-    for (int k = 0; k < f->seen.len; k++) f->apart[f->seen.at[k]->id] = 0; // some of it does
+    for (int k = 0; k < f->seen.len; k++) f->of[f->seen.at[k]->id].apart = 0; // some of it does
     return true;
 }
 
@@ -118,9 +118,10 @@ State fuse_worst_input(Fuse *f, const Node *node) {
     State state = UNRELATED;
     for (int i = 0; i < node->nin && state != TAINTED; i++) {
         Node *in = node->in[i];
-        if (f->state[in->id] == UNRELATED && in->id > f->lowest && f->apart[in->id] != f->growths && follows(f, in))
+        if (f->of[in->id].state == UNRELATED && in->id > f->lowest && f->of[in->id].apart != f->growths &&
+            follows(f, in))
             fuse_set_state(f, in, TAINTED);
-        if (f->state[in->id] > state) state = f->state[in->id];
+        if (f->of[in->id].state > state) state = f->of[in->id].state;
     }
     return state;
 }
@@ -129,12 +130,8 @@ State fuse_worst_input(Fuse *f, const Node *node) {
 
 // Whether a member that the pool follows is read or returned elsewhere.
 static bool read_outside(const Fuse *f, const NodeVec *members, const Node *node) {
-    bool outside = f->output[node->id];
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        bool own = false;
-        for (int k = 0; k < members->len; k++) own |= members->at[k] == f->users[node->id].at[u];
-        outside |= !own;
-    }
+    bool outside = f->of[node->id].output;
+    for (int u = 0; u < f->of[node->id].users.len; u++) outside |= !nodes_have(members, f->of[node->id].users.at[u]);
     return outside;
 }
 
@@ -182,9 +179,9 @@ static void grow_contract(Fuse *f, Node *root) {
 
 // Whether another group reads the node, maybe through a few nodes that are in none.
 static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        const Node *user = f->users[node->id].at[u];
-        int by = f->group_of[user->id];
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        const Node *user = f->of[node->id].users.at[u];
+        int by = f->of[user->id].group;
         if (by != NONE && by != group) return true;
         if (by == NONE && depth < FEW_STEPS && read_beyond(f, user, group, depth + 1)) return true;
     }
@@ -194,22 +191,22 @@ static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
 // A member that a single other kernel reads, cheap to compute from members that are stored anyway (relu's mask from its
 // result, in the backward pass), is left to its reader.
 static bool left_to_reader(const Fuse *f, const Node *node, int group) {
-    if (f->output[node->id] || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
-    if (f->settled[node->id]) return false;
+    if (f->of[node->id].output || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
+    if (f->of[node->id].settled) return false;
     if (f->prepared[node->id]) return false;
     int reader = NONE;
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        int by = f->group_of[f->users[node->id].at[u]->id];
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        int by = f->of[f->of[node->id].users.at[u]->id].group;
         // Who is in no group yet is inlined, or stored by an element-wise kernel that reads what this one stores.
         if (by == group || (by != NONE && reader != NONE && by != reader)) return false;
         if (by != NONE) reader = by;
     }
     for (int i = 0; i < node->nin; i++) {
         const Node *in = node->in[i];
-        if (f->group_of[in->id] != group) continue;
-        if (!f->output[in->id] && !read_beyond(f, in, group, 0)) return false;
+        if (f->of[in->id].group != group) continue;
+        if (!f->of[in->id].output && !read_beyond(f, in, group, 0)) return false;
     }
-    return f->users[node->id].len > 0;
+    return f->of[node->id].users.len > 0;
 }
 
 static void release_cheap(Fuse *f, int group) {
@@ -219,7 +216,7 @@ static void release_cheap(Fuse *f, int group) {
         if (!left_to_reader(f, node, group)) continue;
         memmove(&members->at[k], &members->at[k + 1], sizeof(Node *) * (size_t)(members->len - k - 1));
         members->len--;
-        f->group_of[node->id] = NONE;
+        f->of[node->id].group = NONE;
     }
 }
 
@@ -232,13 +229,13 @@ static void weigh_nodes(Fuse *f) {
         const Node *node = f->g->nodes.at[id];
         bool cheap = true, costly = false;
         for (int i = 0; i < node->nin; i++) {
-            cheap &= f->cheap[node->in[i]->id];
-            costly |= f->costly[node->in[i]->id];
+            cheap &= f->of[node->in[i]->id].cheap;
+            costly |= f->of[node->in[i]->id].costly;
         }
-        bool stored = f->stored[id] || f->group_of[id] != NONE, source = is_source(node);
+        bool stored = f->of[id].stored || f->of[id].group != NONE, source = is_source(node);
         bool expensive = node->op->traits & (OP_EXPENSIVE | OP_REDUCES | OP_ALONE);
-        f->cheap[id] = stored || source || (cheap && (is_movement(node) || (!expensive && node->type.rank == 0)));
-        f->costly[id] = !stored && !source && (expensive || costly);
+        f->of[id].cheap = stored || source || (cheap && (is_movement(node) || (!expensive && node->type.rank == 0)));
+        f->of[id].costly = !stored && !source && (expensive || costly);
     }
 }
 
@@ -251,40 +248,40 @@ static int64_t domain_count(const Fuse *f, int group) {
 // users (which have higher ids and so are known): NONE, the only one, or MANY. Counts the places of use.
 static void find_reader(Fuse *f, const Node *node) {
     int reader = NONE, uses = 0, depth = 0, here = 1, moved = 0;
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        const Node *user = f->users[node->id].at[u];
-        int group = f->group_of[user->id];
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        const Node *user = f->of[node->id].users.at[u];
+        int group = f->of[user->id].group;
         bool inlined = group == NONE;
-        if (inlined && f->depth[user->id] > depth) depth = f->depth[user->id];
-        uses += inlined ? f->uses[user->id] : 1;
+        if (inlined && f->of[user->id].depth > depth) depth = f->of[user->id].depth;
+        uses += inlined ? f->of[user->id].uses : 1;
         // Element-wise users share a value at their index; each movement reads it at another one.
-        int copies = inlined ? f->copies[user->id] : 1;
+        int copies = inlined ? f->of[user->id].copies : 1;
         if (inlined && is_movement(user))
             moved += copies;
         else if (copies > here)
             here = copies;
-        if (inlined) group = f->reader[user->id];
+        if (inlined) group = f->of[user->id].reader;
         if (group != NONE) reader = reader == NONE || reader == group ? group : MANY;
     }
-    f->reader[node->id] = reader;
-    f->uses[node->id] = uses < MAX_DEPTH ? uses : MAX_DEPTH;
-    f->depth[node->id] = depth + 1;
-    f->copies[node->id] = moved && here == 1 ? moved : here + moved;
-    if (f->copies[node->id] > MAX_DEPTH) f->copies[node->id] = MAX_DEPTH;
+    f->of[node->id].reader = reader;
+    f->of[node->id].uses = uses < MAX_DEPTH ? uses : MAX_DEPTH;
+    f->of[node->id].depth = depth + 1;
+    f->of[node->id].copies = moved && here == 1 ? moved : here + moved;
+    if (f->of[node->id].copies > MAX_DEPTH) f->of[node->id].copies = MAX_DEPTH;
 }
 
 // Whether a model keeps the node's value beside the parameters instead of computing it again in each call. Not when it
 // would be much larger than what it is made of.
 static bool is_kept(const Fuse *f, const Node *node) {
-    return f->met[node->id] && is_elementwise(node) && type_count(&node->type) <= 2 * f->reads[node->id];
+    return f->of[node->id].met && is_elementwise(node) && type_count(&node->type) <= 2 * f->of[node->id].reads;
 }
 
 // A contraction's operand that is computed where its panels are made, once after load.
 static bool is_packed_from(const Fuse *f, const Node *node) {
-    bool packed = f->prepared[node->id] && is_elementwise(node) && !f->output[node->id] &&
+    bool packed = f->prepared[node->id] && is_elementwise(node) && !f->of[node->id].output &&
                   !(node->op->traits & OP_EXPENSIVE) && node->type.dtype == F32;
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        const Node *user = f->users[node->id].at[u];
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        const Node *user = f->of[node->id].users.at[u];
         packed &= node_is(user, contract) && !f->prepared[user->id];
     }
     return packed;
@@ -292,30 +289,30 @@ static bool is_packed_from(const Fuse *f, const Node *node) {
 
 static bool must_store(Fuse *f, const Node *node) {
     find_reader(f, node);
-    int reader = f->reader[node->id];
-    if (f->settled[node->id]) return true;
-    if (f->users[node->id].len == 1 && is_packed_from(f, node)) return false;
+    int reader = f->of[node->id].reader;
+    if (f->of[node->id].settled) return true;
+    if (f->of[node->id].users.len == 1 && is_packed_from(f, node)) return false;
     if (fuse_needs_buffer(f, node)) return true;
-    if (f->again[node->id]) return false; // its group may compute it again too, and could not read it from another
+    if (f->of[node->id].again) return false; // its group may compute it again too, and could not read it from another
     if (fuse_is_part(f, node)) return true;
     if (reader == NONE) return false;
-    if (f->depth[node->id] >= MAX_DEPTH && !is_source(node)) return true;
+    if (f->of[node->id].depth >= MAX_DEPTH && !is_source(node)) return true;
     if (is_kept(f, node)) return true;
-    if (f->cheap[node->id] || is_movement(node)) return false;
-    if (reader == MANY || f->copies[node->id] > MAX_COPIES) return true;
-    bool repeats = f->uses[node->id] > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
-    return repeats && f->costly[node->id];
+    if (f->of[node->id].cheap || is_movement(node)) return false;
+    if (reader == MANY || f->of[node->id].copies > MAX_COPIES) return true;
+    bool repeats = f->of[node->id].uses > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
+    return repeats && f->of[node->id].costly;
 }
 
 static void join_elementwise(Fuse *f, int group, const Node *root, Node *node) {
     if (!is_elementwise(node) || !is_unassigned(f, node) || !shape_equal(&node->type, &root->type) ||
-        f->members[group].len >= MAX_EPILOGUE || f->again[node->id] || !may_join(f, node, root))
+        f->members[group].len >= MAX_EPILOGUE || f->of[node->id].again || !may_join(f, node, root))
         return;
-    f->group_of[node->id] = group;
+    f->of[node->id].group = group;
     vec_push(&f->scratch, &f->members[group], node);
     if (!fuse_in_cycle(f, group)) return;
     f->members[group].len--;
-    f->group_of[node->id] = NONE;
+    f->of[node->id].group = NONE;
 }
 
 // An element-wise group that stores `root` and, with it, what it is computed from if others read that too.
@@ -324,7 +321,7 @@ static void grow_elementwise(Fuse *f, Node *root) {
     f->group[group].domain = root->type;
     NodeVec members = {0};
     vec_push(&f->scratch, &members, root);
-    f->group_of[root->id] = group;
+    f->of[root->id].group = group;
     vec_push(&f->scratch, &f->members[group], root);
     if (!is_elementwise(root)) return;
     // Producers of the same shape join when that makes no cycle (those read elsewhere become outputs), and so do others
@@ -332,9 +329,9 @@ static void grow_elementwise(Fuse *f, Node *root) {
     for (int k = 0; k < f->members[group].len; k++) {
         Node *node = f->members[group].at[k];
         for (int i = 0; i < node->nin; i++) join_elementwise(f, group, root, node->in[i]);
-        for (int u = 0; u < f->users[node->id].len; u++)
-            if (fuse_needs_buffer(f, f->users[node->id].at[u]))
-                join_elementwise(f, group, root, f->users[node->id].at[u]);
+        for (int u = 0; u < f->of[node->id].users.len; u++)
+            if (fuse_needs_buffer(f, f->of[node->id].users.at[u]))
+                join_elementwise(f, group, root, f->of[node->id].users.at[u]);
     }
 }
 
@@ -343,7 +340,7 @@ static void store_rest(Fuse *f) {
     for (int id = f->n - 1; id >= 0; id--) {
         Node *node = f->g->nodes.at[id];
         if (!is_unassigned(f, node) || is_input(node) || !must_store(f, node)) continue;
-        f->stored[id] = true;
+        f->of[id].stored = true;
         grow_elementwise(f, node);
     }
 }
@@ -354,49 +351,45 @@ static void find_outputs(Fuse *f) {
     bool *needed = NEW_ARRAY(&f->scratch, bool, f->n + 1);
     for (int id = f->n - 1; id >= 0; id--) {
         Node *node = f->g->nodes.at[id];
-        int group = f->group_of[id];
+        int group = f->of[id].group;
         if (group == NONE) continue;
-        needed[id] = f->output[id] || f->stored[id];
-        for (int u = 0; u < f->users[id].len; u++) {
-            const Node *user = f->users[id].at[u];
-            bool own = f->group_of[user->id] == group;
-            needed[id] |= !own || (is_movement(user) && !f->stored[user->id] && needed[user->id]);
+        needed[id] = f->of[id].output || f->of[id].stored;
+        for (int u = 0; u < f->of[id].users.len; u++) {
+            const Node *user = f->of[id].users.at[u];
+            bool own = f->of[user->id].group == group;
+            needed[id] |= !own || (is_movement(user) && !f->of[user->id].stored && needed[user->id]);
         }
-        f->stored[id] |= needed[id] && !is_movement(node);
+        f->of[id].stored |= needed[id] && !is_movement(node);
     }
     for (int id = 0; id < f->n; id++)
-        if (f->group_of[id] != NONE && f->stored[id])
-            vec_push(f->g->arena, &f->group[f->group_of[id]].outputs, f->g->nodes.at[id]);
+        if (f->of[id].group != NONE && f->of[id].stored)
+            vec_push(f->g->arena, &f->group[f->of[id].group].outputs, f->g->nodes.at[id]);
 }
 
 // ---- the passes ----------------------------------------------------------------------------------------------------
 
 static void find_prepared(Fuse *f) {
     f->prepared = graph_find_prepared(&f->scratch, f->g);
-    f->met = NEW_ARRAY(&f->scratch, bool, f->n + 1);
-    f->reads = NEW_ARRAY(&f->scratch, int64_t, f->n + 1);
     for (int id = 0; id < f->n; id++) {
         const Node *node = f->g->nodes.at[id];
-        if (is_input(node) && f->prepared[id]) f->reads[id] = type_count(&node->type);
+        if (is_input(node) && f->prepared[id]) f->of[id].reads = type_count(&node->type);
         for (int i = 0; i < node->nin; i++)
-            if (f->reads[node->in[i]->id] > f->reads[id]) f->reads[id] = f->reads[node->in[i]->id];
+            if (f->of[node->in[i]->id].reads > f->of[id].reads) f->of[id].reads = f->of[node->in[i]->id].reads;
     }
     for (int id = f->n - 1; id >= 0; id--)
-        for (int u = 0; u < f->users[id].len && f->prepared[id]; u++) {
-            const Node *user = f->users[id].at[u];
-            f->met[id] |= !f->prepared[user->id] || (is_movement(user) && f->met[user->id]);
+        for (int u = 0; u < f->of[id].users.len && f->prepared[id]; u++) {
+            const Node *user = f->of[id].users.at[u];
+            f->of[id].met |= !f->prepared[user->id] || (is_movement(user) && f->of[user->id].met);
         }
 }
 
 // What is computed again must not be made where it was made first, or nothing is gained.
 static void find_late(Fuse *f) {
-    f->early = NEW_ARRAY(&f->scratch, bool, f->n + 1);
-    f->late = NEW_ARRAY(&f->scratch, bool, f->n + 1);
     for (int id = 0; id < f->n; id++) {
         const Node *node = f->g->nodes.at[id];
-        f->late[id] = node->copy > 0;
-        for (int i = 0; i < node->nin; i++) f->late[id] |= f->late[node->in[i]->id];
-        f->early[id] = !f->late[id] && node->section < SECTION_BACKWARD;
+        f->of[id].late = node->copy > 0;
+        for (int i = 0; i < node->nin; i++) f->of[id].late |= f->of[node->in[i]->id].late;
+        f->of[id].early = !f->of[id].late && node->section < SECTION_BACKWARD;
     }
 }
 
@@ -408,7 +401,7 @@ static void find_updated(Fuse *f) {
     for (int id = 0; id < f->n; id++) {
         const Node *node = f->g->nodes.at[id];
         if (node_is(node, storage))
-            f->updated[id] = bound[module_find_storage(module, node_attr(node, "name")->s)->index];
+            f->of[id].updated = bound[module_find_storage(module, node_attr(node, "name")->s)->index];
     }
 }
 
@@ -416,9 +409,9 @@ static void find_updated(Fuse *f) {
 static void forget_groups(Fuse *f) {
     f->ngroups = 0;
     for (int k = 0; k < f->n; k++) {
-        f->group_of[k] = NONE;
-        f->stored[k] = is_input(f->g->nodes.at[k]);
-        f->again[k] = false;
+        f->of[k].group = NONE;
+        f->of[k].stored = is_input(f->g->nodes.at[k]);
+        f->of[k].again = false;
         f->members[k].len = 0;
     }
     fuse_places_begin(f);
@@ -427,35 +420,15 @@ static void forget_groups(Fuse *f) {
 static void fuse_begin(Fuse *f, Graph *g, const PassOptions *options) {
     int n = g->nodes.len;
     *f = (Fuse){.g = g, .n = n, .frugal = options->frugal};
-    f->group_of = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->stored = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->before = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->after = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->place = NEW_ARRAY(&f->scratch, int64_t, n + 1);
+    f->of = NEW_ARRAY(&f->scratch, NodeInfo, n + 1);
     f->walked = NEW_ARRAY(&f->scratch, int, 2 * n + 2);
-    f->waited = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->apart = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->output = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->again = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->updated = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->settled = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->users = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
     f->group = NEW_ARRAY(&f->scratch, Group, n + 1);
     f->members = NEW_ARRAY(&f->scratch, NodeVec, n + 1);
-    f->state = NEW_ARRAY(&f->scratch, State, n + 1);
-    f->unsettled = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->align = NEW_ARRAY(&f->scratch, Alignment, n + 1);
-    f->cheap = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->costly = NEW_ARRAY(&f->scratch, bool, n + 1);
-    f->reader = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->uses = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->depth = NEW_ARRAY(&f->scratch, int, n + 1);
-    f->copies = NEW_ARRAY(&f->scratch, int, n + 1);
     for (int k = 0; k < n; k++) {
         Node *node = g->nodes.at[k];
-        for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->users[node->in[i]->id], node);
+        for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->of[node->in[i]->id].users, node);
     }
-    for (int k = 0; k < g->outputs.len; k++) f->output[g->outputs.at[k].value->id] = true;
+    for (int k = 0; k < g->outputs.len; k++) f->of[g->outputs.at[k].value->id].output = true;
     find_updated(f);
     find_prepared(f);
     find_late(f);
@@ -500,10 +473,10 @@ Graph *pass_separate(Graph *from, const PassOptions *options) {
     for (int id = 0; id < f.n; id++) {
         Node *node = g->nodes.at[id];
         bool inlined = is_movement(node) || is_source(node) || is_input(node);
-        if (is_input(node) || (inlined && !f.output[id])) continue;
+        if (is_input(node) || (inlined && !f.of[id].output)) continue;
         int group = fuse_group_new(&f, GROUP_NAIVE, node);
-        f.group_of[id] = group;
-        f.stored[id] = true;
+        f.of[id].group = group;
+        f.of[id].stored = true;
         vec_push(&f.scratch, &f.members[group], node);
         vec_push(g->arena, &f.group[group].outputs, node);
     }

@@ -25,54 +25,60 @@ typedef struct Alignment {
 
 typedef enum State { UNRELATED, MEMBER, TAINTED } State;
 
+// What fusion knows of a node.
+typedef struct NodeInfo {
+    NodeVec users;
+    int group;     // that computes it, or NONE
+    bool stored;   // lives in a buffer (inputs included)
+    bool output;   // of the graph
+    bool again;    // readers compute it again (recompute.c)
+    bool updated;  // a storage's value at entry, which gets a new one
+    bool settled;  // a comparison reads it in two ways, so it is computed once and stored (settle.c)
+    bool early;    // of the forward pass, and
+    bool late;     // of what is computed again for the backward pass, or follows from that: never in one group
+    bool met;      // prepared, and what each call computes reads it, through movement at most
+    int64_t reads; // prepared: elements of the largest parameter that it depends on
+    // acyclic.c: the list of all nodes: the neighbours, and a number that grows along it.
+    int before, after;
+    int64_t place;
+    // While one group grows: how it stands to the members; the growth in which it waited, and in which it was found to
+    // follow from no member.
+    State state;
+    int waited, apart;
+    bool unsettled;          // of a member: follows from a settled member that is not in memory yet
+    Alignment align;         // of a member
+    bool cheap, costly;      // see weigh_nodes
+    int reader, uses, depth; // of an inlined node: see store_rest
+    int copies;              // and at how many indices one expression would compute it
+} NodeInfo;
+
 typedef struct Fuse {
     Graph *g;
     Arena scratch;
-    bool frugal;    // as of PassOptions
-    int n;          // nodes
-    int *group_of;  // by node id: the group that computes it, or NONE
-    bool *stored;   // by node id: lives in a buffer (inputs included)
-    bool *output;   // by node id: an output of the graph
-    bool *again;    // by node id: readers compute it again (recompute.c)
-    bool *updated;  // by node id: a storage's value at entry, which gets a new one
-    bool *settled;  // by node id: a comparison reads it in two ways, so it is computed once and stored (settle.c)
-    bool *prepared; // by node id: a model computes it once after load
-    bool *early;    // by node id: of the forward pass, and
-    bool *late;     // of what is computed again for the backward pass, or follows from that: never in one group
-    bool *met;      // by node id, of prepared nodes: what each call computes reads it, through movement at most
-    int64_t *reads; // by node id, of prepared nodes: elements of the largest parameter that it depends on
-    NodeVec *users; // by node id
-    // acyclic.c: the list, by node id: neighbours and place; by vertex (node id, then group), the last walk that came
-    // by.
-    int *before, *after;
-    int64_t *place;
-    int *walked, walks;
+    bool frugal;        // as of PassOptions
+    int n;              // nodes
+    NodeInfo *of;       // by node id
+    bool *prepared;     // by node id: a model computes it once after load
+    int *walked, walks; // by vertex (node id, then group): the last walk of acyclic.c that came by
     NodeVec work, moved, seen;
     int ngroups;
     Group *group;     // scratch list; moved to g->groups in their final order
     NodeVec *members; // by group: nodes it computes, in topological order
-    // While one group grows: by node id, how it stands to the members, and those that have a state; what reads members
-    // and was not looked at yet, lowest id first; ids below `lowest` follow from no member.
-    State *state;
+    // While one group grows: nodes that have a state; what reads members and was not looked at yet, lowest id first;
+    // ids below `lowest` follow from no member.
     NodeVec touched, waiting;
     int lowest, growths;
-    int *waited, *apart;  // by node id: the growth in which it waited; in which it was found to follow from no member
-    bool *unsettled;      // by node id, of members: follows from a settled member that is not in memory yet
-    Alignment *align;     // by node id, of members
-    bool *cheap, *costly; // by node id: see weigh_nodes
-    int *reader, *uses, *depth; // by node id, of inlined nodes: see store_rest
-    int *copies;                // and at how many indices one expression would compute it
 } Fuse;
 
 static inline bool is_elementwise(const Node *node) { return node->op->traits & OP_ELEMENTWISE; }
 static inline bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEMENT | OP_IDENTITY); }
 static inline bool is_input(const Node *node) { return node->op->traits & OP_INPUT; }
 static inline bool is_source(const Node *node) { return node->op->traits & OP_SOURCE; }
-static inline bool is_unassigned(const Fuse *f, const Node *node) { return f->group_of[node->id] == NONE; }
+static inline bool is_unassigned(const Fuse *f, const Node *node) { return f->of[node->id].group == NONE; }
 
 // Whether two nodes may be in one group at all.
 static inline bool may_join(const Fuse *f, const Node *a, const Node *b) {
-    bool apart = (f->early[a->id] && f->late[b->id]) || (f->late[a->id] && f->early[b->id]);
+    bool apart = (f->of[a->id].early && f->of[b->id].late) || (f->of[a->id].late && f->of[b->id].early);
     return f->prepared[a->id] == f->prepared[b->id] && !apart;
 }
 

@@ -56,24 +56,18 @@ static bool align_movement(const Node *node, const Alignment *from, Alignment *t
         return true;
     }
     if (!node_is(node, reshape)) return false;
-    // Only axes of extent 1 may come and go.
-    int i = 0;
-    for (int o = 0; o < out->rank; o++) {
-        if (out->dim[o].extent == 1 && !out->dim[o].size) continue;
-        while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
-        if (i == in->rank || !dim_equal(in->dim[i], out->dim[o])) return false;
-        to->map[o] = from->map[i++];
-    }
-    while (i < in->rank && in->dim[i].extent == 1 && !in->dim[i].size) i++;
-    return i == in->rank;
+    int at[MAX_RANK];
+    if (!shape_match_ones(in, out, at)) return false;
+    for (int d = 0; d < out->rank; d++) to->map[d] = at[d] < 0 ? FREE : from->map[at[d]];
+    return true;
 }
 
 // An element-wise node's alignment: its members' must agree. False when they do not.
 static bool align_elementwise(const Fuse *f, const Node *node, Alignment *to) {
     for (int d = 0; d < MAX_RANK; d++) to->map[d] = FREE;
     for (int i = 0; i < node->nin; i++) {
-        if (f->state[node->in[i]->id] != MEMBER) continue;
-        const Alignment *in = &f->align[node->in[i]->id];
+        if (f->of[node->in[i]->id].state != MEMBER) continue;
+        const Alignment *in = &f->of[node->in[i]->id].align;
         for (int d = 0; d < node->type.rank; d++) {
             if (in->map[d] == FREE) continue;
             if (to->map[d] != FREE && to->map[d] != in->map[d]) return false;
@@ -99,8 +93,8 @@ static bool pin_alignment(const Node *node, const Group *group, Alignment *align
 
 // An output of the graph or a contraction's operand: cannot be inlined.
 bool fuse_needs_buffer(const Fuse *f, const Node *node) {
-    bool needs = f->output[node->id];
-    for (int u = 0; u < f->users[node->id].len; u++) needs |= node_is(f->users[node->id].at[u], contract);
+    bool needs = f->of[node->id].output;
+    for (int u = 0; u < f->of[node->id].users.len; u++) needs |= node_is(f->of[node->id].users.at[u], contract);
     return needs;
 }
 
@@ -108,17 +102,17 @@ bool fuse_needs_buffer(const Fuse *f, const Node *node) {
 static bool joins_rows(Fuse *f, const Group *group, const Node *node, Alignment *align) {
     if (!is_unassigned(f, node)) return false;
     if (is_movement(node))
-        return !fuse_needs_buffer(f, node) && align_movement(node, &f->align[node->in[0]->id], align);
+        return !fuse_needs_buffer(f, node) && align_movement(node, &f->of[node->in[0]->id].align, align);
     if (is_elementwise(node)) return align_elementwise(f, node, align) && pin_alignment(node, group, align);
     if (!node_is(node, reduce) || !shape_equal(&node->in[0]->type, &group->domain) ||
         reduced_axes(node) != group->reduced)
         return false;
     // The largest of values that this kernel only stores would be the largest of another computation of them.
-    if (node_reduces(node) != REDUCE_SUM && f->unsettled[node->in[0]->id]) return false;
+    if (node_reduces(node) != REDUCE_SUM && f->of[node->in[0]->id].unsettled) return false;
     // Reads of the input at another place than the domain's index would need another loop.
-    if (f->state[node->in[0]->id] == MEMBER)
+    if (f->of[node->in[0]->id].state == MEMBER)
         for (int d = 0; d < group->domain.rank; d++) {
-            signed char along = f->align[node->in[0]->id].map[d];
+            signed char along = f->of[node->in[0]->id].align.map[d];
             if (along != FREE && along != d) return false;
         }
     outer_shape(&group->domain, group->reduced, align->map);
@@ -136,7 +130,7 @@ static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *membe
         const Node *node = work->at[--work->len];
         for (int i = 0; i < node->nin; i++) {
             Node *in = node->in[i];
-            if (f->walked[in->id] == walk || !is_unassigned(f, in) || f->state[in->id] == MEMBER) continue;
+            if (f->walked[in->id] == walk || !is_unassigned(f, in) || f->of[in->id].state == MEMBER) continue;
             f->walked[in->id] = walk;
             bool fits = node_is(in, reduce) && shape_equal(&in->in[0]->type, &group->domain) &&
                         reduced_axes(in) == group->reduced && may_join(f, in, members->at[0]);
@@ -145,12 +139,6 @@ static Node *feeding_reduction(Fuse *f, const Group *group, const NodeVec *membe
         }
     }
     return NULL;
-}
-
-static bool is_among(const NodeVec *nodes, const Node *node) {
-    for (int k = 0; k < nodes->len; k++)
-        if (nodes->at[k] == node) return true;
-    return false;
 }
 
 // Members that follow from the roots index by index, and reductions over the values of the first root: they share the
@@ -162,31 +150,31 @@ static NodeVec grow_from(Fuse *f, const Group *group, const NodeVec *roots) {
     for (int k = 0; k < roots->len; k++) lowest = roots->at[k]->id < lowest ? roots->at[k]->id : lowest;
     fuse_grow_begin(f, lowest);
     for (int k = 0; k < roots->len; k++) fuse_wait(f, roots->at[k]);
-    for (int u = 0; u < f->users[values->id].len; u++) {
-        Node *user = f->users[values->id].at[u];
+    for (int u = 0; u < f->of[values->id].users.len; u++) {
+        Node *user = f->of[values->id].users.at[u];
         if (node_is(user, reduce) && user->id > lowest) fuse_wait(f, user);
     }
     for (Node *node; (node = fuse_next_waiting(f));) {
         State state = fuse_worst_input(f, node);
-        bool is_root = is_among(roots, node);
+        bool is_root = nodes_have(roots, node);
         is_root |= state == UNRELATED && node_is(node, reduce) && node->in[0] == values && members.len;
         if (state == UNRELATED && !is_root) continue;
         bool fits = state != TAINTED && members.len < MAX_MEMBERS && may_join(f, node, roots->at[0]) &&
-                    joins_rows(f, group, node, &f->align[node->id]);
+                    joins_rows(f, group, node, &f->of[node->id].align);
         fuse_set_state(f, node, fits ? MEMBER : TAINTED);
         if (!fits) continue;
         vec_push(&f->scratch, &members, node);
         fuse_wait_users(f, node);
-        f->unsettled[node->id] = f->settled[node->id];
+        f->of[node->id].unsettled = f->of[node->id].settled;
         for (int i = 0; i < node->nin && !node_is(node, reduce); i++)
-            f->unsettled[node->id] |= f->unsettled[node->in[i]->id];
+            f->of[node->id].unsettled |= f->of[node->in[i]->id].unsettled;
     }
     return members;
 }
 
 void fuse_stand_alone(Fuse *f, Node *root) {
     int group = fuse_group_new(f, GROUP_NAIVE, root);
-    f->group_of[root->id] = group;
+    f->of[root->id].group = group;
     vec_push(&f->scratch, &f->members[group], root);
 }
 
@@ -231,7 +219,7 @@ void fuse_grow_rows(Fuse *f, Node *root) {
     fuse_assign(f, group, &members, 1);
     if (is_unassigned(f, root)) {
         // The larger group would be in a cycle: what follows from the first root alone is left.
-        for (int k = 0; k < f->members[group].len; k++) f->group_of[f->members[group].at[k]->id] = NONE;
+        for (int k = 0; k < f->members[group].len; k++) f->of[f->members[group].at[k]->id].group = NONE;
         f->members[group].len = 0;
         roots.len = 1;
         members = grow_from(f, &f->group[group], &roots);

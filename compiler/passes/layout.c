@@ -17,14 +17,13 @@
 
 enum { FEW_CHANNELS = 8 }; // fewer are not worth a vector
 
+// Of a node of the old graph.
 typedef struct Layout {
-    // By id in the old graph: how the node that stands for it is laid out, and whether it is made of constants and
-    // indices alone, so that it is as well computed in any order.
-    Order *order;
-    bool *is_free;
-    Order *other; // the other order in which it was last wanted, and what was made for that; NULL: none yet
-    Node **in_other;
-    bool *leaves; // it is returned, and nothing else reads it, or what follows from it index by index or by a pool
+    Order order;  // how the node that stands for it is laid out
+    bool is_free; // made of constants and indices alone: as well computed in any order
+    bool leaves;  // it is returned, and nothing else reads it, or what follows from it index by index or by a pool
+    Order other;  // the other order in which it was last wanted, and what was made for that; NULL: none yet
+    Node *in_other;
 } Layout;
 
 static bool follows(const Node *node) { return node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY); }
@@ -33,12 +32,9 @@ static bool follows(const Node *node) { return node->op->traits & (OP_ELEMENTWIS
 
 // Several axes or a stride index this dim.
 static bool dim_slides(const Affine *affine) {
-    int axes = 0;
-    for (int k = 0; k < MAX_AXES; k++) {
-        axes += affine->coef[k] != 0;
+    for (int k = 0; k < MAX_AXES; k++)
         if (affine->coef[k] > 1) return true;
-    }
-    return axes > 1;
+    return affine_terms(affine) > 1;
 }
 
 // Whether windows slide along the axis: in any map (or, axis < 0, along any axis).
@@ -75,7 +71,7 @@ static Order contract_order(const Node *old, const Layout *layout, const Order *
     const Iter *iter = node_attr(old, "iter")->iter;
     Order plain = order_plain(old->type.rank), order = {.n = old->type.rank};
     int data = data_operand(iter), place = 0;
-    if (old->type.rank < 3 || !data || layout->leaves[old->id]) return plain;
+    if (old->type.rank < 3 || !data || layout[old->id].leaves) return plain;
     if (!slides(iter, -1) && order_is_plain(&from[data - 1])) return plain;
     int64_t channels = 1;
     for (int last = 0; last < 2; last++)
@@ -129,7 +125,7 @@ static Node *split_flattened(const Layout *layout, const Node *old, int which, I
     ShapeRun runs[MAX_RANK];
     Map split = {.rank = 0};
     int parts[MAX_RANK];
-    if (!node_is(flat, reshape) || order_is_plain(&layout->order[x->id])) return NULL;
+    if (!node_is(flat, reshape) || order_is_plain(&layout[x->id].order)) return NULL;
     int n = shape_runs(&x->type, &flat->type, runs);
     *iter = *node_attr(old, "iter")->iter;
     const Map from = iter->map[1 + which];
@@ -145,10 +141,7 @@ static Node *split_flattened(const Layout *layout, const Node *old, int which, I
         int axis = summed_axis(iter, &from.dim[b], flat->type.dim[b]);
         if (axis < 0 || iter->naxes + a1 - a0 - 1 > MAX_AXES) return NULL;
         split_axis(iter, axis, &x->type, a0, a1, parts);
-        for (int d = a0; d < a1; d++) {
-            split.dim[d] = (Affine){0};
-            split.dim[d].coef[parts[d]] = 1;
-        }
+        for (int d = a0; d < a1; d++) split.dim[d] = affine_axis(parts[d]);
     }
     iter->map[1 + which] = split;
     return x->map;
@@ -160,7 +153,7 @@ static Node *read_unflattened(Graph *to, const Layout *layout, const Node *old, 
         Node *operands[2] = {in[0], in[1]};
         operands[which] = split_flattened(layout, old, which, &iter);
         if (!operands[which]) continue;
-        iter.map[1 + which] = order_map(&iter.map[1 + which], &layout->order[old->in[which]->in[0]->id]);
+        iter.map[1 + which] = order_map(&iter.map[1 + which], &layout[old->in[which]->in[0]->id].order);
         iter.map[2 - which] = order_map(&iter.map[2 - which], &from[1 - which]);
         return build_contract(to, operands[0], operands[1], &old->type, &iter);
     }
@@ -172,23 +165,23 @@ static Node *read_unflattened(Graph *to, const Layout *layout, const Node *old, 
 static bool made_of_free(const Layout *layout, const Node *node) {
     if (node->op->traits & OP_SOURCE) return true;
     bool is = node->nin && (follows(node) || node->op->traits & OP_MOVEMENT);
-    for (int k = 0; is && k < node->nin; k++) is = layout->is_free[node->in[k]->id];
+    for (int k = 0; is && k < node->nin; k++) is = layout[node->in[k]->id].is_free;
     return is;
 }
 
-static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wanted);
+static Node *in_order(Graph *to, Layout *layout, const Node *of, Order wanted);
 
 // What stands for the old node `of`, laid out in the order `wanted`. A broadcast or another source is made anew there;
 // anything else is transposed.
-static Node *make_in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
-    const Order *has = &layout->order[of->id];
-    if (follows(of) && layout->is_free[of->id]) {
+static Node *make_in_order(Graph *to, Layout *layout, const Node *of, Order wanted) {
+    const Order *has = &layout[of->id].order;
+    if (follows(of) && layout[of->id].is_free) {
         Node *in[MAX_INPUTS];
         for (int k = 0; k < of->nin; k++) in[k] = in_order(to, layout, of->in[k], wanted);
         return graph_copy_node(to, of, in);
     }
     if (of->op->reorder && of->nin <= 1) {
-        Order from = of->nin ? layout->order[of->in[0]->id] : wanted, got = wanted;
+        Order from = of->nin ? layout[of->in[0]->id].order : wanted, got = wanted;
         Node *in = of->nin ? of->in[0]->map : NULL;
         Node *made = of->op->reorder(to, of, &in, &from, &got);
         if (made && order_equal(&got, &wanted)) return made;
@@ -197,23 +190,23 @@ static Node *make_in_order(Graph *to, const Layout *layout, const Node *of, Orde
 }
 
 // Made once: values that share their inputs again and again would take a power of two of steps.
-static Node *in_order(Graph *to, const Layout *layout, const Node *of, Order wanted) {
-    if (order_equal(&layout->order[of->id], &wanted)) return of->map;
-    if (!layout->in_other[of->id] || !order_equal(&layout->other[of->id], &wanted)) {
-        layout->in_other[of->id] = make_in_order(to, layout, of, wanted);
-        layout->other[of->id] = wanted;
+static Node *in_order(Graph *to, Layout *layout, const Node *of, Order wanted) {
+    if (order_equal(&layout[of->id].order, &wanted)) return of->map;
+    if (!layout[of->id].in_other || !order_equal(&layout[of->id].other, &wanted)) {
+        layout[of->id].in_other = make_in_order(to, layout, of, wanted);
+        layout[of->id].other = wanted;
     }
-    return layout->in_other[of->id];
+    return layout[of->id].in_other;
 }
 
-static Node *as_graph(Graph *to, const Layout *layout, const Node *of) {
+static Node *as_graph(Graph *to, Layout *layout, const Node *of) {
     return in_order(to, layout, of, order_plain(of->type.rank));
 }
 
 // The first order among the inputs of the result's rank that is not the plain one.
 static Order input_order(const Node *old, const Layout *layout) {
     for (int k = 0; k < old->nin; k++) {
-        const Order *order = &layout->order[old->in[k]->id];
+        const Order *order = &layout[old->in[k]->id].order;
         if (order->n == old->type.rank && !order_is_plain(order)) return *order;
     }
     return order_plain(old->type.rank);
@@ -232,9 +225,9 @@ static Order liked_order(const Node *old, const Layout *layout, const Order *fro
 
 static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context) {
     Layout *layout = context;
-    Order *order = &layout->order[old->id], from[MAX_INPUTS];
+    Order *order = &layout[old->id].order, from[MAX_INPUTS];
     *order = order_plain(old->type.rank);
-    layout->is_free[old->id] = made_of_free(layout, old);
+    layout[old->id].is_free = made_of_free(layout, old);
     if (old->op->traits & OP_INPUT || !old->nin) return NULL;
     Node *moved[MAX_INPUTS];
     bool plain = true;
@@ -242,9 +235,9 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
     bool joint = follows(old) || (old->op->traits & OP_MOVEMENT && old->nin > 1);
     for (int k = 0; k < old->nin; k++) {
         moved[k] = in[k];
-        from[k] = layout->order[old->in[k]->id];
-        plain &= order_is_plain(&layout->order[old->in[k]->id]);
-        if (!joint || layout->order[old->in[k]->id].n != common.n) continue;
+        from[k] = layout[old->in[k]->id].order;
+        plain &= order_is_plain(&layout[old->in[k]->id].order);
+        if (!joint || layout[old->in[k]->id].order.n != common.n) continue;
         moved[k] = in_order(to, layout, old->in[k], common);
         from[k] = common;
     }
@@ -270,8 +263,8 @@ static void find_leaving(Layout *layout, const Graph *g) {
     for (int k = 0; k < g->outputs.len; k++) returned[g->outputs.at[k].value->id] = true;
     for (int id = g->nodes.len - 1; id >= 0; id--) {
         const Node *node = g->nodes.at[id];
-        layout->leaves[id] = returned[id] && !kept[id];
-        bool passes = layout->leaves[id] && (follows(node) || node_is(node, reduce));
+        layout[id].leaves = returned[id] && !kept[id];
+        bool passes = layout[id].leaves && (follows(node) || node_is(node, reduce));
         for (int k = 0; k < node->nin; k++) {
             const Node *in = node->in[k];
             if (passes && in->type.rank == node->type.rank)
@@ -284,17 +277,13 @@ static void find_leaving(Layout *layout, const Graph *g) {
 
 Graph *pass_layout(Graph *from, const PassOptions *options) {
     (void)options;
-    Layout layout = {.order = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
-                     .is_free = NEW_ARRAY(from->arena, bool, from->nodes.len + 1),
-                     .other = NEW_ARRAY(from->arena, Order, from->nodes.len + 1),
-                     .in_other = NEW_ARRAY(from->arena, Node *, from->nodes.len + 1),
-                     .leaves = NEW_ARRAY(from->arena, bool, from->nodes.len + 1)};
-    find_leaving(&layout, from);
-    Graph *to = graph_rebuild(from, lay_out, &layout);
+    Layout *layout = NEW_ARRAY(from->arena, Layout, from->nodes.len + 1);
+    find_leaving(layout, from);
+    Graph *to = graph_rebuild(from, lay_out, layout);
     for (int k = 0; k < from->outputs.len; k++) {
         const Node *old = from->outputs.at[k].value;
         graph_tag_as(to, old);
-        to->outputs.at[k].value = as_graph(to, &layout, old);
+        to->outputs.at[k].value = as_graph(to, layout, old);
     }
     return to;
 }

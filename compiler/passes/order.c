@@ -11,17 +11,22 @@
 #include "passes/fuse.h"
 
 typedef VEC(int) IntVec;
+// Of a group.
+typedef struct Turn {
+    IntVec hard, soft;        // those that must (should) run after it
+    int hard_left, soft_left; // how many that come before are not placed yet
+    int wanted;               // the lowest first node of it and of all that wait for it; 0: not known yet
+    NodeVec reads;            // what others store and it reads
+} Turn;
+
 typedef struct Sequence {
     Fuse *f;
-    IntVec *hard, *soft;        // by group: those that must (should) run after it
-    int *hard_left, *soft_left; // by group: how many that come before are not placed yet
-    int *wanted;                // by group: the lowest first node of it and of all that wait for it; 0: not known yet
-    int *seen;                  // by node id: visited for group seen - 1
-    NodeVec *reads;             // by group: what others store and it reads
-    int *readers_left;          // by node id: groups that read it and are not placed yet
-    NodeVec *values;            // by storage: the nodes that are its value at entry
-    int *passed;                // by node id: the output whose readers were looked for here last, + 1
-    IntVec ready;               // groups that may run now
+    Turn *turn;        // by group
+    int *seen;         // by node id: visited for group seen - 1
+    int *readers_left; // by node id: groups that read it and are not placed yet
+    NodeVec *values;   // by storage: the nodes that are its value at entry
+    int *passed;       // by node id: the output whose readers were looked for here last, + 1
+    IntVec ready;      // groups that may run now
 } Sequence;
 
 // The groups that an inlined value is read from run before `reader`.
@@ -29,12 +34,12 @@ static void add_hard_edges(Sequence *sequence, Node *node, int reader) {
     Fuse *f = sequence->f;
     if (sequence->seen[node->id] == reader + 1) return;
     sequence->seen[node->id] = reader + 1;
-    int group = f->group_of[node->id];
-    if (group != NONE && group != reader && f->stored[node->id]) {
-        vec_push(&f->scratch, &sequence->hard[group], reader);
-        sequence->hard_left[reader]++;
+    int group = f->of[node->id].group;
+    if (group != NONE && group != reader && f->of[node->id].stored) {
+        vec_push(&f->scratch, &sequence->turn[group].hard, reader);
+        sequence->turn[reader].hard_left++;
         sequence->readers_left[node->id]++;
-        vec_push(&f->scratch, &sequence->reads[reader], node);
+        vec_push(&f->scratch, &sequence->turn[reader].reads, node);
         return;
     }
     for (int i = 0; i < node->nin; i++) add_hard_edges(sequence, node->in[i], reader);
@@ -44,24 +49,24 @@ static void add_hard_edges(Sequence *sequence, Node *node, int reader) {
 static void add_soft_edges(Sequence *sequence, int number) {
     Fuse *f = sequence->f;
     const Output *output = &f->g->outputs.at[number];
-    int writer = f->group_of[output->value->id];
+    int writer = f->of[output->value->id].group;
     if (writer == NONE) return;
     const NodeVec *values = &sequence->values[output->storage->index];
     NodeVec work = {0};
     for (int k = 0; k < values->len; k++) vec_push(&f->scratch, &work, values->at[k]);
     while (work.len) {
         const Node *node = work.at[--work.len];
-        for (int u = 0; u < f->users[node->id].len; u++) {
-            Node *user = f->users[node->id].at[u];
+        for (int u = 0; u < f->of[node->id].users.len; u++) {
+            Node *user = f->of[node->id].users.at[u];
             if (sequence->passed[user->id] == number + 1) continue;
             sequence->passed[user->id] = number + 1;
-            int reader = f->group_of[user->id];
+            int reader = f->of[user->id].group;
             if (reader != NONE && reader != writer) {
-                vec_push(&f->scratch, &sequence->soft[reader], writer);
-                sequence->soft_left[writer]++;
+                vec_push(&f->scratch, &sequence->turn[reader].soft, writer);
+                sequence->turn[writer].soft_left++;
             }
             // A stored movement can be a view: its readers read the old value.
-            bool passes = !f->stored[user->id] || user->op->traits & OP_MOVEMENT;
+            bool passes = !f->of[user->id].stored || user->op->traits & OP_MOVEMENT;
             if (passes) vec_push(&f->scratch, &work, user);
         }
     }
@@ -70,17 +75,18 @@ static void add_soft_edges(Sequence *sequence, int number) {
 // A step count is made behind all gradients, and the first update waits for it: it belongs before that one, or every
 // gradient lives until the end.
 static int wanted_at(Sequence *sequence, int k) {
-    if (sequence->wanted[k]) return sequence->wanted[k];
-    int at = sequence->wanted[k] = sequence->f->members[k].at[0]->id + 1; // known, should groups form a cycle
-    for (int h = 0; h < sequence->hard[k].len; h++) {
-        int later = wanted_at(sequence, sequence->hard[k].at[h]);
+    Turn *turn = &sequence->turn[k];
+    if (turn->wanted) return turn->wanted;
+    int at = turn->wanted = sequence->f->members[k].at[0]->id + 1; // known, should groups form a cycle
+    for (int h = 0; h < turn->hard.len; h++) {
+        int later = wanted_at(sequence, turn->hard.at[h]);
         if (later < at) at = later;
     }
-    return sequence->wanted[k] = at;
+    return turn->wanted = at;
 }
 
 static int64_t bytes_of(const Fuse *f, const Node *node) {
-    return f->output[node->id] ? 0 : type_count(&node->type) * dtype_info[node->type.dtype].bytes;
+    return f->of[node->id].output ? 0 : type_count(&node->type) * dtype_info[node->type.dtype].bytes;
 }
 
 // Bytes more that live when the group has run.
@@ -88,8 +94,9 @@ static int64_t growth(const Sequence *sequence, int group) {
     const Fuse *f = sequence->f;
     int64_t bytes = 0;
     for (int k = 0; k < f->group[group].outputs.len; k++) bytes += bytes_of(f, f->group[group].outputs.at[k]);
-    for (int k = 0; k < sequence->reads[group].len; k++) {
-        const Node *node = sequence->reads[group].at[k];
+    const NodeVec *reads = &sequence->turn[group].reads;
+    for (int k = 0; k < reads->len; k++) {
+        const Node *node = reads->at[k];
         if (sequence->readers_left[node->id] == 1) bytes -= bytes_of(f, node);
     }
     return bytes;
@@ -108,7 +115,8 @@ static int64_t haste(const Sequence *sequence, int group) {
 
 // Whether group a runs before b, both being ready. An update waits for the readers of the old value if it can.
 static bool runs_before(Sequence *sequence, int a, int b) {
-    if (sequence->soft_left[a] != sequence->soft_left[b]) return sequence->soft_left[a] < sequence->soft_left[b];
+    int left_a = sequence->turn[a].soft_left, left_b = sequence->turn[b].soft_left;
+    if (left_a != left_b) return left_a < left_b;
     int64_t more_a = haste(sequence, a), more_b = haste(sequence, b);
     return more_a != more_b ? more_a < more_b : wanted_at(sequence, a) < wanted_at(sequence, b);
 }
@@ -129,12 +137,13 @@ static int next_group(Sequence *sequence) {
 
 static void place_group(Sequence *sequence, int group) {
     Fuse *f = sequence->f;
-    for (int k = 0; k < sequence->hard[group].len; k++) {
-        int later = sequence->hard[group].at[k];
-        if (!--sequence->hard_left[later]) vec_push(&f->scratch, &sequence->ready, later);
+    const Turn *turn = &sequence->turn[group];
+    for (int k = 0; k < turn->hard.len; k++) {
+        int later = turn->hard.at[k];
+        if (!--sequence->turn[later].hard_left) vec_push(&f->scratch, &sequence->ready, later);
     }
-    for (int k = 0; k < sequence->soft[group].len; k++) sequence->soft_left[sequence->soft[group].at[k]]--;
-    for (int k = 0; k < sequence->reads[group].len; k++) sequence->readers_left[sequence->reads[group].at[k]->id]--;
+    for (int k = 0; k < turn->soft.len; k++) sequence->turn[turn->soft.at[k]].soft_left--;
+    for (int k = 0; k < turn->reads.len; k++) sequence->readers_left[turn->reads.at[k]->id]--;
 }
 
 static void find_values(Sequence *sequence) {
@@ -150,13 +159,8 @@ static void find_values(Sequence *sequence) {
 void fuse_order(Fuse *f) {
     int n = f->ngroups;
     Sequence sequence = {.f = f,
-                         .hard = NEW_ARRAY(&f->scratch, IntVec, n + 1),
-                         .soft = NEW_ARRAY(&f->scratch, IntVec, n + 1),
-                         .hard_left = NEW_ARRAY(&f->scratch, int, n + 1),
-                         .soft_left = NEW_ARRAY(&f->scratch, int, n + 1),
-                         .wanted = NEW_ARRAY(&f->scratch, int, n + 1),
+                         .turn = NEW_ARRAY(&f->scratch, Turn, n + 1),
                          .seen = NEW_ARRAY(&f->scratch, int, f->n + 1),
-                         .reads = NEW_ARRAY(&f->scratch, NodeVec, n + 1),
                          .readers_left = NEW_ARRAY(&f->scratch, int, f->n + 1),
                          .values = NEW_ARRAY(&f->scratch, NodeVec, f->g->module->storages.len + 1),
                          .passed = NEW_ARRAY(&f->scratch, int, f->n + 1)};
@@ -166,7 +170,7 @@ void fuse_order(Fuse *f) {
     for (int k = 0; k < f->g->outputs.len; k++)
         if (f->g->outputs.at[k].storage) add_soft_edges(&sequence, k);
     for (int k = 0; k < n; k++)
-        if (!sequence.hard_left[k]) vec_push(&f->scratch, &sequence.ready, k);
+        if (!sequence.turn[k].hard_left) vec_push(&f->scratch, &sequence.ready, k);
     for (int count = 0; count < n; count++) {
         int next = next_group(&sequence);
         if (next == NONE) dlc_bug("fuse", "groups of entry %s form a cycle", f->g->name);

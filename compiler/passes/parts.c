@@ -7,7 +7,7 @@
 
 static bool joins(const Fuse *f, const Node *in, const Node *concat) {
     if (!node_is(in, concat) || !node_is(concat, concat)) return false;
-    return !f->stored[in->id] && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
+    return !f->of[in->id].stored && node_attr(in, "axis")->i == node_attr(concat, "axis")->i;
 }
 
 // Adds the parts; false when one cannot be made in place.
@@ -18,26 +18,26 @@ static bool collect(Fuse *f, const Node *concat, NodeVec *parts) {
             if (!collect(f, in, parts)) return false;
             continue;
         }
-        bool moved = in->op->traits & OP_MOVEMENT && f->group_of[in->id] != NONE && !f->stored[in->id];
-        if (in->op->traits & OP_INPUT || f->output[in->id] || f->prepared[in->id] || moved) return false;
-        for (int k = 0; k < parts->len; k++)
-            if (parts->at[k] == in) return false;
+        bool moved = in->op->traits & OP_MOVEMENT && f->of[in->id].group != NONE && !f->of[in->id].stored;
+        if (in->op->traits & OP_INPUT || f->of[in->id].output || f->prepared[in->id] || moved) return false;
+        if (nodes_have(parts, in)) return false;
         vec_push(&f->scratch, parts, in);
     }
     return true;
 }
 
 bool fuse_is_part(Fuse *f, const Node *node) {
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        const Node *concat = f->users[node->id].at[u];
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        const Node *concat = f->of[node->id].users.at[u];
         if (!node_is(concat, concat) || joins(f, node, concat)) continue;
-        while (!f->stored[concat->id] && f->users[concat->id].len == 1 && joins(f, concat, f->users[concat->id].at[0]))
-            concat = f->users[concat->id].at[0];
+        while (!f->of[concat->id].stored && f->of[concat->id].users.len == 1 &&
+               joins(f, concat, f->of[concat->id].users.at[0]))
+            concat = f->of[concat->id].users.at[0];
         NodeVec parts = {0};
         int loose = 0;
-        if (!f->stored[concat->id] || f->output[concat->id] || f->prepared[concat->id]) continue;
+        if (!f->of[concat->id].stored || f->of[concat->id].output || f->prepared[concat->id]) continue;
         if (!collect(f, concat, &parts) || !parts_are_placed(&parts, (int)node_attr(concat, "axis")->i)) continue;
-        for (int k = 0; k < parts.len; k++) loose += f->group_of[parts.at[k]->id] == NONE;
+        for (int k = 0; k < parts.len; k++) loose += f->of[parts.at[k]->id].group == NONE;
         if (loose == 1) return true;
     }
     return false;

@@ -18,14 +18,12 @@ typedef struct Pass {
     const char *name;
     const char *doc;
     unsigned needs, gives, breaks; // of Fact
-    int min_level;                 // runs at this -O and above; 0 or 2
-    int max_level;
+    enum { AT_O0 = 1, AT_O2 = 2 } levels;
     Graph *(*run)(Graph *g, const PassOptions *options);
 } Pass;
 
-extern const Pass pipeline[]; // in order; name NULL at the end
-// Whether the pass of that name is one of this -O.
-bool pass_runs(const char *name, int level);
+extern const Pass pipeline[];                // in order; name NULL at the end
+bool pass_runs(const Pass *pass, int level); // at -O level
 
 // Where the values of the graph that rematerialise was given went.
 typedef struct Trace {
@@ -35,7 +33,7 @@ typedef struct Trace {
 
 struct PassOptions {
     int level;
-    const char *dump_after; // a pass's name: the module is printed to `out` as it is after it, or NULL
+    const Pass *dump_after; // one that runs at this level: the module is printed to `out` as it is after it; or NULL
     bool time;              // print a table of times to `out`
     bool verify_meaning;    // --verify: interpret before and after each pass on random inputs
     FILE *out;

@@ -12,57 +12,49 @@ const Pass pipeline[] = {
      .doc = "compute operators over constants",
      .gives = FACT_FOLDED,
      .breaks = FACT_DEDUPED,
-     .min_level = 2,
-     .max_level = 2,
+     .levels = AT_O2,
      .run = pass_fold},
     {.name = "simplify",
      .doc = "algebraic identities; transposes and broadcasts go into the maps of contractions",
      .needs = FACT_FOLDED,
      .gives = FACT_SIMPLE,
      .breaks = FACT_DEDUPED,
-     .min_level = 2,
-     .max_level = 2,
+     .levels = AT_O2,
      .run = pass_simplify},
     {.name = "scale",
      .doc = "in a model: factors of a contraction's result go into its weights, batch norms become biases",
      .needs = FACT_SIMPLE,
      .gives = FACT_SIMPLE,
      .breaks = FACT_DEDUPED,
-     .min_level = 2,
-     .max_level = 2,
+     .levels = AT_O2,
      .run = pass_scale},
     {.name = "layout",
      .doc = "channels last around convolutions and pools",
      .needs = FACT_SIMPLE,
      .breaks = FACT_DEDUPED,
-     .min_level = 2,
-     .max_level = 2,
+     .levels = AT_O2,
      .run = pass_layout},
     {.name = "dedupe",
      .doc = "identical nodes are one, dead ones go",
      .gives = FACT_DEDUPED,
-     .min_level = 0,
-     .max_level = 2,
+     .levels = AT_O0 | AT_O2,
      .run = pass_dedupe},
     {.name = "rematerialise",
      .doc = "what checkpoint blocks do not keep is computed again for the backward pass",
      .needs = FACT_DEDUPED,
-     .min_level = 0,
-     .max_level = 2,
+     .levels = AT_O0 | AT_O2,
      .run = pass_rematerialise},
     {.name = "separate",
      .doc = "-O0: every operator is a kernel of its own",
      .needs = FACT_DEDUPED,
      .gives = FACT_GROUPED,
-     .min_level = 0,
-     .max_level = 0,
+     .levels = AT_O0,
      .run = pass_separate},
     {.name = "fuse",
      .doc = "group what shares loops: contraction with epilogue, rows, element-wise chains",
      .needs = FACT_DEDUPED | FACT_SIMPLE,
      .gives = FACT_GROUPED,
-     .min_level = 2,
-     .max_level = 2,
+     .levels = AT_O2,
      .run = pass_fuse},
     {0},
 };
@@ -194,6 +186,8 @@ static void begin_trace(Trace *trace, Graph *source) {
     for (int id = 0; id < source->nodes.len; id++) trace->last[id] = source->nodes.at[id];
 }
 
+bool pass_runs(const Pass *pass, int level) { return pass->levels & (level ? AT_O2 : AT_O0); }
+
 // From row `first` on. `dumped` is the graph after options->dump_after.
 static Graph *run_entry(Module *m, int entry, int first, const PassOptions *options, double *ms, Graph **dumped) {
     Graph *g = m->entries.at[entry];
@@ -203,10 +197,10 @@ static Graph *run_entry(Module *m, int entry, int first, const PassOptions *opti
     if (wrong) dlc_bug("elaborate", "entry %s: %s", g->name, wrong);
     Meaning meaning = options->verify_meaning ? meaning_of(g) : (Meaning){0};
     for (int k = 0; k < first; k++)
-        if (pass_runs(pipeline[k].name, options->level)) facts = (facts & ~pipeline[k].breaks) | pipeline[k].gives;
+        if (pass_runs(&pipeline[k], options->level)) facts = (facts & ~pipeline[k].breaks) | pipeline[k].gives;
     for (int k = first; pipeline[k].name; k++) {
         const Pass *pass = &pipeline[k];
-        if (!pass_runs(pass->name, options->level)) continue;
+        if (!pass_runs(pass, options->level)) continue;
         if (pass->needs & ~facts) dlc_bug(pass->name, "runs before what it needs");
         if (trace && pass->run == pass_rematerialise) begin_trace(trace, g);
         double start = now_ms();
@@ -225,16 +219,10 @@ static Graph *run_entry(Module *m, int entry, int first, const PassOptions *opti
         }
         m->entries.at[entry] = g = next;
         facts = (facts & ~pass->breaks) | pass->gives;
-        if (options->dump_after && !strcmp(options->dump_after, pass->name)) *dumped = g;
+        if (pass == options->dump_after) *dumped = g;
     }
     arena_release(&meaning.arena);
     return g;
-}
-
-bool pass_runs(const char *name, int level) {
-    for (int k = 0; pipeline[k].name; k++)
-        if (!strcmp(pipeline[k].name, name)) return level >= pipeline[k].min_level && level <= pipeline[k].max_level;
-    return false;
 }
 
 Graph *passes_run_again(Module *m, int entry, const PassOptions *options) {
@@ -253,13 +241,13 @@ void passes_run(Module *m, const PassOptions *options) {
     dumped.entries.at = NEW_ARRAY(m->arena, Graph *, m->entries.len + 1);
     for (int entry = 0; entry < m->entries.len; entry++)
         m->entries.at[entry] = run_entry(m, entry, 0, options, ms, &dumped.entries.at[entry]);
-    if (options->dump_after && pass_runs(options->dump_after, options->level)) {
+    if (options->dump_after) {
         Str text = str_new(m->arena);
         module_print(&text, &dumped);
         fputs(str_text(&text), options->out);
     }
     if (!options->time) return;
     for (int k = 0; pipeline[k].name; k++)
-        if (pass_runs(pipeline[k].name, options->level))
+        if (pass_runs(&pipeline[k], options->level))
             fprintf(options->out, "%-13s %8.2f ms  %s\n", pipeline[k].name, ms[k], pipeline[k].doc);
 }

@@ -18,9 +18,9 @@ typedef struct Again {
 
 // Whether another group reads the node, through movement of its own group at most.
 static bool is_read_elsewhere(const Fuse *f, const Node *node, int group) {
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        const Node *user = f->users[node->id].at[u];
-        if (f->group_of[user->id] != group) return true;
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        const Node *user = f->of[node->id].users.at[u];
+        if (f->of[user->id].group != group) return true;
         if (is_movement(user) && is_read_elsewhere(f, user, group)) return true;
     }
     return false;
@@ -28,9 +28,9 @@ static bool is_read_elsewhere(const Fuse *f, const Node *node, int group) {
 
 // A kernel that reads the node at many places, or needs it in memory, would do the steps more than once.
 static bool reads_once(const Fuse *f, const Node *node) {
-    for (int u = 0; u < f->users[node->id].len; u++) {
-        const Node *user = f->users[node->id].at[u];
-        int group = f->group_of[user->id];
+    for (int u = 0; u < f->of[node->id].users.len; u++) {
+        const Node *user = f->of[node->id].users.at[u];
+        int group = f->of[user->id].group;
         if (group != NONE && f->group[group].kind == GROUP_NAIVE) return false;
         if (user->op->traits & (OP_REDUCES | OP_ALONE) && (group == NONE || f->group[group].kind != GROUP_ROWS))
             return false;
@@ -39,21 +39,21 @@ static bool reads_once(const Fuse *f, const Node *node) {
 }
 
 static bool is_in_memory(const Fuse *f, const Node *node) {
-    return f->stored[node->id] || f->group_of[node->id] != NONE;
+    return f->of[node->id].stored || f->of[node->id].group != NONE;
 }
 
 // Adds what one input takes; false when it cannot be had.
 static bool add_input(const Fuse *f, const Again *again, const Node *node, const Node *in, int group, Again *sum) {
     const Node *source = in;
-    while (is_movement(source) && source->nin == 1 && !f->stored[source->id]) source = source->in[0];
+    while (is_movement(source) && source->nin == 1 && !f->of[source->id].stored) source = source->in[0];
     if (source->op->traits & OP_SOURCE) return true;
-    if (f->updated[source->id]) return false; // a later reader would stand in the way of its update
+    if (f->of[source->id].updated) return false; // a later reader would stand in the way of its update
     if (type_count(&source->type) * SMALL <= type_count(&node->type)) return is_in_memory(f, source);
     if (source != in) return false;
     Again part = again[in->id];
     if (!part.from) {
-        bool kept =
-            f->group_of[in->id] == group ? f->output[in->id] || is_read_elsewhere(f, in, group) : is_in_memory(f, in);
+        bool kept = f->of[in->id].group == group ? f->of[in->id].output || is_read_elsewhere(f, in, group)
+                                                 : is_in_memory(f, in);
         part = (Again){kept ? in : NULL, 0};
     }
     if (!part.from || (sum->from && sum->from != part.from)) return false;
@@ -80,12 +80,13 @@ void fuse_recompute(Fuse *f) {
         // Readers first: a step that only steps read which go to their readers goes there too.
         for (int k = members->len - 1; k >= 0; k--) {
             Node *node = members->at[k];
-            f->again[node->id] = k > 0 && again[node->id].from && !f->output[node->id] && !f->settled[node->id] &&
-                                 reads_once(f, node) && is_read_elsewhere(f, node, group);
-            if (f->again[node->id]) f->group_of[node->id] = NONE;
+            f->of[node->id].again = k > 0 && again[node->id].from && !f->of[node->id].output &&
+                                    !f->of[node->id].settled && reads_once(f, node) &&
+                                    is_read_elsewhere(f, node, group);
+            if (f->of[node->id].again) f->of[node->id].group = NONE;
         }
         for (int k = 0; k < members->len; k++)
-            if (f->group_of[members->at[k]->id] == group) members->at[kept++] = members->at[k];
+            if (f->of[members->at[k]->id].group == group) members->at[kept++] = members->at[k];
         members->len = kept;
     }
 }

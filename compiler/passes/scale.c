@@ -11,6 +11,7 @@
 // weights in the same way: the output channels, groups included. Sums are reassociated as docs/language.md allows.
 #include <string.h>
 
+#include "ir/affine.h"
 #include "ops/op.h"
 #include "passes/passes.h"
 
@@ -61,8 +62,6 @@ static Node *negated(Graph *to, Node *x) {
 }
 
 // ---- factors into weights -------------------------------------------------------------------------------------------
-
-static bool affine_equal(const Affine *a, const Affine *b) { return !memcmp(a, b, sizeof *a); }
 
 // The dim of `weights` that is indexed as dim d of the result is, or -1.
 static int matching_dim(const Iter *iter, const Map *map, const Type *weights, int d, Dim dim) {

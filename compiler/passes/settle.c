@@ -15,7 +15,7 @@ static int group_to_come(const Node *node) { return MANY - 1 - node->id; }
 enum { LOOP_STORES = 0, LOOP_OUTER = -1, LOOP_REDUCTION = 1 };
 
 static int loop_of_reduction(const Fuse *f, const Node *node) {
-    const Group *group = &f->group[f->group_of[node->id]];
+    const Group *group = &f->group[f->of[node->id].group];
     for (int k = 0; k < group->reduces.len && group->kind == GROUP_ROWS; k++)
         if (group->reduces.at[k] == node) return LOOP_REDUCTION + k;
     return LOOP_STORES;
@@ -23,19 +23,19 @@ static int loop_of_reduction(const Fuse *f, const Node *node) {
 
 // What follows from a reduction and has one value for each row is computed once (rows.c keeps it in a local variable).
 static bool is_kept_outer(const Fuse *f, const Node *node) {
-    const Group *group = &f->group[f->group_of[node->id]];
+    const Group *group = &f->group[f->of[node->id].group];
     return group->kind == GROUP_ROWS && group->reduced && !shape_equal(&node->type, &group->domain);
 }
 
 static Computation find_computation(const void *context, const Node *node, Computation at) {
     const Fuse *f = context;
-    int group = f->group_of[node->id];
-    if (f->settled[node->id] && (group == NONE || !f->stored[node->id]))
+    int group = f->of[node->id].group;
+    if (f->of[node->id].settled && (group == NONE || !f->of[node->id].stored))
         return (Computation){group_to_come(node), LOOP_STORES, 0};
     if (group == NONE) return at;
     if (node->op->traits & OP_REDUCES) return (Computation){group, loop_of_reduction(f, node), 0};
     if (is_kept_outer(f, node)) return (Computation){group, LOOP_OUTER, 0};
-    if (f->stored[node->id] && (group != at.group || f->group[group].kind != GROUP_ROWS))
+    if (f->of[node->id].stored && (group != at.group || f->group[group].kind != GROUP_ROWS))
         return (Computation){group, LOOP_STORES, 0};
     return at;
 }
@@ -51,14 +51,14 @@ typedef struct Settle {
 static bool settle_comparison(Settle *s, const Node *node, int group, int loop) {
     Node *found;
     bool any = false;
-    while ((found = twice_find(&s->twice, node, (Computation){group, loop, 0})) && !s->f->settled[found->id])
-        any = s->f->settled[found->id] = true;
+    while ((found = twice_find(&s->twice, node, (Computation){group, loop, 0})) && !s->f->of[found->id].settled)
+        any = s->f->of[found->id].settled = true;
     return any;
 }
 
 static bool is_read(const Fuse *f, const Node *node, int group) {
-    int by = f->group_of[node->id];
-    return is_input(node) || node->op->traits & OP_REDUCES || (by != NONE && by != group && f->stored[node->id]);
+    int by = f->of[node->id].group;
+    return is_input(node) || node->op->traits & OP_REDUCES || (by != NONE && by != group && f->of[node->id].stored);
 }
 
 // Looks at the comparisons that the loop computes on the way to `root`.

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/affine.h"
 #include "ops/op.h"
 #include "passes/passes.h"
 
@@ -99,20 +100,14 @@ static Node *sink_movement(Graph *to, const Node *old, Node *const *in) {
 static Node *broadcast_of_reshape(Graph *to, const Node *old, const Node *reshape) {
     const Type *from = &reshape->in[0]->type, *via = &reshape->type;
     const Attr *axes = node_attr(old, "axes");
-    int axis[MAX_RANK], i = 0, wide[MAX_RANK];
-    for (int v = 0; v < via->rank; v++) {
-        if (dim_is_one(via->dim[v])) continue;
-        while (i < from->rank && dim_is_one(from->dim[i])) i++;
-        if (i == from->rank || !dim_equal(from->dim[i], via->dim[v])) return NULL;
-        wide[i++] = (int)axes->ints[v];
-    }
+    int axis[MAX_RANK], at[MAX_RANK];
+    if (!shape_match_ones(from, via, at)) return NULL;
     // Axes of extent 1 that went are dropped by a reshape of the source.
     Type dense = {.dtype = from->dtype};
-    for (int d = 0; d < from->rank; d++) {
-        if (dim_is_one(from->dim[d])) continue;
-        if (d >= i) return NULL;
-        axis[dense.rank] = wide[d];
-        dense.dim[dense.rank++] = from->dim[d];
+    for (int d = 0; d < via->rank; d++) {
+        if (at[d] < 0) continue;
+        axis[dense.rank] = (int)axes->ints[d];
+        dense.dim[dense.rank++] = via->dim[d];
     }
     Node *source = build_reshape(to, reshape->in[0], &dense);
     if (source == reshape) return NULL;
@@ -127,24 +122,13 @@ static Node *simplify_movement(Graph *to, const Node *old, Node *const *in) {
         return node_is(x, reshape) ? build_reshape(to, x->in[0], &old->type) : NULL;
     }
     if (node_is(old, transpose)) {
-        const Attr *perm = node_attr(old, "perm");
-        const Attr *inner = node_is(x, transpose) ? node_attr(x, "perm") : NULL;
+        if (!node_is(x, transpose)) return NULL;
+        const Attr *perm = node_attr(old, "perm"), *inner = node_attr(x, "perm");
         int both[MAX_RANK];
-        bool moves = false;
-        for (int k = 0; k < perm->n; k++) {
-            both[k] = (int)(inner ? inner->ints[perm->ints[k]] : perm->ints[k]);
-            moves |= both[k] != k;
-        }
-        Node *base = inner ? x->in[0] : x;
-        return !moves ? base : inner ? build_transpose(to, base, both) : NULL;
+        for (int k = 0; k < perm->n; k++) both[k] = (int)inner->ints[perm->ints[k]];
+        return build_transpose(to, x->in[0], both);
     }
     if (node_is(old, broadcast)) {
-        if (shape_equal(&x->type, &old->type)) {
-            const Attr *axes = node_attr(old, "axes");
-            bool moves = false;
-            for (int k = 0; k < axes->n; k++) moves |= axes->ints[k] != k;
-            if (!moves) return x;
-        }
         if (node_is(x, reshape)) return broadcast_of_reshape(to, old, x);
         if (!node_is(x, broadcast)) return NULL;
         const Attr *outer = node_attr(old, "axes"), *inner = node_attr(x, "axes");
@@ -170,13 +154,10 @@ static Node *fold_operand(Graph *to, const Node *old, Node *const *in, int which
         // Only where every axis is read in range: a broadcast axis has no end where 0 would be read instead.
         const Attr *axes = node_attr(x, "axes");
         for (int d = 0; d < from.rank; d++) {
-            int terms = 0;
-            for (int a = 0; a < iter.naxes; a++)
-                if (from.dim[d].coef[a]) {
-                    terms++;
-                    if (from.dim[d].coef[a] != 1 || !dim_equal(iter.axis[a], x->type.dim[d])) return NULL;
-                }
-            if (terms > 1 || (from.dim[d].c != 0 && terms) || from.dim[d].c >= x->type.dim[d].extent) return NULL;
+            int axis = affine_bare_axis(&from.dim[d]);
+            if (axis >= 0 ? !dim_equal(iter.axis[axis], x->type.dim[d])
+                          : affine_terms(&from.dim[d]) || from.dim[d].c >= x->type.dim[d].extent)
+                return NULL;
         }
         map->rank = axes->n;
         for (int k = 0; k < axes->n; k++) {

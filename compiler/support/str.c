@@ -34,6 +34,12 @@ void str_printf(Str *s, const char *fmt, ...) {
     va_end(again);
 }
 
+uint32_t text_hash(const char *text) {
+    uint32_t hash = 2166136261u;
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
 const char *text_grouped(Arena *arena, int64_t n) {
     char digits[32];
     int len = snprintf(digits, sizeof digits, "%lld", (long long)n);

@@ -20,6 +20,7 @@ void str_put(Str *s, const char *text);
 void str_putn(Str *s, const char *text, size_t len);
 void str_printf(Str *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+uint32_t text_hash(const char *text); // FNV-1a
 // 1234567 -> "1,234,567"
 const char *text_grouped(Arena *arena, int64_t n);
 
