@@ -23,7 +23,7 @@ static Cut cut_nothing(const Node *x) {
 }
 
 static Node *cut_node(Elab *el, Node *x, const Cut *cut) {
-    return build_slice_at(el->g, x, &cut->shape, cut->start, cut->step);
+    return build_slice(el->g, x, &cut->shape, cut->start, cut->step);
 }
 
 // `length` elements of one axis; the caller knows that they are there.
@@ -466,7 +466,7 @@ static Node *pad_constant(Elab *el, const Call *call, Node *x, int axis, double 
     Cut cut = cut_nothing(x);
     cut.start[axis] = count_fixed(before > 0 ? before : 0);
     cut.shape.dim[axis] = whole;
-    return build_pad_at(el->g, x, &cut.shape, cut.start, cut.step, value);
+    return build_pad(el->g, x, &cut.shape, cut.start, cut.step, value);
 }
 
 // pad(x, [left, right, top, bottom], mode="constant", value=0), as torch.nn.functional.pad.

@@ -23,7 +23,7 @@ static void mark_needs(Autodiff *ad, int nforward, Node *const *wrt, int nwrt) {
     }
 }
 
-// A gradient was to go to a node that cannot take one: told at the user's place.
+// Reports, at the node's place, that a gradient would have to go through a node that has none.
 static bool refuse_node(Graph *g, const Node *node, const Node *towards) {
     const char *reason = node->op->no_grad;
     if (!reason) reason = arena_printf(g->arena, "%s numbers have no gradient", dtype_info[node->type.dtype].name);
@@ -37,7 +37,9 @@ static bool refuse_node(Graph *g, const Node *node, const Node *towards) {
 
 // ---- names --------------------------------------------------------------------------------------------------------
 
-enum { MOVES = 16 }; // of a parameter that are looked through: chains of thousands are nobody's layer
+// So many movements are looked through to find a parameter. Each new node does so, and a chain of thousands of
+// movements is nobody's layer.
+enum { MOVES = 16 };
 
 // What the user knows a value by: a moved parameter is still that parameter.
 static const char *label_of(const Node *node) {

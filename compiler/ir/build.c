@@ -4,23 +4,23 @@
 #include "ir/affine.h"
 #include "ops/op.h"
 
-static Node *make(Graph *g, const char *name, Node *const *in, int nin, const Attr *attrs) {
+static Node *by_name(Graph *g, const char *name, Node *const *in, int nin) {
     const Op *op = op_find(name);
     if (!op) dlc_bug(g->stage, "there is no operator %s", name);
-    return graph_op(g, op, in, nin, attrs);
+    return graph_op(g, op, in, nin, NULL);
 }
 
 // ---- sources -------------------------------------------------------------------------------------------------------
 
 Node *build_constant(Graph *g, DType dtype, double value) {
     if (!dtype_info[dtype].is_float) return build_constant_int(g, dtype, int_saturate(I64, value));
-    return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {.f = round_to_dtype(dtype, value)}, {0}});
+    return graph_op(g, &op_constant, NULL, 0, (Attr[]){{.i = dtype}, {.f = round_to_dtype(dtype, value)}, {0}});
 }
 
 Node *build_constant_int(Graph *g, DType dtype, int64_t value) {
     if (dtype_info[dtype].is_float) return build_constant(g, dtype, (double)value);
     // Wrapped, so that equal constants are one node.
-    return make(g, "constant", NULL, 0, (Attr[]){{.i = dtype}, {0}, {.i = int_wrap(dtype, (uint64_t)value)}});
+    return graph_op(g, &op_constant, NULL, 0, (Attr[]){{.i = dtype}, {0}, {.i = int_wrap(dtype, (uint64_t)value)}});
 }
 
 Node *build_full(Graph *g, const Type *type, double value) {
@@ -31,39 +31,42 @@ Node *build_argument(Graph *g, const char *name, Type type) {
     // The shape rule finds the type in the list of arguments, so the place is taken first.
     Node place = {.op = &op_argument, .type = type, .attr = (Attr[]){{.s = name}}};
     vec_push(g->arena, &g->arguments, &place);
-    Node *node = make(g, "argument", NULL, 0, (Attr[]){{.s = name}});
+    Node *node = graph_op(g, &op_argument, NULL, 0, (Attr[]){{.s = name}});
     g->arguments.at[g->arguments.len - 1] = node;
     return node;
 }
 
-Node *build_storage(Graph *g, Storage *storage) { return make(g, "storage", NULL, 0, (Attr[]){{.s = storage->name}}); }
+Node *build_storage(Graph *g, Storage *storage) {
+    return graph_op(g, &op_storage, NULL, 0, (Attr[]){{.s = storage->name}});
+}
 
 Node *build_size(Graph *g, Dim dim) {
     if (!dim.size) return build_constant_int(g, I64, dim.extent);
     Dim bare = dim_size(dim_bound(dim), dim.size - 1);
-    Node *number = make(g, "size", NULL, 0, (Attr[]){{.n = 1, .dims = &bare}});
+    Node *number = graph_op(g, &op_size, NULL, 0, (Attr[]){{.n = 1, .dims = &bare}});
     if (dim.times != 1) number = build_binary(g, "mul", build_constant_int(g, I64, dim.times), number);
     if (dim.plus > 0) return build_binary(g, "add", number, build_constant_int(g, I64, dim.plus));
     return dim.plus ? build_binary(g, "sub", number, build_constant_int(g, I64, -(int64_t)dim.plus)) : number;
 }
 
 Node *build_iota(Graph *g, const Type *type, int axis) {
-    return make(g, "iota", NULL, 0, (Attr[]){{.n = type->rank, .dims = type->dim}, {.i = axis}, {.i = type->dtype}});
+    return graph_op(g, &op_iota, NULL, 0,
+                    (Attr[]){{.n = type->rank, .dims = type->dim}, {.i = axis}, {.i = type->dtype}});
 }
 
 // ---- element-wise --------------------------------------------------------------------------------------------------
 
-Node *build_unary(Graph *g, const char *op, Node *x) { return make(g, op, &x, 1, NULL); }
+Node *build_unary(Graph *g, const char *op, Node *x) { return by_name(g, op, &x, 1); }
 
-Node *build_binary(Graph *g, const char *op, Node *a, Node *b) { return make(g, op, (Node *[]){a, b}, 2, NULL); }
+Node *build_binary(Graph *g, const char *op, Node *a, Node *b) { return by_name(g, op, (Node *[]){a, b}, 2); }
 
 Node *build_select(Graph *g, Node *cond, Node *a, Node *b) {
-    return make(g, "select", (Node *[]){cond, a, b}, 3, NULL);
+    return graph_op(g, &op_select, (Node *[]){cond, a, b}, 3, NULL);
 }
 
 Node *build_cast(Graph *g, Node *x, DType dtype) {
     if (!x || x->type.dtype == dtype) return x;
-    return make(g, "cast", &x, 1, (Attr[]){{.i = dtype}});
+    return graph_op(g, &op_cast, &x, 1, (Attr[]){{.i = dtype}});
 }
 
 // ---- movement ------------------------------------------------------------------------------------------------------
@@ -93,8 +96,8 @@ Node *build_broadcast(Graph *g, Node *x, const Type *shape, const int *axes) {
         moves |= axes[k] != k;
     }
     if (!moves) return x;
-    return make(g, "broadcast", &x, 1,
-                (Attr[]){{.n = shape->rank, .dims = shape->dim}, {.n = x->type.rank, .ints = wide}});
+    return graph_op(g, &op_broadcast, &x, 1,
+                    (Attr[]){{.n = shape->rank, .dims = shape->dim}, {.n = x->type.rank, .ints = wide}});
 }
 
 Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape) {
@@ -106,7 +109,7 @@ Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape) {
 
 Node *build_reshape(Graph *g, Node *x, const Type *shape) {
     if (!x || shape_equal(&x->type, shape)) return x;
-    return make(g, "reshape", &x, 1, (Attr[]){{.n = shape->rank, .dims = shape->dim}});
+    return graph_op(g, &op_reshape, &x, 1, (Attr[]){{.n = shape->rank, .dims = shape->dim}});
 }
 
 Node *build_transpose(Graph *g, Node *x, const int *perm) {
@@ -117,47 +120,31 @@ Node *build_transpose(Graph *g, Node *x, const int *perm) {
         wide[k] = perm[k];
         moves |= perm[k] != k;
     }
-    return moves ? make(g, "transpose", &x, 1, (Attr[]){{.n = x->type.rank, .ints = wide}}) : x;
+    return moves ? graph_op(g, &op_transpose, &x, 1, (Attr[]){{.n = x->type.rank, .ints = wide}}) : x;
 }
 
-Node *build_slice_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step) {
+Node *build_slice(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step) {
     if (!x) return NULL;
     bool whole = shape_equal(&x->type, shape);
     for (int k = 0; whole && k < shape->rank; k++) whole = count_equal(start[k], count_fixed(0)) && step[k] == 1;
     if (whole) return x;
-    return make(g, "slice", &x, 1,
-                (Attr[]){{.n = shape->rank, .dims = shape->dim},
-                         {.n = shape->rank, .counts = start},
-                         {.n = shape->rank, .ints = step}});
+    return graph_op(g, &op_slice, &x, 1,
+                    (Attr[]){{.n = shape->rank, .dims = shape->dim},
+                             {.n = shape->rank, .counts = start},
+                             {.n = shape->rank, .ints = step}});
 }
 
-Node *build_pad_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value) {
-    if (!x || shape_equal(&x->type, shape)) return build_slice_at(g, x, shape, start, step);
-    return make(g, "pad", &x, 1,
-                (Attr[]){{.n = shape->rank, .dims = shape->dim},
-                         {.n = shape->rank, .counts = start},
-                         {.n = shape->rank, .ints = step},
-                         {.f = value}});
-}
-
-static void fixed_places(const Type *shape, const int64_t *start, Count *places) {
-    for (int k = 0; k < shape->rank; k++) places[k] = count_fixed(start[k]);
-}
-
-Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step) {
-    Count places[MAX_RANK];
-    fixed_places(shape, start, places);
-    return build_slice_at(g, x, shape, places, step);
-}
-
-Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value) {
-    Count places[MAX_RANK];
-    fixed_places(shape, start, places);
-    return build_pad_at(g, x, shape, places, step, value);
+Node *build_pad(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value) {
+    if (!x || shape_equal(&x->type, shape)) return build_slice(g, x, shape, start, step);
+    return graph_op(g, &op_pad, &x, 1,
+                    (Attr[]){{.n = shape->rank, .dims = shape->dim},
+                             {.n = shape->rank, .counts = start},
+                             {.n = shape->rank, .ints = step},
+                             {.f = value}});
 }
 
 Node *build_concat(Graph *g, Node *a, Node *b, int axis) {
-    return make(g, "concat", (Node *[]){a, b}, 2, (Attr[]){{.i = axis}});
+    return graph_op(g, &op_concat, (Node *[]){a, b}, 2, (Attr[]){{.i = axis}});
 }
 
 // ---- reductions and contractions -----------------------------------------------------------------------------------
@@ -191,14 +178,14 @@ Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties)
 
 Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, const Iter *iter, Ties ties) {
     Attr attrs[] = {{.i = kind}, {.i = ties}, {.n = shape->rank, .dims = shape->dim}, {.iter = iter}};
-    return make(g, "reduce", &x, 1, attrs);
+    return graph_op(g, &op_reduce, &x, 1, attrs);
 }
 
 Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter) {
     Iter named = *iter;
     name_axes(&named);
     Attr attrs[] = {{.n = shape->rank, .dims = shape->dim}, {.iter = &named}};
-    return make(g, "contract", (Node *[]){a, b}, 2, attrs);
+    return graph_op(g, &op_contract, (Node *[]){a, b}, 2, attrs);
 }
 
 // numpy's matmul: a vector counts as a row (left) or column (right) that goes from the result; the axes before the last

@@ -24,7 +24,7 @@ typedef struct Picture {
     int *group_of; // by node id, or OUTSIDE
 } Picture;
 
-// Inside quotes. A backslash or & of the user's is no escape of Graphviz's.
+// Text inside quotes. Backslashes and & are escaped, because Graphviz would read them as escapes of its own.
 static void put_label(Str *s, const char *text) {
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;

@@ -39,13 +39,13 @@ static Formula input_formula(void *context, const Node *node) {
 
 // ---- which values have a line ---------------------------------------------------------------------------------------
 
-// A product that is turned around is a product.
+// What only moves numbers. The transpose of a contraction is printed as a product.
 static bool is_plumbing(const Node *node) {
     if (is_matrix_transpose(node) && node_is(node->in[0], contract)) return false;
     return node->op->traits & (OP_SOURCE | OP_MOVEMENT | OP_IDENTITY);
 }
 
-// What stands for nothing of its own: numbers, sizes, and those under another shape.
+// Inputs, numbers and sizes, also under another shape: never worth a line of their own.
 static bool is_trivial(const Node *node) {
     while (is_plumbing(node) && node->nin == 1) node = node->in[0];
     return node->op->traits & (OP_SOURCE | OP_INPUT) || (node_is(node, cast) && node->in[0]->op->traits & OP_SOURCE);

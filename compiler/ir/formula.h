@@ -26,7 +26,7 @@ static inline Formula formula_input(const Formulas *r, const Node *node) { retur
 const char *formula_operand(Arena *arena, Formula f, Bind bind);
 // formula_contract.c: contractions: a @ b^T, conv2d(x, w, stride=2), einsum("bik,bij->kj", x, dy).
 Formula formula_contract(const Formulas *r, const Node *node, bool transposed);
-// Is it the transpose of a matrix?
+// Whether the node swaps the last two axes and leaves the others.
 bool is_matrix_transpose(const Node *node);
 
 #endif

@@ -85,9 +85,9 @@ static bool iter_equal(const Iter *a, const Iter *b) {
 // -0 and 0, and different NaNs, are different constants.
 static bool double_equal(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
-static bool item_equal(AttrKind kind, const Attr *a, const Attr *b, int k) {
-    if (kind == ATTR_INTS) return a->ints[k] == b->ints[k];
-    return kind == ATTR_COUNTS ? count_equal(a->counts[k], b->counts[k]) : dim_equal(a->dims[k], b->dims[k]);
+Count attr_item(AttrKind kind, const Attr *a, int k) {
+    if (kind == ATTR_INTS) return count_fixed(a->ints[k]);
+    return kind == ATTR_COUNTS ? a->counts[k] : count_of_dim(a->dims[k]);
 }
 
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
@@ -105,7 +105,7 @@ bool attr_equal(AttrKind kind, const Attr *a, const Attr *b) {
     case ATTR_DIMS:
         if (a->n != b->n) return false;
         for (int k = 0; k < a->n; k++)
-            if (!item_equal(kind, a, b, k)) return false;
+            if (!count_equal(attr_item(kind, a, k), attr_item(kind, b, k))) return false;
         return true;
     case ATTR_ITER:
         return iter_equal(a->iter, b->iter);
@@ -133,14 +133,12 @@ static uint64_t attr_hash(AttrKind kind, const Attr *a) {
         for (const char *s = a->s; *s; s++) h = hash_mix(h, (uint64_t)*s);
         return h;
     case ATTR_INTS:
-        for (int k = 0; k < a->n; k++) h = hash_mix(h, (uint64_t)a->ints[k]);
-        return h;
     case ATTR_COUNTS:
-        for (int k = 0; k < a->n; k++)
-            h = hash_mix(h, (uint64_t)a->counts[k].at + ((uint64_t)a->counts[k].times << 32));
-        return h;
     case ATTR_DIMS:
-        for (int k = 0; k < a->n; k++) h = hash_mix(h, (uint64_t)a->dims[k].extent * 16 + (uint64_t)a->dims[k].size);
+        for (int k = 0; k < a->n; k++) {
+            Count item = attr_item(kind, a, k);
+            h = hash_mix(h, (uint64_t)item.at + ((uint64_t)item.times << 32) + ((uint64_t)item.size << 48));
+        }
         return h;
     case ATTR_ITER:
         for (int k = 0; k < a->iter->naxes; k++) h = hash_mix(h, (uint64_t)a->iter->axis[k].extent);

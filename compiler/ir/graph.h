@@ -266,11 +266,9 @@ Node *build_broadcast_numpy(Graph *g, Node *x, const Type *shape); // numpy's ru
 Node *build_reshape(Graph *g, Node *x, const Type *shape);
 Node *build_transpose(Graph *g, Node *x, const int *perm); // result axis i is x's axis perm[i]
 // Along axis d from start[d] on in steps of step[d]; x itself when that is all of it.
-Node *build_slice(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step);
-Node *build_slice_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step);
+Node *build_slice(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step);
 // x at start, start + step, ... of a tensor that holds `value` elsewhere.
-Node *build_pad(Graph *g, Node *x, const Type *shape, const int64_t *start, const int64_t *step, double value);
-Node *build_pad_at(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value);
+Node *build_pad(Graph *g, Node *x, const Type *shape, const Count *start, const int64_t *step, double value);
 Node *build_concat(Graph *g, Node *a, Node *b, int axis);
 Node *build_reduce(Graph *g, ReduceKind kind, Node *x, unsigned axes, Ties ties); // drops the axes (bitmask)
 Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, const Iter *iter, Ties ties);
@@ -290,7 +288,8 @@ const Attr *node_attr(const Node *node, const char *name);
 ReduceKind node_reduces(const Node *node);             // how a reduce or a contract folds what it reads
 #define node_is(node, name) ((node)->op == &op_##name) // node_is(x, contract)
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
-uint64_t hash_mix(uint64_t hash, uint64_t value); // of what was hashed so far and one value more
+Count attr_item(AttrKind kind, const Attr *a, int k); // of INTS, COUNTS and DIMS
+uint64_t hash_mix(uint64_t hash, uint64_t value);     // of what was hashed so far and one value more
 // The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat. Integers
 // beyond 2^53 are left alone: a double would round them.
 bool node_constant(const Node *node, double *value);

@@ -36,7 +36,7 @@ static double round_to_bits(double value, int bits, int lowest, double largest) 
     return fabs(rounded) > largest ? copysign(INFINITY, value) : rounded;
 }
 
-// There is one NaN, so that constants which print alike are alike.
+// All NaNs become the same one, so that constants that print alike are identical.
 double round_to_dtype(DType dtype, double value) {
     if (value != value) return NAN;
     if (dtype == F32) return (float)value;
@@ -110,7 +110,7 @@ static void disturb_sums(const Interpretation *run, const Node *node, const Tens
     arena_release(&scratch);
 }
 
-// And it may compute a term in two places, with other roundings: x - x is not always 0 then.
+// C may also compute a value in two places and round it differently there, so that x - x is not 0.
 static void disturb_terms(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     for (int64_t k = 0; k < out->count; k++)
         if (!has_few_bits(in[0]->f[k]) || !has_few_bits(in[1]->f[k]))

@@ -113,11 +113,7 @@ static void attr_print(Str *s, const AttrSpec *spec, const Attr *a, DType dtype,
         str_put(s, "[");
         for (int k = 0; k < a->n; k++) {
             if (k) str_put(s, ", ");
-            count_print(s,
-                        spec->kind == ATTR_INTS     ? count_fixed(a->ints[k])
-                        : spec->kind == ATTR_COUNTS ? a->counts[k]
-                                                    : count_of_dim(a->dims[k]),
-                        sizes);
+            count_print(s, attr_item(spec->kind, a, k), sizes);
         }
         str_put(s, "]");
         return;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/ints.h"
+
 const DTypeInfo dtype_info[DTYPES] = {
     [F32] = {"f32", "float", 4, true, false, true, 1.1920928955078125e-07},
     [F16] = {"f16", "uint16_t", 2, true, false, false, 0.0009765625},
@@ -54,7 +56,7 @@ int32_t dim_bound(Dim dim) { return dim.times ? (int32_t)(((int64_t)dim.extent -
 
 int32_t dim_least(Dim dim) {
     if (!dim.size || dim.plus >= 1 - dim.times) return 1;
-    return (int32_t)((-(int64_t)dim.plus + dim.times) / dim.times); // (1 - plus) / times, rounded up
+    return (int32_t)ceil_div(1 - (int64_t)dim.plus, dim.times);
 }
 
 bool dim_make(Dim of, int64_t times, int64_t plus, Dim *to) {
@@ -180,14 +182,6 @@ char *type_text(Arena *arena, const Type *type, const Size *sizes) {
 }
 
 // ---- numbers of elements --------------------------------------------------------------------------------------------
-
-static int64_t gcd(int64_t a, int64_t b) {
-    while (b) {
-        int64_t rest = a % b;
-        a = b, b = rest;
-    }
-    return a < 0 ? -a : a;
-}
 
 Factors type_factors(const Type *type) {
     Factors f = {.fixed = 1};

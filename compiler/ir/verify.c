@@ -12,7 +12,7 @@ static const char *wrong(Graph *g, const Node *node, const char *what) {
 // ---- nodes ----------------------------------------------------------------------------------------------------------
 
 static const char *check_type(Graph *g, const Node *node) {
-    // A refusal here is ours, not the user's: beyond the limit nothing is printed.
+    // If the rule refuses, the mistake is dlc's and not the user's. So nothing is printed: the limit is exceeded.
     Diag quiet = {.limit = 1, .errors = 2};
     Module module = *g->module;
     Graph view = *g;

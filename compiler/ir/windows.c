@@ -72,7 +72,7 @@ static Node *convolve(Graph *g, Node *x, Node *weight, const Windows *w, int gro
     for (int t = 0; t < TENSORS; t++) s.type[t].dtype = x->type.dtype;
     int at[MAX_WINDOW_AXES], tap[MAX_WINDOW_AXES];
     int n = space_axis(&s, x->type.dim[0], false), group = space_axis_if(&s, groups, false);
-    // Without any channel axis of its own the result would lose the channel: a group of one stays an axis.
+    // Without groups, the channels are an axis even if there is only one: the result needs a channel axis.
     int o = groups > 1 ? space_axis_if(&s, out, false) : space_axis(&s, dim_fixed(out), false);
     for (int k = 0; k < w->n; k++) {
         Dim dim = transposed ? x->type.dim[rank - w->n + k] : result.dim[2 + k];

@@ -5,18 +5,9 @@
 #include <stdlib.h>
 
 #include "loops/lower.h"
+#include "support/ints.h"
 
-static int64_t div_floor(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-static int64_t mod_floor(int64_t a, int64_t b) { return a - div_floor(a, b) * b; }
-
-static int64_t gcd(int64_t a, int64_t b) {
-    a = llabs(a), b = llabs(b);
-    while (b) {
-        int64_t rest = a % b;
-        a = b, b = rest;
-    }
-    return a;
-}
+static int64_t mod_floor(int64_t a, int64_t b) { return a - floor_div(a, b) * b; }
 
 static Index *index_new(Arena *arena, int64_t c, int capacity) {
     Index *index = NEW(arena, Index);
@@ -112,7 +103,7 @@ static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
         return true;
     case ATOM_DIV:
         if (!index_range(atom->of, lo, hi)) return false;
-        *lo = div_floor(*lo, atom->by), *hi = atom->other ? *hi : div_floor(*hi, atom->by);
+        *lo = floor_div(*lo, atom->by), *hi = atom->other ? *hi : floor_div(*hi, atom->by);
         return true;
     case ATOM_MOD:
         if (!index_range(atom->of, lo, hi)) *hi = atom->by;
@@ -244,7 +235,7 @@ Index *index_scale(Arena *arena, const Index *a, int64_t by) {
 
 // a = by * *quotient + *rest, where *rest keeps what `by` does not divide.
 static void split_by(Arena *arena, const Index *a, int64_t by, Index **quotient, Index **rest) {
-    *quotient = index_new(arena, div_floor(a->c, by), a->nterms);
+    *quotient = index_new(arena, floor_div(a->c, by), a->nterms);
     *rest = index_new(arena, mod_floor(a->c, by), a->nterms);
     for (int k = 0; k < a->nterms; k++) {
         Index *to = a->term[k].coef % by ? *rest : *quotient;

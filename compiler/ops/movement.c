@@ -149,7 +149,7 @@ static void move_transpose(LowerContext *ctx, const Node *node, Index *const *ou
     for (int d = 0; d < node->type.rank; d++) in[node->attr[0].ints[d]] = out[d];
 }
 
-// The axes have other names then, and nothing moves.
+// Nothing moves: the input stays as it lies, and only the order says that its axes changed places.
 static Node *reorder_transpose(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
     (void)to;
     for (int d = 0; d < from[0].n; d++)
@@ -217,7 +217,7 @@ static void move_broadcast(LowerContext *ctx, const Node *node, Index *const *ou
         in[d] = dim_is_one(x->dim[d]) ? index_const(ctx->arena, 0) : out[node->attr[1].ints[d]];
 }
 
-// Any order is as good as another one for the result. x is turned into it: it is the smaller one.
+// The result can have any order. x is transposed to fit it, because x is smaller than the result.
 static Node *reorder_broadcast(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order) {
     const Attr *axes = &old->attr[1];
     Order x = {.n = from[0].n};

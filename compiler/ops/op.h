@@ -68,9 +68,9 @@ struct Op {
     struct Expr *(*lower)(struct LowerContext *ctx, const Node *node, struct Index *const *out);
     // Kernels of their own: the whole nest, which stores the result.
     void (*nest)(struct LowerContext *ctx, const Node *node);
-    // Layouts: the node over inputs that lie in the orders `from`. *order comes with the order that is liked best for
-    // the result and leaves with the one that it got. NULL (the hook, or its answer): inputs must lie as the graph has
-    // them. Element-wise operators and OP_IDENTITY need none.
+    // Layouts: the node over inputs that lie in the orders `from`. At entry *order is the order that suits the result
+    // best, at return the one that it has. NULL, or where it returns NULL: the inputs must lie as the graph has them.
+    // Element-wise operators and OP_IDENTITY need none.
     Node *(*reorder)(Graph *to, const Node *old, Node *const *in, const Order *from, Order *order);
     int flops; // per output element; contract and reduce count their iterations
 };

@@ -38,10 +38,6 @@ Map order_map(const Map *map, const Order *order) {
     return to;
 }
 
-void order_ints(const int64_t *from, const Order *order, int64_t *to) {
-    for (int d = 0; d < order->n; d++) to[d] = from[order->at[d]];
-}
-
 Node *order_transpose(Graph *g, Node *x, const Order *from, const Order *to) {
     int perm[MAX_RANK] = {0};
     if (order_equal(from, to)) return x;

@@ -19,7 +19,6 @@ bool order_equal(const Order *a, const Order *b);
 int order_place(const Order *order, int axis); // d with at[d] == axis
 Type order_type(const Type *type, const Order *order);
 Map order_map(const Map *map, const Order *order);
-void order_ints(const int64_t *from, const Order *order, int64_t *to);
 // x, whose axes lie in the order `from`, in the order `to`.
 Node *order_transpose(Graph *g, Node *x, const Order *from, const Order *to);
 

@@ -93,7 +93,7 @@ static void eval_slice(const Node *node, const Tensor *const *in, Tensor *out, c
 }
 
 static Node *grad_slice(Graph *g, Node *y, Node *dy, int i) {
-    return build_pad_at(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints, 0);
+    return build_pad(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints, 0);
 }
 
 static void move_slice(LowerContext *ctx, const Node *node, Index *const *out, Index **in) {
@@ -110,10 +110,12 @@ static Node *reorder_slice(Graph *to, const Node *old, Node *const *in, const Or
     Count start[MAX_RANK];
     int64_t step[MAX_RANK];
     *order = from[0];
-    for (int d = 0; d < order->n; d++) start[d] = old->attr[1].counts[order->at[d]];
-    order_ints(old->attr[2].ints, order, step);
-    if (node_is(old, slice)) return build_slice_at(to, in[0], &type, start, step);
-    return build_pad_at(to, in[0], &type, start, step, old->attr[3].f);
+    for (int d = 0; d < order->n; d++) {
+        start[d] = old->attr[1].counts[order->at[d]];
+        step[d] = old->attr[2].ints[order->at[d]];
+    }
+    if (node_is(old, slice)) return build_slice(to, in[0], &type, start, step);
+    return build_pad(to, in[0], &type, start, step, old->attr[3].f);
 }
 
 DEFINE_OP(slice){
@@ -144,7 +146,7 @@ static void eval_pad(const Node *node, const Tensor *const *in, Tensor *out, con
 }
 
 static Node *grad_pad(Graph *g, Node *y, Node *dy, int i) {
-    return build_slice_at(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints);
+    return build_slice(g, dy, &y->in[i]->type, y->attr[1].counts, y->attr[2].ints);
 }
 
 static Expr *compare(LowerContext *ctx, const Op *op, const Index *index, const Index *with) {
@@ -260,7 +262,7 @@ static Node *grad_concat(Graph *g, Node *y, Node *dy, int i) {
     int64_t step[MAX_RANK];
     for (int d = 0; d < y->type.rank; d++) step[d] = 1;
     if (i == 1) start[y->attr[0].i] = count_of_dim(y->in[0]->type.dim[y->attr[0].i]);
-    return build_slice_at(g, dy, &y->in[i]->type, start, step);
+    return build_slice(g, dy, &y->in[i]->type, start, step);
 }
 
 static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out) {

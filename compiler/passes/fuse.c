@@ -9,9 +9,9 @@
 // Needs DEDUPED and SIMPLE, gives GROUPED. Three steps:
 //   1. Every contraction takes the element-wise nodes that follow from it index by index as its epilogue, and a pool of
 //      windows that do not overlap.
-//   2. (fuse_rows.c) Every reduction of whole axes takes what shares its domain: other reductions of it, element-wise
-//   nodes over the
-//      domain or over what is left of it. Reductions of windows take what follows from them index by index.
+//   2. (fuse_rows.c) Every reduction of whole axes takes what shares its domain: other reductions of it, and
+//      element-wise nodes over the domain or over what is left of it. Reductions of windows take what follows from them
+//      index by index.
 //   3. What is left is inlined where it is used, unless it is an output, a contraction's operand, or costly and used by
 //      more than one kernel: that is stored by an element-wise group.
 // In a model, what depends on parameters alone is never in one group with what each call computes, so that it can be
@@ -37,10 +37,13 @@ void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep) {
     }
     NodeVec *own = &f->members[group];
     while (own->len > keep && fuse_in_cycle(f, group)) {
-        // A reduction that goes takes what reads it along: all behind it go.
+        // Dropping a reduction also drops everything after it, because those members read its result.
         Node *dropped = own->at[--own->len];
         f->of[dropped->id].group = NONE;
     }
+    f->group[group].reduces.len = 0;
+    for (int k = 0; k < own->len; k++)
+        if (node_is(own->at[k], reduce)) vec_push(f->g->arena, &f->group[group].reduces, own->at[k]);
 }
 
 // ---- growing ------------------------------------------------------------------------------------------------------
@@ -60,7 +63,7 @@ void fuse_set_state(Fuse *f, Node *node, State state) {
     f->of[node->id].state = state;
 }
 
-// A heap: parents are below their children.
+// `waiting` is a binary heap: the id of a parent is below those of its children.
 void fuse_wait(Fuse *f, Node *node) {
     if (f->of[node->id].waited == f->growths) return;
     f->of[node->id].waited = f->growths;
@@ -92,8 +95,9 @@ Node *fuse_next_waiting(Fuse *f) {
     return first;
 }
 
-// Whether a node that has no state follows from one that has. Looks backwards through some of what it follows from, and
-// gives up with yes: then it does nearly always, by a way around most of the net.
+// Whether a node without a state depends on a node that has one. The search goes back through the inputs and stops
+// after MOST nodes with the answer yes: where it gets that far, the answer nearly always is yes, by a path around most
+// of the net. A wrong yes only keeps a node out of a group.
 static bool follows(Fuse *f, Node *node) {
     enum { MOST = 2000 };
     f->work.len = f->seen.len = 0;
@@ -135,7 +139,8 @@ static bool read_outside(const Fuse *f, const NodeVec *members, const Node *node
     return outside;
 }
 
-// The members before a pool that leaves elements over (45 columns in windows of 2) are made for its windows alone.
+// A pool may leave elements over, such as the last of 45 columns in windows of 2. The kernel computes the members
+// before the pool for whole windows only, so nothing else may read them.
 static bool pool_may_stay(const Fuse *f, const NodeVec *members, const Node *pool, bool covers) {
     for (int k = 0; k < members->len && !covers; k++) {
         const Node *node = members->at[k];
@@ -170,14 +175,11 @@ static void grow_contract(Fuse *f, Node *root) {
     bool covers;
     NodeVec members = fuse_grow_epilogue(f, root, true, &covers);
     fuse_assign(f, group, &members, 1);
-    for (int k = 0; k < f->members[group].len; k++)
-        if (node_is(f->members[group].at[k], reduce))
-            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }
 
 // ---- what a reader does better itself ------------------------------------------------------------------------------
 
-// Whether another group reads the node, maybe through a few nodes that are in none.
+// Whether another group reads the node, directly or through at most FEW_STEPS nodes that are in no group.
 static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
     for (int u = 0; u < f->of[node->id].users.len; u++) {
         const Node *user = f->of[node->id].users.at[u];
@@ -197,7 +199,7 @@ static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     int reader = NONE;
     for (int u = 0; u < f->of[node->id].users.len; u++) {
         int by = f->of[f->of[node->id].users.at[u]->id].group;
-        // Who is in no group yet is inlined, or stored by an element-wise kernel that reads what this one stores.
+        // A user in no group will be inlined, or stored by an element-wise kernel that reads what this one stores.
         if (by == group || (by != NONE && reader != NONE && by != reader)) return false;
         if (by != NONE) reader = by;
     }
@@ -383,7 +385,7 @@ static void find_prepared(Fuse *f) {
         }
 }
 
-// What is computed again must not be made where it was made first, or nothing is gained.
+// If a kernel of the forward pass made the second computation too, its result would live as long as the first one.
 static void find_late(Fuse *f) {
     for (int id = 0; id < f->n; id++) {
         const Node *node = f->g->nodes.at[id];

@@ -85,7 +85,7 @@ static inline bool may_join(const Fuse *f, const Node *a, const Node *b) {
 // fuse.c: a group without members; its number.
 int fuse_group_new(Fuse *f, GroupKind kind, Node *root);
 // Makes `members` (topological order; the first `keep` must stay) the group's, dropping from the end until no cycle is
-// left.
+// left. Its `reduces` are the reductions among them.
 void fuse_assign(Fuse *f, int group, const NodeVec *members, int keep);
 // A group begins to grow: nodes have no state, none waits.
 void fuse_grow_begin(Fuse *f, int lowest);

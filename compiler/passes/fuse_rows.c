@@ -193,7 +193,6 @@ static void grow_windows(Fuse *f, Node *root) {
         g->domain.dim[g->domain.rank++] = iter->axis[k];
     }
     g->domain.dim[g->domain.rank++] = iter->axis[last];
-    vec_push(f->g->arena, &g->reduces, root);
     bool covers;
     NodeVec members = fuse_grow_epilogue(f, root, false, &covers);
     fuse_assign(f, group, &members, 1);
@@ -225,7 +224,4 @@ void fuse_grow_rows(Fuse *f, Node *root) {
         members = grow_from(f, &f->group[group], &roots);
         fuse_assign(f, group, &members, 1);
     }
-    for (int k = 0; k < f->members[group].len; k++)
-        if (node_is(f->members[group].at[k], reduce))
-            vec_push(f->g->arena, &f->group[group].reduces, f->members[group].at[k]);
 }

@@ -3,8 +3,8 @@
 // A group runs after those that it reads from (hard). What updates a storage runs after the other readers of its old
 // value where that is possible (soft); where it is not, lowering keeps the new value aside and copies it at the end.
 // Otherwise groups run in the order of their nodes, where what is computed again (rematerialise.c) stands just before
-// it is read. In a graph that is to be frugal, what frees memory goes first: the gradient of a weight and its update,
-// which are the last to read an activation, before the gradient of the layer in front.
+// it is read. In the frugal order, what frees memory goes first: the gradient of a weight and its update are the last
+// to read an activation, so they run before the gradient of the layer in front.
 #include <string.h>
 
 #include "ops/op.h"
@@ -72,8 +72,9 @@ static void add_soft_edges(Sequence *sequence, int number) {
     }
 }
 
-// A step count is made behind all gradients, and the first update waits for it: it belongs before that one, or every
-// gradient lives until the end.
+// Where a group belongs in the order of nodes. The optimiser's step counter comes after all gradients in the graph, but
+// the first update waits for it. So it runs before that update; otherwise every gradient would stay alive until the
+// end.
 static int wanted_at(Sequence *sequence, int k) {
     Turn *turn = &sequence->turn[k];
     if (turn->wanted) return turn->wanted;
@@ -104,8 +105,8 @@ static int64_t growth(const Sequence *sequence, int group) {
 
 static bool is_again(const Fuse *f, int group) { return f->members[group].at[0]->copy > 0; }
 
-// 0, or less for what should not wait in a frugal graph: it frees memory, or is an update that takes none. Steps of the
-// backward pass that take none wait: what they make early cannot be computed again.
+// Below 0 for a group that should not wait when memory is to be saved: one that frees memory, or an update that takes
+// none. Other groups that take none do wait, because a value that they make early cannot be computed again later.
 static int64_t haste(const Sequence *sequence, int group) {
     const Fuse *f = sequence->f;
     if (!f->frugal || is_again(f, group)) return 0;

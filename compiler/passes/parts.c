@@ -1,7 +1,7 @@
 // parts.c: what a stored concat is made of is stored, so that each part can be made in its place (loops/views.c).
 //     y = concat(h, upsample(z)), h is a convolution's     upsample stores its half of y; the concat is no kernel
-// Only where at most one part is in no group yet: then there is no kernel more than with a copy, and the others are not
-// moved. Nothing is in its place that is the caller's, a parameter's, or there twice.
+// Only where at most one part is in no group yet: then there are no more kernels than with a copy, and the other parts
+// are not copied. A part cannot be made in place if it belongs to the caller, is a parameter, or occurs twice.
 #include "ops/op.h"
 #include "passes/fuse.h"
 

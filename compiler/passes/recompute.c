@@ -77,7 +77,8 @@ void fuse_recompute(Fuse *f) {
         NodeVec *members = &f->members[group];
         int kept = 0;
         for (int k = 0; k < members->len; k++) again[members->at[k]->id] = how_again(f, again, members->at[k], group);
-        // Readers first: a step that only steps read which go to their readers goes there too.
+        // From the last member on, so that the readers of a member are decided first: a member whose readers are all
+        // computed again by other groups is computed again with them.
         for (int k = members->len - 1; k >= 0; k--) {
             Node *node = members->at[k];
             f->of[node->id].again = k > 0 && again[node->id].from && !f->of[node->id].output &&

@@ -7,7 +7,7 @@
 //                                     %4 = contract %x, %w     @{backward copy=1 checkpoint="1"}
 //                                     %5 = tanh %4             @{backward copy=1 checkpoint="1"}
 //                                     %6 = mul %dy, %5         @{backward}
-// Runs after the last pass that merges identical nodes by their tags of the first; the copy number keeps copies apart.
+// The copy number is part of what makes nodes identical, so no later pass merges a copy with the first computation.
 // Only a train entry has a backward pass: any other graph stays as it is.
 //
 // Blocks nest. A value of the blocks "2.3" has level 2: its copy 1 is made where block 2 is computed again, and dies

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ops/op.h"
+#include "slices.h"
 
 int random_pick(Generator *r, int n) { return (int)(drawn(r->seed, r->draws++) * n); }
 
@@ -128,13 +129,13 @@ static Node *part(Generator *r, Node *x) {
         int64_t room = step[axis] > 0 ? n - 1 - start[axis] : start[axis],
                 by = step[axis] > 0 ? step[axis] : -step[axis];
         to.dim[axis] = dim_fixed((int32_t)(1 + room / by));
-        return build_slice(g, x, &to, start, step);
+        return build_slice_fixed(g, x, &to, start, step);
     }
     if (kind == 1) {
         step[axis] = 1 + random_pick(r, 2);
         start[axis] = random_pick(r, 3);
         to.dim[axis] = dim_fixed((int32_t)(start[axis] + step[axis] * (n - 1) + 1 + random_pick(r, 3)));
-        return build_pad(g, x, &to, start, step, random_pick(r, 2) ? 0 : 0.5);
+        return build_pad_fixed(g, x, &to, start, step, random_pick(r, 2) ? 0 : 0.5);
     }
     if (kind == 2) return build_concat(g, x, random_pick(r, 2) ? build_unary(g, "tanh", x) : x, axis);
     if (kind == 3) return graph_op(g, &op_cumsum, &x, 1, (Attr[]){{.i = axis}, {.i = random_pick(r, 2)}});

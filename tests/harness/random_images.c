@@ -7,6 +7,7 @@
 #include "ir/windows.h"
 #include "ops/op.h"
 #include "random_graph.h"
+#include "slices.h"
 
 static const int64_t MAX_WORK = 300000; // products of a convolution
 
@@ -333,11 +334,11 @@ static Node *padded(Generator *r, Node *x) {
     if (n > 2 && random_pick(r, 2)) { // reflect
         start[axis] = 2, step[axis] = -1;
         to.dim[axis] = dim_fixed(2);
-        return build_concat(r->g, build_slice(r->g, x, &to, start, step), x, axis);
+        return build_concat(r->g, build_slice_fixed(r->g, x, &to, start, step), x, axis);
     }
     start[axis] = 1 + random_pick(r, 3);
     to.dim[axis] = dim_fixed((int)(n + start[axis] + random_pick(r, 3)));
-    return build_pad(r->g, x, &to, start, step, 0);
+    return build_pad_fixed(r->g, x, &to, start, step, 0);
 }
 
 static Node *to_features(Generator *r, Node *x) {

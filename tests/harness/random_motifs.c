@@ -6,6 +6,7 @@
 
 #include "ops/op.h"
 #include "random_graph.h"
+#include "slices.h"
 
 // The last value of the pool, when one was put since it held `before`; -1: it was too large.
 static int put(Generator *r, Node *y, Exact exact) {
@@ -117,7 +118,7 @@ static void split(Generator *r, int from) {
         for (int d = 0; d < MAX_RANK; d++) step[d] = 1;
         Type part = x->type;
         part.dim[1] = dim_fixed(k ? channels - first : first);
-        half[k] = put(r, build_slice(r->g, x, &part, start, step), r->exact[from]);
+        half[k] = put(r, build_slice_fixed(r->g, x, &part, start, step), r->exact[from]);
         if (half[k] < 0) return;
     }
     int turned = same_convolution(r, half[1], 1 + random_pick(r, 20), 1);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "nodes.h"
+#include "slices.h"
 
 // ---- central differences ------------------------------------------------------------------------------------------
 
@@ -144,8 +145,8 @@ static Node *instance_node(Bench *b, const Instance *t) {
     if (!strcmp(t->op, "slice") || !strcmp(t->op, "pad")) { // starts, then steps
         int64_t wide[2 * MAX_RANK];
         for (int d = 0; d < 2 * to.rank; d++) wide[d] = t->list[d];
-        return !strcmp(t->op, "slice") ? build_slice(b->g, in[0], &to, wide, wide + to.rank)
-                                       : build_pad(b->g, in[0], &to, wide, wide + to.rank, 1.5);
+        return !strcmp(t->op, "slice") ? build_slice_fixed(b->g, in[0], &to, wide, wide + to.rank)
+                                       : build_pad_fixed(b->g, in[0], &to, wide, wide + to.rank, 1.5);
     }
     if (!strcmp(t->op, "concat")) return build_concat(b->g, in[0], in[1], t->list[0]);
     Attr axis[] = {{.i = t->list[0]}, {.i = t->list[1]}}, shape[] = {{.n = to.rank, .dims = to.dim}, {.i = t->list[0]}};

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "nodes.h"
+#include "slices.h"
 
 // Comments (places, groups) go; '#' within a string stays.
 static char *without_comments(Arena *arena, const char *text) {
@@ -180,8 +181,8 @@ static void make_parts(Bench *b) {
     Graph *g = b->g;
     Node *x = arg(b, "x", "f32[N, 6]"), *i = arg(b, "i", "i64[4]");
     Type part = type_of("f32[N, 3]", NULL), whole = type_of("f32[N, 9]", NULL);
-    Node *s = build_slice(g, x, &part, (int64_t[]){0, 5}, (int64_t[]){1, -2});
-    Node *p = build_pad(g, s, &whole, (int64_t[]){0, 1}, (int64_t[]){1, 3}, -INFINITY);
+    Node *s = build_slice_fixed(g, x, &part, (int64_t[]){0, 5}, (int64_t[]){1, -2});
+    Node *p = build_pad_fixed(g, s, &whole, (int64_t[]){0, 1}, (int64_t[]){1, 3}, -INFINITY);
     build_concat(g, p, x, 1);
     Node *y = graph_op(g, &op_gather, (Node *[]){x, i}, 2, &(Attr){.i = 0});
     Attr attrs[] = {{.n = 2, .dims = x->type.dim}, {.i = 0}};
