@@ -119,7 +119,7 @@ uint64_t hash_mix(uint64_t hash, uint64_t value) {
     return hash ^ (hash >> 32); // floats differ in their high bits only, tables are indexed by the low ones
 }
 
-static uint64_t attr_hash(AttrKind kind, const Attr *a) {
+uint64_t attr_hash(AttrKind kind, const Attr *a) {
     uint64_t h = (uint64_t)kind, bits;
     switch (kind) {
     case ATTR_INT:

@@ -288,6 +288,7 @@ const Attr *node_attr(const Node *node, const char *name);
 ReduceKind node_reduces(const Node *node);             // how a reduce or a contract folds what it reads
 #define node_is(node, name) ((node)->op == &op_##name) // node_is(x, contract)
 bool attr_equal(AttrKind kind, const Attr *a, const Attr *b);
+uint64_t attr_hash(AttrKind kind, const Attr *a);
 Count attr_item(AttrKind kind, const Attr *a, int k); // of INTS, COUNTS and DIMS
 uint64_t hash_mix(uint64_t hash, uint64_t value);     // of what was hashed so far and one value more
 // The value of a constant node seen through broadcasts and reshapes: true and *value for a scalar splat. Integers
