@@ -58,36 +58,28 @@ const char *local_name(Printer *p, const Buffer *buffer) {
 
 const char *variable_name(Printer *p, const Var *var) { return name_in_scope(p, var, var->name); }
 
-static const char *formal_name(Printer *p, Buffer *buffer, bool write) {
-    Formals *formals = p->formals;
-    int i = 0;
-    while (i < formals->buffers.len && formals->buffers.at[i].own != buffer) i++;
-    if (i == formals->buffers.len) {
-        if (!p->canonical) dlc_bug("emit", "buffer %s was not met when the kernel's formals were found", buffer->name);
-        vec_push(p->arena, &formals->buffers,
-                 (Formal){.own = buffer,
-                          .buffer = buffer,
-                          .name = arena_printf(p->arena, "#%d", i)}); // no identifier: clashes with none
-    }
-    if (write)
-        formals->buffers.at[i].written = true;
-    else
-        formals->buffers.at[i].read = true;
-    return formals->buffers.at[i].name;
+Formal *formal_of(Printer *p, Buffer *buffer) {
+    int n = p->formals->buffers.len;
+    for (int i = 0; i < n; i++)
+        if (p->formals->buffers.at[i].own == buffer) return &p->formals->buffers.at[i];
+    vec_push(p->kept, &p->formals->buffers, (Formal){.own = buffer, .buffer = buffer, .number = n});
+    return &p->formals->buffers.at[n];
 }
 
+const char *formal_number(Arena *arena, const Formal *formal) { return arena_printf(arena, "#%d", formal->number); }
+
 static const char *buffer_name(Printer *p, Buffer *buffer, bool write) {
-    return is_local(buffer) ? local_name(p, buffer) : formal_name(p, buffer, write);
+    if (is_local(buffer)) return local_name(p, buffer);
+    Formal *formal = formal_of(p, buffer);
+    *(write ? &formal->written : &formal->read) = true;
+    return formal_number(p->arena, formal);
 }
 
 static const char *size_name(Printer *p, int size) {
-    if (p->canonical && !p->formals->size[size]) {
-        int nth = 0;
-        for (int i = 0; i < MAX_SIZES; i++) nth += p->formals->size[i];
-        p->formals->size[size] = true;
-        p->formals->size_name[size] = arena_printf(p->arena, "##%d", nth);
-    }
-    return p->formals->size_name[size];
+    int *number = &p->formals->size[size], used = 0;
+    for (int k = 0; k < MAX_SIZES; k++) used += p->formals->size[k] > 0;
+    if (!*number) *number = used + 1;
+    return arena_printf(p->arena, "##%d", *number - 1);
 }
 
 // ---- indices ------------------------------------------------------------------------------------------------------

@@ -7,47 +7,22 @@
 //           acc += image[n,i] * w[o,i]        for (int n = 0; n < N; n++) {
 //         h[n,o] = relu(acc + b[o])               ...
 //
-// A kernel is printed first with formals named by position and without comments: table.c finds equal functions by that
-// text.
+// A kernel's body is printed once, with numbers in place of formals and sizes and without comments: table.c finds equal
+// functions by that text. The file has the same lines with names, comments and breaks.
+//     for (int n = 0; n < ##0; n++) {     #1[n * 784 + i]
+#include <stdlib.h>
 #include <string.h>
 
 #include "emit/parts.h"
+#include "support/sort.h"
 
-// A long line goes on at a deeper indent; there are no literals with spaces in it.
-static void put_broken(Str *s, const char *text, int indent) {
-    int column = indent, limit = 120;
-    while ((int)strlen(text) + column > limit) {
-        int cut = limit - column;
-        while (cut > 0 && text[cut] != ' ') cut--;
-        if (cut <= 0) break;
-        str_putn(s, text, (size_t)cut);
-        str_printf(s, "\n%*s", indent + 8, "");
-        text += cut + 1;
-        column = indent + 8;
-    }
-    str_put(s, text);
-}
+enum { WIDTH = 120 }; // of a line
 
 void print_line(Printer *p, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    str_printf(p->s, "%*s", 4 * p->indent, "");
-    put_broken(p->s, arena_vprintf(p->arena, fmt, args), 4 * p->indent);
+    str_printf(p->s, "%*s%s\n", 4 * p->indent, "", arena_vprintf(p->arena, fmt, args));
     va_end(args);
-    str_put(p->s, "\n");
-}
-
-// Each line of a comment on a line of its own.
-static void print_comment(Printer *p, const char *text) {
-    if (!text || p->canonical) return;
-    text = text_without_folders(p->arena, p->module, text);
-    while (*text) {
-        size_t len = strcspn(text, "\n");
-        str_printf(p->s, "%*s// ", 4 * p->indent, "");
-        put_comment_text(p->s, arena_strndup(p->arena, text, len));
-        str_put(p->s, "\n");
-        text += len + (text[len] == '\n');
-    }
 }
 
 // ---- statements ---------------------------------------------------------------------------------------------------
@@ -67,7 +42,7 @@ static void print_body(Printer *p, const Stmt *stmt) {
 }
 
 // A block in a block needs braces only when it declares something.
-static void print_block(Printer *p, const Stmt *stmt) {
+static void print_block(Printer *p, Stmt *stmt) {
     bool declares = false;
     for (int i = 0; i < stmt->body.len; i++) declares = declares || stmt->body.at[i]->kind == STMT_LOCAL;
     if (declares) {
@@ -79,19 +54,8 @@ static void print_block(Printer *p, const Stmt *stmt) {
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
 }
 
-// The body, when it is one short statement that fits on the line of the loop's head; otherwise NULL.
-static const char *single_line(const Printer *p, const Stmt *stmt, const char *body, size_t head) {
-    const char *end = strchr(body, '\n');
-    size_t indent = 4 * (size_t)(p->indent + 1);
-    if (!end || end[1] || stmt->body.len != 1) return NULL;
-    while (stmt->body.len == 1 && stmt->body.at[0]->kind == STMT_BLOCK) stmt = stmt->body.at[0];
-    StmtKind kind = stmt->body.len == 1 ? stmt->body.at[0]->kind : STMT_BLOCK;
-    bool simple = kind == STMT_STORE || kind == STMT_ACCUMULATE || kind == STMT_PREFETCH || kind == STMT_TRANSPOSE;
-    return simple && head + strlen(body) - 4 <= 120 ? body + indent : NULL;
-}
-
 // OpenMP's pragma stands on a line of its own.
-static void print_for(Printer *p, const Stmt *stmt) {
+static void print_for(Printer *p, Stmt *stmt) {
     static const char *const pragma[] = {
         [FOR_SERIAL] = "", [FOR_CHUNKS] = "", [FOR_LANES] = "DLC_VECTOR_FOR ", [FOR_UNROLLED] = "DLC_UNROLL "};
     if (stmt->loop == FOR_CHUNKS) print_line(p, "DLC_PARALLEL_FOR");
@@ -100,21 +64,10 @@ static void print_for(Printer *p, const Stmt *stmt) {
     const char *var = variable_name(p, stmt->var);
     const char *step = stmt->step == 1 ? arena_printf(p->arena, "%s++", var)
                                        : arena_printf(p->arena, "%s += %lld", var, (long long)stmt->step);
-    const char *head =
-        arena_printf(p->arena, "%sfor (int %s = %s; %s < %s; %s)", pragma[stmt->loop], var, lo, var, hi, step);
-    Str body = str_new(p->arena), *to = p->s;
-    p->s = &body;
+    print_line(p, "%sfor (int %s = %s; %s < %s; %s) {", pragma[stmt->loop], var, lo, var, hi, step);
     print_body(p, stmt);
-    p->s = to;
-    p->locals.len = outer;
-    const char *line = single_line(p, stmt, str_text(&body), strlen(head));
-    if (line) {
-        str_printf(p->s, "%*s%s %s", 4 * p->indent, "", head, line);
-        return;
-    }
-    print_line(p, "%s {", head);
-    str_put(p->s, str_text(&body));
     print_line(p, "}");
+    p->locals.len = outer;
 }
 
 // Guards are affine and each >= 0; what is subtracted goes to the other side: N - n - 1 >= 0 is N > n.
@@ -134,7 +87,7 @@ static const char *condition_text(Printer *p, const Index *index) {
     return arena_printf(p->arena, "%s %s %s", a, strict ? ">" : ">=", b);
 }
 
-static void print_if(Printer *p, const Stmt *stmt) {
+static void print_if(Printer *p, Stmt *stmt) {
     Str all = str_new(p->arena);
     for (int i = 0; i < stmt->cond.len; i++)
         str_printf(&all, "%s%s", i ? " && " : "", condition_text(p, stmt->cond.at[i]));
@@ -274,45 +227,28 @@ static void print_local(Printer *p, Stmt *stmt) {
     if (stmt->value) expr_release(p);
 }
 
-static void print_transpose(Printer *p, const Stmt *stmt) {
+static void print_transpose(Printer *p, Stmt *stmt) {
     const char *to = address_text(p, stmt->buffer, stmt->at, true);
     const char *from = address_text(p, stmt->source, stmt->from, false);
     print_line(p, "dlc_transpose(%s, %s, %s, %s);", to, stride_text(p, stmt->buffer, stmt->dst_axis), from,
                stride_text(p, stmt->source, stmt->src_axis));
 }
 
-static void print_stmt(Printer *p, Stmt *stmt) {
-    print_comment(p, stmt->comment);
-    switch (stmt->kind) {
-    case STMT_BLOCK:
-        print_block(p, stmt);
-        return;
-    case STMT_FOR:
-        print_for(p, stmt);
-        return;
-    case STMT_STORE:
-        print_store(p, stmt);
-        return;
-    case STMT_ACCUMULATE:
-        print_accumulate(p, stmt);
-        return;
-    case STMT_LOCAL:
-        print_local(p, stmt);
-        return;
-    case STMT_IF:
-        print_if(p, stmt);
-        return;
-    case STMT_PREFETCH:
-        print_line(p, "DLC_PREFETCH(%s);", prefetch_text(p, stmt->buffer, stmt->at));
-        return;
-    case STMT_TRANSPOSE:
-        print_transpose(p, stmt);
-        return;
-    }
-    dlc_bug("emit", "a statement of unknown kind %d", (int)stmt->kind);
+static void print_prefetch(Printer *p, Stmt *stmt) {
+    print_line(p, "DLC_PREFETCH(%s);", prefetch_text(p, stmt->buffer, stmt->at));
 }
 
-// ---- functions ----------------------------------------------------------------------------------------------------
+static void print_stmt(Printer *p, Stmt *stmt) {
+    static void (*const print[])(Printer *,
+                                 Stmt *) = {[STMT_BLOCK] = print_block,       [STMT_FOR] = print_for,
+                                            [STMT_STORE] = print_store,       [STMT_ACCUMULATE] = print_accumulate,
+                                            [STMT_LOCAL] = print_local,       [STMT_IF] = print_if,
+                                            [STMT_PREFETCH] = print_prefetch, [STMT_TRANSPOSE] = print_transpose};
+    if (stmt->comment) vec_push(p->kept, &p->comments, (Comment){p->s->len, stmt->comment});
+    print[stmt->kind](p, stmt);
+}
+
+// ---- the body -------------------------------------------------------------------------------------------------------
 
 bool is_scratch(const Buffer *buffer) { return buffer->scope == SCOPE_ARENA && !buffer->value; }
 
@@ -322,107 +258,38 @@ static int formal_class(const Formal *formal) {
     return formal->written ? 0 : formal->buffer->by_value ? 3 : 1;
 }
 
-static void order_formals(Arena *arena, Formals *formals) {
-    VEC(Formal) sorted = {0};
-    for (int kind = 0; kind < 4; kind++)
-        for (int i = 0; i < formals->buffers.len; i++)
-            if (formal_class(&formals->buffers.at[i]) == kind) vec_push(arena, &sorted, formals->buffers.at[i]);
-    for (int i = 0; i < sorted.len; i++) formals->buffers.at[i] = sorted.at[i];
-}
+static int by_class(const void *a, const void *b) { return formal_class(a) - formal_class(b); }
 
-static const char *formal_text(Arena *arena, const Formal *formal) {
-    const Buffer *buffer = formal->buffer;
-    const char *type = dtype_info[buffer->dtype].c;
-    if (buffer->by_value) return arena_printf(arena, "%s %s", type, formal->name);
-    return arena_printf(arena, "%s%s *%s%s", formal->written ? "" : "const ", type, formal->shares ? "" : "restrict ",
-                        formal->name);
-}
-
-// The shape of a formal as its kernel's reader knows it: (N, 784).
-static const char *shape_text(Printer *p, const Buffer *buffer) {
-    Str s = str_new(p->arena);
-    for (int d = 0; d < buffer->rank; d++) {
-        int size = buffer->dim[d].size;
-        str_put(&s, d ? ", " : "");
-        const char *name = !size                        ? ""
-                           : p->formals->size[size - 1] ? p->formals->size_name[size - 1]
-                                                        : p->module->sizes[size - 1].name;
-        if (size)
-            count_put(&s, buffer->dim[d].times, buffer->dim[d].plus, name);
-        else
-            str_printf(&s, "%d", buffer->dim[d].extent);
-    }
-    return buffer->rank ? arena_printf(p->arena, "(%s)", str_text(&s)) : "";
-}
-
-static void print_signature(Printer *p, const char *function) {
-    const Formals *formals = p->formals;
-    const char *open = arena_printf(p->arena, "%s(", function);
-    VEC(const char *) item = {0};
-    VEC(const char *) shape = {0};
-    for (int i = 0; i < formals->buffers.len; i++) {
-        vec_push(p->arena, &item, formal_text(p->arena, &formals->buffers.at[i]));
-        vec_push(p->arena, &shape, p->canonical ? "" : shape_text(p, formals->buffers.at[i].buffer));
-    }
-    for (int k = 0; k < MAX_SIZES; k++) {
-        if (!formals->size[k]) continue;
-        vec_push(p->arena, &item, arena_printf(p->arena, "int %s", formals->size_name[k]));
-        vec_push(p->arena, &shape, "");
-    }
-    int widest = 0;
-    for (int i = 0; i < item.len; i++) widest = (int)strlen(item.at[i]) > widest ? (int)strlen(item.at[i]) : widest;
-    str_put(p->s, open);
-    if (!item.len) str_put(p->s, "void)");
-    for (int i = 0; i < item.len; i++) {
-        const char *end = i + 1 < item.len ? "," : ")";
-        str_printf(p->s, "%*s%s%s", i ? (int)strlen(open) : 0, "", item.at[i], end);
-        if (*shape.at[i]) str_printf(p->s, "%*s // %s", widest - (int)strlen(item.at[i]), "", shape.at[i]);
-        if (i + 1 < item.len) str_put(p->s, "\n");
-    }
-    str_put(p->s, "\n{\n");
-}
-
-static void print_inner(Printer *p, const Kernel *kernel) {
-    p->indent = 0;
+const char *kernel_body(Arena *scratch, Arena *kept, const Kernel *kernel, const EmitOptions *options, Formals *formals,
+                        Comments *comments) {
+    Str s = str_new(scratch);
+    Printer p = {.arena = scratch,
+                 .kept = kept,
+                 .target = options->target,
+                 .level = options->level,
+                 .s = &s,
+                 .formals = formals,
+                 .uses = {.arena = scratch}};
     if (kernel->body->kind == STMT_BLOCK) {
-        print_body(p, kernel->body);
+        print_body(&p, kernel->body);
     } else {
-        p->indent = 1;
-        print_stmt(p, kernel->body);
+        p.indent = 1;
+        print_stmt(&p, kernel->body);
     }
-}
-
-static Printer printer_new(Arena *arena, Str *s, Formals *formals, const EmitInput *in, const EmitOptions *options) {
-    return (Printer){.arena = arena,
-                     .module = in->module,
-                     .target = options->target,
-                     .level = options->level,
-                     .s = s,
-                     .formals = formals,
-                     .uses = {.arena = arena}};
-}
-
-const char *kernel_canonical_body(Arena *arena, const Kernel *kernel, Formals *formals, const EmitInput *in,
-                                  const EmitOptions *options) {
-    Str s = str_new(arena);
-    Printer p = printer_new(arena, &s, formals, in, options);
-    p.canonical = true;
-    print_inner(&p, kernel);
-    order_formals(arena, formals);
-    return str_text(&s);
-}
-
-const char *kernel_canonical_signature(Arena *arena, const Formals *formals, const EmitInput *in,
-                                       const EmitOptions *options) {
-    Str s = str_new(arena);
-    Formals given = *formals;
-    Printer p = printer_new(arena, &s, &given, in, options);
-    p.canonical = true;
-    print_signature(&p, "");
+    sort_stable(formals->buffers.at, (size_t)formals->buffers.len, sizeof *formals->buffers.at, by_class);
+    *comments = p.comments;
     return str_text(&s);
 }
 
 // ---- the function in the file -------------------------------------------------------------------------------------
+
+// A function with the names that its formals have in the file, by their numbers.
+typedef struct Naming {
+    Arena *arena;
+    const KernelText *text;
+    const Module *module;
+    const char **buffer, *size[MAX_SIZES];
+} Naming;
 
 // Neutral names for a function that serves several places.
 static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, int *nwritten) {
@@ -432,35 +299,180 @@ static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, 
     return n < 8 ? arena_printf(arena, "%c", "abcdefgh"[n]) : arena_printf(arena, "in%d", n);
 }
 
-// Names that nothing in the function's text has already: its variables, locals, and what it calls.
-static void name_formals(Arena *arena, const KernelText *text, Formals *formals, const Module *module,
-                         const EmitOptions *options) {
-    Names names = {.arena = arena, .macros = names_macros(arena, options->prefix)};
-    size_t at = 0, start, len;
-    while (text_next_identifier(text->key, &at, &start, &len))
-        vec_push(arena, &names.at, (Name){arena_strndup(arena, text->key + start, len), 2});
+// A name, together with those of the places in its buffer.
+static const char *take_with_places(Names *names, const char *wanted, int places) {
+    const char *name = NULL;
+    for (bool free = false; !free;) {
+        name = names_take(names, wanted);
+        free = true;
+        for (int k = 1; k <= places; k++) free &= names_find(names, place_name(names->arena, name, k)) < 0;
+    }
+    for (int k = 1; k <= places; k++) names_add(names, place_name(names->arena, name, k));
+    return name;
+}
+
+// Takes names that nothing in the function's text has already: its variables, locals, and what it calls.
+static Naming naming_new(Arena *arena, const KernelText *text, const Module *module, const EmitOptions *options) {
+    const Formals *formals = &text->formals;
+    Naming naming = {.arena = arena,
+                     .text = text,
+                     .module = module,
+                     .buffer = NEW_ARRAY(arena, const char *, formals->buffers.len + 1)};
+    Names names = text_identifiers(arena, text->body);
+    names.macros = names_macros(arena, options->prefix);
     for (int k = 0; k < MAX_SIZES; k++)
-        if (formals->size[k]) formals->size_name[k] = names_take(&names, module->sizes[k].name);
+        if (formals->size[k]) naming.size[formals->size[k] - 1] = names_take(&names, module->sizes[k].name);
     int nread = 0, nwritten = 0;
     for (int i = 0; i < formals->buffers.len; i++) {
-        Formal *formal = &formals->buffers.at[i];
-        formal->name = names_take(&names, text->neutral ? neutral_name(arena, formal, &nread, &nwritten)
-                                                        : buffer_wanted_name(formal->buffer));
+        const Formal *formal = &formals->buffers.at[i];
+        const char *wanted =
+            text->neutral ? neutral_name(arena, formal, &nread, &nwritten) : buffer_wanted_name(formal->buffer);
+        naming.buffer[formal->number] = take_with_places(&names, wanted, formal->places);
+    }
+    return naming;
+}
+
+static const char *formal_text(Arena *arena, const Formal *formal, const char *name) {
+    const Buffer *buffer = formal->buffer;
+    const char *type = dtype_info[buffer->dtype].c;
+    if (buffer->by_value) return arena_printf(arena, "%s %s", type, name);
+    return arena_printf(arena, "%s%s *%s%s", formal->written ? "" : "const ", type, formal->shares ? "" : "restrict ",
+                        name);
+}
+
+const char *kernel_signature(Arena *arena, const Formals *formals) {
+    Str s = str_new(arena);
+    for (int i = 0; i < formals->buffers.len; i++) {
+        const Formal *formal = &formals->buffers.at[i];
+        str_printf(&s, "%s, ", formal_text(arena, formal, arena_printf(arena, "#%d", formal->number)));
+    }
+    for (int k = 0; k < MAX_SIZES; k++)
+        if (formals->size[k]) str_printf(&s, "int ##%d, ", formals->size[k] - 1);
+    return str_text(&s);
+}
+
+// The shape of a formal as its kernel's reader knows it: (N, 784).
+static const char *shape_text(const Naming *naming, const Buffer *buffer) {
+    Str s = str_new(naming->arena);
+    for (int d = 0; d < buffer->rank; d++) {
+        Dim dim = buffer->dim[d];
+        int number = dim.size ? naming->text->formals.size[dim.size - 1] : 0;
+        str_put(&s, d ? ", " : "(");
+        if (dim.size)
+            count_put(&s, dim.times, dim.plus,
+                      number ? naming->size[number - 1] : naming->module->sizes[dim.size - 1].name);
+        else
+            str_printf(&s, "%d", dim.extent);
+    }
+    str_put(&s, buffer->rank ? ")" : "");
+    return str_text(&s);
+}
+
+// Each parameter on a line of its own, with its shape.
+static void put_signature(Str *s, const Naming *naming, const char *open) {
+    const Formals *formals = &naming->text->formals;
+    VEC(const char *) item = {0};
+    VEC(const char *) shape = {0};
+    for (int i = 0; i < formals->buffers.len; i++) {
+        const Formal *formal = &formals->buffers.at[i];
+        vec_push(naming->arena, &item, formal_text(naming->arena, formal, naming->buffer[formal->number]));
+        vec_push(naming->arena, &shape, shape_text(naming, formal->buffer));
+    }
+    for (int k = 0; k < MAX_SIZES; k++) {
+        if (!formals->size[k]) continue;
+        vec_push(naming->arena, &item, arena_printf(naming->arena, "int %s", naming->size[formals->size[k] - 1]));
+        vec_push(naming->arena, &shape, "");
+    }
+    int widest = 0;
+    for (int i = 0; i < item.len; i++) widest = (int)strlen(item.at[i]) > widest ? (int)strlen(item.at[i]) : widest;
+    str_put(s, open);
+    for (int i = 0; i < item.len; i++) {
+        str_printf(s, "%*s%s%s", i ? (int)strlen(open) : 0, "", item.at[i], i + 1 < item.len ? "," : ")");
+        if (*shape.at[i]) str_printf(s, "%*s // %s", widest - (int)strlen(item.at[i]), "", shape.at[i]);
+        str_put(s, "\n");
+    }
+    str_put(s, "{\n");
+}
+
+// Each line of a comment on a line of its own.
+static void put_comment(Str *s, const Naming *naming, const char *text, int indent) {
+    text = text ? text_without_folders(naming->arena, naming->module, text) : "";
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        str_printf(s, "%*s// ", indent, "");
+        put_comment_text(s, arena_strndup(naming->arena, text, len));
+        str_put(s, "\n");
+        text += len + (text[len] == '\n');
+    }
+}
+
+// A long line goes on at a deeper indent; there are no literals with spaces in it.
+static void put_line(Str *s, const char *text, int indent) {
+    int column = indent;
+    str_printf(s, "%*s", indent, "");
+    while ((int)strlen(text) + column > WIDTH) {
+        int cut = WIDTH - column;
+        while (cut > 0 && text[cut] != ' ') cut--;
+        if (cut <= 0) break;
+        str_putn(s, text, (size_t)cut);
+        str_printf(s, "\n%*s", indent + 8, "");
+        text += cut + 1;
+        column = indent + 8;
+    }
+    str_printf(s, "%s\n", text);
+}
+
+// A line of the body, with names in place of numbers.
+static const char *named(const Naming *naming, const char *line) {
+    Str s = str_new(naming->arena);
+    for (;;) {
+        size_t plain = strcspn(line, "#\n");
+        str_putn(&s, line, plain);
+        line += plain;
+        if (*line != '#') return str_text(&s);
+        bool size = line[1] == '#';
+        char *end;
+        long number = strtol(line + 1 + size, &end, 10);
+        str_put(&s, size ? naming->size[number] : naming->buffer[number]);
+        line = end;
+    }
+}
+
+static const char *next_line(const char *line) { return strchr(line, '\n') + 1; }
+
+// The statement of a loop that has only one, which is simple; `line` is the loop's head. Otherwise NULL.
+static const char *only_statement(const char *line) {
+    const char *body = next_line(line), *end = body[-2] == '{' ? next_line(body) : "";
+    bool loop = !strncmp(line, "for ", 4) || !strncmp(line, "DLC_", 4);
+    bool only = *end && end[-2] == ';' && end[strspn(end, " ")] == '}';
+    return loop && only ? body + strspn(body, " ") : NULL;
+}
+
+// The body with its names and comments. A loop over one short statement gets one line.
+static void put_body(Str *s, const Naming *naming) {
+    const char *body = naming->text->body;
+    const Comment *comment = naming->text->comments.at, *end = comment + naming->text->comments.len;
+    for (const char *line = body; *line; line = next_line(line)) {
+        int indent = (int)strspn(line, " ");
+        for (; comment < end && comment->at == line - body; comment++) put_comment(s, naming, comment->text, indent);
+        const char *text = named(naming, line + indent), *only = only_statement(line + indent);
+        if (only && !(comment < end && comment->at < only - body)) {
+            const char *joined =
+                arena_printf(naming->arena, "%.*s%s", (int)strlen(text) - 1, text, named(naming, only));
+            if (indent + (int)strlen(joined) <= WIDTH) text = joined, line = next_line(only);
+        }
+        put_line(s, text, indent);
     }
 }
 
 void kernel_print(Str *s, const KernelText *text, const EmitInput *in, const EmitOptions *options) {
-    Arena scratch = {0}, *arena = &scratch;
-    Formals formals = text->formals;
-    formals.buffers.at = NEW_ARRAY(arena, Formal, formals.buffers.len + 1);
-    memcpy(formals.buffers.at, text->formals.buffers.at, sizeof(Formal) * (size_t)formals.buffers.len);
-    name_formals(arena, text, &formals, in->module, options);
-    Printer p = printer_new(arena, s, &formals, in, options);
-    print_comment(&p, text->kernel->comment);
-    if (text->calls > 1) print_line(&p, "// Called from %d places.", text->calls);
-    print_signature(
-        &p, arena_printf(arena, "static %svoid %s", options->target->extensions ? "DLC_NOINLINE " : "", text->name));
-    print_inner(&p, text->kernel);
+    Arena scratch = {0};
+    Naming naming = naming_new(&scratch, text, in->module, options);
+    put_comment(s, &naming, text->kernel->comment, 0);
+    if (text->calls > 1) str_printf(s, "// Called from %d places.\n", text->calls);
+    const char *inlined = options->target->extensions ? "DLC_NOINLINE " : "";
+    put_signature(s, &naming, arena_printf(&scratch, "static %svoid %s(", inlined, text->name));
+    put_body(s, &naming);
     str_put(s, "}\n");
     arena_release(&scratch);
 }

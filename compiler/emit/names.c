@@ -77,7 +77,7 @@ static int *names_slot(const Names *names, const char *name) {
 }
 
 // Names may have been added to the list since the last call.
-static int names_find(Names *names, const char *name) {
+int names_find(Names *names, const char *name) {
     if (2 * names->at.len + 2 > names->nslots) {
         names->nslots = names->nslots ? names->nslots : 32;
         while (2 * names->at.len + 2 > names->nslots) names->nslots *= 2;
@@ -89,6 +89,10 @@ static int names_find(Names *names, const char *name) {
         if (!*slot) *slot = names->hashed + 1; // of equal names the first
     }
     return *names_slot(names, name) - 1;
+}
+
+void names_add(Names *names, const char *name) {
+    if (names_find(names, name) < 0) vec_push(names->arena, &names->at, (Name){name, 2});
 }
 
 const char *names_take(Names *names, const char *wanted) {
@@ -126,7 +130,8 @@ static size_t skip_comment_or_literal(const char *text, size_t at) {
     return text[end] ? end + 1 : end;
 }
 
-bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *len) {
+// Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.
+static bool next_identifier(const char *text, size_t *at, size_t *start, size_t *len) {
     size_t i = *at;
     while (text[i]) {
         size_t skipped = skip_comment_or_literal(text, i);
@@ -148,11 +153,16 @@ bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *l
     return false;
 }
 
-bool text_uses_identifier(const char *text, const char *name) {
-    size_t at = 0, start, len, want = strlen(name);
-    while (text_next_identifier(text, &at, &start, &len))
-        if (len == want && !memcmp(text + start, name, want)) return true;
-    return false;
+Names text_identifiers(Arena *arena, const char *text) {
+    Names names = {.arena = arena};
+    Str name = str_new(arena);
+    size_t at = 0, start, len;
+    while (next_identifier(text, &at, &start, &len)) {
+        name.len = 0;
+        str_putn(&name, text + start, len);
+        if (names_find(&names, str_text(&name)) < 0) names_add(&names, arena_strdup(arena, str_text(&name)));
+    }
+    return names;
 }
 
 // ---- comments and strings -----------------------------------------------------------------------------------------

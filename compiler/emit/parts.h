@@ -27,11 +27,12 @@ typedef struct Names {
 const char *names_identifier(Arena *arena, const char *text);
 // The identifier for `wanted`; when that is taken, wanted_2 and so on.
 const char *names_take(Names *names, const char *wanted);
+int names_find(Names *names, const char *name); // its place among the names, or -1
+void names_add(Names *names, const char *name); // as it is, if it is not there
 const char *names_upper(Arena *arena, const char *name);
 const char *names_macros(Arena *arena, const char *prefix); // "MYNET_"
-// Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.
-bool text_next_identifier(const char *text, size_t *at, size_t *start, size_t *len);
-bool text_uses_identifier(const char *text, const char *name);
+// The identifiers of a C text outside comments and literals, each once, in order of first use.
+Names text_identifiers(Arena *arena, const char *text);
 // Appends `text` so that it may stand in a // comment: no control characters, no line splices, no trigraphs.
 void put_comment_text(Str *s, const char *text);
 // `text` with the folders of the .dl's name left out: the C must not depend on where it was compiled.
@@ -41,13 +42,14 @@ void put_string(Str *s, const char *text);
 
 // ---- kernel.c, expr.c, places.c: one kernel as a function ----------------------------------------------------------
 
-// What a kernel gets from its caller: found while its body is printed, in order of first use.
+// What a kernel gets from its caller: found while its body is printed.
 typedef struct Formal {
     const Buffer *own; // as the kernel's body names it
     Buffer *buffer;    // what the call gives for it
+    int number;        // in order of first use: the body says #3
+    int places;        // names of places in it that are in scope together: #3_at, #3_at2
     bool written, read;
-    bool shares;      // bytes with another formal: no restrict
-    const char *name; // in the text being printed
+    bool shares; // bytes with another formal: no restrict
 } Formal;
 
 // Memory that only this kernel uses.
@@ -55,9 +57,15 @@ bool is_scratch(const Buffer *buffer);
 
 typedef struct Formals {
     VEC(Formal) buffers;
-    bool size[MAX_SIZES]; // which run-time sizes
-    const char *size_name[MAX_SIZES];
+    int size[MAX_SIZES]; // by run-time size: 0, or 1 + its number in order of first use; the body says ##0
 } Formals;
+
+// What is said of a statement, which the body's text leaves out.
+typedef struct Comment {
+    ptrdiff_t at; // the line's place in the body
+    const char *text;
+} Comment;
+typedef VEC(Comment) Comments;
 
 // A local or a loop's variable that can be used where the text stands.
 typedef struct Local {
@@ -75,15 +83,16 @@ typedef struct Place {
     const char *name; // of the pointer; NULL: none yet
 } Place;
 
+// Prints a kernel's body.
 typedef struct Printer {
     Arena *arena;
-    const Module *module;
+    Arena *kept; // for formals and comments
     const Target *target;
     int level;
     Str *s;
     int indent;
-    bool canonical; // formals have names by position, no comments: the text is the kernel's identity
     Formals *formals;
+    Comments comments;
     VEC(Local) locals;
     VEC(Place) places;
     Tags uses; // of the expression being printed: how often it is used, then minus its name's number
@@ -128,24 +137,27 @@ const char *place_address(Printer *p, const Place *place); // "x + (n * 64 + k)"
 bool term_is_unrolled(const struct Term *term);
 const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at, int64_t *offset);
 
-// The kernel's body in its canonical form, on an arena of the caller's; its formals in the order of the function's.
-const char *kernel_canonical_body(Arena *arena, const Kernel *kernel, Formals *formals, const EmitInput *in,
-                                  const EmitOptions *options);
-// "(float *restrict #0, ...)" and "{": with what it says of memory that formals share.
-const char *kernel_canonical_signature(Arena *arena, const Formals *formals, const EmitInput *in,
-                                       const EmitOptions *options);
+Formal *formal_of(Printer *p, Buffer *buffer);                    // adds it if it is new; until the next one is
+const char *formal_number(Arena *arena, const Formal *formal);    // "#3"
+const char *place_name(Arena *arena, const char *of, int number); // "x_at", "x_at2", from 1
+
+// Prints the kernel's body on `scratch`; what was found on the way is in `kept`: formals in the order of the
+// function's.
+const char *kernel_body(Arena *scratch, Arena *kept, const Kernel *kernel, const EmitOptions *options, Formals *formals,
+                        Comments *comments);
+// "float *restrict #0, ...": with what it says of memory that formals share.
+const char *kernel_signature(Arena *arena, const Formals *formals);
 
 // ---- table.c: which functions there are -----------------------------------------------------------------------------
 
 // One function of the C file.
 typedef struct KernelText {
-    uint64_t hash;
-    const char *key;  // canonical text: equal keys are one function
-    size_t signature; // of these, the length of the signature
+    const char *body; // with numbers in place of names
     const char *name;
-    const Kernel *kernel; // of the first call
-    Formals formals;      // of the first call
-    bool neutral;         // formals are out, a, b, ...: calls differ in the names of their buffers, or these repeat
+    const Kernel *kernel; // of the first call, as are formals and comments
+    Formals formals;
+    Comments comments;
+    bool neutral; // formals are out, a, b, ...: calls differ in the names of their buffers, or these repeat
     int calls;
 } KernelText;
 
@@ -157,8 +169,6 @@ typedef struct CallText {
 // The functions of all programs, and for each call of each program which one it calls.
 typedef struct KernelTable {
     VEC(KernelText *) functions;
-    int *slots; // a hash table of functions by key: numbers, from 1
-    int nslots;
     CallText **calls; // [program][call]
 } KernelTable;
 
@@ -250,8 +260,8 @@ void put_api(Str *s, const char *prefix);
 
 // ---- standalone.c: the runtime's text -----------------------------------------------------------------------------
 
-// Appends the parts of dlc_math.h and dlc_vec.h that `body` needs.
-void put_helpers(Str *s, const char *body, const Target *target);
+// Appends the parts of dlc_math.h and dlc_vec.h that a text with these identifiers needs.
+void put_helpers(Str *s, const Names *used, const Target *target);
 // Appends the runtime itself, as static functions.
 void put_runtime(Str *s);
 

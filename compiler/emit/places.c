@@ -129,21 +129,18 @@ static void count_stmt(Counter *counter, const Stmt *stmt) {
     if (stmt->at) count(counter, stmt->buffer, stmt->at, true);
 }
 
-static bool is_taken(const Printer *p, const char *name) {
-    for (int k = 0; k < p->formals->buffers.len; k++)
-        if (!strcmp(p->formals->buffers.at[k].name, name)) return true;
-    for (int k = 0; k < p->locals.len; k++)
-        if (!strcmp(p->locals.at[k].name, name)) return true;
-    for (int k = 0; k < p->places.len; k++)
-        if (p->places.at[k].name && !strcmp(p->places.at[k].name, name)) return true;
-    return false;
+const char *place_name(Arena *arena, const char *of, int number) {
+    return number == 1 ? arena_printf(arena, "%s_at", of) : arena_printf(arena, "%s_at%d", of, number);
 }
 
+// Places of one buffer that are in scope together have numbers.
 static void name_place(Printer *p, Place *place) {
     const char *address = place_address(p, place);
-    const char *of = arena_strndup(p->arena, address, strcspn(address, " "));
-    const char *name = arena_printf(p->arena, "%s_at", of);
-    for (int k = 2; is_taken(p, name); k++) name = arena_printf(p->arena, "%s_at%d", of, k);
+    Formal *formal = formal_of(p, place->buffer);
+    int number = 1;
+    for (int k = 0; k < p->places.len; k++) number += p->places.at[k].name && p->places.at[k].buffer == place->buffer;
+    if (number > formal->places) formal->places = number;
+    const char *name = place_name(p->arena, formal_number(p->arena, formal), number);
     print_line(p, "%s%s *%s = %s;", place->written ? "" : "const ", dtype_info[place->buffer->dtype].c, name, address);
     place->name = name;
 }

@@ -341,6 +341,28 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
 
 // ---- the file -----------------------------------------------------------------------------------------------------
 
+// What only files get that use it.
+static const struct {
+    const char *name, *text;
+} macros[] = {
+    {"restrict", "#if defined __cplusplus && !defined restrict\n#define restrict __restrict\n#endif\n"},
+    {"DLC_NOINLINE", "// Kernels stay functions: inlining would lose what restrict says.\n"
+                     "#define DLC_NOINLINE __attribute__((noinline))\n"},
+    {"DLC_PREFETCH",
+     "// The line of element i will be read soon. It may lie outside of p, so its address is no pointer's sum.\n"
+     "#define DLC_PREFETCH(p, i) __builtin_prefetch((const void *)((uintptr_t)(p) + (uintptr_t)(i) * 4))\n"},
+    {"DLC_UNROLL", "// Unrolled by the compiler, so that arrays which the loop's variable indexes become registers.\n"
+                   "#if defined __clang__\n#define DLC_UNROLL _Pragma(\"clang loop unroll(full)\")\n"
+                   "#elif defined __GNUC__ && __GNUC__ >= 8\n#define DLC_UNROLL _Pragma(\"GCC unroll 64\")\n"
+                   "#else\n#define DLC_UNROLL\n#endif\n"},
+    {"DLC_VECTOR_FOR",
+     "// Loops over the lanes of a vector. gcc must not unroll them, because it then finds no vectors.\n"
+     "#if defined __GNUC__ && !defined __clang__ && __GNUC__ >= 8\n"
+     "#define DLC_VECTOR_FOR _Pragma(\"GCC unroll 1\")\n#else\n#define DLC_VECTOR_FOR\n#endif\n"},
+    {"DLC_PARALLEL_FOR", "#ifdef _OPENMP\n#define DLC_PARALLEL_FOR _Pragma(\"omp parallel for schedule(static)\")\n"
+                         "#else\n#define DLC_PARALLEL_FOR\n#endif\n"},
+};
+
 static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options, const char *body) {
     const char *upper = names_upper(s->arena, options->prefix);
     str_put(s, "// ");
@@ -367,29 +389,10 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
     else
         str_put(s, "#include \"dlc.h\"\n");
     str_put(s, "\n");
-    if (text_uses_identifier(body, "restrict"))
-        str_put(s, "#if defined __cplusplus && !defined restrict\n#define restrict __restrict\n#endif\n\n");
-    if (text_uses_identifier(body, "DLC_NOINLINE"))
-        str_put(s, "// Kernels stay functions: inlining would lose what restrict says.\n"
-                   "#define DLC_NOINLINE __attribute__((noinline))\n\n");
-    if (text_uses_identifier(body, "DLC_PREFETCH"))
-        str_put(
-            s,
-            "// The line of element i will be read soon. It may lie outside of p, so its address is no pointer's sum.\n"
-            "#define DLC_PREFETCH(p, i) __builtin_prefetch((const void *)((uintptr_t)(p) + (uintptr_t)(i) * 4))\n\n");
-    if (text_uses_identifier(body, "DLC_UNROLL"))
-        str_put(s, "// Unrolled by the compiler, so that arrays which the loop's variable indexes become registers.\n"
-                   "#if defined __clang__\n#define DLC_UNROLL _Pragma(\"clang loop unroll(full)\")\n"
-                   "#elif defined __GNUC__ && __GNUC__ >= 8\n#define DLC_UNROLL _Pragma(\"GCC unroll 64\")\n"
-                   "#else\n#define DLC_UNROLL\n#endif\n\n");
-    if (text_uses_identifier(body, "DLC_VECTOR_FOR"))
-        str_put(s, "// Loops over the lanes of a vector. gcc must not unroll them, because it then finds no vectors.\n"
-                   "#if defined __GNUC__ && !defined __clang__ && __GNUC__ >= 8\n"
-                   "#define DLC_VECTOR_FOR _Pragma(\"GCC unroll 1\")\n#else\n#define DLC_VECTOR_FOR\n#endif\n\n");
-    if (text_uses_identifier(body, "DLC_PARALLEL_FOR"))
-        str_put(s, "#ifdef _OPENMP\n#define DLC_PARALLEL_FOR _Pragma(\"omp parallel for schedule(static)\")\n"
-                   "#else\n#define DLC_PARALLEL_FOR\n#endif\n\n");
-    put_helpers(s, body, options->target);
+    Names used = text_identifiers(s->arena, body);
+    for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
+        if (names_find(&used, macros[i].name) >= 0) str_printf(s, "%s\n", macros[i].text);
+    put_helpers(s, &used, options->target);
     str_printf(s, "struct %s {\n    struct dlc_net base;\n};\n", options->prefix);
     str_printf(s, "static_assert(sizeof(struct %s) <= %d && DLC_NET_BYTES == %d, \"dlc.h is of another version\");\n\n",
                options->prefix, NET_BYTES, NET_BYTES);

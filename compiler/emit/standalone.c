@@ -11,9 +11,15 @@
 
 typedef struct Block {
     const char *text;
+    Names names;
+    int first; // of its own names, among those of all blocks
     bool wanted;
 } Block;
-typedef VEC(Block) Blocks;
+
+typedef struct Blocks {
+    Names names; // of helpers, each behind those of earlier blocks
+    VEC(Block) at;
+} Blocks;
 
 static const char *runtime_text(Arena *arena, const char *name) {
     for (int i = 0; runtime_files[i].name; i++)
@@ -34,66 +40,29 @@ static size_t last_block_length(const char *text) {
     return strlen(text);
 }
 
+static bool is_helper_name(const char *name) { return !strncmp(name, "dlc_", 4) || !strncmp(name, "DLC_", 4); }
+
 static void add_blocks(Blocks *blocks, Arena *arena, const char *text) {
-    const char *at = strstr(text, "\n//@block");
-    while (at) {
+    for (const char *at = strstr(text, "\n//@block"), *next; at; at = next) {
         const char *start = at + 1 + strcspn(at + 1, "\n");
-        const char *next = strstr(start, "\n//@block");
+        next = strstr(start, "\n//@block");
         size_t len = next ? (size_t)(next - start) : last_block_length(start);
-        vec_push(arena, blocks, (Block){.text = arena_strndup(arena, start, len)});
-        at = next;
+        Block block = {.text = arena_strndup(arena, start, len), .first = blocks->names.at.len};
+        block.names = text_identifiers(arena, block.text);
+        for (int k = 0; k < block.names.at.len; k++)
+            if (is_helper_name(block.names.at.at[k].text)) names_add(&blocks->names, block.names.at.at[k].text);
+        vec_push(arena, &blocks->at, block);
     }
 }
 
-static bool is_helper_name(const char *name, size_t len) {
-    return len > 4 && (!memcmp(name, "dlc_", 4) || !memcmp(name, "DLC_", 4));
-}
-
-// Which block owns a helper's name: the first one in which it stands. A hash table, since the text has many names.
-enum { OWNERS = 2048 };
-typedef struct Owners {
-    struct Owner {
-        const char *name; // NULL: free
-        size_t len;
-        int block;
-    } at[OWNERS];
-} Owners;
-
-// The name's place in the table: its own, or the free one where it belongs.
-static struct Owner *owner_of(Owners *owners, const char *name, size_t len) {
-    size_t hash = 5381;
-    for (size_t i = 0; i < len; i++) hash = hash * 33 + (unsigned char)name[i];
-    for (size_t k = hash % OWNERS;; k = (k + 1) % OWNERS) {
-        struct Owner *owner = &owners->at[k];
-        if (!owner->name || (owner->len == len && !memcmp(owner->name, name, len))) return owner;
-    }
-}
-
-static Owners *owners_make(Arena *arena, const Blocks *blocks) {
-    Owners *owners = NEW(arena, Owners);
-    int names = 0;
-    for (int i = 0; i < blocks->len; i++) {
-        size_t at = 0, start, len;
-        const char *text = blocks->at[i].text;
-        while (text_next_identifier(text, &at, &start, &len)) {
-            struct Owner *owner = is_helper_name(text + start, len) ? owner_of(owners, text + start, len) : NULL;
-            if (!owner || owner->name) continue;
-            if (++names == OWNERS / 2) dlc_bug("emit", "the runtime's helpers have more than %d names", OWNERS / 2);
-            *owner = (struct Owner){text + start, len, i};
-        }
-    }
-    return owners;
-}
-
-// Marks the blocks that define what `text` uses, and what those use in turn.
-static void want(Blocks *blocks, Owners *owners, const char *text) {
-    size_t at = 0, start, len;
-    while (text_next_identifier(text, &at, &start, &len)) {
-        if (!is_helper_name(text + start, len)) continue;
-        const struct Owner *owner = owner_of(owners, text + start, len);
-        if (!owner->name || blocks->at[owner->block].wanted) continue;
-        blocks->at[owner->block].wanted = true;
-        want(blocks, owners, blocks->at[owner->block].text); // as deep as there are blocks
+// Marks the blocks that define what a text with these names uses, and what those use in turn.
+static void want(Blocks *blocks, const Names *used) {
+    for (int k = 0; k < used->at.len; k++) {
+        int place = names_find(&blocks->names, used->at.at[k].text), owner = blocks->at.len - 1;
+        while (place >= 0 && blocks->at.at[owner].first > place) owner--;
+        if (place < 0 || blocks->at.at[owner].wanted) continue;
+        blocks->at.at[owner].wanted = true;
+        want(blocks, &blocks->at.at[owner].names); // as deep as there are blocks
     }
 }
 
@@ -106,33 +75,28 @@ static void put_lanes(Str *s, int lanes) {
 }
 
 // A block's text inside the guard DLC_HAS_maxf, for dlc_maxf, the first name that it defines.
-static void put_block(Str *s, const Blocks *blocks, Owners *owners, int number) {
-    size_t at = 0, start, len;
-    const char *text = blocks->at[number].text, *name = NULL;
-    while (!name && text_next_identifier(text, &at, &start, &len))
-        if (is_helper_name(text + start, len) && owner_of(owners, text + start, len)->block == number)
-            name = arena_strndup(s->arena, text + start + 4, len - 4);
-    text += strspn(text, "\n");
-    len = strlen(text);
+static void put_block(Str *s, const Blocks *blocks, int number) {
+    const char *name = blocks->names.at.at[blocks->at.at[number].first].text + 4;
+    const char *text = blocks->at.at[number].text + strspn(blocks->at.at[number].text, "\n");
+    size_t len = strlen(text);
     while (len && text[len - 1] == '\n') len--;
     str_printf(s, "#ifndef DLC_HAS_%s\n#define DLC_HAS_%s\n", name, name);
     str_putn(s, text, len);
     str_put(s, "\n#endif\n\n");
 }
 
-void put_helpers(Str *s, const char *body, const Target *target) {
-    Blocks blocks = {0};
+void put_helpers(Str *s, const Names *used, const Target *target) {
+    Blocks blocks = {.names = {.arena = s->arena}};
     add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_math.h"));
-    int scalar = blocks.len;
+    int scalar = blocks.at.len;
     if (target->extensions) add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_vec.h"));
-    Owners *owners = owners_make(s->arena, &blocks);
-    want(&blocks, owners, body);
+    want(&blocks, used);
     bool lanes = false;
-    for (int i = 0; i < blocks.len; i++) {
-        if (!blocks.at[i].wanted) continue;
+    for (int i = 0; i < blocks.at.len; i++) {
+        if (!blocks.at.at[i].wanted) continue;
         if (i >= scalar && !lanes) put_lanes(s, target_lanes(target));
         lanes = lanes || i >= scalar;
-        put_block(s, &blocks, owners, i);
+        put_block(s, &blocks, i);
     }
 }
 

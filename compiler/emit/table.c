@@ -1,9 +1,9 @@
 // table.c: which functions the C file has, and which one each call calls.
 //     call 3: linear_relu on h, x, w1      k_linear_relu(h, x, w1)
 //     call 5: linear_relu on g, h, w2      k_linear_relu(g, h, w2)
-// A function is known by its canonical text: formals named by position, no comments. `restrict` stands only on formals
+// A function is known by its text, with numbers for formals and without comments. `restrict` stands only on formals
 // that share no byte with another one of the same call; being part of the text, it tells functions apart, so a kernel
-// may become several. Each is printed once, and once more for the file.
+// may become several.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -11,6 +11,7 @@
 // A kernel's formals, and the functions that were made from it.
 typedef struct Known {
     Formals formals; // own buffers only
+    Comments comments;
     VEC(struct Variant {
         KernelText *text;
         const bool *shares; // by formal
@@ -21,9 +22,9 @@ typedef struct Known {
 typedef struct Builder {
     KernelTable *table;
     Arena *arena;
-    const EmitInput *in;
     const EmitOptions *options;
     Names names;
+    Names keys;   // by function: signature and body
     Tags kernels; // the place of what is known of it, from 1
     VEC(Known *) known;
 } Builder;
@@ -56,50 +57,20 @@ static const char *wanted_name(const Builder *b, const Kernel *kernel) {
 
 // ---- functions by their text ----------------------------------------------------------------------------------------
 
-static uint64_t hash_text(uint64_t hash, const char *text) {
-    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u; // FNV-1a
-    return hash;
-}
-
-static int slot_of(const KernelTable *table, uint64_t hash, const char *signature, const char *body) {
-    int at = (int)(hash & (uint64_t)(table->nslots - 1));
-    for (size_t len = strlen(signature); table->slots[at]; at = (at + 1) & (table->nslots - 1)) {
-        const KernelText *text = table->functions.at[table->slots[at] - 1];
-        if (text->hash != hash || text->signature != len) continue;
-        if (!strncmp(text->key, signature, len) && !strcmp(text->key + len, body)) break;
-    }
-    return at;
-}
-
-static void make_room(Builder *b) {
-    KernelTable *table = b->table;
-    if (2 * (table->functions.len + 1) <= table->nslots) return;
-    table->nslots = table->nslots ? 2 * table->nslots : 64;
-    table->slots = NEW_ARRAY(b->arena, int, table->nslots);
-    for (int k = 0; k < table->functions.len; k++) {
-        int at = (int)(table->functions.at[k]->hash & (uint64_t)(table->nslots - 1));
-        while (table->slots[at]) at = (at + 1) & (table->nslots - 1);
-        table->slots[at] = k + 1;
-    }
-}
-
-static KernelText *find_or_add(Builder *b, const Kernel *kernel, const Formals *formals, const char *signature,
-                               const char *body) {
-    make_room(b);
-    KernelTable *table = b->table;
-    uint64_t hash = hash_text(hash_text(14695981039346656037u, signature), body);
-    int slot = slot_of(table, hash, signature, body);
-    if (table->slots[slot]) return table->functions.at[table->slots[slot] - 1];
+static KernelText *find_or_add(Builder *b, const Known *known, const Kernel *kernel, const Formals *formals,
+                               const char *signature, const char *body) {
+    char *key = arena_printf(b->arena, "%s%s", signature, body);
+    int place = names_find(&b->keys, key);
+    if (place >= 0) return b->table->functions.at[place];
     KernelText *text = NEW(b->arena, KernelText);
-    *text = (KernelText){.hash = hash,
-                         .key = arena_printf(b->arena, "%s%s", signature, body),
-                         .signature = strlen(signature),
+    *text = (KernelText){.body = key + strlen(signature),
                          .name = names_take(&b->names, wanted_name(b, kernel)),
                          .kernel = kernel,
                          .formals = *formals,
+                         .comments = known->comments,
                          .neutral = names_repeat(formals)};
-    vec_push(b->arena, &table->functions, text);
-    table->slots[slot] = table->functions.len;
+    names_add(&b->keys, key);
+    vec_push(b->arena, &b->table->functions, text);
     return text;
 }
 
@@ -134,23 +105,14 @@ static Formals formals_of(const Builder *b, const Known *known, const Call *call
     return formals;
 }
 
-// Finds the kernel's entry, or makes one: then *body becomes its canonical text.
+// Finds the kernel's entry, or makes one: then *body becomes its text.
 static Known *know(Builder *b, Arena *scratch, const Kernel *kernel, const char **body) {
     int *place = tag_of(&b->kernels, kernel);
     if (*place) return b->known.at[*place - 1];
     Known *known = NEW(b->arena, Known);
     vec_push(b->arena, &b->known, known);
     *place = b->known.len;
-    Formals found = {0};
-    *body = kernel_canonical_body(scratch, kernel, &found, b->in, b->options);
-    known->formals = found;
-    known->formals.buffers.at = NEW_ARRAY(b->arena, Formal, found.buffers.len + 1);
-    for (int i = 0; i < found.buffers.len; i++) {
-        known->formals.buffers.at[i] = found.buffers.at[i];
-        known->formals.buffers.at[i].name = arena_strdup(b->arena, found.buffers.at[i].name);
-    }
-    for (int k = 0; k < MAX_SIZES; k++)
-        if (found.size[k]) known->formals.size_name[k] = arena_strdup(b->arena, found.size_name[k]);
+    *body = kernel_body(scratch, b->arena, kernel, b->options, &known->formals, &known->comments);
     return known;
 }
 
@@ -166,9 +128,8 @@ static KernelText *find_variant(const Known *known, const Formals *formals) {
 
 static KernelText *add_variant(Builder *b, Arena *scratch, Known *known, const Kernel *kernel, const Formals *formals,
                                const char *body) {
-    if (!body) body = known->variants.at[0].text->key + known->variants.at[0].text->signature;
-    const char *signature = kernel_canonical_signature(scratch, formals, b->in, b->options);
-    KernelText *text = find_or_add(b, kernel, formals, signature, body);
+    if (!body) body = known->variants.at[0].text->body;
+    KernelText *text = find_or_add(b, known, kernel, formals, kernel_signature(scratch, formals), body);
     bool *shares = NEW_ARRAY(b->arena, bool, formals->buffers.len + 1);
     for (int i = 0; i < formals->buffers.len; i++) shares[i] = formals->buffers.at[i].shares;
     vec_push(b->arena, &known->variants, (struct Variant){text, shares});
@@ -192,9 +153,9 @@ static void add_call(Builder *b, const Call *call, CallText *made) {
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
     Builder b = {.table = table,
                  .arena = arena,
-                 .in = in,
                  .options = options,
                  .names = {.arena = arena},
+                 .keys = {.arena = arena},
                  .kernels = {.arena = arena}};
     *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};
     for (int i = 0; i < in->nprograms; i++) // the names of the API

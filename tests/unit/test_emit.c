@@ -422,10 +422,9 @@ Test(emit, report_counts) {
 
 static Printer printer(World *world, Formals *formals, Str *out) {
     return (Printer){.arena = arena,
-                     .module = world->module,
+                     .kept = arena,
                      .target = world->options.target,
                      .s = out,
-                     .canonical = true,
                      .formals = formals,
                      .uses = {.arena = arena}};
 }
@@ -549,9 +548,9 @@ Test(emit, places_that_a_body_reads_often_get_names) {
     world.programs[0] = program;
     world.in.nprograms = 1;
     expect_text(source_of(&world),
-                (const char *const[]){"            const float *x_at2 = x + (i * 32 + k + 1);\n",
-                                      "x_at[i * 32 + k] = dlc_f(dlc_f(x_at2[3] + x_at2[2]) + x_at2[1]) + x_at2[0];\n",
-                                      NULL});
+                (const char *const[]){
+                    "            const float *x_2_at = x_2 + (i * 32 + k + 1);\n",
+                    "x_at[i * 32 + k] = dlc_f(dlc_f(x_2_at[3] + x_2_at[2]) + x_2_at[1]) + x_2_at[0];\n", NULL});
     arena_release(&world.arena);
 }
 
