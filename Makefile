@@ -216,9 +216,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/include/kit
 	install -m 644 runtime/kit/kit.h $(DESTDIR)$(PREFIX)/include/kit
 	printf 'prefix=%s\nName: dlc\nDescription: runtime of C compiled by dlc\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -ldlcrt -lm\n' \
-	  '$(PREFIX)' "$$(sed -n 's/.*DLC_VERSION "\(.*\)"/\1/p' compiler/driver.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/dlc.pc
+	  '$(PREFIX)' "$$(sed -n 's/.*DLC_VERSION "\(.*\)"/\1/p' compiler/emit/emit.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/dlc.pc
 	printf 'prefix=%s\nName: dlckit\nDescription: helpers for applications around a net that dlc compiled\nVersion: %s\nRequires: dlc\nLibs: -L$${prefix}/lib -ldlckit -lz -pthread\n' \
-	  '$(PREFIX)' "$$(sed -n 's/.*DLC_VERSION "\(.*\)"/\1/p' compiler/driver.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/dlckit.pc
+	  '$(PREFIX)' "$$(sed -n 's/.*DLC_VERSION "\(.*\)"/\1/p' compiler/emit/emit.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/dlckit.pc
 
 clean:
 	rm -rf $(BUILD)

@@ -8,6 +8,4 @@
 // errors, 2 for usage. Internal errors do not return (exit 70).
 int dlc_main(int argc, char **argv, FILE *out, FILE *err);
 
-#define DLC_VERSION "0.1.0"
-
 #endif

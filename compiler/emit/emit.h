@@ -4,6 +4,9 @@
 
 #include "loops/loops.h"
 
+// Of dlc. The C says which one made it.
+#define DLC_VERSION "0.1.0"
+
 typedef struct EmitOptions {
     const char *prefix; // of every C name: "mynet"; a C identifier that is no keyword
     const char *header; // file name for #include, without folders

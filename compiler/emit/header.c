@@ -4,7 +4,6 @@
 // input and options give the same bytes.
 #include <string.h>
 
-#include "driver.h"
 #include "emit/parts.h"
 
 // The graph's real entries; "start" and "init" are reached through mynet_init.

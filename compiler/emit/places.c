@@ -9,8 +9,6 @@
 #include <string.h>
 
 #include "emit/parts.h"
-#include "loops/lower.h"
-#include "loops/recipes.h"
 
 enum { FEW_USES = 4 }; // fewer are written out
 

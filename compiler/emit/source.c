@@ -12,7 +12,6 @@
 // Everything but the entries and the API is static; there is no mutable global.
 #include <string.h>
 
-#include "driver.h"
 #include "emit/parts.h"
 
 const char *call_place(Arena *arena, const Module *module, const Call *call) {

@@ -260,6 +260,7 @@ void kernel_find_uses(Arena *arena, Kernel *kernel);
 Call call_new(Arena *arena, Kernel *kernel);
 // What the kernel's body calls a buffer of the call; NULL: the call does not use it.
 const Buffer *call_formal(const Call *call, const Buffer *buffer);
+bool index_equal(const Index *a, const Index *b);
 // Visits every buffer that a statement reads or writes, in order; what it accumulates to is read, then written.
 void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context);
 

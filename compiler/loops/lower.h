@@ -50,7 +50,6 @@ Index *index_loaded(Arena *arena, struct Expr *value, int64_t lo, int64_t hi); /
 bool index_divisible(const Index *a, int64_t by);
 // Not negative where `a` is not: without what divides all its coefficients. 3*i + 3*j - 4 gives i + j - 2.
 const Index *index_tighten(Arena *arena, const Index *a);
-bool index_equal(const Index *a, const Index *b);
 bool index_is_const(const Index *a, int64_t *c);
 bool index_uses(const Index *a, const Var *var);
 // The values that an index takes over its variables' ranges; false when one is unknown.
