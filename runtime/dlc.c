@@ -4,65 +4,82 @@
 
 // ---- error text ---------------------------------------------------------------------------------------------------
 
-#define DLC_TEXT_RESERVE 32 // for the "and N more"; no enum, which C++20 does not subtract from another
+DLC_API struct dlc_text dlc_text_at(char *at, size_t len) {
+    struct dlc_text t = {at, len, (size_t)DLC_ERROR_BYTES - 32, false, 0}; // 32: for "and N more"
+    at[len] = 0;
+    return t;
+}
 
-DLC_API void dlc_put_bytes(struct dlc_text *t, const char *s, size_t len) {
+static void dlc_put_bytes(struct dlc_text *t, const char *s, size_t len) {
     for (size_t i = 0; i < len && !t->full; i++) {
-        if (t->len >= DLC_ERROR_BYTES - DLC_TEXT_RESERVE) {
-            t->full = true;
-            break;
-        }
         bool plain = (unsigned char)s[i] >= ' ' || s[i] == '\n'; // names from files may hold anything
-        t->at[t->len++] = plain ? s[i] : '?';
+        t->full = t->len >= t->room;
+        if (!t->full) t->at[t->len++] = plain ? s[i] : '?';
     }
     t->at[t->len] = 0;
 }
 
-DLC_API void dlc_put(struct dlc_text *t, const char *s) { dlc_put_bytes(t, s, strlen(s)); }
-
-DLC_API void dlc_put_number(struct dlc_text *t, uint64_t n) {
-    char digits[20];
-    size_t i = sizeof digits;
+DLC_API size_t dlc_digits(char digits[DLC_DIGITS], uint64_t n) {
+    size_t i = DLC_DIGITS;
     do digits[--i] = (char)('0' + n % 10);
     while (n /= 10);
-    dlc_put_bytes(t, digits + i, sizeof digits - i);
+    return i;
 }
 
-DLC_API struct dlc_text dlc_text_start(struct dlc_net *net) {
-    struct dlc_text t = {net->error, 0, false, 0};
-    *t.at = 0;
-    return t;
+static void dlc_put_number(struct dlc_text *t, bool negative, uint64_t n) {
+    char digits[DLC_DIGITS];
+    size_t first = dlc_digits(digits, negative ? 0 - n : n);
+    dlc_put_bytes(t, "-", negative);
+    dlc_put_bytes(t, digits + first, sizeof digits - first);
 }
 
-DLC_API int dlc_fail_null(struct dlc_net *net, const char *what) {
-    return net ? dlc_fail(net, DLC_ENULL, what, " is NULL", "") : DLC_ENULL;
+static void dlc_put_list(struct dlc_text *t, const char *format, va_list args) {
+    for (;; format++) {
+        size_t plain = strcspn(format, "%");
+        dlc_put_bytes(t, format, plain);
+        if (!format[plain]) return;
+        format += plain + 1;
+        if (*format == 'u') {
+            dlc_put_number(t, false, va_arg(args, uint64_t));
+        } else if (*format == 'd') {
+            int64_t n = va_arg(args, int64_t);
+            dlc_put_number(t, n < 0, (uint64_t)n);
+        } else if (*format == 'n') {
+            const struct dlc_span *span = va_arg(args, const struct dlc_span *);
+            dlc_put_bytes(t, span->at, span->len);
+        } else {
+            const char *text = va_arg(args, const char *);
+            dlc_put_bytes(t, text, strlen(text));
+        }
+    }
 }
 
-DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char *b, const char *c) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, a);
-    dlc_put(&t, b);
-    dlc_put(&t, c);
+DLC_API int dlc_fail(struct dlc_net *net, int status, const char *format, ...) {
+    struct dlc_text t = dlc_text_at(net->error, 0);
+    va_list args;
+    va_start(args, format);
+    dlc_put_list(&t, format, args);
+    va_end(args);
     return status;
 }
 
-static void dlc_put_signed(struct dlc_text *t, int64_t n) {
-    if (n < 0) dlc_put(t, "-");
-    dlc_put_number(t, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+DLC_API int dlc_fail_null(struct dlc_net *net, const char *what) {
+    return net ? dlc_fail(net, DLC_ENULL, "%s is NULL", what) : DLC_ENULL;
 }
 
 DLC_API int dlc_refuse(struct dlc_net *net, int status, const char *name, const char *is, int64_t found,
                        const char *but, int64_t wanted) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, name);
-    dlc_put(&t, is);
-    dlc_put_signed(&t, found);
-    dlc_put(&t, but);
-    dlc_put_signed(&t, wanted);
-    return status;
+    return dlc_fail(net, status, "%s%s%d%s%d", name, is, found, but, wanted);
 }
 
 #ifndef DLC_NO_MALLOC
+DLC_API void dlc_put(struct dlc_text *t, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    dlc_put_list(t, format, args);
+    va_end(args);
+}
+
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start) {
     if (!t->full && !t->dropped) return;
     t->at[t->len = start] = 0;
@@ -71,13 +88,8 @@ DLC_API void dlc_end_item(struct dlc_text *t, size_t start) {
 }
 
 DLC_API void dlc_end_list(struct dlc_text *t) {
-    if (!t->dropped) return;
-    char digits[12];
-    size_t i = sizeof digits;
-    for (int n = t->dropped; n; n /= 10) digits[--i] = (char)('0' + n % 10);
-    memcpy(t->at + t->len, "\n  and ", 7);
-    memcpy(t->at + t->len + 7, digits + i, sizeof digits - i);
-    memcpy(t->at + t->len + 7 + sizeof digits - i, " more", 6);
+    t->room = (size_t)DLC_ERROR_BYTES - 1;
+    if (t->dropped) dlc_put(t, "\n  and %d more", (int64_t)t->dropped);
 }
 #endif
 
@@ -96,8 +108,8 @@ static bool dlc_align(size_t *n, size_t align) {
 // Twins share them.
 static bool dlc_is_shared(int region) { return region == DLC_REGION_PARAM || region == DLC_REGION_OPTIM; }
 
-// One allocation, all zero: the object, then its regions, of which a twin of `root` has its own only. Offsets count
-// from an aligned address, which malloc's need not be.
+// One allocation, all zero: the object, then its regions. A twin of `root` gets only those that it does not share.
+// Offsets count from an aligned address, because calloc may align less than the model asks for.
 DLC_API struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object_bytes, struct dlc_net *root) {
     size_t align = model->align ? model->align : 1, total = object_bytes, offset[DLC_REGIONS];
     for (int r = 0; r < DLC_REGIONS; r++) {
@@ -208,7 +220,7 @@ static const struct dlc_slot *dlc_find(struct dlc_net *net, const char *name, co
     for (int i = 0; i < net->model->nslots && !slot; i++)
         if (!strcmp(net->model->slots[i].info.name, name)) slot = &net->model->slots[i];
     if (!slot) {
-        *status = dlc_fail(net, DLC_ENAME, net->model->name, " has no parameter ", name);
+        *status = dlc_fail(net, DLC_ENAME, "%s has no parameter %s", net->model->name, name);
         return NULL;
     }
     if (slot->info.bytes == bytes) return slot;
@@ -261,12 +273,13 @@ DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t
                 !strcmp(slots[k].info.name + prefix, "samples"))
                 memcpy(&samples, dlc_slot_data(net, &slots[k]), sizeof samples);
         if (samples && all)
-            return dlc_fail(net, DLC_ENAME, "several minimize hold a gradient of ", name,
-                            "; get \"optim.<entry>.<minimize>.<name>.grad_sum\"");
+            return dlc_fail(net, DLC_ENAME,
+                            "several minimize hold a gradient of %s; get \"optim.<entry>.<minimize>.<name>.grad_sum\"",
+                            name);
         all += samples;
         if (samples || !sum) sum = &slots[i];
     }
-    if (!sum) return dlc_fail(net, DLC_ENAME, net->model->name, " accumulates no gradient of ", name);
+    if (!sum) return dlc_fail(net, DLC_ENAME, "%s accumulates no gradient of %s", net->model->name, name);
     int status = DLC_OK;
     const struct dlc_slot *found = dlc_find(net, sum->info.name, to, bytes, &status);
     float scale = all > 0 ? 1.0f / (float)all : 0.0f, value;

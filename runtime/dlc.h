@@ -1,5 +1,5 @@
-// dlc.h: the tiny runtime under every compiled model: memory, parameters by name, loading and saving.
-// The emitted C wraps it (mynet_load calls dlc_load, ...); applications include their model's header, not this one.
+// dlc.h: the small runtime under every compiled model: memory, parameters by name, loading and saving.
+// The emitted C wraps it (mynet_load calls dlc_load, ...). Applications include their model's header, not this one.
 #ifndef DLC_H
 #define DLC_H
 
@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-// Stands in the model's header too, so that applications need nothing else; equal text, one guard.
+// dlc copies this into every model's header, so that applications need no other header.
 #ifndef DLC_PARAM_INFO
 #define DLC_PARAM_INFO
 struct dlc_param {
@@ -28,7 +28,7 @@ struct dlc_param {
 };
 #endif
 
-// Without malloc there is dlc_place, and what reads files is left out too: it needs memory of its own.
+// Without malloc, dlc_place makes nets, and nothing reads files, because that needs memory of its own.
 #if defined DLC_NO_MALLOC && !defined DLC_NO_STDIO
 #define DLC_NO_STDIO
 #endif
@@ -37,40 +37,45 @@ struct dlc_param {
 #define DLC_API // --standalone makes every function static
 #endif
 
+// dlc makes the codes of every model's header from these lines.
 enum dlc_status {
     DLC_OK = 0,
-    DLC_ERANGE = 1,    // a run-time size is outside 1..bound, or an index outside the list of parameters
+    DLC_ERANGE = 1,    // a size is outside 1 to its bound; nothing was written
     DLC_EIO = 2,       // a file cannot be read or written
-    DLC_EFORMAT = 3,   // not a .safetensors file, or one that lies about itself
+    DLC_EFORMAT = 3,   // not a .safetensors file
     DLC_EMISMATCH = 4, // names, shapes or dtypes differ from the model's
     DLC_ENAME = 5,     // no parameter of that name
-    DLC_ESIZE = 6,     // a buffer's size is not the parameter's
+    DLC_ESIZE = 6,     // not the size of that parameter
     DLC_ENULL = 7,     // NULL where something must be
     DLC_EBUSY = 8,     // a twin still reads what would be written: later it may work
     DLC_EINVAL = 9     // a net that cannot play this part: a mistake of the caller
 };
 
-// Where the memory of a net comes from.
+// The four parts of a net's memory: parameters and buffers, with what models prepare from them; the optimiser's state;
+// what calls keep for the next call; the workspace of one call.
 enum dlc_region { DLC_REGION_PARAM, DLC_REGION_OPTIM, DLC_REGION_STATE, DLC_REGION_ARENA, DLC_REGIONS };
 
 struct dlc_slot {
     struct dlc_param info;
     enum dlc_region region; // parameters and buffers: PARAM; optimiser: OPTIM; state: STATE
-    size_t offset;          // in the region
+    size_t offset;          // in bytes, from the region's start
 };
 
-// What the emitted C says of a model, const.
+// A model, as the emitted C describes it. It is constant and outlives its nets.
 struct dlc_model {
     const char *name; // the prefix
     const struct dlc_slot *slots;
     int nslots;
     size_t bytes[DLC_REGIONS];
-    size_t align;
-    void (*start)(unsigned char *const region[DLC_REGIONS]); // what the optimiser's state begins with; NULL: all zero
-    void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed); // draws the parameters; NULL: all zero
-    // Makes what models compute from parameters alone, if it is stale; NULL: there is nothing. It lies in the region
-    // PARAM from `prepared` on, behind a flag (int32_t, 1: fresh), so that nets with the same parameters share it: when
-    // it is fresh nothing is written, and they may all come here at once.
+    size_t align; // of each region, in bytes
+    // Sets what the optimiser's state starts from; its memory is zero before. NULL: all of it starts from zero.
+    void (*start)(unsigned char *const region[DLC_REGIONS]);
+    // Draws the parameters; their memory is zero before. NULL: they stay zero.
+    void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed);
+    // Computes what models need of the parameters alone (packed weights, folded norms) if it is stale; NULL: there is
+    // nothing. The results lie in the region PARAM from byte `prepared` on, behind a flag (int32_t, 1: fresh), so that
+    // nets share them together with the parameters. While the flag says fresh, nothing is written, and any number of
+    // threads may call this at once.
     void (*prepare)(unsigned char *const region[DLC_REGIONS]);
     size_t prepared;
 };
@@ -84,91 +89,103 @@ struct dlc_net {
     const struct dlc_model *model;
     unsigned char *region[DLC_REGIONS]; // aligned to model->align
     void *owned;                        // what dlc_free gives back; NULL when the application chose the memory
-    struct dlc_net *root;               // the net that a twin shares; of other nets the net itself
-    uint32_t held;                      // which of the root's parameters a twin reads: 0 or 1
-    uint32_t turn;                      // of a root: which are the newest, and how many twins read each
-    unsigned char *params[2];           // of a root: what dlc_publish writes in turn
+    struct dlc_net *root;               // of a twin: the net that it shares; of any other net: itself
+    uint32_t held;                      // of a twin: which of the root's parameters it reads, 0 or 1
+    uint32_t turn;                      // of a root: which parameters are the newest, and how many twins read each
+    unsigned char *params[2];           // of a root: dlc_publish writes them in turn
     char error[DLC_ERROR_BYTES];
 };
 
-// NULL for `net` is answered by DLC_ENULL or NULL, or nothing happens; NULL for anything else that must be there gives
-// DLC_ENULL and a message.
+// In all functions: where `net` is NULL they give DLC_ENULL or NULL, or do nothing. Where anything else is NULL that
+// must be there, they give DLC_ENULL and set the net's message. Data is dense and row-major, in PyTorch's layout.
 
 #ifndef DLC_NO_MALLOC
-// Allocates a net of `object_bytes` (struct mynet begins with struct dlc_net) and its regions, initialised from seed 1.
-// NULL without memory.
+// Allocates an object of `object_bytes`, which begins with struct dlc_net as struct mynet does, and its regions.
+// Initialises it from seed 1. The caller gives it back with dlc_free. NULL without memory.
 DLC_API void *dlc_new(const struct dlc_model *model, size_t object_bytes);
-// A twin: state and arena of its own, over the parameters and the optimiser's state of `net`, which outlives it.
+// The same for a twin: it has its own state and arena, and shares the parameters and the optimiser's state of `net`,
+// which must outlive it. NULL without memory, or when a net has 32,767 twins.
 DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes);
-DLC_API void dlc_free(struct dlc_net *net); // NULL is fine, and nothing happens to a placed net
+// Frees a net or a twin. NULL is fine; a net of dlc_place stays as it is.
+DLC_API void dlc_free(struct dlc_net *net);
 #endif
-// A net without malloc, in regions that the application chose, initialised from seed 1: the object stands at the head
-// of the state. `bytes` are their sizes, 0 for "as large as asked". A region that the model does not need may be NULL.
-// NULL when one is missing, misaligned or too small.
+// Makes a net without malloc and initialises it from seed 1. The application owns the regions and keeps them as long as
+// the net. The object itself stands at the head of the state, which needs DLC_NET_BYTES more than the model says.
+// `bytes` are the regions' sizes; 0 means large enough. A region that the model does not need may be NULL. NULL when a
+// region is missing, misaligned or too small.
 DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGIONS], const size_t bytes[DLC_REGIONS]);
-DLC_API const char *dlc_error(const struct dlc_net *net); // of the last call that failed; "" if none did; never NULL
-DLC_API void dlc_init(struct dlc_net *net, int64_t seed); // all parameters drawn anew; optimiser and state begin anew
-DLC_API void dlc_reset(struct dlc_net *net);              // state zeroed
-// The stream of dropout and other random operators begins anew; nothing happens to a model without them.
+// The message of the last call that failed; "" if none did; never NULL. It is the net's and changes with the next one.
+DLC_API const char *dlc_error(const struct dlc_net *net);
+// Draws all parameters again. The optimiser and the state start over.
+DLC_API void dlc_init(struct dlc_net *net, int64_t seed);
+// Sets the state to zero.
+DLC_API void dlc_reset(struct dlc_net *net);
+// Restarts the random stream of dropout and other random operators from `seed`. A model without them does nothing.
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed);
-DLC_API int dlc_param_count(const struct dlc_model *model);                               // every slot
-DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index); // NULL when out of range
-// What models compute from parameters alone is made anew by dlc_prepare when dlc_stale was called since. Loading does
-// both; init and set mark it, as does a training step, and the next call of a model makes it.
+// How many slots there are: parameters, buffers, optimiser state and state.
+DLC_API int dlc_param_count(const struct dlc_model *model);
+// One of them, 0 to count - 1; NULL when the index is out of range.
+DLC_API const struct dlc_param *dlc_param_info(const struct dlc_model *model, int index);
+// Runs the model's `prepare` if dlc_stale was called since the last time. Loading does this too. After dlc_init,
+// dlc_set and a training step, which mark the net as stale, the next call of a model does it.
 DLC_API void dlc_prepare(struct dlc_net *net);
+// Marks what models prepare from the parameters as stale.
 DLC_API void dlc_stale(struct dlc_net *net);
-// Sets the message, "N is 65; it is 1 to 64", and gives `status` back: what entries do with a size out of range.
+// Sets the message to "N is 65; it is 1 to 64" and gives `status` back. Entries call it for a size that is out of
+// range.
 DLC_API int dlc_refuse(struct dlc_net *net, int status, const char *name, const char *is, int64_t found,
                        const char *but, int64_t wanted);
-// Copy one tensor out or in, dense, in PyTorch's layout; bytes must be exactly its size.
+// Copy the slot of that name to `to`, or `from` into it. DLC_ENAME: there is none; DLC_ESIZE: it does not have `bytes`.
 DLC_API int dlc_get(struct dlc_net *net, const char *name, void *to, size_t bytes);
 DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, size_t bytes);
-// Parameters and buffers of `from`, a net of the same model, into `to`, with what models keep beside them; nothing else
-// of `to` changes: no optimiser state, no state, no random stream.
+// Copies the mean gradient of a parameter over the samples that NET_step_accumulate took since the last update; zeros
+// when it took none. DLC_ENAME when no entry accumulates it, or several do at once; DLC_ESIZE as for dlc_get.
+DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
+// Copies parameters and buffers between nets of one model, with what models prepared from them. The optimiser's state,
+// the state and the random stream of `to` stay.
 DLC_API int dlc_copy(struct dlc_net *to, const struct dlc_net *from);
 #ifndef DLC_NO_MALLOC
-// Weights that change while twins of `net` run in other threads. dlc_publish copies the parameters and buffers of
-// `from` into `spare`, a net that serves for nothing else, prepares them there, and makes them the parameters of `net`
-// in one atomic step; `spare` has the old ones then. A twin goes on with the old ones until its own thread calls
-// dlc_adopt. DLC_EBUSY, with nothing written: a twin did not do so since the last time, and still reads `spare`.
-// DLC_EINVAL: `net` or `spare` is a twin, `spare` has twins, or it is `net` or `from`.
+// Changes weights while twins of `net` run in other threads. Copies the parameters and buffers of `from` into `spare`,
+// a net that serves for nothing else, prepares them there, and makes them the parameters of `net` in one atomic step;
+// `spare` then has the old ones. A twin keeps reading the old ones until its own thread calls dlc_adopt. DLC_EBUSY:
+// some twin has not adopted the last ones yet and still reads `spare`; nothing was written. DLC_EINVAL: `net` or
+// `spare` is a twin, `spare` has twins, or `spare` is `net` or `from`.
 DLC_API int dlc_publish(struct dlc_net *net, struct dlc_net *spare, const struct dlc_net *from);
-// Makes the newest parameters those of a twin, with neither lock nor copy. Gives 1 when they are others than before.
+// Makes a twin read the newest parameters, without a lock or a copy. Gives 1 when it read others before, otherwise 0.
 DLC_API int dlc_adopt(struct dlc_net *twin);
-#endif
-// The mean gradient of a parameter over the samples that NET_step_accumulate took since the last update; zeros when it
-// took none. DLC_ENAME when no entry accumulates it, or several do at once.
-DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
-#ifndef DLC_NO_MALLOC
-// Strict: every param and buffer must be there with its shape, and nothing else, or nothing changes and the message
-// lists all that differ. What PyTorch's strict loading takes is taken: numbers are converted to the model's dtype, a
-// scalar may have the shape [1], `*.num_batches_tracked` may be missing (it becomes 0) or too much. Of tied weights, as
-// safetensors' save_model writes them, either name is found. Optimiser state and `state` are taken when the file has
-// all of them; a file without them resets them; some of them are an error. Integer scalars that the net does not know
-// are ignored, and so is `optim.*` by a net that has no optimiser.
+// Loads a .safetensors file that lies in memory, which is only read. Strict: every parameter and buffer must be there
+// with its shape, and nothing else; otherwise nothing changes, and the message lists all that differs. What PyTorch's
+// strict loading takes is taken: numbers are converted to the model's dtype, a scalar may have the shape [1],
+// `*.num_batches_tracked` may be missing (it becomes 0) or too much. Of tied weights, as safetensors' save_model writes
+// them, either name is found. Optimiser state and `state` are taken when the file has all of them, and reset when it
+// has none; some of them are an error. Integer scalars that the net does not know are ignored, and so is `optim.*` by a
+// net that has no optimiser. DLC_EFORMAT, DLC_EMISMATCH; DLC_EIO without memory.
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
-// The params and buffers of a part: what the file has under the path `only`, less the paths `strip`, as far as the
-// model has it; the rest of both is left alone. Paths are whole components, "" or NULL for all. `strip` may be several,
-// with commas between them, taken off in turn: "module" at the beginning of a name, which a tensor must have then;
-// "*._orig_mod" wherever it stands. Gives the number of parameters and buffers that were loaded, or minus a status when
-// there is none, or when one does not fit: then nothing changes.
+// Loads the parameters and buffers of a part: those that the file has under the path `only`, without the paths `strip`,
+// as far as the model has them. The rest of both stays alone. Paths are whole components; "" or NULL for all. `strip`
+// may be several paths with commas between them, which are taken off in turn: "module" at the beginning of a name,
+// which every tensor must then have; "*._orig_mod" wherever it stands. Gives the number of parameters and buffers that
+// were loaded, or minus a code when there is none or when one does not fit: then nothing changes.
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip);
 #endif
-// The bytes that dlc_save or dlc_save_weights write, into `to`, which has room for `bytes`. Gives how many they are;
-// when that is more than `bytes`, or `to` is NULL, nothing is written.
+// Write the bytes of dlc_save and of dlc_save_weights to `to`, which has room for `bytes`. Give how many they are. When
+// that is more than `bytes`, or `to` is NULL, nothing is written.
 DLC_API size_t dlc_save_memory(const struct dlc_net *net, void *to, size_t bytes);
 DLC_API size_t dlc_save_weights_memory(const struct dlc_net *net, void *to, size_t bytes);
 #ifndef DLC_NO_STDIO
+// Load from a file, otherwise as dlc_load_memory and dlc_load_some_memory; DLC_EIO when it cannot be read.
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);
-// As dlc_load, after the paths `strip` (NULL: none) are taken off the names that have them. `option` is how the caller
-// says `strip`, for messages; NULL: by load_some.
+// As dlc_load, after the paths `strip` (NULL: none) are taken off the names that have them. Messages name `option` as
+// the caller's way to say `strip`; NULL: they name load_some.
 DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *strip, const char *option);
-// Writes beside the file (path.0.tmp), syncs, renames, and syncs the directory: whenever the process ends, the old file
-// or the new one is there, whole. What a killed process left is taken over. Links are followed, permissions stay.
-DLC_API int dlc_save(struct dlc_net *net, const char *path);         // everything: training resumes to the bit
-DLC_API int dlc_save_weights(struct dlc_net *net, const char *path); // params and buffers: what torch loads
+// Save everything, so that training resumes to the bit; or parameters and buffers, which is what PyTorch loads. The new
+// file is written beside the old one (path.0.tmp), synced and renamed, and the directory is synced: whenever the
+// process ends, the old file or the new one is there, whole. The next save takes over what a killed process left. Links
+// are followed, and permissions stay. DLC_EIO when the file cannot be written; then the old one is as it was.
+DLC_API int dlc_save(struct dlc_net *net, const char *path);
+DLC_API int dlc_save_weights(struct dlc_net *net, const char *path);
 #endif
 
 #ifdef __cplusplus

@@ -40,6 +40,20 @@ DLC_API const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_param *in
     return dtype; // the model's dtypes are all there
 }
 
+DLC_API void dlc_copy_elements(unsigned char *to, const unsigned char *from, int bytes, size_t count) {
+    const uint16_t one = 1;
+    if (*(const unsigned char *)&one) {
+        memcpy(to, from, count * (size_t)bytes);
+        return;
+    }
+    for (size_t i = 0; i < count; i++, to += bytes, from += bytes)
+        for (int b = 0; b < bytes; b++) to[b] = from[bytes - 1 - b];
+}
+
+DLC_API void dlc_put_le(unsigned char to[8], uint64_t bits) {
+    for (int i = 0; i < 8; i++) to[i] = (unsigned char)(bits >> 8 * i);
+}
+
 #ifndef DLC_NO_MALLOC
 DLC_API uint64_t dlc_get_le(const unsigned char *from, int bytes) {
     uint64_t bits = 0;
@@ -92,7 +106,7 @@ static bool dlc_json_utf8(struct dlc_json *j) {
         bool ok = more >= 0 && j->end - j->at > more;
         for (int k = 1; ok && k <= more; k++) ok = (j->at[k] & 0xc0) == 0x80;
         int second = ok && more ? (unsigned char)j->at[1] : 0;
-        // Longer than need be, a surrogate, above U+10FFFF.
+        // Forms that are too long, surrogates, and what lies above U+10FFFF.
         if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f)) ok = false;
         if ((c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f)) ok = false;
         if (!ok) return dlc_json_fail(j, "bytes that are no UTF-8");
@@ -146,9 +160,9 @@ static bool dlc_json_escape(struct dlc_json *j) {
 }
 
 // Decodes a string behind j->names; it stays there.
-static bool dlc_json_string(struct dlc_json *j, const char **s, size_t *len) {
+static bool dlc_json_string(struct dlc_json *j, struct dlc_span *s) {
     if (!dlc_json_want(j, '"', "a string expected")) return false;
-    *s = j->names;
+    s->at = j->names;
     while (j->at < j->end && *j->at != '"') {
         char c = *j->at++;
         if ((unsigned char)c < ' ') return dlc_json_fail(j, "a control character in a string");
@@ -157,7 +171,7 @@ static bool dlc_json_string(struct dlc_json *j, const char **s, size_t *len) {
         else if (!dlc_json_escape(j))
             return false;
     }
-    *len = (size_t)(j->names - *s);
+    s->len = (size_t)(j->names - s->at);
     return dlc_json_want(j, '"', "an unterminated string");
 }
 
@@ -182,11 +196,10 @@ static bool dlc_json_number(struct dlc_json *j, uint64_t *n) {
 }
 
 static bool dlc_json_dtype(struct dlc_json *j, struct dlc_file_tensor *tensor) {
-    const char *s;
-    size_t len;
-    if (!dlc_json_string(j, &s, &len)) return false;
+    struct dlc_span name;
+    if (!dlc_json_string(j, &name)) return false;
     for (const struct dlc_file_dtype *dtype = dlc_file_dtypes(); dtype->name; dtype++)
-        if (dlc_is(s, len, dtype->name)) tensor->dtype = dtype;
+        if (dlc_is(&name, dtype->name)) tensor->dtype = dtype;
     return tensor->dtype || dlc_json_fail(j, "an unknown dtype");
 }
 
@@ -214,10 +227,9 @@ static bool dlc_json_offsets(struct dlc_json *j, struct dlc_file_tensor *tensor)
 
 // A string, a number of any kind, true, false or null, whatever it says.
 static bool dlc_json_skip_scalar(struct dlc_json *j) {
-    const char *s;
-    size_t len;
+    struct dlc_span text;
     dlc_json_space(j);
-    if (j->at < j->end && *j->at == '"') return dlc_json_string(j, &s, &len);
+    if (j->at < j->end && *j->at == '"') return dlc_json_string(j, &text);
     if (dlc_json_take_word(j, "true") || dlc_json_take_word(j, "false") || dlc_json_take_word(j, "null")) return true;
     dlc_json_take(j, '-');
     const char *start = j->at;
@@ -231,23 +243,22 @@ static bool dlc_json_skip_scalar(struct dlc_json *j) {
     return true;
 }
 
-static bool dlc_json_key(struct dlc_json *j, const char **key, size_t *len) {
-    return dlc_json_string(j, key, len) && dlc_json_want(j, ':', ": expected");
+static bool dlc_json_key(struct dlc_json *j, struct dlc_span *key) {
+    return dlc_json_string(j, key) && dlc_json_want(j, ':', ": expected");
 }
 
 // Any value: other programs may say more of a tensor than we ask.
 static bool dlc_json_skip(struct dlc_json *j) {
     char close[DLC_JSON_DEPTH] = ""; // what ends each list and object that is open
     int depth = 0;
-    const char *key;
-    size_t len;
+    struct dlc_span key;
     do {
         bool object = dlc_json_take(j, '{');
         if (object || dlc_json_take(j, '[')) {
             if (depth == DLC_JSON_DEPTH) return dlc_json_fail(j, "a value that is nested too deeply");
             close[depth++] = object ? '}' : ']';
             if (!dlc_json_take(j, close[depth - 1])) {
-                if (object && !dlc_json_key(j, &key, &len)) return false;
+                if (object && !dlc_json_key(j, &key)) return false;
                 continue;
             }
             depth--;
@@ -256,7 +267,7 @@ static bool dlc_json_skip(struct dlc_json *j) {
         }
         while (depth && !dlc_json_take(j, ',')) // a value has ended, and perhaps what it stands in
             if (!dlc_json_want(j, close[--depth], "a comma or the end of a list or object expected")) return false;
-        if (depth && close[depth - 1] == '}' && !dlc_json_key(j, &key, &len)) return false;
+        if (depth && close[depth - 1] == '}' && !dlc_json_key(j, &key)) return false;
     } while (depth);
     return true;
 }
@@ -277,13 +288,9 @@ static bool dlc_json_tensor(struct dlc_json *j, struct dlc_file_tensor *tensor) 
                dlc_json_want(j, ']', "] expected");
     if (!dlc_json_want(j, '{', "{ expected")) return false;
     do {
-        const char *key;
-        size_t len;
-        if (!dlc_json_key(j, &key, &len)) return false;
-        unsigned bit = dlc_is(key, len, "dtype")          ? 1
-                       : dlc_is(key, len, "shape")        ? 2
-                       : dlc_is(key, len, "data_offsets") ? 4
-                                                          : 0;
+        struct dlc_span key;
+        if (!dlc_json_key(j, &key)) return false;
+        unsigned bit = dlc_is(&key, "dtype") ? 1 : dlc_is(&key, "shape") ? 2 : dlc_is(&key, "data_offsets") ? 4 : 0;
         if (seen & bit) return dlc_json_fail(j, "a key that stands twice");
         seen |= bit;
         if (!dlc_json_property(j, tensor, bit)) return false;
@@ -292,11 +299,11 @@ static bool dlc_json_tensor(struct dlc_json *j, struct dlc_file_tensor *tensor) 
     return seen == 7 || dlc_json_fail(j, "a tensor without dtype, shape or data_offsets");
 }
 
-static bool dlc_json_pair(struct dlc_json *j, struct dlc_file_name *key, struct dlc_file_name *value) {
-    return dlc_json_key(j, &key->at, &key->len) && dlc_json_string(j, &value->at, &value->len);
+static bool dlc_json_pair(struct dlc_json *j, struct dlc_span *key, struct dlc_span *value) {
+    return dlc_json_key(j, key) && dlc_json_string(j, value);
 }
 
-DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_file_name *key, struct dlc_file_name *value) {
+DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_span *key, struct dlc_span *value) {
     if (!j->metadata) return false;
     j->at = j->metadata;
     bool ok = dlc_json_pair(j, key, value); // it was read before
@@ -307,7 +314,7 @@ DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_file_name *key, s
 // {"key": "text", ...} or null: read for its form, and once more by dlc_json_next_pair.
 static bool dlc_json_metadata(struct dlc_json *j) {
     char *names = j->names;
-    struct dlc_file_name key, value;
+    struct dlc_span key, value;
     if (dlc_json_take_word(j, "null")) return true;
     if (!dlc_json_want(j, '{', "{ expected")) return false;
     if (dlc_json_take(j, '}')) return true;
@@ -315,21 +322,21 @@ static bool dlc_json_metadata(struct dlc_json *j) {
     do {
         if (!dlc_json_pair(j, &key, &value)) return false;
         j->names = names;
+        j->pairs++;
     } while (dlc_json_take(j, ','));
     return dlc_json_want(j, '}', "a comma or } expected");
 }
 
 static struct dlc_file_tensor *dlc_json_new_tensor(struct dlc_json *j) {
-    static const struct dlc_file_tensor none = {NULL, 0, NULL, 0, {0}, 0, 0, 0, NULL, false, false, 0};
+    const size_t size = sizeof *j->tensor;
     if (j->count == j->room) {
         size_t room = j->room ? 2 * j->room : 64;
-        void *more = room > SIZE_MAX / sizeof none ? NULL : realloc(j->tensor, room * sizeof none);
+        void *more = room > SIZE_MAX / size ? NULL : realloc(j->tensor, room * size);
         if (!more) return dlc_json_fail(j, "more tensors than there is memory for"), (struct dlc_file_tensor *)NULL;
         j->tensor = (struct dlc_file_tensor *)more;
         j->room = room;
     }
-    j->tensor[j->count] = none;
-    return &j->tensor[j->count++];
+    return (struct dlc_file_tensor *)memset(&j->tensor[j->count++], 0, size);
 }
 
 static bool dlc_json_header(struct dlc_json *j) {
@@ -337,17 +344,16 @@ static bool dlc_json_header(struct dlc_json *j) {
     if (!dlc_json_want(j, '{', "{ expected")) return false;
     bool more = !dlc_json_take(j, '}');
     while (more) {
-        const char *name;
-        size_t len;
-        if (!dlc_json_key(j, &name, &len)) return false;
-        if (dlc_is(name, len, "__metadata__")) {
+        struct dlc_span name;
+        if (!dlc_json_key(j, &name)) return false;
+        if (dlc_is(&name, "__metadata__")) {
             if (metadata) return dlc_json_fail(j, "a key that stands twice");
             metadata = true;
             if (!dlc_json_metadata(j)) return false;
         } else {
             struct dlc_file_tensor *tensor = dlc_json_new_tensor(j);
             if (!tensor) return false;
-            tensor->name = name, tensor->name_len = len;
+            tensor->name = name;
             if (!dlc_json_tensor(j, tensor)) return false;
         }
         more = dlc_json_take(j, ',');
@@ -363,25 +369,6 @@ static int dlc_by_offset(const void *a, const void *b) {
     const struct dlc_file_tensor *x = (const struct dlc_file_tensor *)a, *y = (const struct dlc_file_tensor *)b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return x->end < y->end ? -1 : x->end > y->end;
-}
-
-// By name; of equal names the one that stands first in the file, as its text does.
-static int dlc_by_name(const void *a, const void *b) {
-    const struct dlc_file_tensor *x = (const struct dlc_file_tensor *)a, *y = (const struct dlc_file_tensor *)b;
-    int order = dlc_compare_names(x->name, x->name_len, y->name, y->name_len);
-    return order ? order : x->name < y->name ? -1 : x->name > y->name;
-}
-
-// Of tensors with the same name the last counts, as in every reader of JSON that puts them into a table.
-static void dlc_drop_doubles(struct dlc_json *j) {
-    size_t kept = 0;
-    if (j->count) qsort(j->tensor, j->count, sizeof *j->tensor, dlc_by_name);
-    for (size_t i = 0; i < j->count; i++) {
-        const struct dlc_file_tensor *t = &j->tensor[i], *last = kept ? &j->tensor[kept - 1] : NULL;
-        if (last && !dlc_compare_names(t->name, t->name_len, last->name, last->name_len)) kept--;
-        j->tensor[kept++] = *t;
-    }
-    j->count = kept;
 }
 
 // Every tensor has the bytes that its type asks for, and together they are the data, each byte once.
@@ -405,18 +392,11 @@ static const char *dlc_check_offsets(struct dlc_json *j, const uint64_t *data_by
 
 DLC_API int dlc_refuse_file(struct dlc_net *net, const struct dlc_file *file, const char *wrong,
                             const struct dlc_file_tensor *tensor) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, file->what);
-    dlc_put(&t, ": not a .safetensors file: ");
-    if (tensor) {
-        dlc_put_bytes(&t, tensor->name, tensor->name_len);
-        dlc_put(&t, ": ");
-    }
-    dlc_put(&t, wrong);
-    if (file->header.wrong == wrong) {
-        dlc_put(&t, " at byte ");
-        dlc_put_number(&t, 8 + (uint64_t)(file->header.at - file->header.start));
-    }
+    struct dlc_text t = dlc_text_at(net->error, 0);
+    dlc_put(&t, "%s: not a .safetensors file: ", file->what);
+    if (tensor) dlc_put(&t, "%n: ", &tensor->name);
+    dlc_put(&t, "%s", wrong);
+    if (file->header.wrong == wrong) dlc_put(&t, " at byte %u", 8 + (uint64_t)(file->header.at - file->header.start));
     return DLC_EFORMAT;
 }
 
@@ -428,13 +408,13 @@ static bool dlc_is_torch_save(const unsigned char *bytes) {
 DLC_API int dlc_refuse_length(struct dlc_net *net, const struct dlc_file *file, const unsigned char *bytes,
                               const char *wrong) {
     if (!dlc_is_torch_save(bytes)) return dlc_refuse_file(net, file, wrong, NULL);
-    return dlc_fail(net, DLC_EFORMAT, file->what,
-                    ": not a .safetensors file, but one of torch.save; these lines of Python convert it "
-                    "(of a checkpoint, take the part that is the state_dict):\n"
+    return dlc_fail(net, DLC_EFORMAT,
+                    "%s: not a .safetensors file, but one of torch.save; these lines of Python convert it (of a "
+                    "checkpoint, take the part that is the state_dict):\n"
                     "  import torch, safetensors.torch; d = torch.load(\"net.pt\", \"cpu\", weights_only=True)\n"
                     "  safetensors.torch.save_file({k: v.contiguous().clone() for k, v in d.items()}, "
                     "\"net.safetensors\")",
-                    "");
+                    file->what);
 }
 
 DLC_API int dlc_file_header(const struct dlc_file *file, struct dlc_net *net, const unsigned char *bytes, size_t size,
@@ -462,13 +442,13 @@ DLC_API int dlc_file_open(struct dlc_file *file, struct dlc_net *net, const char
     const struct dlc_file_tensor *at = NULL;
     j->names = file->names.text = (char *)malloc(header_bytes + 1);
     file->names.text_bytes = header_bytes + 1;
-    if (!j->names) return dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
+    if (!j->names) return dlc_fail(net, DLC_EIO, "%s: out of memory", file->what);
     j->start = j->at = header;
     j->end = header + header_bytes;
     if (!dlc_json_utf8(j) || !dlc_json_header(j)) return dlc_refuse_file(net, file, j->wrong, NULL);
-    dlc_drop_doubles(j);
+    j->count = dlc_names_unique(j->tensor, j->count, sizeof *j->tensor);
     const char *wrong = dlc_check_offsets(j, data_bytes, &at);
     if (wrong) return dlc_refuse_file(net, file, wrong, at);
-    return dlc_names_open(file) ? DLC_OK : dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
+    return dlc_names_open(file) ? DLC_OK : dlc_fail(net, DLC_EIO, "%s: out of memory", file->what);
 }
 #endif

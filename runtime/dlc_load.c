@@ -45,15 +45,11 @@ static uint64_t dlc_whole_of(double x, int bits, bool is_signed) {
     return is_signed && x < 0 ? 0 - (uint64_t)-x : 0;
 }
 
-// An element of 1, 2, 4 or 8 bytes into memory, in this machine's order.
+// An element into memory, in this machine's order.
 static void dlc_put_bits(unsigned char *to, uint64_t bits, int bytes) {
-    uint8_t u8 = (uint8_t)bits;
-    uint16_t u16 = (uint16_t)bits;
-    uint32_t u32 = (uint32_t)bits;
-    if (bytes == 1) memcpy(to, &u8, 1);
-    if (bytes == 2) memcpy(to, &u16, 2);
-    if (bytes == 4) memcpy(to, &u32, 4);
-    if (bytes == 8) memcpy(to, &bits, 8);
+    unsigned char ordered[8];
+    dlc_put_le(ordered, bits);
+    dlc_copy_elements(to, ordered, bytes, 1);
 }
 
 static bool dlc_is_float(const struct dlc_file_dtype *dtype) { return dtype->exponent > 0; }
@@ -106,25 +102,21 @@ static bool dlc_same_shape(const struct dlc_param *info, const struct dlc_file_t
 }
 
 static void dlc_put_type(struct dlc_text *t, const char *dtype, uint64_t rank, const uint64_t *shape) {
-    dlc_put(t, dtype);
-    dlc_put(t, "[");
-    for (uint64_t d = 0; d < rank && d < DLC_FILE_RANK; d++) {
-        if (d) dlc_put(t, ", ");
-        dlc_put_number(t, shape[d]);
-    }
+    dlc_put(t, "%s[", dtype);
+    for (uint64_t d = 0; d < rank && d < DLC_FILE_RANK; d++) dlc_put(t, d ? ", %u" : "%u", shape[d]);
     dlc_put(t, rank > DLC_FILE_RANK ? ", ...]" : "]");
 }
 
 // Is it batch norm's step count? PyTorch loads files that lack it, as those of its first versions do.
-static bool dlc_is_batch_count(const char *name, size_t len) {
-    static const char word[] = "num_batches_tracked";
-    const size_t word_len = sizeof word - 1;
-    return len >= word_len && !memcmp(name + len - word_len, word, word_len) &&
-           (len == word_len || name[len - word_len - 1] == '.');
+static bool dlc_is_batch_count(const struct dlc_span *name) {
+    static const char word[] = ".num_batches_tracked";
+    const size_t len = sizeof word - 1;
+    return dlc_is(name, word + 1) || (name->len >= len && !memcmp(name->at + name->len - len, word, len));
 }
 
 static bool dlc_may_be_missing(const struct dlc_param *info) {
-    return !strcmp(info->kind, "buffer") && dlc_is_batch_count(info->name, strlen(info->name));
+    const struct dlc_span name = {info->name, strlen(info->name)};
+    return !strcmp(info->kind, "buffer") && dlc_is_batch_count(&name);
 }
 
 // The difference between a slot and the file's tensor of that name (NULL: none) as an item of the list.
@@ -133,20 +125,15 @@ static void dlc_check_slot(struct dlc_text *t, const struct dlc_slot *slot, cons
     if (!tensor && dlc_may_be_missing(info)) return;
     if (tensor && dlc_same_shape(info, tensor) && dlc_converts(tensor->dtype, dlc_stored_dtype(info))) return;
     size_t start = t->len;
-    dlc_put(t, "\n  ");
-    dlc_put(t, info->name);
-    if (!tensor) {
-        dlc_put(t, " is missing");
-        dlc_end_item(t, start);
-        return;
-    }
     uint64_t shape[DLC_FILE_RANK];
     for (int d = 0; d < info->rank; d++) shape[d] = (uint64_t)info->shape[d];
-    dlc_put(t, " is ");
-    dlc_put_type(t, tensor->dtype->name, tensor->rank, tensor->shape);
-    dlc_put(t, " in the file, ");
-    dlc_put_type(t, info->dtype, (uint64_t)info->rank, shape);
-    dlc_put(t, " in the model");
+    dlc_put(t, tensor ? "\n  %s is " : "\n  %s is missing", info->name);
+    if (tensor) {
+        dlc_put_type(t, tensor->dtype->name, tensor->rank, tensor->shape);
+        dlc_put(t, " in the file, ");
+        dlc_put_type(t, info->dtype, (uint64_t)info->rank, shape);
+        dlc_put(t, " in the model");
+    }
     dlc_end_item(t, start);
 }
 
@@ -155,8 +142,8 @@ static void dlc_check_slot(struct dlc_text *t, const struct dlc_slot *slot, cons
 static bool dlc_may_ignore(const struct dlc_model *model, const struct dlc_file_name *name) {
     const struct dlc_file_tensor *tensor = name->tensor;
     if (tensor->rank == 0 && !dlc_is_float(tensor->dtype) && tensor->dtype->number != DLC_NO_NUMBER) return true;
-    if (tensor->count == 1 && dlc_is_batch_count(name->at, name->len)) return true;
-    return !model->bytes[DLC_REGION_OPTIM] && name->len > 6 && !memcmp(name->at, "optim.", 6);
+    if (tensor->count == 1 && dlc_is_batch_count(&name->name)) return true;
+    return !model->bytes[DLC_REGION_OPTIM] && name->name.len > 6 && !memcmp(name->name.at, "optim.", 6);
 }
 
 // Does the file have anything that is neither parameter nor buffer?
@@ -199,9 +186,7 @@ static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, c
             continue;
         }
         size_t start = t->len;
-        dlc_put(t, "\n  ");
-        dlc_put_bytes(t, name->at, name->len);
-        dlc_put(t, " is not in the model");
+        dlc_put(t, "\n  %n is not in the model", &name->name);
         dlc_end_item(t, start);
     }
 }
@@ -215,61 +200,26 @@ static void dlc_put_remedy(struct dlc_text *t, const struct dlc_net *net, const 
     int count = how->some || how->strip ? 0 : dlc_names_suggest(&file->names, net->model, strip);
     if (!count) return;
     size_t start = t->len;
-    dlc_put(t, "\n  names fit when \"");
-    dlc_put(t, strip);
-    dlc_put(t, "\" is taken off: ");
-    if (how->option) {
-        dlc_put(t, how->option);
-        dlc_put(t, strip);
-    } else {
-        dlc_put(t, net->model->name);
-        dlc_put(t, how->from_memory ? "_load_some_memory(net, data, size" : "_load_some(net, \"");
-        if (!how->from_memory) dlc_put(t, file->what);
-        dlc_put(t, how->from_memory ? ", \"\", \"" : "\", \"\", \"");
-        dlc_put(t, strip);
-        dlc_put(t, "\")");
-    }
+    dlc_put(t, "\n  names fit when \"%s\" is taken off: ", strip);
+    if (how->option)
+        dlc_put(t, "%s%s", how->option, strip);
+    else if (how->from_memory)
+        dlc_put(t, "%s_load_some_memory(net, data, size, \"\", \"%s\")", net->model->name, strip);
+    else
+        dlc_put(t, "%s_load_some(net, \"%s\", \"\", \"%s\")", net->model->name, file->what, strip);
     dlc_end_item(t, start);
 }
 
-static struct dlc_text dlc_list_start(struct dlc_net *net, const struct dlc_file *file) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, file->what);
-    dlc_put(&t, " does not fit ");
-    dlc_put(&t, net->model->name);
-    dlc_put(&t, ":");
-    return t;
-}
-
 static int dlc_refuse_part(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, file->what);
-    dlc_put(&t, " has no parameter of ");
-    dlc_put(&t, net->model->name);
-    dlc_put(&t, " under \"");
-    dlc_put(&t, how->only ? how->only : "");
-    dlc_put(&t, "\", less \"");
-    dlc_put(&t, how->strip ? how->strip : "");
-    dlc_put(&t, "\"");
-    return DLC_EMISMATCH;
-}
-
-static int dlc_refuse_twice(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how,
-                            const struct dlc_file_name *name) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, file->what);
-    dlc_put(&t, ": two tensors are named ");
-    dlc_put_bytes(&t, name->at, name->len);
-    dlc_put(&t, " when \"");
-    dlc_put(&t, how->strip);
-    dlc_put(&t, "\" is taken off");
-    return DLC_EMISMATCH;
+    return dlc_fail(net, DLC_EMISMATCH, "%s has no parameter of %s under \"%s\", less \"%s\"", file->what,
+                    net->model->name, how->only ? how->only : "", how->strip ? how->strip : "");
 }
 
 // ---- from a file that is open to the net --------------------------------------------------------------------------
 
 static int dlc_refuse_list(struct dlc_net *net, const struct dlc_file *file, struct dlc_loading *how) {
-    struct dlc_text t = dlc_list_start(net, file);
+    struct dlc_text t = dlc_text_at(net->error, 0);
+    dlc_put(&t, "%s does not fit %s:", file->what, net->model->name);
     dlc_put_remedy(&t, net, file, how);
     how->listing = true;
     dlc_check_model(&t, net->model, file, how);
@@ -279,11 +229,12 @@ static int dlc_refuse_list(struct dlc_net *net, const struct dlc_file *file, str
 
 // Whether the file fits; marks the tensors that are wanted.
 static int dlc_plan(struct dlc_net *net, struct dlc_file *file, struct dlc_loading *how) {
-    const struct dlc_file_name *twice;
+    const struct dlc_span *twice;
     if ((how->only || how->strip) && !dlc_names_select(&file->names, how->only, how->strip, how->some, &twice))
-        return dlc_refuse_twice(net, file, how, twice);
+        return dlc_fail(net, DLC_EMISMATCH, "%s: two tensors are named %n when \"%s\" is taken off", file->what, twice,
+                        how->strip);
     char list[DLC_ERROR_BYTES];
-    struct dlc_text t = {list, 0, false, 0};
+    struct dlc_text t = dlc_text_at(list, 0);
     dlc_check_model(&t, net->model, file, how);
     if (!t.len && !t.dropped) return how->some && !how->count ? dlc_refuse_part(net, file, how) : DLC_OK;
     for (size_t i = 0; i < file->header.count; i++) file->header.tensor[i].copy = false; // no data will tell
@@ -308,7 +259,7 @@ static bool dlc_is_copy(const struct dlc_net *net, const struct dlc_file *file, 
     return false;
 }
 
-// When all data was seen: is every copy one?
+// After all data was read: is every supposed copy one?
 static int dlc_check_copies(struct dlc_net *net, struct dlc_file *file, struct dlc_loading *how) {
     bool ok = true;
     for (size_t i = 0; i < file->header.count; i++) {
@@ -324,13 +275,12 @@ static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const 
     unsigned char *to = dlc_slot_data(net, slot);
     int stored = dtype->bits / 8;
     bool is_bool = !strcmp(slot->info.dtype, "bool");
-    for (size_t i = 0; i < (size_t)tensor->count; i++, from += stored, to += model->bits / 8) {
-        uint64_t bits = dlc_get_le(from, stored);
-        if (dtype == model && !is_bool)
-            dlc_put_bits(to, bits, stored);
-        else
-            dlc_convert_element(to, model, is_bool, bits, dtype);
+    if (dtype == model && !is_bool) {
+        dlc_copy_elements(to, from, stored, (size_t)tensor->count);
+        return;
     }
+    for (size_t i = 0; i < (size_t)tensor->count; i++, from += stored, to += model->bits / 8)
+        dlc_convert_element(to, model, is_bool, dlc_get_le(from, stored), dtype);
 }
 
 // Cannot fail: every tensor that is wanted has its data.
@@ -389,12 +339,7 @@ DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t s
 #include <stdio.h>
 
 DLC_API int dlc_fail_file(struct dlc_net *net, const char *what, const char *path) {
-    struct dlc_text t = dlc_text_start(net);
-    dlc_put(&t, what);
-    dlc_put(&t, path);
-    dlc_put(&t, ": ");
-    dlc_put(&t, errno ? strerror(errno) : "no reason given");
-    return DLC_EIO;
+    return dlc_fail(net, DLC_EIO, "%s%s: %s", what, path, errno ? strerror(errno) : "no reason given");
 }
 
 // Reads `size` bytes, or fewer at the end; memory is taken as they come, since a header may lie. NULL with errno.
@@ -438,7 +383,7 @@ static int dlc_read_data(struct dlc_net *net, struct dlc_file *file, FILE *f, co
         if (tensor->wanted) total += tensor->end - tensor->begin;
     }
     *kept = total < SIZE_MAX ? (unsigned char *)malloc((size_t)total + 1) : NULL;
-    if (!*kept) return dlc_fail(net, DLC_EIO, file->what, ": out of memory", "");
+    if (!*kept) return dlc_fail(net, DLC_EIO, "%s: out of memory", file->what);
     unsigned char *next = *kept;
     for (size_t i = 0; i < file->header.count; i++) { // in the order of their data, without gaps
         struct dlc_file_tensor *tensor = &file->header.tensor[i];

@@ -4,6 +4,7 @@
 
 #include "dlc.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,23 +15,33 @@ extern "C" {
 
 // ---- dlc.c: error text, built without stdio -----------------------------------------------------------------------
 
-// A list whose items are whole or counted: "... \n  and 12 more".
-struct dlc_text {
-    char *at; // DLC_ERROR_BYTES
+// Some bytes of another text, not terminated: a name.
+struct dlc_span {
+    const char *at;
     size_t len;
+};
+
+// An error's text. What does not fit is left out. A list's items are whole or counted: "... \n  and 12 more".
+struct dlc_text {
+    char *at;         // DLC_ERROR_BYTES
+    size_t len, room; // of `at`
     bool full;
     int dropped;
 };
 
-DLC_API void dlc_put_bytes(struct dlc_text *t, const char *s, size_t len);
-DLC_API void dlc_put(struct dlc_text *t, const char *s);
-DLC_API void dlc_put_number(struct dlc_text *t, uint64_t n);
-DLC_API struct dlc_text dlc_text_start(struct dlc_net *net);
-// Sets the message, of three pieces, any of which may be ""; gives `status` back.
-DLC_API int dlc_fail(struct dlc_net *net, int status, const char *a, const char *b, const char *c);
+// The text at `at` from byte `len` on, which is its end now.
+DLC_API struct dlc_text dlc_text_at(char *at, size_t len);
+// Sets the net's message: `format`, in which %s stands for a text, %n for a struct dlc_span *, %u for a uint64_t and %d
+// for an int64_t. Gives `status` back.
+DLC_API int dlc_fail(struct dlc_net *net, int status, const char *format, ...);
 // DLC_ENULL, with a message when there is a net.
 DLC_API int dlc_fail_null(struct dlc_net *net, const char *what);
+// Puts the decimal digits of n at the end of `digits`; gives the place of the first one.
+enum { DLC_DIGITS = 20 };
+DLC_API size_t dlc_digits(char digits[DLC_DIGITS], uint64_t n);
 #ifndef DLC_NO_MALLOC
+// Appends a text made in the same way.
+DLC_API void dlc_put(struct dlc_text *t, const char *format, ...);
 // Ends an item that began at `start`: what did not fit as a whole is taken away and counted.
 DLC_API void dlc_end_item(struct dlc_text *t, size_t start);
 DLC_API void dlc_end_list(struct dlc_text *t);
@@ -82,11 +93,13 @@ struct dlc_file_dtype {
 // All of them; name NULL at the end.
 DLC_API const struct dlc_file_dtype *dlc_file_dtypes(void);
 DLC_API const struct dlc_file_dtype *dlc_stored_dtype(const struct dlc_param *info);
+// Copies elements between the order of bytes of files, little-endian, and that of this machine.
+DLC_API void dlc_copy_elements(unsigned char *to, const unsigned char *from, int bytes, size_t count);
+DLC_API void dlc_put_le(unsigned char to[8], uint64_t bits);
 #ifndef DLC_NO_MALLOC
 
 struct dlc_file_tensor {
-    const char *name; // decoded, name_len bytes
-    size_t name_len;
+    struct dlc_span name; // decoded
     const struct dlc_file_dtype *dtype;
     uint64_t rank, shape[DLC_FILE_RANK]; // of a higher rank, the first dims
     uint64_t count;                      // elements
@@ -99,8 +112,7 @@ struct dlc_file_tensor {
 
 // What a tensor can be found by. Of tied weights a file holds one, and its metadata says which names stand for it.
 struct dlc_file_name {
-    const char *at; // not terminated
-    size_t len;
+    struct dlc_span name;
     struct dlc_file_tensor *tensor;
     bool other; // not the name under which the tensor is stored
 };
@@ -110,6 +122,7 @@ struct dlc_json {
     char *names;          // where the next decoded string goes: decoding never lengthens
     const char *wrong;    // the first error
     const char *metadata; // the next pair of it, or NULL
+    size_t pairs;         // of the metadata
     struct dlc_file_tensor *tensor;
     size_t count, room;
 };
@@ -143,13 +156,15 @@ DLC_API int dlc_refuse_file(struct dlc_net *net, const struct dlc_file *file, co
 DLC_API int dlc_refuse_length(struct dlc_net *net, const struct dlc_file *file, const unsigned char *bytes,
                               const char *wrong);
 // The next pair of the metadata; false at its end.
-DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_file_name *key, struct dlc_file_name *value);
+DLC_API bool dlc_json_next_pair(struct dlc_json *j, struct dlc_span *key, struct dlc_span *value);
 DLC_API uint64_t dlc_get_le(const unsigned char *from, int bytes);
 
 // ---- dlc_names.c: the names of a file -----------------------------------------------------------------------------
 
-DLC_API bool dlc_is(const char *s, size_t len, const char *word);
-DLC_API int dlc_compare_names(const char *a, size_t a_len, const char *b, size_t b_len);
+DLC_API bool dlc_is(const struct dlc_span *s, const char *word);
+// Sorts things that begin with their name, a struct dlc_span, and of equal names keeps the one that stands last in the
+// file. Gives how many are left.
+DLC_API size_t dlc_names_unique(void *list, size_t count, size_t size);
 // Lists the names of the tensors, and those that the metadata adds. False without memory.
 DLC_API bool dlc_names_open(struct dlc_file *file);
 DLC_API void dlc_names_close(struct dlc_names *names);
@@ -157,7 +172,7 @@ DLC_API struct dlc_file_tensor *dlc_names_find(const struct dlc_names *names, co
 // Keeps the names under the path `only`, and takes the paths `strip` off them: see dlc_load_some. `some`: drops the
 // names that are not under `strip`. False: two tensors would have the name *twice.
 DLC_API bool dlc_names_select(struct dlc_names *names, const char *only, const char *strip, bool some,
-                              const struct dlc_file_name **twice);
+                              const struct dlc_span **twice);
 // What to strip so that more of the model's parameters are found, into `strip`, which has DLC_STRIP_BYTES; gives how
 // many then are. 0: nothing helps.
 enum { DLC_STRIP_BYTES = 128 };

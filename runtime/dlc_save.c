@@ -1,9 +1,9 @@
-// dlc_save.c: a net as a .safetensors file, in memory or on a disk: there it is written beside the old one, synced,
-// renamed, the directory synced.
+// dlc_save.c: a net as a .safetensors file, in memory or on a disk. On a disk the file is written beside the old one,
+// synced and renamed, and the directory is synced.
 //     net.ckpt, net.ckpt.0.tmp -> net.ckpt
-// A process may end at any point of that: net.ckpt is the old file or the new one, and the next save takes over what
-// was left beside it. On POSIX with fsync, links followed and a lock on what is being written. In
-// plain ISO C, the old file may be left as net.ckpt.old, and a file of the user's with that name is lost.
+// The process may end at any point of that: net.ckpt is the old file or the new one, and the next save takes over what
+// was left beside it. POSIX systems have fsync, links that are followed, and a lock on the file that is being written.
+// In plain ISO C the old file may be left as net.ckpt.old, and a file of the user's with that name is lost.
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -25,7 +25,8 @@
 
 // ---- the bytes ----------------------------------------------------------------------------------------------------
 
-// Counts, and passes bytes on when it has somewhere to: the header's length stands before it.
+// Counts bytes, and passes them on if it has a `put`. The header's length stands before the header, so a first pass
+// only counts.
 struct dlc_writer {
     void (*put)(void *to, const void *bytes, size_t len); // or NULL
     void *to;
@@ -40,11 +41,9 @@ static void dlc_write(struct dlc_writer *w, const void *bytes, size_t len) {
 static void dlc_write_text(struct dlc_writer *w, const char *s) { dlc_write(w, s, strlen(s)); }
 
 static void dlc_write_number(struct dlc_writer *w, uint64_t n) {
-    char digits[20];
-    size_t i = sizeof digits;
-    do digits[--i] = (char)('0' + n % 10);
-    while (n /= 10);
-    dlc_write(w, digits + i, sizeof digits - i);
+    char digits[DLC_DIGITS];
+    size_t first = dlc_digits(digits, n);
+    dlc_write(w, digits + first, sizeof digits - first);
 }
 
 static void dlc_write_string(struct dlc_writer *w, const char *s) {
@@ -95,26 +94,15 @@ static void dlc_write_header(struct dlc_writer *w, const struct dlc_model *model
     while (w->bytes % 8 != start % 8) dlc_write_text(w, " "); // the data begins aligned
 }
 
-static uint64_t dlc_get_bits(const unsigned char *from, int bytes) {
-    uint16_t u16 = 0;
-    uint32_t u32 = 0;
-    uint64_t bits = *from;
-    if (bytes == 2) memcpy(&u16, from, 2), bits = u16;
-    if (bytes == 4) memcpy(&u32, from, 4), bits = u32;
-    if (bytes == 8) memcpy(&bits, from, 8);
-    return bits;
-}
-
 // Elements in the file's order of bytes.
 static void dlc_write_elements(struct dlc_writer *w, const unsigned char *from, int bytes, size_t count) {
     unsigned char chunk[4096];
-    size_t used = 0;
-    for (size_t i = 0; i < count; i++, from += bytes) {
-        uint64_t bits = dlc_get_bits(from, bytes);
-        for (int b = 0; b < bytes; b++) chunk[used++] = (unsigned char)(bits >> 8 * b);
-        if (used == sizeof chunk) dlc_write(w, chunk, used), used = 0;
+    for (size_t n; count; count -= n, from += n * (size_t)bytes) {
+        n = sizeof chunk / (size_t)bytes;
+        if (n > count) n = count;
+        dlc_copy_elements(chunk, from, bytes, n);
+        dlc_write(w, chunk, n * (size_t)bytes);
     }
-    dlc_write(w, chunk, used);
 }
 
 static void dlc_write_all(struct dlc_writer *w, const struct dlc_net *net, bool all) {
@@ -122,7 +110,7 @@ static void dlc_write_all(struct dlc_writer *w, const struct dlc_net *net, bool 
     const struct dlc_slot *slot = NULL;
     dlc_write_header(&count, net->model, all);
     unsigned char length[8];
-    for (int i = 0; i < 8; i++) length[i] = (unsigned char)(count.bytes >> 8 * i);
+    dlc_put_le(length, count.bytes);
     dlc_write(w, length, sizeof length);
     dlc_write_header(w, net->model, all);
     while ((slot = dlc_next_stored(net->model, all, slot))) {
@@ -364,7 +352,7 @@ static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
         struct dlc_writer w = {dlc_put_stream, p.f, 0};
         dlc_write_all(&w, net, all);
         if (!dlc_new_file_close(&p)) status = dlc_fail_file(net, "cannot write ", path);
-        struct dlc_text t = {net->error, strlen(net->error), false, 0};
+        struct dlc_text t = dlc_text_at(net->error, strlen(net->error));
         if (status && p.replace) dlc_put(&t, "; the old file is as it was");
     }
     free(p.path);

@@ -99,10 +99,10 @@ static const char *dlc_wrong_part(const struct dlc_net *net, const struct dlc_ne
 DLC_API int dlc_publish(struct dlc_net *net, struct dlc_net *spare, const struct dlc_net *from) {
     if (!net || !spare || !from) return dlc_fail_null(net, spare ? "the net to copy from" : "the spare net");
     const char *wrong = dlc_wrong_part(net, spare, from);
-    if (wrong) return dlc_fail(net, DLC_EINVAL, wrong, "", "");
+    if (wrong) return dlc_fail(net, DLC_EINVAL, "%s", wrong);
     uint32_t seen = dlc_turn_read(&net->turn), old = ~seen & 1;
     if (dlc_turn_count(seen, old))
-        return dlc_fail(net, DLC_EBUSY, "a twin has not adopted the parameters that were published last", "", "");
+        return dlc_fail(net, DLC_EBUSY, "a twin has not adopted the parameters that were published last");
     dlc_copy(spare, from);
     dlc_prepare(spare);
     unsigned char *fresh = spare->region[DLC_REGION_PARAM];
