@@ -29,7 +29,7 @@ static void arguments(Arena *arena, char **argv, const char *file, const Target 
     for (char *flag = strtok(flags, " "); flag && n < MAX_ARGS - 7; flag = strtok(NULL, " ")) argv[n++] = flag;
     static char *const warnings[] = {"-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion", "-Wshadow"};
     for (size_t k = 0; k < sizeof warnings / sizeof *warnings; k++) argv[n++] = warnings[k];
-    if (!target->extensions) argv[n++] = "-Wpedantic";
+    if (!target->vector_bytes) argv[n++] = "-Wpedantic";
     argv[n] = NULL;
 }
 

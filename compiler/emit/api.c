@@ -3,8 +3,7 @@
 //     int mynet_param_count(void) { return dlc_param_count(&mynet_dlc_model); }
 #include "emit/parts.h"
 
-// $p the prefix, $P the prefix in capitals.
-static void put_template(Str *s, const char *template, const char *prefix) {
+void put_template(Str *s, const char *template, const char *prefix) {
     const char *upper = names_upper(s->arena, prefix);
     for (const char *c = template; *c; c++) {
         if (*c == '$')

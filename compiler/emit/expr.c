@@ -29,8 +29,8 @@ static Text cast_text(Printer *p, const char *ctype, Text text) {
     return text_primary(arena_printf(p->arena, "(%s)%s", ctype, in_parentheses(p, text)));
 }
 
-// The machines of the targets with vectors do not compute wider.
-static bool is_rounded(const Printer *p, Text text) { return text.wide && !p->target->extensions; }
+// Targets with vectors compute floats as floats; nothing has to be rounded there.
+static bool is_rounded(const Printer *p, Text text) { return text.wide && !p->target->vector_bytes; }
 
 const char *rounded_text(Printer *p, Text text) {
     return is_rounded(p, text) ? arena_printf(p->arena, "dlc_f(%s)", text.c) : text.c;
@@ -147,7 +147,7 @@ static Text terms_text(Printer *p, Terms *terms, bool as_size_t) {
         str_printf(&s, "%lld", (long long)terms->c);
         return (Text){.c = str_text(&s), .primary = terms->c >= 0};
     }
-    if (!constant) str_printf(&s, " - %lld", -(long long)terms->c), parts++; // behind nothing but what is subtracted
+    if (!constant) str_printf(&s, " - %lld", -(long long)terms->c), parts++; // only negative terms stand before it
     return (Text){.c = str_text(&s), .primary = parts == 1 && !product, .product = parts == 1};
 }
 
@@ -165,7 +165,7 @@ static const char *last_text(Printer *p, const Atom *atom) {
     return text.c;
 }
 
-// An atom as something that may be multiplied: a name or parenthesised.
+// An atom as an operand of `*`: a name, or in parentheses.
 static const char *atom_text(Printer *p, const Atom *atom) {
     switch (atom->kind) {
     case ATOM_VAR:
@@ -331,7 +331,7 @@ static Text float_text(Printer *p, double value, bool as_double) {
     const char *suffix = as_double ? "" : "f";
     // A compiler that computes wider reads 0.1f wider too.
     bool wide = !as_double && strtold(digits, NULL) != (long double)(float)value;
-    const char *form = signbit(value) && !(wide && !p->target->extensions) ? "(%s%s%s)" : "%s%s%s";
+    const char *form = signbit(value) && !(wide && !p->target->vector_bytes) ? "(%s%s%s)" : "%s%s%s";
     return (Text){.c = arena_printf(p->arena, form, digits, point, suffix), .primary = true, .wide = wide};
 }
 
@@ -390,7 +390,7 @@ static bool one_group(const char *at) {
     return false;
 }
 
-// What a template makes: a call or a cast of one operand is primary.
+// Is a template's text primary? A call is, and a cast of one operand.
 static bool template_is_primary(const char *template) {
     const char *at = strncmp(template, "($T)", 4) ? template : template + 4;
     if (at != template && at[0] == '$' && !at[2]) return true;
@@ -488,7 +488,7 @@ static Text index_value_text(Printer *p, const Expr *e) {
     return cast_text(p, dtype_info[e->dtype].c, text);
 }
 
-// A name, a vector's lanes reduced, or an index as a number: as they are, without a choice of type.
+// What has one text for float and double: a name, reduced lanes, or an index as a number.
 static Text given_text(Printer *p, const Expr *e) {
     int uses = tag_known(&p->uses, e);
     if (uses < 0) return text_primary(arena_printf(p->arena, "t%d", -uses)); // named above the statement

@@ -9,19 +9,12 @@
 // The graph's real entries; "start" and "init" are reached through mynet_init.
 static bool is_public(const Program *program) { return graph_is_public(program->graph); }
 
-static void put_comment_line(Str *s, const char *text) {
-    str_put(s, "// ");
-    put_comment_text(s, text);
-    str_put(s, "\n");
-}
-
 static void put_title(Str *s, Arena *arena, const EmitInput *in, const EmitOptions *options) {
     put_comment_line(s, arena_printf(arena, "%s: made by dlc %s from %s; edit that instead.", options->header,
                                      DLC_VERSION, text_without_folders(arena, in->module, in->module->source_name)));
-    str_printf(s, "// Model %016llx. ", (unsigned long long)module_hash(in->module));
-    put_comment_text(
-        s, arena_printf(arena, "Options: %s", options->options && *options->options ? options->options : "none"));
-    str_put(s, "\n");
+    const char *given = options->options && *options->options ? options->options : "none";
+    put_comment_line(
+        s, arena_printf(arena, "Model %016llx. Options: %s", (unsigned long long)module_hash(in->module), given));
 }
 
 // A call of the entry as the usage comment shows it: mynet_step(net, N, image, label, lr, &loss, logits);
@@ -42,16 +35,17 @@ static const char *usage_call(Arena *arena, const Signature *signature) {
 static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature *signatures,
                       const EmitOptions *options) {
     const char *p = options->prefix;
-    str_printf(s, "//\n//     struct %s *net = %s_new();\n", p, p);
+    put_template(s, "//\n//     struct $p *net = $p_new();\n", p);
     if (!in->embedded)
-        str_printf(s,
-                   "//     int rc = %s_load(net, \"%s.safetensors\"); // 0, or a code below; %s_error(net) says why\n",
-                   p, p, p);
+        put_template(
+            s, "//     int rc = $p_load(net, \"$p.safetensors\"); // 0, or a code below; $p_error(net) says why\n", p);
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) str_printf(s, "//     %s\n", usage_call(arena, &signatures[i]));
-    if (!in->embedded) str_printf(s, "//     %s_save(net, \"%s.ckpt\");\n", p, p);
-    str_printf(s, "//     struct %s *twin = %s_share(net); // for another thread, over the same parameters\n", p, p);
-    str_printf(s, "//     %s_free(twin), %s_free(net);\n//\n", p, p);
+    if (!in->embedded) put_template(s, "//     $p_save(net, \"$p.ckpt\");\n", p);
+    put_template(s,
+                 "//     struct $p *twin = $p_share(net); // for another thread, over the same parameters\n"
+                 "//     $p_free(twin), $p_free(net);\n//\n",
+                 p);
     const char *stem = arena_strndup(arena, options->header, strlen(options->header) - 2); // without ".h"
     put_comment_line(s, arena_printf(arena, "Compile: cc %s -c %s.c%s", options->target->flags, stem,
                                      options->threads > 1 ? " (add -fopenmp for threads)" : ""));
@@ -61,25 +55,38 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
     str_put(s, "// One net may be used by one thread at a time; several nets are independent.\n");
 }
 
-static void put_macros(Str *s, Arena *arena, const Emission *emission) {
-    const EmitInput *in = emission->in;
-    const EmitOptions *options = emission->options;
-    static const char *const codes[] = {"OK",    "ERANGE", "EIO",   "EFORMAT", "EMISMATCH",
-                                        "ENAME", "ESIZE",  "ENULL", "EBUSY",   "EINVAL"};
+// "    DLC_EIO = 2, // a file ..." of the runtime's enum dlc_status becomes "#define MYNET_EIO 2 // a file ...".
+static void put_codes(Str *s, const EmitInput *in, const char *upper) {
     bool in_range = true; // of every entry: 1 to the bound
     for (int i = 0; i < in->nprograms; i++)
         for (int k = 0; k < in->module->nsizes; k++) in_range &= !in->programs[i]->graph->need[k].size;
-    const char *const meaning[] = {"",
-                                   in_range ? "a size is outside 1 to its bound; nothing was written"
-                                            : "a size is out of the entry's range; nothing was written",
-                                   "a file cannot be read or written",
-                                   "not a .safetensors file",
-                                   "names, shapes or dtypes differ from the model's",
-                                   "no parameter of that name",
-                                   "not the size of that parameter",
-                                   "NULL where something must be",
-                                   "a twin still reads what would be written: later it may work",
-                                   "a net that cannot play this part: a mistake of the caller"};
+    const char *line = strstr(runtime_text(s->arena, "dlc.h"), "    DLC_OK = ");
+    for (; *line == ' '; line += strcspn(line, "\n") + 1) {
+        const char *text = arena_strndup(s->arena, line, strcspn(line, "\n")), *comment = strstr(text, "//");
+        char name[32];
+        int value;
+        if (sscanf(text, " DLC_%31s = %d", name, &value) != 2)
+            dlc_bug("emit", "dlc.h has a code that is none: %s", text);
+        if (!in_range && !strcmp(name, "ERANGE"))
+            comment = "// a size is out of the entry's range; nothing was written";
+        str_printf(s, "#define %s_%s %d%s%s\n", upper, name, value, comment ? " " : "", comment ? comment : "");
+    }
+}
+
+const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options) {
+    // Names of the header's own macros stay its own.
+    static const char taken[] =
+        " PREPARED_BYTES WEIGHTS_BYTES WEIGHTS_ATTR PARAM_BYTES OPTIM_BYTES STATE_BYTES ARENA_BYTES "
+        "STACK_BYTES ALIGN H NO_STDIO NO_MALLOC ";
+    const char *name = module->sizes[size].name;
+    bool code = strstr(runtime_text(arena, "dlc.h"), arena_printf(arena, " DLC_%s = ", name)) != NULL;
+    bool own = !code && !strstr(taken, arena_printf(arena, " %s ", name));
+    return arena_printf(arena, "%s_%s%s", names_upper(arena, options->prefix), name, own ? "" : "_SIZE");
+}
+
+static void put_macros(Str *s, Arena *arena, const Emission *emission) {
+    const EmitInput *in = emission->in;
+    const EmitOptions *options = emission->options;
     const char *upper = names_upper(arena, options->prefix);
     const Module *module = in->module;
     if (module->nsizes) str_put(s, "// The largest value of each run-time size.\n");
@@ -99,10 +106,9 @@ static void put_macros(Str *s, Arena *arena, const Emission *emission) {
     }
     str_printf(s, "#define %s_PREPARED_BYTES %lld\n", upper, (long long)emission->layout.prepared_bytes);
     str_printf(s, "#define %s_STACK_BYTES %lld\n#define %s_ALIGN %lld\n\n", upper, (long long)emission->layout.stack,
-               upper, (long long)emission->layout.align);
+               upper, (long long)LAYOUT_ALIGN);
     str_put(s, "// What functions that can fail return.\n");
-    for (int i = 0; i < (int)(sizeof codes / sizeof *codes); i++)
-        str_printf(s, "#define %s_%s %d%s%s\n", upper, codes[i], i, *meaning[i] ? " // " : "", meaning[i]);
+    put_codes(s, in, upper);
 }
 
 // "N * 784": the number of elements, for a comment.
@@ -158,18 +164,12 @@ static void put_prototype(Str *s, Arena *arena, const Program *program, const Si
     str_put(s, ";\n");
 }
 
-// Equal text in the runtime's dlc.h, under the same guard: applications may include several models.
-static const char param_struct[] = "#ifndef DLC_PARAM_INFO\n"
-                                   "#define DLC_PARAM_INFO\n"
-                                   "struct dlc_param {\n"
-                                   "    const char *name;  // the state_dict path: \"fc1.weight\"\n"
-                                   "    const char *dtype; // \"f32\"\n"
-                                   "    const char *kind;  // \"param\", \"buffer\", \"optim\" or \"state\"\n"
-                                   "    int rank;\n"
-                                   "    int shape[8];\n"
-                                   "    size_t bytes;\n"
-                                   "};\n"
-                                   "#endif\n";
+// struct dlc_param, as it stands in the runtime's dlc.h: applications may include several models.
+static const char *param_struct(Arena *arena) {
+    static const char end[] = "#endif\n";
+    const char *start = strstr(runtime_text(arena, "dlc.h"), "#ifndef DLC_PARAM_INFO");
+    return arena_strndup(arena, start, (size_t)(strstr(start, end) - start) + strlen(end));
+}
 
 void emit_header(Str *s, const Emission *emission) {
     Arena *arena = s->arena;
@@ -183,7 +183,7 @@ void emit_header(Str *s, const Emission *emission) {
     str_printf(s, "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n", upper, upper);
     str_put(s, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     put_macros(s, arena, emission);
-    str_printf(s, "\n%s\nstruct %s;\n\n", param_struct, options->prefix);
+    str_printf(s, "\n%s\nstruct %s;\n\n", param_struct(arena), options->prefix);
     put_api_prototypes(s, options->prefix);
     for (int i = 0; i < in->nprograms; i++)
         if (is_public(in->programs[i])) put_prototype(s, arena, in->programs[i], &signatures[i], options);

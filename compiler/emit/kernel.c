@@ -172,58 +172,34 @@ static bool is_zero(const Expr *e) {
 }
 
 // Registers are a variable, or an array that unrolled loops index: dlc_vf acc[6][4] = {{{0}}};
-static void print_registers(Printer *p, const Buffer *buffer, const char *ctype, const Expr *value, const char *init) {
-    Str s = str_new(p->arena);
-    int axes = 0, axis = 0;
-    for (int d = 0; d < buffer->rank; d++) {
-        if (buffer->dim[d].extent == 1) continue;
-        str_printf(&s, "[%d]", buffer->dim[d].extent);
-        axes++;
-        axis = d;
-    }
-    const char *name = local_name(p, buffer);
-    int braces = axes + holds_vectors(buffer);
-    if (axes && value && is_zero(value)) {
-        print_line(p, "%s %s%s = %.*s0%.*s;", ctype, name, str_text(&s), braces, "{{{{{{{{{", braces, "}}}}}}}}}");
-        return;
-    }
-    print_line(p, value && !axes ? "%s %s%s = %s;" : "%s %s%s;", ctype, name, str_text(&s), init);
-    if (!value || !axes) return;
-    if (axes > 1) dlc_bug("emit", "register array %s of more than one axis starts from a value", buffer->name);
-    print_line(p, "DLC_UNROLL for (int i_%s = 0; i_%s < %d; i_%s++) %s[i_%s] = %s;", name, name,
-               buffer->dim[axis].extent, name, name, name, init);
-}
-
-static void print_stack(Printer *p, const Buffer *buffer, const char *ctype, const Expr *value, const char *init) {
-    int64_t elements = 1;
-    for (int d = 0; d < buffer->rank; d++) elements *= buffer->dim[d].extent;
-    const char *name = local_name(p, buffer);
-    if (!value) {
-        print_line(p, "%s %s[%lld];", ctype, name, (long long)elements);
-    } else if (is_zero(value)) {
-        print_line(p, "%s %s[%lld] = {0};", ctype, name, (long long)elements);
-    } else {
-        const char *i = arena_printf(p->arena, "i_%s", name);
-        print_line(p, "%s %s[%lld];", ctype, name, (long long)elements);
-        print_line(p, "for (int %s = 0; %s < %lld; %s++) %s[%s] = %s;", i, i, (long long)elements, i, name, i, init);
-    }
-}
-
 static void print_local(Printer *p, Stmt *stmt) {
-    Buffer *buffer = stmt->buffer;
-    bool vector = holds_vectors(buffer);
+    const Buffer *buffer = stmt->buffer;
+    bool vector = holds_vectors(buffer), registers = buffer->scope == SCOPE_REGISTER;
     const char *ctype = buffer->accumulate_double ? "double"
                         : vector                  ? expr_ctype(buffer->dtype, buffer->lanes)
                                                   : dtype_info[buffer->dtype].c;
-    const char *init = NULL;
+    const char *init = NULL, *name = local_name(p, buffer);
     if (stmt->value) {
         expr_prepare(p, stmt->value);
         init = splat_if(p, stmt->value, value_text(p, buffer, stmt->value), vector);
     }
-    if (buffer->scope == SCOPE_REGISTER)
-        print_registers(p, buffer, ctype, stmt->value, init);
-    else
-        print_stack(p, buffer, ctype, stmt->value, init);
+    Str axes = str_new(p->arena);
+    int naxes = 0;
+    for (int d = 0; d < buffer->rank && registers; d++)
+        if (buffer->dim[d].extent > 1) str_printf(&axes, "[%d]", buffer->dim[d].extent), naxes++;
+    if (!registers) str_printf(&axes, "[%lld]", (long long)buffer_count(buffer)), naxes++;
+    int braces = registers ? naxes + vector : 1;
+    if (naxes && init && is_zero(stmt->value)) {
+        print_line(p, "%s %s%s = %.*s0%.*s;", ctype, name, str_text(&axes), braces, "{{{{{{{{{", braces, "}}}}}}}}}");
+    } else if (!init || naxes) {
+        print_line(p, "%s %s%s;", ctype, name, str_text(&axes));
+        if (init && naxes > 1) dlc_bug("emit", "register array %s of more than one axis starts from a value", name);
+        if (init)
+            print_line(p, "%sfor (int i_%s = 0; i_%s < %lld; i_%s++) %s[i_%s] = %s;", registers ? "DLC_UNROLL " : "",
+                       name, name, (long long)buffer_count(buffer), name, name, name, init);
+    } else {
+        print_line(p, "%s %s = %s;", ctype, name, init);
+    }
     if (stmt->value) expr_release(p);
 }
 
@@ -251,6 +227,22 @@ static void print_stmt(Printer *p, Stmt *stmt) {
 // ---- the body -------------------------------------------------------------------------------------------------------
 
 bool is_scratch(const Buffer *buffer) { return buffer->scope == SCOPE_ARENA && !buffer->value; }
+
+static Type type_of(const Buffer *buffer) {
+    Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
+    memcpy(type.dim, buffer->dim, sizeof type.dim);
+    return type;
+}
+
+int64_t buffer_count(const Buffer *buffer) {
+    Type type = type_of(buffer);
+    return type_count(&type);
+}
+
+const char *buffer_type(Arena *arena, const Buffer *buffer, const Module *module) {
+    Type type = type_of(buffer);
+    return type_text(arena, &type, module->sizes);
+}
 
 // Results first, then what is read, then scratch, then scalars by value; within each in order of first use.
 static int formal_class(const Formal *formal) {
@@ -470,7 +462,7 @@ void kernel_print(Str *s, const KernelText *text, const EmitInput *in, const Emi
     Naming naming = naming_new(&scratch, text, in->module, options);
     put_comment(s, &naming, text->kernel->comment, 0);
     if (text->calls > 1) str_printf(s, "// Called from %d places.\n", text->calls);
-    const char *inlined = options->target->extensions ? "DLC_NOINLINE " : "";
+    const char *inlined = options->target->vector_bytes ? "DLC_NOINLINE " : "";
     put_signature(s, &naming, arena_printf(&scratch, "static %svoid %s(", inlined, text->name));
     put_body(s, &naming);
     str_put(s, "}\n");

@@ -26,15 +26,13 @@ static int64_t local_bytes(const Stmt *stmt) {
     const Buffer *buffer = stmt->buffer;
     int64_t each =
         buffer->accumulate_double ? 8 : dtype_info[buffer->dtype].bytes * (buffer->lanes > 1 ? buffer->lanes : 1);
-    for (int d = 0; d < buffer->rank; d++) each *= buffer->dim[d].extent;
-    return bytes + each;
+    return bytes + each * buffer_count(buffer);
 }
 
 Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) {
     const Module *module = in->module;
     Layout layout = {.region = NEW_ARRAY(arena, int, module->storages.len + 1),
-                     .offset = NEW_ARRAY(arena, int64_t, module->storages.len + 1),
-                     .align = LAYOUT_ALIGN};
+                     .offset = NEW_ARRAY(arena, int64_t, module->storages.len + 1)};
     for (int i = 0; i < module->storages.len; i++) {
         const Storage *storage = module->storages.at[i];
         int region = region_of(storage->kind);
@@ -43,14 +41,14 @@ Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) 
         if (in->embedded && region == REGION_PARAM) continue;
         layout.offset[i] = layout.bytes[region];
         int64_t bytes = type_count(&storage->type) * dtype_info[storage->type.dtype].bytes;
-        layout.bytes[region] = round_up(layout.bytes[region] + bytes, layout.align);
+        layout.bytes[region] = round_up(layout.bytes[region] + bytes, LAYOUT_ALIGN);
     }
     layout.prepared = layout.bytes[REGION_PARAM];
     layout.prepared_bytes = prepared_place(in, table);
     layout.bytes[REGION_PARAM] += layout.prepared_bytes;
     for (int i = 0; i < in->nprograms; i++) {
         const Program *program = in->programs[i];
-        int64_t bytes = round_up(program->arena_bytes, layout.align);
+        int64_t bytes = round_up(program->arena_bytes, LAYOUT_ALIGN);
         if (bytes > layout.bytes[REGION_ARENA]) layout.bytes[REGION_ARENA] = bytes;
     }
     for (int k = 0; k < table->functions.len; k++) {
@@ -148,18 +146,6 @@ void signature_print(Str *s, Arena *arena, const Signature *signature, const Emi
                 items.len, ")");
 }
 
-const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options) {
-    // Names of the header's own macros stay its own.
-    static const char *const taken[] = {"PREPARED_BYTES", "WEIGHTS_BYTES", "WEIGHTS_ATTR", "PARAM_BYTES", "OPTIM_BYTES",
-                                        "STATE_BYTES",    "ARENA_BYTES",   "STACK_BYTES",  "ALIGN",       "H",
-                                        "NO_STDIO",       "NO_MALLOC",     "OK",           "ERANGE",      "EIO",
-                                        "EFORMAT",        "EMISMATCH",     "ENAME",        "ESIZE"};
-    const char *name = module->sizes[size].name, *suffix = "";
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-        if (!strcmp(name, taken[i])) suffix = "_SIZE";
-    return arena_printf(arena, "%s_%s%s", names_upper(arena, options->prefix), name, suffix);
-}
-
 // ---- the hash -----------------------------------------------------------------------------------------------------
 
 // FNV-1a, 64 bits.
@@ -173,11 +159,12 @@ static uint64_t mix_text(uint64_t hash, const char *text) {
 }
 
 static uint64_t mix_int(uint64_t hash, int64_t value) {
-    for (int i = 0; i < 8; i++) hash = (hash ^ (((uint64_t)value >> (8 * i)) & 255)) * 0x100000001b3u;
-    return hash;
+    unsigned char bytes[8]; // in this order on every machine
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)value >> (8 * i));
+    return mix(hash, bytes, sizeof bytes);
 }
 
-// An axis that is a size itself keeps the hash that it had before axes were counted otherwise.
+// An axis N has the hash that it had before there were axes such as 2 * N + 1: saved hashes stay valid.
 static uint64_t mix_dim(uint64_t hash, Dim dim) {
     hash = mix_int(mix_int(hash, dim.extent), dim.size);
     return dim.times > 1 || dim.plus ? mix_int(mix_int(hash, dim.times), dim.plus) : hash;

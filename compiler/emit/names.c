@@ -180,6 +180,12 @@ void put_comment_text(Str *s, const char *text) {
     }
 }
 
+void put_comment_line(Str *s, const char *text) {
+    str_put(s, "// ");
+    put_comment_text(s, text);
+    str_put(s, "\n");
+}
+
 const char *text_without_folders(Arena *arena, const Module *module, const char *text) {
     const char *name = module->source_name, *slash = strrchr(name, '/'), *found;
     if (!slash) return text;

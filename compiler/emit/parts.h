@@ -37,6 +37,8 @@ Names text_identifiers(Arena *arena, const char *text);
 void put_comment_text(Str *s, const char *text);
 // `text` with the folders of the .dl's name left out: the C must not depend on where it was compiled.
 const char *text_without_folders(Arena *arena, const Module *module, const char *text);
+// The same as a line: "// " and the text.
+void put_comment_line(Str *s, const char *text);
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
@@ -54,6 +56,9 @@ typedef struct Formal {
 
 // Memory that only this kernel uses.
 bool is_scratch(const Buffer *buffer);
+// Elements at the bounds of the run-time sizes, halos left out.
+int64_t buffer_count(const Buffer *buffer);
+const char *buffer_type(Arena *arena, const Buffer *buffer, const Module *module); // "f32[N, 784]"
 
 typedef struct Formals {
     VEC(Formal) buffers;
@@ -190,7 +195,6 @@ typedef struct Layout {
     int *region;
     int64_t *offset; // -1: embedded
     int64_t bytes[REGIONS];
-    int64_t align;
     int64_t stack;                    // locals of the hungriest kernel
     int64_t prepared, prepared_bytes; // what models compute once after load, in the region of the parameters
 } Layout;
@@ -247,14 +251,16 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
                          const EmitOptions *options);
 // "int mynet_step(struct mynet *net, int32_t N, const float *image)", wrapped.
 void signature_print(Str *s, Arena *arena, const Signature *signature, const EmitOptions *options);
-// "N", "MYNET_N": what stands for a run-time size.
+// header.c: "MYNET_N", the macro of a run-time size.
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options);
 // Hash of what the model means: names, types, operators; not of places or of the machine.
 uint64_t module_hash(const Module *module);
 // Puts "open(items)" with lines broken before column 120, aligned behind the parenthesis.
 void put_wrapped(Str *s, const char *open, const char *const *items, int count, const char *close);
 
-// api.c: what every model has, over the runtime.
+// api.c: a text in which $p stands for the prefix and $P for the prefix in capitals.
+void put_template(Str *s, const char *template, const char *prefix);
+// What every model has, over the runtime.
 void put_api_prototypes(Str *s, const char *prefix);
 void put_api(Str *s, const char *prefix);
 
@@ -262,6 +268,8 @@ void put_api(Str *s, const char *prefix);
 
 // Appends the parts of dlc_math.h and dlc_vec.h that a text with these identifiers needs.
 void put_helpers(Str *s, const Names *used, const Target *target);
+// One of the runtime's files.
+const char *runtime_text(Arena *arena, const char *name);
 // Appends the runtime itself, as static functions.
 void put_runtime(Str *s);
 

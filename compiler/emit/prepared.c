@@ -14,7 +14,7 @@ static bool same_input(const Buffer *a, const Buffer *b) {
     return kept(a) == kept(b);
 }
 
-// What is written is kept in both, or in neither.
+// Both results are kept beside the parameters, or both lie in the arena.
 static bool same_output(const Buffer *a, const Buffer *b) { return a->scope == b->scope; }
 
 static bool same_call(const CallText *a, const CallText *b) {
@@ -26,7 +26,7 @@ static bool same_call(const CallText *a, const CallText *b) {
     return same;
 }
 
-// Finds an earlier call that makes the same: then what it writes stands for what this one does.
+// Finds an earlier call that computes the same; its results then stand for those of this call.
 static bool equals_earlier(const EmitInput *in, const KernelTable *table, int program, int c) {
     const CallText *call = &table->calls[program][c];
     for (int p = 0; p <= program; p++)
@@ -47,8 +47,8 @@ static bool reads(const CallText *call, const Buffer *buffer) {
     return false;
 }
 
-// Leaves out the calls that equal others. What lies in the arena is gone by then, so a call stays when one that stays
-// reads that.
+// Leaves out the calls that equal others. But the arena does not keep the results of those others, so a call stays when
+// a call that stays reads its result in the arena.
 static void share_calls(const EmitInput *in, const KernelTable *table, int program) {
     Program *of = in->programs[program];
     const CallText *calls = table->calls[program];
@@ -71,7 +71,7 @@ int64_t prepared_place(const EmitInput *in, const KernelTable *table) {
             if (buffer->scope != SCOPE_PREPARED || buffer->data) continue;
             if (!bytes) bytes = LAYOUT_ALIGN; // the flag
             buffer->offset = buffer->same ? buffer->same->offset : bytes;
-            if (!buffer->same) bytes += (buffer->bytes + LAYOUT_ALIGN - 1) / LAYOUT_ALIGN * LAYOUT_ALIGN;
+            if (!buffer->same) bytes += round_up(buffer->bytes, LAYOUT_ALIGN);
         }
     }
     for (int p = 0; p < in->nprograms; p++) in->programs[p]->prepared_bytes = bytes;

@@ -31,12 +31,6 @@ static void put_rows(Str *s, const Rows *rows) {
     }
 }
 
-static int64_t buffer_bytes(const Buffer *buffer) {
-    int64_t bytes = dtype_info[buffer->dtype].bytes;
-    for (int d = 0; d < buffer->rank; d++) bytes *= buffer->dim[d].extent;
-    return bytes;
-}
-
 static const char *buffer_place(Arena *arena, const Buffer *buffer) {
     switch (buffer->scope) {
     case SCOPE_ARGUMENT:
@@ -95,7 +89,8 @@ static int64_t written_bytes(const CallText *call) {
     int64_t bytes = 0;
     for (int i = 0; i < call->formals.buffers.len; i++) {
         const Formal *formal = &call->formals.buffers.at[i];
-        if (formal->written && !is_scratch(formal->buffer)) bytes += buffer_bytes(formal->buffer);
+        if (formal->written && !is_scratch(formal->buffer))
+            bytes += buffer_count(formal->buffer) * dtype_info[formal->buffer->dtype].bytes;
     }
     return bytes;
 }
@@ -103,8 +98,6 @@ static int64_t written_bytes(const CallText *call) {
 static Row call_row(Arena *arena, const Program *program, int c, const CallText *text, bool *counted, Totals *totals) {
     const Call *call = &program->calls.at[c];
     const Buffer *out = written_buffer(text);
-    Type type = {.dtype = out ? out->dtype : F32, .rank = out ? out->rank : 0};
-    if (out) memcpy(type.dim, out->dim, sizeof type.dim);
     int64_t parameters = count_parameters(text, counted), bytes = written_bytes(text);
     bool once = c < program->nprepare;
     const char *layer = call_layer(arena, call);
@@ -114,12 +107,11 @@ static Row call_row(Arena *arena, const Program *program, int c, const CallText 
     totals->again += call->kernel->flops_again > 0;
     totals->flops_again += call->kernel->flops_again;
     const char *recipe = call->kernel->recipe ? call->kernel->recipe : "naive";
-    return (Row){{call_place(arena, program->graph->module, call),
-                  once ? arena_printf(arena, "%s, once", layer) : layer,
-                  out ? type_text(arena, &type, program->graph->module->sizes) : "",
-                  parameters ? text_grouped(arena, parameters) : "", text_grouped(arena, (int64_t)call->kernel->flops),
-                  text_grouped(arena, bytes), out ? buffer_place(arena, out) : "",
-                  arena_printf(arena, "%s (%s)", text->text->name, recipe)}};
+    return (Row){
+        {call_place(arena, program->graph->module, call), once ? arena_printf(arena, "%s, once", layer) : layer,
+         out ? buffer_type(arena, out, program->graph->module) : "", parameters ? text_grouped(arena, parameters) : "",
+         text_grouped(arena, (int64_t)call->kernel->flops), text_grouped(arena, bytes),
+         out ? buffer_place(arena, out) : "", arena_printf(arena, "%s (%s)", text->text->name, recipe)}};
 }
 
 static void put_entry(Str *s, const Program *program, const CallText *calls, const EmitOptions *options) {

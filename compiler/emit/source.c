@@ -127,8 +127,6 @@ static void put_bindings(Str *s, const Entry *e) {
         if (!e->used[i]) str_printf(s, "    (void)%s;\n", e->signature.parameters.at[i].name);
     for (int i = 0; i < e->bindings.len; i++) {
         const Buffer *buffer = e->bindings.at[i].buffer;
-        Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
-        memcpy(type.dim, buffer->dim, sizeof type.dim);
         const char *c = dtype_info[buffer->dtype].c;
         if (buffer->data) {
             str_printf(s, "    const %s *%s = %s;\n", c, e->bindings.at[i].name, weights_name(e->weights, buffer));
@@ -136,7 +134,7 @@ static void put_bindings(Str *s, const Entry *e) {
         }
         str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c,
                    e->region[buffer_region(e, buffer)], (long long)buffer_offset(e, buffer));
-        put_comment_text(s, type_text(e->arena, &type, e->in->module->sizes));
+        put_comment_text(s, buffer_type(e->arena, buffer, e->in->module));
         if (buffer->scope == SCOPE_PREPARED) str_put(s, " prepared");
         if (buffer->view) {
             str_put(s, " in ");
@@ -255,18 +253,18 @@ static Entry entry_of(Arena *arena, const Emission *emission, int number, bool p
                    .end = prepare ? program->nprepare : program->calls.len};
 }
 
-// What models and the runtime call for it. The flag stands at the head of the prepared block, which twins share.
-static void put_refresh(Str *s, const EmitOptions *options, const char *calls) {
-    const char *prefix = options->prefix, *upper = names_upper(s->arena, prefix);
-    str_printf(s,
-               "// Is what models keep beside the parameters fresh?\n"
-               "static int32_t *%s_dlc_fresh(unsigned char *const region[DLC_REGIONS])\n{\n"
-               "    return (int32_t *)(region[DLC_REGION_PARAM] + (%s_PARAM_BYTES - %s_PREPARED_BYTES));\n}\n\n",
-               prefix, upper, upper);
-    str_printf(s,
-               "static void %s_dlc_prepare(unsigned char *const region[DLC_REGIONS])\n{\n"
-               "    if (*%s_dlc_fresh(region)) return;\n%s    *%s_dlc_fresh(region) = 1;\n}\n\n",
-               prefix, prefix, calls, prefix);
+// The flag that says whether prepared values are fresh, and the function that makes them so; models and the runtime
+// call it. The flag stands at the head of the prepared block, so twins share it.
+static void put_refresh(Str *s, const char *prefix, const char *calls) {
+    put_template(s,
+                 "// Is what models keep beside the parameters fresh?\n"
+                 "static int32_t *$p_dlc_fresh(unsigned char *const region[DLC_REGIONS])\n{\n"
+                 "    return (int32_t *)(region[DLC_REGION_PARAM] + ($P_PARAM_BYTES - $P_PREPARED_BYTES));\n}\n\n"
+                 "static void $p_dlc_prepare(unsigned char *const region[DLC_REGIONS])\n{\n"
+                 "    if (*$p_dlc_fresh(region)) return;\n",
+                 prefix);
+    str_put(s, calls);
+    put_template(s, "    *$p_dlc_fresh(region) = 1;\n}\n\n", prefix);
 }
 
 // Both parts of every program. Returns whether there is a prepare part, which mynet_dlc_prepare runs when it is stale.
@@ -281,7 +279,7 @@ static bool put_entries(Str *s, const Emission *emission) {
         const char *name = names_identifier(s->arena, in->programs[i]->graph->name);
         str_printf(&prepare, "    %s_dlc_prepare_%s(region);\n", options->prefix, name);
     }
-    if (prepare.len) put_refresh(s, options, str_text(&prepare));
+    if (prepare.len) put_refresh(s, options->prefix, str_text(&prepare));
     for (int i = 0; i < in->nprograms; i++) {
         Entry entry = entry_of(s->arena, emission, i, false);
         put_entry(s, &entry);
@@ -340,7 +338,7 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
 
 // ---- the file -----------------------------------------------------------------------------------------------------
 
-// What only files get that use it.
+// Macros that are printed only into files that use them.
 static const struct {
     const char *name, *text;
 } macros[] = {
@@ -363,13 +361,10 @@ static const struct {
 };
 
 static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options, const char *body) {
-    const char *upper = names_upper(s->arena, options->prefix);
-    str_put(s, "// ");
-    put_comment_text(s, arena_printf(s->arena,
+    const char *source = text_without_folders(s->arena, in->module, in->module->source_name);
+    put_comment_line(s, arena_printf(s->arena,
                                      "Made by dlc %s from %s for %s, -O%d; %s says how to use and to compile it.",
-                                     DLC_VERSION, text_without_folders(s->arena, in->module, in->module->source_name),
-                                     options->target->name, options->level, options->header));
-    str_put(s, "\n");
+                                     DLC_VERSION, source, options->target->name, options->level, options->header));
     // fsync needs it under -std=c11, before the first #include.
     if (options->standalone) str_put(s, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
     str_printf(s, "#include \"%s\"\n\n#include <assert.h>\n#include <float.h>\n#include <math.h>\n", options->header);
@@ -381,8 +376,10 @@ static void put_preamble(Str *s, const EmitInput *in, const EmitOptions *options
                    "#ifndef %s\n#error \"made for %s: compile with -march=%s, or make it for another --target\"\n"
                    "#endif\n\n",
                    target->macro, target->name, target->name);
-    str_printf(s, "#ifdef %s_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n", upper);
-    str_printf(s, "#ifdef %s_NO_MALLOC\n#define DLC_NO_MALLOC\n#endif\n", upper);
+    put_template(s,
+                 "#ifdef $P_NO_STDIO\n#define DLC_NO_STDIO\n#endif\n"
+                 "#ifdef $P_NO_MALLOC\n#define DLC_NO_MALLOC\n#endif\n",
+                 options->prefix);
     if (options->standalone)
         put_runtime(s);
     else

@@ -1,10 +1,10 @@
-// standalone.c: text of the runtime inside the emitted C: helpers of which a kernel calls one, and, for --standalone,
-// the runtime itself. Guards let several models stand in one translation unit.
+// standalone.c: the runtime's text inside the emitted C: the helpers that kernels call, and, for --standalone, the
+// runtime itself. Guards let several models stand in one translation unit.
 //
-// dlc_math.h and dlc_vec.h are cut into blocks by lines `//@block`. A block is included when the emitted text uses
-// something that it defines, or another included block does; nothing unused is pasted, so nothing warns. Who defines
-// a name? C declares before use, so it is the first block in which the name (dlc_ or DLC_ in front) occurs. What stands
-// before the first `//@block` and after the last block's own text (include guards) is left out.
+// dlc_math.h and dlc_vec.h are cut into blocks by lines `//@block`, and end with `//@end`. A block is included when the
+// emitted text uses something that it defines, or another included block does; nothing unused is pasted, so nothing
+// warns. Who defines a name? C declares before use, so it is the first block in which the name (dlc_ or DLC_ in front)
+// occurs. What stands before the first `//@block` and after the last block's own text (include guards) is left out.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -21,32 +21,20 @@ typedef struct Blocks {
     VEC(Block) at;
 } Blocks;
 
-static const char *runtime_text(Arena *arena, const char *name) {
+const char *runtime_text(Arena *arena, const char *name) {
     for (int i = 0; runtime_files[i].name; i++)
         if (!strcmp(runtime_files[i].name, name))
             return arena_strndup(arena, (const char *)runtime_files[i].text, (size_t)runtime_files[i].len);
     dlc_bug("emit", "the runtime's %s was not built in", name);
 }
 
-// The length of the last block's text: up to `//@end`, or to an #endif that closes what was opened before it.
-static size_t last_block_length(const char *text) {
-    int open = 0;
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        open += !strncmp(line, "#if", 3);
-        open -= !strncmp(line, "#endif", 6);
-        if (open < 0 || !strncmp(line, "//@end", 6)) return (size_t)(line - text);
-    }
-    return strlen(text);
-}
-
 static bool is_helper_name(const char *name) { return !strncmp(name, "dlc_", 4) || !strncmp(name, "DLC_", 4); }
 
 static void add_blocks(Blocks *blocks, Arena *arena, const char *text) {
-    for (const char *at = strstr(text, "\n//@block"), *next; at; at = next) {
+    for (const char *at = strstr(text, "\n//@block"), *end; at; at = strstr(end, "\n//@block")) {
         const char *start = at + 1 + strcspn(at + 1, "\n");
-        next = strstr(start, "\n//@block");
-        size_t len = next ? (size_t)(next - start) : last_block_length(start);
+        end = strstr(start, "\n//@");
+        size_t len = (size_t)(end - start);
         Block block = {.text = arena_strndup(arena, start, len), .first = blocks->names.at.len};
         block.names = text_identifiers(arena, block.text);
         for (int k = 0; k < block.names.at.len; k++)
@@ -89,7 +77,7 @@ void put_helpers(Str *s, const Names *used, const Target *target) {
     Blocks blocks = {.names = {.arena = s->arena}};
     add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_math.h"));
     int scalar = blocks.at.len;
-    if (target->extensions) add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_vec.h"));
+    if (target->vector_bytes) add_blocks(&blocks, s->arena, runtime_text(s->arena, "dlc_vec.h"));
     want(&blocks, used);
     bool lanes = false;
     for (int i = 0; i < blocks.at.len; i++) {

@@ -8,15 +8,11 @@
 
 #include "emit/parts.h"
 
-// A kernel's formals, and the functions that were made from it.
+// What is known of a kernel, which is printed once.
 typedef struct Known {
     Formals formals; // own buffers only
     Comments comments;
-    VEC(struct Variant {
-        KernelText *text;
-        const bool *shares; // by formal
-    })
-    variants;
+    int body; // among the bodies
 } Known;
 
 typedef struct Builder {
@@ -24,7 +20,8 @@ typedef struct Builder {
     Arena *arena;
     const EmitOptions *options;
     Names names;
-    Names keys;   // by function: signature and body
+    Names bodies; // their texts
+    Names keys;   // by function: its signature and the number of its body
     Tags kernels; // the place of what is known of it, from 1
     VEC(Known *) known;
 } Builder;
@@ -57,13 +54,12 @@ static const char *wanted_name(const Builder *b, const Kernel *kernel) {
 
 // ---- functions by their text ----------------------------------------------------------------------------------------
 
-static KernelText *find_or_add(Builder *b, const Known *known, const Kernel *kernel, const Formals *formals,
-                               const char *signature, const char *body) {
-    char *key = arena_printf(b->arena, "%s%s", signature, body);
+static KernelText *find_or_add(Builder *b, const Known *known, const Kernel *kernel, const Formals *formals) {
+    const char *key = arena_printf(b->arena, "%s%d", kernel_signature(b->arena, formals), known->body);
     int place = names_find(&b->keys, key);
     if (place >= 0) return b->table->functions.at[place];
     KernelText *text = NEW(b->arena, KernelText);
-    *text = (KernelText){.body = key + strlen(signature),
+    *text = (KernelText){.body = b->bodies.at.at[known->body].text,
                          .name = names_take(&b->names, wanted_name(b, kernel)),
                          .kernel = kernel,
                          .formals = *formals,
@@ -105,49 +101,30 @@ static Formals formals_of(const Builder *b, const Known *known, const Call *call
     return formals;
 }
 
-// Finds the kernel's entry, or makes one: then *body becomes its text.
-static Known *know(Builder *b, Arena *scratch, const Kernel *kernel, const char **body) {
+static const Known *know(Builder *b, const Kernel *kernel) {
     int *place = tag_of(&b->kernels, kernel);
     if (*place) return b->known.at[*place - 1];
+    Arena scratch = {0};
     Known *known = NEW(b->arena, Known);
     vec_push(b->arena, &b->known, known);
     *place = b->known.len;
-    *body = kernel_body(scratch, b->arena, kernel, b->options, &known->formals, &known->comments);
+    const char *body = kernel_body(&scratch, b->arena, kernel, b->options, &known->formals, &known->comments);
+    known->body = names_find(&b->bodies, body);
+    if (known->body < 0) {
+        known->body = b->bodies.at.len;
+        names_add(&b->bodies, arena_strdup(b->arena, body));
+    }
+    arena_release(&scratch);
     return known;
 }
 
-static KernelText *find_variant(const Known *known, const Formals *formals) {
-    for (int v = 0; v < known->variants.len; v++) {
-        bool same = true;
-        for (int i = 0; i < formals->buffers.len; i++)
-            same &= known->variants.at[v].shares[i] == formals->buffers.at[i].shares;
-        if (same) return known->variants.at[v].text;
-    }
-    return NULL;
-}
-
-static KernelText *add_variant(Builder *b, Arena *scratch, Known *known, const Kernel *kernel, const Formals *formals,
-                               const char *body) {
-    if (!body) body = known->variants.at[0].text->body;
-    KernelText *text = find_or_add(b, known, kernel, formals, kernel_signature(scratch, formals), body);
-    bool *shares = NEW_ARRAY(b->arena, bool, formals->buffers.len + 1);
-    for (int i = 0; i < formals->buffers.len; i++) shares[i] = formals->buffers.at[i].shares;
-    vec_push(b->arena, &known->variants, (struct Variant){text, shares});
-    return text;
-}
-
 static void add_call(Builder *b, const Call *call, CallText *made) {
-    Arena scratch = {0};
-    const char *body = NULL;
-    Known *known = know(b, &scratch, call->kernel, &body);
+    const Known *known = know(b, call->kernel);
     made->formals = formals_of(b, known, call);
-    if (made->formals.buffers.len) {
-        made->text = find_variant(known, &made->formals);
-        if (!made->text) made->text = add_variant(b, &scratch, known, call->kernel, &made->formals, body);
-        made->text->neutral |= !same_names(&made->text->formals, &made->formals);
-        made->text->calls++;
-    }
-    arena_release(&scratch);
+    if (!made->formals.buffers.len) return;
+    made->text = find_or_add(b, known, call->kernel, &made->formals);
+    made->text->neutral |= !same_names(&made->text->formals, &made->formals);
+    made->text->calls++;
 }
 
 void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, const EmitOptions *options) {
@@ -155,6 +132,7 @@ void kernel_table_build(KernelTable *table, Arena *arena, const EmitInput *in, c
                  .arena = arena,
                  .options = options,
                  .names = {.arena = arena},
+                 .bodies = {.arena = arena},
                  .keys = {.arena = arena},
                  .kernels = {.arena = arena}};
     *table = (KernelTable){.calls = NEW_ARRAY(arena, CallText *, in->nprograms + 1)};

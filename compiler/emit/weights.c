@@ -20,12 +20,6 @@ const char *weights_name(const Weights *weights, const Buffer *buffer) {
     return weights->at.at[place - 1].name;
 }
 
-static int64_t count_of(const Buffer *buffer) {
-    int64_t count = 1;
-    for (int d = 0; d < buffer->rank; d++) count *= buffer->dim[d].extent;
-    return count;
-}
-
 void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const KernelTable *table,
                      const EmitOptions *options) {
     Names names = {.arena = arena};
@@ -41,7 +35,7 @@ void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const 
                 const char *name = arena_printf(arena, "%s_dlc_weights_%s", options->prefix, of);
                 vec_push(arena, &weights->at, (Weight){buffer, name});
                 *place = weights->at.len;
-                weights->bytes += (count_of(buffer) * dtype_info[buffer->dtype].bytes + 63) / 64 * 64;
+                weights->bytes += round_up(buffer_count(buffer) * dtype_info[buffer->dtype].bytes, LAYOUT_ALIGN);
             }
         }
 }
@@ -77,7 +71,7 @@ static int literal_text(char *text, size_t room, const Buffer *buffer, int64_t k
 }
 
 static void put_elements(Str *s, const Buffer *buffer) {
-    int64_t count = count_of(buffer);
+    int64_t count = buffer_count(buffer);
     int column = 0;
     char text[48];
     for (int64_t k = 0; k < count; k++) {
@@ -99,20 +93,17 @@ static void put_elements(Str *s, const Buffer *buffer) {
 void put_weights(Str *s, const Weights *weights, const EmitInput *in, const EmitOptions *options) {
     const char *upper = names_upper(s->arena, options->prefix);
     if (!weights->at.len) return;
-    str_printf(
+    put_template(
         s,
-        "// The weights, for example in a section of their own: -D'%s_WEIGHTS_ATTR=__attribute__((section(\".w\")))'\n"
-        "#ifndef %s_WEIGHTS_ATTR\n#define %s_WEIGHTS_ATTR\n#endif\n\n",
-        upper, upper, upper);
+        "// The weights, for example in a section of their own: -D'$P_WEIGHTS_ATTR=__attribute__((section(\".w\")))'\n"
+        "#ifndef $P_WEIGHTS_ATTR\n#define $P_WEIGHTS_ATTR\n#endif\n\n",
+        options->prefix);
     for (int k = 0; k < weights->at.len; k++) {
         const Buffer *buffer = weights->at.at[k].buffer;
-        Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
-        memcpy(type.dim, buffer->dim, sizeof type.dim);
-        str_put(s, "// ");
-        put_comment_text(s,
-                         arena_printf(s->arena, "%s: %s", buffer->name, type_text(s->arena, &type, in->module->sizes)));
-        str_printf(s, "\nalignas(64) static const %s %s[%lld] %s_WEIGHTS_ATTR = {\n", dtype_info[buffer->dtype].c,
-                   weights->at.at[k].name, (long long)count_of(buffer), upper);
+        const char *type = buffer_type(s->arena, buffer, in->module);
+        put_comment_line(s, arena_printf(s->arena, "%s: %s", buffer->name, type));
+        str_printf(s, "alignas(64) static const %s %s[%lld] %s_WEIGHTS_ATTR = {\n", dtype_info[buffer->dtype].c,
+                   weights->at.at[k].name, (long long)buffer_count(buffer), upper);
         put_elements(s, buffer);
         str_put(s, "};\n\n");
     }

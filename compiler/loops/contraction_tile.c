@@ -145,7 +145,7 @@ enum { LINE = 16 }; // floats
 static bool rows_come_from_far(const Contraction *c) {
     const Operand *row = &c->row;
     const Target *target = c->ctx->program->target;
-    if (!target->extensions || c->pool || c->strip || c->inside == c->nsum || c->both_lanes) return false;
+    if (!target->vector_bytes || c->pool || c->strip || c->inside == c->nsum || c->both_lanes) return false;
     if (!row->buffer || row->staged || c->m == NO_AXIS || c->k == NO_AXIS || c->iter->axis[c->k].size) return false;
     return contraction_axis_stride(row, c->k) == 1 && row->buffer->bytes > target->l2_bytes;
 }

@@ -29,7 +29,6 @@ static const Target targets[] = {
         .l2_bytes = 256 * KIB,
         .macro = "__SSE4_2__",
         .flags = "-std=gnu11 -O3 -march=x86-64-v2 -fno-math-errno",
-        .extensions = true,
     },
     {
         .name = "x86-64-v3",
@@ -40,7 +39,6 @@ static const Target targets[] = {
         .l2_bytes = 512 * KIB,
         .macro = "__AVX2__",
         .flags = "-std=gnu11 -O3 -march=x86-64-v3 -fno-math-errno",
-        .extensions = true,
     },
     {
         .name = "x86-64-v4",
@@ -51,7 +49,6 @@ static const Target targets[] = {
         .l2_bytes = 1024 * KIB,
         .macro = "__AVX512VL__",
         .flags = "-std=gnu11 -O3 -march=x86-64-v4 -fno-math-errno",
-        .extensions = true,
     },
     {
         .name = "armv8-a",
@@ -62,7 +59,6 @@ static const Target targets[] = {
         .l2_bytes = 512 * KIB,
         .macro = "__aarch64__", // __ARM_NEON would let 32-bit Arm in, whose vectors flush small numbers to 0
         .flags = "-std=gnu11 -O3 -march=armv8-a -fno-math-errno",
-        .extensions = true,
     },
 };
 

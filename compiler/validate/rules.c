@@ -117,7 +117,8 @@ static Function *find_function(Rules *r, const char *name) {
     return NULL;
 }
 
-// Of a function without a body here: "math.h", "stdlib.h", or "" for what the compiler knows by itself.
+// Checks a function without a body in this file by the header that declares it: "math.h", "stdlib.h", or "" for what is
+// built into the compiler.
 static void check_foreign(Rules *r, const Function *f, const Callee *callee, const char *name) {
     CXFile file;
     clang_getExpansionLocation(clang_getCursorLocation(callee->target), &file, NULL, NULL, NULL);

@@ -403,6 +403,8 @@ Test(emit, header_says_all) {
                     "#define TINY_ERANGE 1 ", "// Compile: cc -std=c11 ", "made by dlc 0.1.0 from tiny.dl", NULL});
     cr_expect(!strstr(text, "tiny_init(struct tiny *net, int32_t"), "init is no entry of the API's");
     cr_expect(!strstr(text, "?\?/"), "a trigraph would splice lines");
+    world.module->sizes[0].name = "EBUSY";
+    expect_text(header_of(&world), (const char *const[]){"#define TINY_EBUSY_SIZE 4\n", "#define TINY_EBUSY 8 ", NULL});
     arena_release(&world.arena);
 }
 
