@@ -92,7 +92,7 @@ static Formula call(const Formulas *r, const Node *node) {
     Str s = str_new(r->arena);
     str_printf(&s, "%s(", node->op->name);
     for (int k = 0; k < node->nin; k++) str_printf(&s, "%s%s", k ? ", " : "", in_of(r, node, k).text);
-    if (node_is(node, random)) str_printf(&s, ", \"%s\"", node_attr(node, "distribution")->s);
+    if (node_is(node, random)) str_printf(&s, ", \"%s\"", distribution_words[node_attr(node, "distribution")->i]);
     if (node_is(node, cast)) str_printf(&s, ", %s", dtype_info[node->type.dtype].name);
     str_put(&s, ")");
     return whole(str_text(&s));
