@@ -290,11 +290,10 @@ static bool put_entries(Str *s, const Emission *emission) {
 // ---- the table of parameters --------------------------------------------------------------------------------------
 
 static void put_slot(Str *s, const Storage *storage, const Layout *layout) {
-    static const char *const kinds[] = {"param", "buffer", "optim", "state"};
     const Type *type = &storage->type;
     str_put(s, "    {{");
     put_string(s, storage->name);
-    str_printf(s, ", \"%s\", \"%s\", %d, {", dtype_info[type->dtype].name, kinds[storage->kind], type->rank);
+    str_printf(s, ", \"%s\", \"%s\", %d, {", dtype_info[type->dtype].name, storage_words[storage->kind], type->rank);
     for (int d = 0; d < type->rank; d++) str_printf(s, "%s%d", d ? ", " : "", type->dim[d].extent);
     str_printf(s, "%s}, %lld}, DLC_REGION_%s, %lld},\n", type->rank ? "" : "0",
                (long long)(type_count(type) * dtype_info[type->dtype].bytes),
