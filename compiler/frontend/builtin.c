@@ -391,24 +391,6 @@ static Value run_clip(Elab *el, const Call *call) {
     return call_op_by_name(el, &filled, "clip", 3);
 }
 
-// log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold.
-static Value run_softplus(Elab *el, const Call *call) {
-    Value x = call->arg[0], beta = call->arg[1], threshold = call->arg[2];
-    for (int k = 1; k < 3; k++)
-        if (call->arg[k].kind != VALUE_NONE && !is_number(call->arg[k]))
-            return refuse(el, call->at[k], "softplus: a number is needed, got %s", value_text(el, call->arg[k]));
-    double b = beta.kind == VALUE_NONE ? 1 : number_of(beta),
-           t = threshold.kind == VALUE_NONE ? 20 : number_of(threshold);
-    if (!is_tensor(x) || (b == 1 && t == 20)) return call_op_by_name(el, call, "softplus", 1);
-    Value scaled = tensor_binary(el, "*", x, value_float(b), call->span);
-    if (is_poison(scaled)) return scaled;
-    Value soft = tensor_elementwise(el, "softplus", "softplus", &scaled, 1, call->span);
-    if (is_poison(soft)) return soft;
-    soft = tensor_binary(el, "/", soft, value_float(b), call->span);
-    Value above = tensor_binary(el, ">", scaled, value_float(t), call->span);
-    return tensor_elementwise(el, "select", "softplus", (Value[]){above, x, soft}, 3, call->span);
-}
-
 // A power that is known at compile time is as cheap as x ** 2.
 static Value run_pow(Elab *el, const Call *call) {
     if (is_tensor(call->arg[0]) && is_number(call->arg[1]))
@@ -452,7 +434,7 @@ static const Builtin builtins[] = {
     {"pool", {"x", "kind", "kernel_size", "stride", "padding", "dilation", "ceil_mode"}, 3, run_pool},
     {"narrow", {"x", "axis", "start", "length"}, 4, run_narrow},
     {"flip", {"x", "axis"}, 1, run_flip},
-    {"pad", {"x", "pad", "mode", "value"}, 2, run_pad},
+    {"pad", {"x", "axis", "before", "after", "value"}, 5, run_pad},
     {"concat", {"tensors", "axis"}, 1, run_concat},
     {"split", {"x", "sections", "axis"}, 2, run_split},
     {"gather", {"x", "index", "axis"}, 2, run_gather},
@@ -460,7 +442,6 @@ static const Builtin builtins[] = {
     {"cumsum", {"x", "axis"}, 2, run_cumsum},
     {"clip", {"x", "min", "max"}, 1, run_clip},
     {"clamp", {"x", "min", "max"}, 1, run_clip},
-    {"softplus", {"x", "beta", "threshold"}, 1, run_softplus},
 };
 enum { BUILTINS = sizeof builtins / sizeof *builtins };
 

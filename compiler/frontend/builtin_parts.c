@@ -409,101 +409,37 @@ Value run_concat(Elab *el, const Call *call) {
 
 // ---- pad ------------------------------------------------------------------------------------------------------------
 
-// The `count` elements that reflect, replicate or circular put before or behind an axis.
-static Node *border(Elab *el, Node *x, int axis, const char *mode, int64_t count, bool before) {
-    Count n = count_of_dim(x->type.dim[axis]), start = count_fixed(0);
-    Dim dim = dim_fixed((int32_t)count);
-    bool reflect = !strcmp(mode, "reflect"), circular = !strcmp(mode, "circular");
-    int64_t back = reflect ? 2 : circular ? count : 1; // where it starts, from the end
-    if (before && reflect) start = count_fixed(count);
-    if (before ? circular : !circular) count_add(n, 1, count_fixed(-back), &start);
-    if (reflect || circular) return cut_axis(el, x, axis, start, reflect ? -1 : 1, dim);
-    Node *edge = cut_axis(el, x, axis, start, 1, dim_fixed(1));
-    if (!edge) return NULL;
-    Type type = edge->type;
-    int axes[MAX_RANK];
-    type.dim[axis] = dim;
-    for (int d = 0; d < type.rank; d++) axes[d] = d;
-    return build_broadcast(el->g, edge, &type, axes);
-}
-
-static Node *pad_borders(Elab *el, const Call *call, Node *x, int axis, const char *mode, int64_t before,
-                         int64_t behind) {
-    int64_t n = x->type.dim[axis].extent, most = before > behind ? before : behind;
-    bool reflect = !strcmp(mode, "reflect"), circular = !strcmp(mode, "circular");
-    if (before < 0 || behind < 0 || (reflect && most >= n) || (circular && most > n)) {
-        const char *room = "not negative";
-        if (reflect || circular) room = arena_printf(el->arena, "0 to %" PRId64, reflect ? n - 1 : n);
-        refuse(el, call->at[1],
-               "pad: mode \"%s\" cannot put %" PRId64 " and %" PRId64
-               " elements around axis %d of %s; each number is %s",
-               mode, before, behind, axis, type_name(el, &x->type), room);
-        return NULL;
-    }
-    Node *parts[3];
-    int count = 0;
-    if (before) parts[count++] = border(el, x, axis, mode, before, true);
-    parts[count++] = x;
-    if (behind) parts[count++] = border(el, x, axis, mode, behind, false);
-    return join(el, parts, count, axis);
-}
-
-// A negative number takes away.
-static Node *pad_constant(Elab *el, const Call *call, Node *x, int axis, double value, int64_t before, int64_t behind) {
+// pad(x, axis, before, after, value), under the prelude's pad. A negative number takes away.
+Value run_pad(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0);
+    Value value = call->arg[4];
+    int axis;
+    int64_t before, after;
+    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ||
+        !value_to_int(el, call->arg[2], "a number of elements", call->at[2], &before) ||
+        !value_to_int(el, call->arg[3], "a number of elements", call->at[3], &after))
+        return value_poison();
+    if (!is_number(value) && value.kind != VALUE_BOOL)
+        return refuse(el, call->at[4], "pad's value is a number, got %s", value_text(el, value));
+    if (x->type.dtype == BOOL && value.kind == VALUE_INT) value = value_bool(value.i != 0);
+    if (!to_node(el, value, x->type.dtype, call->at[4])) return value_poison();
+    double number = value.kind == VALUE_BOOL ? (double)value.i : number_of(value);
     Count n = count_of_dim(x->type.dim[axis]), kept = n, all = n;
-    int64_t skip = before < 0 ? -before : 0;
+    int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
     Dim part, whole;
-    bool fits = count_add(n, 1, count_fixed(-skip - (behind < 0 ? -behind : 0)), &kept) &&
-                count_add(n, 1, count_fixed(before + behind), &all) && count_to_dim(kept, &part) &&
+    bool fits = before <= INT32_MAX && after <= INT32_MAX && skip <= INT32_MAX && drop <= INT32_MAX &&
+                count_add(n, 1, count_fixed(-skip - drop), &kept) &&
+                count_add(n, 1, count_fixed(before + after), &all) && count_to_dim(kept, &part) &&
                 count_to_dim(all, &whole);
-    if (!fits) {
-        refuse(el, call->at[1], "pad: %" PRId64 " and %" PRId64 " leave nothing of axis %d of %s, or too much", before,
-               behind, axis, type_name(el, &x->type));
-        return NULL;
-    }
+    if (!fits)
+        return refuse(el, call->span, "pad: %" PRId64 " and %" PRId64 " leave nothing of axis %d of %s, or too much",
+                      before, after, axis, type_name(el, &x->type));
     x = cut_axis(el, x, axis, count_fixed(skip), 1, part);
-    if (!x) return NULL;
+    if (!x) return value_poison();
     Cut cut = cut_nothing(x);
     cut.start[axis] = count_fixed(before > 0 ? before : 0);
     cut.shape.dim[axis] = whole;
-    return build_pad(el->g, x, &cut.shape, cut.start, cut.step, value);
-}
-
-// pad(x, [left, right, top, bottom], mode="constant", value=0), as torch.nn.functional.pad.
-Value run_pad(Elab *el, const Call *call) {
-    Node *x = tensor_arg(el, call, 0);
-    Value list = call->arg[1], mode = call->arg[2], value = call->arg[3];
-    if (!x) return value_poison();
-    if (list.kind != VALUE_LIST || list.list->len % 2 || list.list->len > 2 * x->type.rank)
-        return refuse(el, call->at[1],
-                      "pad needs two numbers for each axis from the last on, [left, right, top, ...], "
-                      "got %s for %s",
-                      value_text(el, list), type_name(el, &x->type));
-    const char *how = mode.kind == VALUE_NONE ? "constant" : mode.kind == VALUE_STRING ? mode.s : "";
-    bool constant = !strcmp(how, "constant");
-    if (!constant && strcmp(how, "reflect") && strcmp(how, "replicate") && strcmp(how, "circular"))
-        return refuse(el, call->at[2], "pad: mode is \"constant\", \"reflect\", \"replicate\" or \"circular\", got %s",
-                      value_text(el, mode));
-    if (value.kind == VALUE_NONE) value = value_int(0);
-    if (x->type.dtype == BOOL && value.kind == VALUE_INT) value = value_bool(value.i != 0);
-    if (is_tensor(value) || !to_node(el, value, x->type.dtype, call->at[3]))
-        return is_tensor(value) ? refuse(el, call->at[3], "pad's value is a number, got %s", value_text(el, value))
-                                : value_poison();
-    double number = value.kind == VALUE_BOOL ? (double)value.i : number_of(value);
-    place_nodes(el, call->span);
-    for (int k = 0; k < list.list->len && x; k += 2) {
-        int axis = x->type.rank - 1 - k / 2;
-        int64_t before, behind;
-        if (!value_to_int(el, list.list->at[k], "a number of elements", call->at[1], &before) ||
-            !value_to_int(el, list.list->at[k + 1], "a number of elements", call->at[1], &behind))
-            return value_poison();
-        if (!before && !behind) continue;
-        if (before > INT32_MAX || before < -INT32_MAX || behind > INT32_MAX || behind < -INT32_MAX)
-            return refuse(el, call->at[1], "pad: %s is too much", value_text(el, list));
-        x = constant ? pad_constant(el, call, x, axis, number, before, behind)
-                     : pad_borders(el, call, x, axis, how, before, behind);
-    }
-    return value_tensor(x);
+    return value_tensor(build_pad(el->g, x, &cut.shape, cut.start, cut.step, number));
 }
 
 // ---- indices in a tensor --------------------------------------------------------------------------------------------

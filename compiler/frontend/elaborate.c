@@ -87,14 +87,15 @@ static const AstDecl *find_in_file(const Elab *el, const char *name) {
     return NULL;
 }
 
-// The user's layers come first, except inside the prelude, which keeps its meaning.
+// The user's layers come first, except inside the prelude, which keeps its meaning. A layer of the prelude that has an
+// operator's name, as pad has, calls the operator by it.
 const AstDecl *find_decl(Elab *el, const char *name) {
     const Frame *frame = el->frame;
     bool in_prelude = frame && frame->decl && frame->decl->span.source->prelude;
     const AstDecl *own = in_prelude ? NULL : find_in_file(el, name);
     for (int k = 0; k < el->prelude.len && !own; k++)
         if (!strcmp(el->prelude.at[k]->name, name)) own = el->prelude.at[k];
-    return own;
+    return in_prelude && own == frame->decl ? NULL : own;
 }
 
 const Binding *find_dim(Elab *el, const char *name) {
