@@ -30,13 +30,10 @@ bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *a
     if (i < -rank || i >= rank) {
         // The standard layers' own calls are not what the user wrote.
         const char *who = span.source && span.source->prelude ? "" : arena_printf(el->arena, "%s: ", name);
-        if (!rank)
-            refuse(el, span, "%saxis %" PRId64 " of a scalar, which has no axes", who, i);
-        else
-            refuse(el, span,
-                   "%saxis %" PRId64 " is outside a tensor of %d ax%cs: they are 0 to %d, or -%d to -1 from the end",
-                   who, i, rank, rank == 1 ? 'i' : 'e', rank - 1, rank);
-        return false;
+        if (!rank) return deny(el, span, "%saxis %" PRId64 " of a scalar, which has no axes", who, i);
+        return deny(el, span,
+                    "%saxis %" PRId64 " is outside a tensor of %d ax%cs: they are 0 to %d, or -%d to -1 from the end",
+                    who, i, rank, rank == 1 ? 'i' : 'e', rank - 1, rank);
     }
     *axis = (int)(i < 0 ? i + rank : i);
     return true;
@@ -50,18 +47,12 @@ bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes) {
         *axes = (1u << rank) - 1;
         return true;
     }
-    if (!n) {
-        refuse(el, call->at[k], "%s: the list of axes is empty; without axis= all are meant", call->name);
-        return false;
-    }
+    if (!n) return deny(el, call->at[k], "%s: the list of axes is empty; without axis= all are meant", call->name);
     for (int i = 0; i < n; i++) {
         int axis;
         Value item = v.kind == VALUE_LIST ? v.list->at[i] : v;
         if (!axis_value(el, call->name, item, rank, call->at[k], &axis)) return false;
-        if (*axes >> axis & 1) {
-            refuse(el, call->at[k], "%s: axis %d is given twice", call->name, axis);
-            return false;
-        }
+        if (*axes >> axis & 1) return deny(el, call->at[k], "%s: axis %d is given twice", call->name, axis);
         *axes |= 1u << axis;
     }
     return true;
@@ -71,8 +62,7 @@ bool flag_arg(Elab *el, const Call *call, int k, bool *flag) {
     Value v = call->arg[k];
     *flag = v.kind == VALUE_BOOL && v.i;
     if (v.kind == VALUE_BOOL || v.kind == VALUE_NONE) return true;
-    refuse(el, call->at[k], "%s: true or false is needed, got %s", call->name, value_text(el, v));
-    return false;
+    return deny(el, call->at[k], "%s: true or false is needed, got %s", call->name, value_text(el, v));
 }
 
 // f32, T, or `otherwise` when not given.
@@ -109,8 +99,7 @@ static Value run_rank(Elab *el, const Call *call) {
 
 static bool is_list(Elab *el, const Call *call) {
     if (call->arg[0].kind == VALUE_LIST) return true;
-    refuse(el, call->at[0], "%s needs a list, got %s", call->name, value_text(el, call->arg[0]));
-    return false;
+    return deny(el, call->at[0], "%s needs a list, got %s", call->name, value_text(el, call->arg[0]));
 }
 
 static Value run_len(Elab *el, const Call *call) {
@@ -171,16 +160,14 @@ Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
 static bool rest_of(Elab *el, const Call *call, const Node *x, const Type *given, Value dims, Value *rest) {
     Factors left = type_factors(&x->type), by = type_factors(given);
     Dim dim = dim_fixed(1);
-    if (!factors_divide(&left, &by)) {
-        refuse(el, call->at[1], "reshape: %s cannot become %s: %s is no multiple of %s", type_name(el, &x->type),
-               value_text(el, dims), count_text(el, &x->type), count_text(el, given));
-        return false;
-    }
+    if (!factors_divide(&left, &by))
+        return deny(el, call->at[1], "reshape: %s cannot become %s: %s is no multiple of %s", type_name(el, &x->type),
+                    value_text(el, dims), count_text(el, &x->type), count_text(el, given));
     if (left.nsized > 1) {
-        refuse(el, call->at[1],
-               "reshape: %s cannot become %s: -1 would be a product of run-time sizes; an axis is c * N + d of one",
-               type_name(el, &x->type), value_text(el, dims));
-        return false;
+        return deny(
+            el, call->at[1],
+            "reshape: %s cannot become %s: -1 would be a product of run-time sizes; an axis is c * N + d of one",
+            type_name(el, &x->type), value_text(el, dims));
     }
     if (left.nsized) dim = left.sized[0];
     if (!dim_make(dim, left.fixed * dim.times, left.nsized ? left.fixed * dim.plus : left.fixed, &dim)) return false;

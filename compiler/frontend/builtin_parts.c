@@ -50,24 +50,21 @@ static bool count_dim(Elab *el, Count count, const char *what, const Node *x, in
     count_print(&s, count, el->module->sizes);
     const char *size = count.size ? el->module->sizes[count.size - 1].name : "";
     if (count.times < 0)
-        refuse(
+        return deny(
             el, span,
             "%s of axis %d of %s has %s elements, which shrink as %s grows; an axis is c * %s + d with c of at least 1",
             what, axis, type_name(el, &x->type), str_text(&s), size, size);
-    else if (count.size)
-        refuse(el, span, "%s of axis %d of %s has %s elements: none for any %s up to %d", what, axis,
-               type_name(el, &x->type), str_text(&s), size, count.bound);
-    else
-        refuse(el, span, "%s of axis %d of %s is empty; every axis has at least one element", what, axis,
-               type_name(el, &x->type));
-    return false;
+    if (count.size)
+        return deny(el, span, "%s of axis %d of %s has %s elements: none for any %s up to %d", what, axis,
+                    type_name(el, &x->type), str_text(&s), size, count.bound);
+    return deny(el, span, "%s of axis %d of %s is empty; every axis has at least one element", what, axis,
+                type_name(el, &x->type));
 }
 
 static bool refuse_two_sizes(Elab *el, Span span, const char *what, const Node *x, int axis) {
-    refuse(el, span,
-           "%s: axis %d of %s and what is taken of it depend on two run-time sizes; which is larger is not known", what,
-           axis, type_name(el, &x->type));
-    return false;
+    return deny(el, span,
+                "%s: axis %d of %s and what is taken of it depend on two run-time sizes; which is larger is not known",
+                what, axis, type_name(el, &x->type));
 }
 
 // The parts of a slice a:b:c, NONE where they are not given.
@@ -134,12 +131,10 @@ static bool cut_counted(Elab *el, const AstExpr *item, const SliceParts *parts, 
     if (!good || !comparable(n, from) || !comparable(n, count))
         return refuse_two_sizes(el, item->span, "index", x, axis);
     int64_t by = back ? -step : step;
-    if (count.times % by) {
-        refuse(el, item->span,
-               "this slice takes one element of %" PRId64 " of axis %d of %s: their number is no c * N + d", by, axis,
-               type_name(el, &x->type));
-        return false;
-    }
+    if (count.times % by)
+        return deny(el, item->span,
+                    "this slice takes one element of %" PRId64 " of axis %d of %s: their number is no c * N + d", by,
+                    axis, type_name(el, &x->type));
     count.times = (int32_t)(count.times / by);
     count.at = count.at / by + (count.at % by > 0); // rounded up
     cut->start[axis] = from;
@@ -155,11 +150,9 @@ static bool cut_slice(Elab *el, const AstExpr *item, const Node *x, int axis, Cu
     bool sized = parts.from.kind == VALUE_SIZE || parts.to.kind == VALUE_SIZE;
     if (range.whole && !sized) return true;
     if (sized || dim.size) return cut_counted(el, item, &parts, x, axis, cut);
-    if (range.length == 0) {
-        refuse(el, item->span, "this slice of axis %d of %s is empty; every axis has at least one element", axis,
-               type_name(el, &x->type));
-        return false;
-    }
+    if (range.length == 0)
+        return deny(el, item->span, "this slice of axis %d of %s is empty; every axis has at least one element", axis,
+                    type_name(el, &x->type));
     cut->start[axis] = count_fixed(range.start);
     cut->step[axis] = range.step;
     cut->shape.dim[axis] = dim_fixed((int32_t)range.length);
@@ -187,8 +180,7 @@ static bool push_axis(Elab *el, Span span, Type *type, Dim dim) {
         type->dim[type->rank++] = dim;
         return true;
     }
-    refuse(el, span, "a tensor has at most %d axes", MAX_RANK);
-    return false;
+    return deny(el, span, "a tensor has at most %d axes", MAX_RANK);
 }
 
 // How many axes the items take; -1: reported. `...` stands for the others, once.
@@ -209,20 +201,17 @@ static bool eval_item(Elab *el, const AstExpr *item, Value *value) {
     if (item->kind == AST_SLICE) return true;
     if (item->kind == AST_SPREAD) {
         if (!item->s) return true;
-        refuse(el, item->span, "`...` in an index stands alone, for all axes that are not named");
-        return false;
+        return deny(el, item->span, "`...` in an index stands alone, for all axes that are not named");
     }
     *value = eval(el, item);
     if (is_poison(*value)) return false;
     if (value->kind == VALUE_INT || value->kind == VALUE_SIZE || value->kind == VALUE_NONE) return true;
     if (is_tensor(*value))
-        refuse(el, item->span,
-               "an index is known at compile time, and this is a tensor; gather(x, index, axis=0) reads "
-               "at indices that a tensor holds");
-    else
-        refuse(el, item->span, "an index is an integer, a slice like 1:3, none or `...`, got %s",
-               value_text(el, *value));
-    return false;
+        return deny(el, item->span,
+                    "an index is known at compile time, and this is a tensor; gather(x, index, axis=0) reads "
+                    "at indices that a tensor holds");
+    return deny(el, item->span, "an index is an integer, a slice like 1:3, none or `...`, got %s",
+                value_text(el, *value));
 }
 
 Value index_tensor(Elab *el, Node *x, const AstExpr *expr) {
@@ -371,11 +360,9 @@ static Node *join(Elab *el, Node *const *parts, int n, int axis) {
 }
 
 static bool check_part(Elab *el, const Call *call, const Node *first, const Node *part, int k, int axis) {
-    if (part->type.dtype != first->type.dtype || part->type.rank != first->type.rank) {
-        refuse(el, call->at[0], "concat: tensor 0 is %s and tensor %d is %s; all have one dtype and rank",
-               type_name(el, &first->type), k, type_name(el, &part->type));
-        return false;
-    }
+    if (part->type.dtype != first->type.dtype || part->type.rank != first->type.rank)
+        return deny(el, call->at[0], "concat: tensor 0 is %s and tensor %d is %s; all have one dtype and rank",
+                    type_name(el, &first->type), k, type_name(el, &part->type));
     for (int d = 0; d < first->type.rank; d++) {
         if (d == axis || dim_equal(first->type.dim[d], part->type.dim[d])) continue;
         refuse(el, call->at[0], "concat along axis %d: axis %d differs: tensor 0 is %s and tensor %d is %s", axis, d,

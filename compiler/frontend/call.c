@@ -65,8 +65,8 @@ static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *ar
             good = false;
         } else if (to >= decl->params.len) {
             int n = decl->params.len - first;
-            refuse(el, arg->span, "%s takes %d argument%s, and this is one more", decl->name, n, n == 1 ? "" : "s");
-            return false;
+            return deny(el, arg->span, "%s takes %d argument%s, and this is one more", decl->name, n,
+                        n == 1 ? "" : "s");
         } else if (given[to] >= 0) {
             refuse(el, arg->span, "%s: `%s` is given twice", decl->name, decl->params.at[to].name);
             good = false;
@@ -76,9 +76,8 @@ static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *ar
     for (int k = first; k < decl->params.len && good; k++) {
         const AstParam *param = &decl->params.at[k];
         if (given[k] >= 0 || param->value) continue;
-        refuse(el, span, "%s needs `%s`: %s", decl->name, param->name,
-               param->type ? span_source(el, param->type->span) : "");
-        return false;
+        return deny(el, span, "%s needs `%s`: %s", decl->name, param->name,
+                    param->type ? span_source(el, param->type->span) : "");
     }
     return good;
 }
@@ -164,15 +163,13 @@ static bool take_name(Elab *el, const AstDecl *decl, Args *args, const char **na
         if (!arg.name || strcmp(arg.name, "name")) continue;
         memmove(&args->at[k], &args->at[k + 1], sizeof arg * (size_t)(args->len - k - 1));
         args->len--;
-        if (decl->kind == DECL_MODEL) {
-            refuse(el, arg.name_span, "%s is a model and adds no component to the names of parameters", decl->name);
-            return false;
-        }
+        if (decl->kind == DECL_MODEL)
+            return deny(el, arg.name_span, "%s is a model and adds no component to the names of parameters",
+                        decl->name);
         if (arg.value.kind != VALUE_STRING || (arg.value.s[0] && !path_valid(arg.value.s))) {
-            refuse(el, arg.span,
-                   "a name is a string of letters, digits, `_` and `-`, its components joined by `.`, got %s",
-                   value_text(el, arg.value));
-            return false;
+            return deny(el, arg.span,
+                        "a name is a string of letters, digits, `_` and `-`, its components joined by `.`, got %s",
+                        value_text(el, arg.value));
         }
         *name = arg.value.s;
         return true;
@@ -192,8 +189,7 @@ static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
             return false;
         }
     if (calls < MAX_CALLS) return true;
-    refuse(el, span, "calls nest deeper than %d", MAX_CALLS);
-    return false;
+    return deny(el, span, "calls nest deeper than %d", MAX_CALLS);
 }
 
 // The path grows by name=; a model adds nothing, so that its parameters are the same from every entry.

@@ -69,11 +69,8 @@ bool spend_step(Elab *el, Span span) {
     if (el->g->nodes.len <= MAX_NODES && el->steps <= MAX_STEPS) return true;
     el->stop = true;
     const char *what = el->g->nodes.len > MAX_NODES ? "a million nodes" : "five million steps at compile time";
-    if (el->loop)
-        refuse(el, el->loop->keyword, "the loop over `%s` makes more than %s", el->loop->names.at[0].name, what);
-    else
-        refuse(el, span, "%s makes more than %s", el->g->name, what);
-    return false;
+    if (!el->loop) return deny(el, span, "%s makes more than %s", el->g->name, what);
+    return deny(el, el->loop->keyword, "the loop over `%s` makes more than %s", el->loop->names.at[0].name, what);
 }
 
 const char *type_name(Elab *el, const Type *type) { return type_text(el->arena, type, el->module->sizes); }
@@ -268,30 +265,24 @@ static const AstStmt *find_return(const AstStmts *stmts) {
 
 // What the C function of the entry needs: a free name, results, arguments that differ.
 static bool check_header(Elab *el, const AstDecl *decl) {
-    if (is_reserved(decl->name)) {
-        refuse(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name",
-               decl->name);
-        return false;
-    }
+    if (is_reserved(decl->name))
+        return deny(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name",
+                    decl->name);
     if (!decl->has_results && decl->kind == DECL_MODEL) {
-        refuse(el, decl->span, "model %s must declare its results: -> (y: f32[...])", decl->name);
-        return false;
+        return deny(el, decl->span, "model %s must declare its results: -> (y: f32[...])", decl->name);
     }
     const AstStmt *returned = decl->has_results ? NULL : find_return(&decl->body);
-    if (returned) {
-        refuse(el, returned->span, "%s returns a value, but its header declares no result: -> (loss: f32[])",
-               decl->name);
-        return false;
-    }
+    if (returned)
+        return deny(el, returned->span, "%s returns a value, but its header declares no result: -> (loss: f32[])",
+                    decl->name);
     for (int k = 0; k < decl->results.len; k++) {
         const AstResult *result = &decl->results.at[k];
         for (int p = 0; result->name && p < decl->params.len + k; p++) {
             bool is_param = p < decl->params.len;
             const char *other = is_param ? decl->params.at[p].name : decl->results.at[p - decl->params.len].name;
             if (!other || strcmp(other, result->name)) continue;
-            refuse(el, result->span, "%s has another %s called `%s`, and both are arguments of the C function",
-                   decl->name, is_param ? "argument" : "result", result->name);
-            return false;
+            return deny(el, result->span, "%s has another %s called `%s`, and both are arguments of the C function",
+                        decl->name, is_param ? "argument" : "result", result->name);
         }
     }
     return true;

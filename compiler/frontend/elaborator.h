@@ -208,6 +208,8 @@ Span user_place(const Elab *el, Span span);
 const char *blamed_layer(const Elab *el);
 // Reports an error at the user's place; returns poison.
 Value refuse(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// The same, and false: for functions that return whether all is well.
+#define deny(...) (refuse(__VA_ARGS__), false)
 // Warns at the user's place, once for each place and text: a model that is called from another entry runs again. False:
 // it was said before, and its notes are not repeated either.
 bool warn_once(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -105,10 +105,8 @@ static bool push_range(Elab *el, Value *list, const AstExpr *range) {
     int64_t from, to;
     if (!value_to_int(el, eval(el, range->left), "the start of a range", range->left->span, &from)) return false;
     if (!value_to_int(el, eval(el, range->right), "the end of a range", range->right->span, &to)) return false;
-    if (to > from && (uint64_t)to - (uint64_t)from > (uint64_t)(MAX_LIST - list->list->len)) {
-        refuse(el, range->span, "a range of more than %d integers", MAX_LIST);
-        return false;
-    }
+    if (to > from && (uint64_t)to - (uint64_t)from > (uint64_t)(MAX_LIST - list->list->len))
+        return deny(el, range->span, "a range of more than %d integers", MAX_LIST);
     for (int64_t i = from; i < to; i++) list_push(el, list, value_int(i));
     return true;
 }
@@ -122,19 +120,15 @@ static bool push_item(Elab *el, Value *list, const AstExpr *item) {
         list_push(el, list, v);
         return !is_poison(v);
     }
-    if (!item->s) {
-        refuse(el, item->span, "`...` alone stands for axes in a parameter's type only; here it needs a list's name");
-        return false;
-    }
+    if (!item->s)
+        return deny(el, item->span,
+                    "`...` alone stands for axes in a parameter's type only; here it needs a list's name");
     Value spread = eval_name(el, item->s, item->span);
     if (is_poison(spread)) return false;
-    if (spread.kind != VALUE_LIST) {
-        refuse(el, item->span, "`...%s` needs a list, and `%s` is %s", item->s, item->s, value_kind_text(spread));
-        return false;
-    }
+    if (spread.kind != VALUE_LIST)
+        return deny(el, item->span, "`...%s` needs a list, and `%s` is %s", item->s, item->s, value_kind_text(spread));
     if (list->list->len + spread.list->len > MAX_LIST) {
-        refuse(el, item->span, "a list of more than %d items", MAX_LIST);
-        return false;
+        return deny(el, item->span, "a list of more than %d items", MAX_LIST);
     }
     for (int k = 0; k < spread.list->len; k++) list_push(el, list, spread.list->at[k]);
     return true;
@@ -259,10 +253,9 @@ Value eval(Elab *el, const AstExpr *expr) {
 bool eval_bool(Elab *el, const AstExpr *expr, const char *what, bool *to) {
     Value v = eval(el, expr);
     if (is_poison(v)) return false;
-    if (v.kind != VALUE_BOOL) {
-        refuse(el, expr->span, "%s must be known at compile time as true or false, got %s", what, value_text(el, v));
-        return false;
-    }
+    if (v.kind != VALUE_BOOL)
+        return deny(el, expr->span, "%s must be known at compile time as true or false, got %s", what,
+                    value_text(el, v));
     *to = v.i;
     return true;
 }

@@ -151,9 +151,8 @@ bool check_loss(Elab *el, const char *who, Value loss, Span span) {
     if (is_poison(loss)) return false;
     bool is_float = is_tensor(loss) && dtype_info[loss.node->type.dtype].is_float;
     if (is_float && loss.node->type.rank == 0) return true;
-    refuse(el, span, "%s needs a scalar loss, f32[], got %s%s", who, value_text(el, loss),
-           is_float ? "; sum(x) and mean(x) make one" : "");
-    return false;
+    return deny(el, span, "%s needs a scalar loss, f32[], got %s%s", who, value_text(el, loss),
+                is_float ? "; sum(x) and mean(x) make one" : "");
 }
 
 // One parameter by its path.

@@ -83,20 +83,16 @@ static bool change_gradients(Elab *el, const Link *link, Gradients *of, int grou
     for (int k = 0; k < link->args.len; k++) vec_push(el->arena, &args, link->args.at[k]);
     Value result = call_layer(el, link->decl, &args, span);
     if (is_poison(result)) return false;
-    if (result.kind != VALUE_LIST || result.list->len != list.list->len) {
-        refuse(el, span, "%s takes the list of gradients and gives one as long, %d here; got %s", link->decl->name,
-               list.list->len, value_text(el, result));
-        return false;
-    }
+    if (result.kind != VALUE_LIST || result.list->len != list.list->len)
+        return deny(el, span, "%s takes the list of gradients and gives one as long, %d here; got %s", link->decl->name,
+                    list.list->len, value_text(el, result));
     for (int k = 0, at = 0; k < of->len; k++) {
         Gradient *one = &of->at[k];
         if (!one->node || (group >= 0 && one->group != group)) continue;
         Value changed = result.list->at[at++];
-        if (!is_tensor(changed) || !type_equal(&changed.node->type, &one->node->type)) {
-            refuse(el, span, "%s gives %s as the gradient of %s: %s", link->decl->name, value_text(el, changed),
-                   one->storage->name, type_name(el, &one->storage->type));
-            return false;
-        }
+        if (!is_tensor(changed) || !type_equal(&changed.node->type, &one->node->type))
+            return deny(el, span, "%s gives %s as the gradient of %s: %s", link->decl->name, value_text(el, changed),
+                        one->storage->name, type_name(el, &one->storage->type));
         one->node = changed.node;
     }
     return true;
@@ -163,11 +159,9 @@ static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minim
     el->g->name_now = storage->name;
     Value value = run_frame(el, frame, span);
     if (is_poison(value)) return false;
-    if (!is_tensor(value) || !type_equal(&value.node->type, &storage->type)) {
-        refuse(el, span, "%s returns %s for %s: %s", decl->name, value_text(el, value), storage->name,
-               type_name(el, &storage->type));
-        return false;
-    }
+    if (!is_tensor(value) || !type_equal(&value.node->type, &storage->type))
+        return deny(el, span, "%s returns %s for %s: %s", decl->name, value_text(el, value), storage->name,
+                    type_name(el, &storage->type));
     storage_set(el, storage, value.node, span);
     return true;
 }
@@ -241,20 +235,18 @@ static bool check_dependence(Elab *el, const AstStmt *stmt, const Patterns *over
     for (int k = 0; k < of->len; k++) trained += of->at[k].node != NULL;
     if (!trained) {
         bool frozen = !of->len && el->frozen.len;
-        refuse(el, stmt->exprs.at[0]->span, "the loss depends on no parameter%s, so there is nothing to train",
-               frozen      ? " that is not frozen"
-               : over->len ? " that the patterns match"
-                           : "");
-        return false;
+        return deny(el, stmt->exprs.at[0]->span, "the loss depends on no parameter%s, so there is nothing to train",
+                    frozen      ? " that is not frozen"
+                    : over->len ? " that the patterns match"
+                                : "");
     }
     for (int p = 0; p < over->len; p++) {
         Patterns one = {.at = &over->at[p], .len = 1};
         bool any = false;
         for (int k = 0; k < of->len; k++) any |= of->at[k].node && patterns_match(&one, of->at[k].storage->name);
         if (any) continue;
-        refuse(el, over->at[p].span, "the loss depends on no parameter that \"%s\" matches%s", over->at[p].text,
-               el->frozen.len ? " and that is not frozen" : "");
-        return false;
+        return deny(el, over->at[p].span, "the loss depends on no parameter that \"%s\" matches%s", over->at[p].text,
+                    el->frozen.len ? " and that is not frozen" : "");
     }
     const char *left = names_text(el, of, has_no_gradient);
     if (left && el->phase == PHASE_STEP)

@@ -14,14 +14,11 @@ static bool random_stream(Elab *el, const Call *call, Node **in) {
         in[1] = build_constant_int(el->g, I64, 0);
         return true;
     }
-    if (el->g == el->start) {
-        refuse(el, call->span,
-               "an optimizer's buffer begins with the same numbers every time: random has no place there");
-        return false;
-    }
+    if (el->g == el->start)
+        return deny(el, call->span,
+                    "an optimizer's buffer begins with the same numbers every time: random has no place there");
     if (el->g->kind != ENTRY_TRAIN) {
-        refuse(el, call->span, "random in a model is not supported yet; in a train entry it is");
-        return false;
+        return deny(el, call->span, "random in a model is not supported yet; in a train entry it is");
     }
     Storage *storage[2];
     for (int k = 0; k < 2; k++) {

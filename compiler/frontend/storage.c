@@ -170,21 +170,19 @@ static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, St
 static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, const Type *type) {
     const char *name = stmt->names.at[0].name;
     if (el->g == el->init || el->g == el->start)
-        refuse(el, stmt->span, "an initialiser cannot declare parameters of its own");
-    else if (kind == STORAGE_PARAM && el->frame->minimize)
-        refuse(el, stmt->span, "an optimizer has buffers, and no parameters of its own");
-    else if (type_has_size(type))
-        refuse(el, stmt->type->span,
-               "`%s` is %s: a %s has a fixed shape, and a run-time size changes from call to call", name,
-               type_name(el, type), kind_name(kind));
-    else if (kind == STORAGE_PARAM && !dtype_info[type->dtype].is_float)
-        refuse(el, stmt->type->span, "a param is trained, so it is of a float dtype; a `buffer` may be %s",
-               dtype_info[type->dtype].name);
-    else if (kind == STORAGE_PARAM && !stmt->init)
-        refuse(el, stmt->span, "param %s needs an initialiser, like = zeros()", name);
-    else
-        return true;
-    return false;
+        return deny(el, stmt->span, "an initialiser cannot declare parameters of its own");
+    if (kind == STORAGE_PARAM && el->frame->minimize)
+        return deny(el, stmt->span, "an optimizer has buffers, and no parameters of its own");
+    if (type_has_size(type))
+        return deny(el, stmt->type->span,
+                    "`%s` is %s: a %s has a fixed shape, and a run-time size changes from call to call", name,
+                    type_name(el, type), kind_name(kind));
+    if (kind == STORAGE_PARAM && !dtype_info[type->dtype].is_float)
+        return deny(el, stmt->type->span, "a param is trained, so it is of a float dtype; a `buffer` may be %s",
+                    dtype_info[type->dtype].name);
+    if (kind == STORAGE_PARAM && !stmt->init)
+        return deny(el, stmt->span, "param %s needs an initialiser, like = zeros()", name);
+    return true;
 }
 
 // Two calls without a name, one of them in a model that this entry calls, may come to one path.
@@ -215,21 +213,17 @@ static bool declare(Elab *el, const AstStmt *stmt) {
     Type type;
     const char *component = stmt->path ? eval_string(el, stmt->path, "a parameter's path") : stmt->names.at[0].name;
     if (!component || !type_resolve(el, stmt->type, &type) || !check_declaration(el, stmt, kind, &type)) return false;
-    if (!path_valid(component)) {
-        refuse(el, stmt->path ? stmt->path->span : stmt->span,
-               "\"%s\" is no path: letters, digits, `_` and `-`, components joined by `.`", component);
-        return false;
-    }
+    if (!path_valid(component))
+        return deny(el, stmt->path ? stmt->path->span : stmt->span,
+                    "\"%s\" is no path: letters, digits, `_` and `-`, components joined by `.`", component);
     const char *path = path_join(el, el->frame->path, component);
-    if (kind == STORAGE_OPTIM && !strcmp(component, "grad_sum")) {
-        refuse(el, stmt->path ? stmt->path->span : stmt->span,
-               "a buffer cannot be called \"grad_sum\": that is the sum of gradients of an entry that accumulates");
-        return false;
-    }
+    if (kind == STORAGE_OPTIM && !strcmp(component, "grad_sum"))
+        return deny(
+            el, stmt->path ? stmt->path->span : stmt->span,
+            "a buffer cannot be called \"grad_sum\": that is the sum of gradients of an entry that accumulates");
     if (kind != STORAGE_OPTIM && !strncmp(path, "optim.", 6)) {
-        refuse(el, stmt->path ? stmt->path->span : stmt->span,
-               "\"%s\": what begins with `optim.` belongs to the optimizers", path);
-        return false;
+        return deny(el, stmt->path ? stmt->path->span : stmt->span,
+                    "\"%s\": what begins with `optim.` belongs to the optimizers", path);
     }
     Storage *storage = module_find_storage(el->module, path);
     if (storage && !check_shared(el, stmt, storage, kind, &type)) return false;

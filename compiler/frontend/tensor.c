@@ -144,9 +144,8 @@ static bool common_dtype(Elab *el, const char *label, const Value *args, int n, 
         DType to = dtype_info[a].is_float ? a : dtype_info[b].is_float ? b : F32, wider = a;
         if (dtype_info[b].bytes > dtype_info[a].bytes) wider = b;
         if (dtype_info[a].is_int && dtype_info[b].is_int) to = wider;
-        refuse(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label, type_name(el, &first->type),
-               value_text(el, args[k]), dtype_info[to].name);
-        return false;
+        return deny(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label,
+                    type_name(el, &first->type), value_text(el, args[k]), dtype_info[to].name);
     }
     *dtype = first ? first->type.dtype : F32;
     return true;

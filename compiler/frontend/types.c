@@ -16,8 +16,7 @@ const char *span_source(Elab *el, Span span) {
 bool type_check_size(Elab *el, const Type *type, Span span) {
     int64_t count;
     if (type_count_checked(type, &count)) return true;
-    refuse(el, span, "%s has 2^31 elements or more; a tensor has fewer", type_name(el, type));
-    return false;
+    return deny(el, span, "%s has 2^31 elements or more; a tensor has fewer", type_name(el, type));
 }
 
 bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
@@ -26,29 +25,24 @@ bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
         if (v.size.times >= 1 && v.size.extent >= 1) return true;
         const char *name = el->module->sizes[v.size.size - 1].name;
         if (v.size.times < 1)
-            refuse(el, span, "%s shrinks as %s grows; a dimension is c * %s + d with c of at least 1",
-                   value_text(el, v), name, name);
-        else
-            refuse(el, span, "%s is below 1 for every %s up to %d; every axis has at least one element",
-                   value_text(el, v), name, dim_bound(v.size));
-        return false;
+            return deny(el, span, "%s shrinks as %s grows; a dimension is c * %s + d with c of at least 1",
+                        value_text(el, v), name, name);
+        return deny(el, span, "%s is below 1 for every %s up to %d; every axis has at least one element",
+                    value_text(el, v), name, dim_bound(v.size));
     }
-    if (v.kind == VALUE_COUNT) {
-        refuse(el, span,
-               "`%s` is no dimension: of run-time sizes, a dimension is c * N + d of one of them; a product of two, or "
-               "a quotient that leaves a remainder, is none",
-               span_source(el, user_place(el, span)));
-        return false;
-    }
+    if (v.kind == VALUE_COUNT)
+        return deny(
+            el, span,
+            "`%s` is no dimension: of run-time sizes, a dimension is c * N + d of one of them; a product of two, or "
+            "a quotient that leaves a remainder, is none",
+            span_source(el, user_place(el, span)));
     int64_t extent;
     if (!value_to_int(el, v, "a dimension", span, &extent)) return false;
-    if (extent < 1 || extent > INT32_MAX) {
-        refuse(el, span,
-               extent < 1 ? "a dimension is %" PRId64 "; every axis has at least one element"
-                          : "a dimension of %" PRId64 " does not fit; a tensor has fewer than 2^31 elements",
-               extent);
-        return false;
-    }
+    if (extent < 1 || extent > INT32_MAX)
+        return deny(el, span,
+                    extent < 1 ? "a dimension is %" PRId64 "; every axis has at least one element"
+                               : "a dimension of %" PRId64 " does not fit; a tensor has fewer than 2^31 elements",
+                    extent);
     *dim = dim_fixed((int32_t)extent);
     return true;
 }
@@ -57,10 +51,7 @@ bool dim_from_value(Elab *el, Value v, Span span, Dim *dim) {
 static bool push_dim(Elab *el, Type *type, Value v, Span span) {
     Dim dim;
     if (!dim_from_value(el, v, span, &dim)) return false;
-    if (type->rank == MAX_RANK) {
-        refuse(el, span, "more than %d axes", MAX_RANK);
-        return false;
-    }
+    if (type->rank == MAX_RANK) return deny(el, span, "more than %d axes", MAX_RANK);
     type->dim[type->rank++] = dim;
     return true;
 }
@@ -68,10 +59,7 @@ static bool push_dim(Elab *el, Type *type, Value v, Span span) {
 bool dims_from_list(Elab *el, Value list, DType dtype, Span span, Type *type) {
     *type = type_scalar(dtype);
     if (is_poison(list)) return false;
-    if (list.kind != VALUE_LIST) {
-        refuse(el, span, "a shape is a list like [2, 3], got %s", value_text(el, list));
-        return false;
-    }
+    if (list.kind != VALUE_LIST) return deny(el, span, "a shape is a list like [2, 3], got %s", value_text(el, list));
     for (int k = 0; k < list.list->len; k++)
         if (!push_dim(el, type, list.list->at[k], span)) return false;
     return type_check_size(el, type, span);
@@ -86,8 +74,7 @@ static bool is_plain(const char *name) {
 // f16, bf16 and i8 parse everywhere and are refused here, at their place.
 static bool check_supported(Elab *el, DType dtype, Span span) {
     if (dtype_info[dtype].supported) return true;
-    refuse(el, span, "%s is not supported yet; use f32, i32, i64, u8 or bool", dtype_info[dtype].name);
-    return false;
+    return deny(el, span, "%s is not supported yet; use f32, i32, i64, u8 or bool", dtype_info[dtype].name);
 }
 
 // A dtype's name, or a variable that the frame knows.
@@ -113,10 +100,10 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
     DType dtype;
     if (!ast->has_dims) {
         bool known = dtype_find(ast->name, &dtype);
-        refuse(el, ast->span,
-               known ? "a tensor's type has dims: write %s[] for a scalar" : "`%s` is no tensor type, like f32[2, 3]",
-               ast->name);
-        return false;
+        return deny(el, ast->span,
+                    known ? "a tensor's type has dims: write %s[] for a scalar"
+                          : "`%s` is no tensor type, like f32[2, 3]",
+                    ast->name);
     }
     if (!resolve_dtype(el, ast, &dtype)) return false;
     *type = type_scalar(dtype);
@@ -137,9 +124,8 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
 // The header's own text says what is expected: T[B, 2 * C]. The layer is the one that the user called.
 static bool mismatch(Elab *el, const Frame *callee, const AstParam *param, Value value, Span span) {
     const char *layer = el->frame == callee ? blamed_layer(el) : callee->decl->name;
-    refuse(el, span, "%s: `%s` must be %s, got %s", layer, param->name, span_source(el, param->type->span),
-           value_text(el, value));
-    return false;
+    return deny(el, span, "%s: `%s` must be %s, got %s", layer, param->name, span_source(el, param->type->span),
+                value_text(el, value));
 }
 
 // int, float, bool and string; integers become floats.
@@ -245,10 +231,7 @@ static bool match_dims(Elab *el, Frame *callee, const AstParam *param, Node *nod
     int spread = -1, rank = node->type.rank;
     for (int k = 0; k < dims->len; k++)
         if (dims->at[k]->kind == AST_SPREAD) {
-            if (spread >= 0) {
-                refuse(el, dims->at[k]->span, "a type has at most one `...`");
-                return false;
-            }
+            if (spread >= 0) return deny(el, dims->at[k]->span, "a type has at most one `...`");
             spread = k;
         }
     bool fits = spread < 0 ? rank == dims->len : rank >= dims->len - 1;
@@ -319,13 +302,11 @@ bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Sp
     if (scalar && (is_number(*value) || is_runtime(*value) || value->kind == VALUE_BOOL))
         *value = value_tensor(to_node(el, *value, dtype, span));
     if (is_poison(*value)) return false;
-    if (!type->has_dims) {
-        refuse(el, type->span,
-               "`%s` is no type of a parameter; known are int, float, bool, string, int[2], float[2] "
-               "and tensors like f32[B, C]",
-               type->name);
-        return false;
-    }
+    if (!type->has_dims)
+        return deny(el, type->span,
+                    "`%s` is no type of a parameter; known are int, float, bool, string, int[2], float[2] "
+                    "and tensors like f32[B, C]",
+                    type->name);
     if (value->kind == VALUE_LIST) *value = list_tensor(el, callee, param, *value, span);
     if (is_poison(*value)) return false;
     if (!is_tensor(*value)) return mismatch(el, callee, param, *value, span);

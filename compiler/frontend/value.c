@@ -155,12 +155,10 @@ bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to) {
         *to = v.i;
         return true;
     }
-    if (v.kind == VALUE_SIZE || v.kind == VALUE_COUNT)
-        refuse(el, span, "%s must be known at compile time, got %s, which the caller gives at run time", what,
-               value_text(el, v));
-    else
-        refuse(el, span, "%s must be an integer, got %s", what, value_text(el, v));
-    return false;
+    if (is_runtime(v))
+        return deny(el, span, "%s must be known at compile time, got %s, which the caller gives at run time", what,
+                    value_text(el, v));
+    return deny(el, span, "%s must be an integer, got %s", what, value_text(el, v));
 }
 
 // ---- arithmetic ----------------------------------------------------------------------------------------------------

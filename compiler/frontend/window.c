@@ -15,19 +15,15 @@ enum { MAX_WINDOW = 1 << 20 }; // of a kernel, stride, padding or dilation
 static bool ints_arg(Elab *el, const Call *call, int k, const char *what, int n, int otherwise, int least, int *to) {
     Value v = call->arg[k];
     bool list = v.kind == VALUE_LIST;
-    if (list && v.list->len != n) {
-        refuse(el, call->at[k], "%s is one integer or a list of %d, got %s", what, n, value_text(el, v));
-        return false;
-    }
+    if (list && v.list->len != n)
+        return deny(el, call->at[k], "%s is one integer or a list of %d, got %s", what, n, value_text(el, v));
     for (int i = 0; i < n; i++) {
         Value item = list ? v.list->at[i] : v;
         int64_t number = otherwise;
         if (v.kind != VALUE_NONE && !value_to_int(el, item, what, call->at[k], &number)) return false;
-        if (number < least || number > MAX_WINDOW) {
-            refuse(el, call->at[k], "%s is %" PRId64 "; it must be %s %d", what, number,
-                   number < least ? "at least" : "at most", number < least ? least : MAX_WINDOW);
-            return false;
-        }
+        if (number < least || number > MAX_WINDOW)
+            return deny(el, call->at[k], "%s is %" PRId64 "; it must be %s %d", what, number,
+                        number < least ? "at least" : "at most", number < least ? least : MAX_WINDOW);
         to[i] = (int)number;
     }
     return true;
@@ -41,11 +37,10 @@ static bool check_axis(Elab *el, const Call *call, const Node *x, const Windows 
     Dim dim = x->type.dim[x->type.rank - w->n + k];
     bool trivial = w->kernel[k] == 1 && w->stride[k] == 1 && w->before[k] == 0;
     if (!dim.size || trivial) return true;
-    refuse(el, call->span,
-           "axis %d of %s is the run-time size %s, and windows need an extent that is known at compile time; "
-           "-D fixes a size",
-           x->type.rank - w->n + k, type_name(el, &x->type), value_text(el, value_dim(dim)));
-    return false;
+    return deny(el, call->span,
+                "axis %d of %s is the run-time size %s, and windows need an extent that is known at compile time; "
+                "-D fixes a size",
+                x->type.rank - w->n + k, type_name(el, &x->type), value_text(el, value_dim(dim)));
 }
 
 // ---- convolution ---------------------------------------------------------------------------------------------------
@@ -63,38 +58,31 @@ static bool convolution_args(Elab *el, const Call *call, Convolution *c, int cha
     const Type *x = &c->x->type, *weight = &c->weight->type;
     Windows *w = &c->windows;
     w->n = x->rank - 2;
-    if (w->n < 1 || w->n > MAX_WINDOW_AXES || weight->rank != x->rank) {
-        refuse(el, call->span,
-               "the input is batch, channels and 1 to %d axes to convolve, and the weight has as many axes; got %s and "
-               "%s",
-               MAX_WINDOW_AXES, type_name(el, x), type_name(el, weight));
-        return false;
-    }
+    if (w->n < 1 || w->n > MAX_WINDOW_AXES || weight->rank != x->rank)
+        return deny(
+            el, call->span,
+            "the input is batch, channels and 1 to %d axes to convolve, and the weight has as many axes; got %s and "
+            "%s",
+            MAX_WINDOW_AXES, type_name(el, x), type_name(el, weight));
     if (x->dtype != weight->dtype) {
-        refuse(el, call->span, "dtypes differ: the input is %s, the weight %s", type_name(el, x),
-               type_name(el, weight));
-        return false;
+        return deny(el, call->span, "dtypes differ: the input is %s, the weight %s", type_name(el, x),
+                    type_name(el, weight));
     }
     if (!ints_arg(el, call, groups_arg, "groups", 1, 1, 1, &c->groups)) return false;
-    if (x->dim[1].size || type_has_size(weight)) {
-        refuse(el, call->span, "the channels of %s and the weight %s cannot be run-time sizes", type_name(el, x),
-               type_name(el, weight));
-        return false;
-    }
+    if (x->dim[1].size || type_has_size(weight))
+        return deny(el, call->span, "the channels of %s and the weight %s cannot be run-time sizes", type_name(el, x),
+                    type_name(el, weight));
     int channels = x->dim[1].extent, of_weight = weight->dim[0].extent;
     if (channels % c->groups || (channel_axis == 1 && of_weight % c->groups)) {
         bool in = channels % c->groups;
-        refuse(el, call->at[groups_arg], "%d %s channels cannot be divided into %d groups", in ? channels : of_weight,
-               in ? "input" : "output", c->groups);
-        return false;
+        return deny(el, call->at[groups_arg], "%d %s channels cannot be divided into %d groups",
+                    in ? channels : of_weight, in ? "input" : "output", c->groups);
     }
     int wanted = channel_axis == 1 ? channels / c->groups : channels;
-    if (weight->dim[channel_axis].extent != wanted) {
-        refuse(el, call->span, "the weight %s has %d input channels, and %s in %d group%s has %d",
-               type_name(el, weight), weight->dim[channel_axis].extent, type_name(el, x), c->groups,
-               c->groups == 1 ? "" : "s", wanted);
-        return false;
-    }
+    if (weight->dim[channel_axis].extent != wanted)
+        return deny(el, call->span, "the weight %s has %d input channels, and %s in %d group%s has %d",
+                    type_name(el, weight), weight->dim[channel_axis].extent, type_name(el, x), c->groups,
+                    c->groups == 1 ? "" : "s", wanted);
     for (int k = 0; k < w->n; k++) w->kernel[k] = weight->dim[2 + k].extent;
     return true;
 }
@@ -103,17 +91,13 @@ static bool convolution_args(Elab *el, const Call *call, Convolution *c, int cha
 static bool padding_arg(Elab *el, const Call *call, int k, Windows *w, int *after) {
     Value v = call->arg[k];
     bool same = v.kind == VALUE_STRING && !strcmp(v.s, "same"), valid = v.kind == VALUE_STRING && !strcmp(v.s, "valid");
-    if (v.kind == VALUE_STRING && !same && !valid) {
-        refuse(el, call->at[k], "padding is an integer, one for each axis, \"same\" or \"valid\", got %s",
-               value_text(el, v));
-        return false;
-    }
+    if (v.kind == VALUE_STRING && !same && !valid)
+        return deny(el, call->at[k], "padding is an integer, one for each axis, \"same\" or \"valid\", got %s",
+                    value_text(el, v));
     if (!same && !valid && !ints_arg(el, call, k, "padding", w->n, 0, 0, w->before)) return false;
     for (int i = 0; i < w->n; i++) {
-        if (same && w->stride[i] != 1) {
-            refuse(el, call->at[k], "padding \"same\" needs a stride of 1, got %d", w->stride[i]);
-            return false;
-        }
+        if (same && w->stride[i] != 1)
+            return deny(el, call->at[k], "padding \"same\" needs a stride of 1, got %d", w->stride[i]);
         int64_t total = same ? span_of(w, i) - 1 : 0;
         if (same || valid) w->before[i] = (int)(total / 2);
         after[i] = same ? (int)(total - total / 2) : w->before[i];
@@ -189,11 +173,10 @@ static bool check_windows(Elab *el, const Call *call, const Windows *w, int k, i
             inside = at >= 0 && at < extent;
         }
         if (inside) continue;
-        refuse(el, call->span,
-               "window %d of axis %d lies wholly in the padding: %" PRId64 " elements, kernel %d, "
-               "stride %d, padding %d, dilation %d",
-               y, axis, extent, w->kernel[k], w->stride[k], w->before[k], w->dilation[k]);
-        return false;
+        return deny(el, call->span,
+                    "window %d of axis %d lies wholly in the padding: %" PRId64 " elements, kernel %d, "
+                    "stride %d, padding %d, dilation %d",
+                    y, axis, extent, w->kernel[k], w->stride[k], w->before[k], w->dilation[k]);
     }
     return true;
 }
