@@ -21,15 +21,16 @@
     long long i;
     double f;
     AstExpr *expr;
-    AstExprs *exprs;
-    AstParts *parts;
-    AstArgs *args;
+    AstExprs exprs;
+    AstParts parts;
+    AstArgs args;
     AstType *type;
-    AstParams *params;
-    AstResults *results;
+    AstParams params;
+    AstResults results;
     AstStmt *stmt;
-    AstStmts *stmts;
-    AstWith *groups;
+    AstStmtKind kind;
+    AstStmts stmts;
+    AstWith groups;
     bool flag;
 }
 
@@ -44,6 +45,9 @@
         else                                                                                                 \
             (Current) = (Span){YYRHSLOC(Rhs, 0).source, YYRHSLOC(Rhs, 0).end, YYRHSLOC(Rhs, 0).end};         \
     } while (0)
+
+#define ONE(expr)         ast_exprs(p, (AstExprs){0}, (expr))
+#define NAMED(name, span) ast_param(p, (AstParams){0}, (span), (name), NULL, NULL)
 
 // Only called when the parser's stack is full.
 static void dlc_error(const Span *span, Parser *p, const char *message) {
@@ -64,7 +68,7 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %token <text> STRING "a string" STRING_OPEN "a string with `{`" STRING_NEXT "`}` with text"
 %token <text> STRING_CLOSE "`}` and the end of the string"
 %token TRUE "`true`" FALSE "`false`" NONE "`none`"
-%token <text> DIM "`dim`" LAYER "`layer`" OPTIMIZER "`optimizer`" MODEL "`model`" TRAIN "`train`" // their comments above
+%token DIM "`dim`" LAYER "`layer`" OPTIMIZER "`optimizer`" MODEL "`model`" TRAIN "`train`"
 %token ACCUMULATE "`accumulate`"
 %token PARAM "`param`" BUFFER "`buffer`" STATE "`state`" FOR "`for`" IF "`if`" ELSE "`else`" RETURN "`return`"
 %token REQUIRE "`require`" WARN "`warn`" MINIMIZE "`minimize`" FREEZE "`freeze`" EVAL "`eval`" CHECKPOINT "`checkpoint`"
@@ -85,7 +89,7 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %precedence NEGATE
 %right POWER
 
-%type <expr> expr primary string list_item dim_item index_item slice slice_part iterable scan path initial default
+%type <expr> expr primary string list_item dim_item index_item slice slice_part iterable path default
 %type <exprs> exprs list_items dim_items index_items strings over
 %type <groups> with groups
 %type <flag> accumulate
@@ -94,7 +98,8 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %type <type> type
 %type <params> params param_items targets
 %type <results> results result_items
-%type <stmt> statement tensor_statement branch
+%type <stmt> statement branch
+%type <kind> check tensor
 %type <stmts> statements block else
 
 %%
@@ -110,11 +115,11 @@ declarations:
 
 declaration:
     dims
-  | LAYER NAME params results block       { ast_decl(p, DECL_LAYER, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
-  | OPTIMIZER NAME params results block   { ast_decl(p, DECL_OPTIMIZER, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
-  | MODEL NAME params results block       { ast_decl(p, DECL_MODEL, span_join(@1, @4), $1, @2, $2, $3, $4, $5); }
+  | LAYER NAME params results block       { ast_decl(p, DECL_LAYER, span_join(@1, @4), @2, $2, $3, $4, $5); }
+  | OPTIMIZER NAME params results block   { ast_decl(p, DECL_OPTIMIZER, span_join(@1, @4), @2, $2, $3, $4, $5); }
+  | MODEL NAME params results block       { ast_decl(p, DECL_MODEL, span_join(@1, @4), @2, $2, $3, $4, $5); }
   | TRAIN NAME params accumulate results block {
-        ast_decl(p, DECL_TRAIN, span_join(@1, @5), $1, @2, $2, $3, $5, $6)->accumulates = $4;
+        ast_decl(p, DECL_TRAIN, span_join(@1, @5), @2, $2, $3, $5, $6)->accumulates = $4;
     }
   ;
 
@@ -125,20 +130,20 @@ accumulate:
 
 // dim N <= 64, CLASSES = 10
 dims:
-    DIM NAME ASSIGN expr                  { ast_dim(p, @$, $1, @2, $2, $4, false); }
-  | DIM NAME LE expr                      { ast_dim(p, @$, $1, @2, $2, $4, true); }
-  | dims COMMA NAME ASSIGN expr           { ast_dim(p, span_join(@3, @5), NULL, @3, $3, $5, false); }
-  | dims COMMA NAME LE expr               { ast_dim(p, span_join(@3, @5), NULL, @3, $3, $5, true); }
+    DIM NAME ASSIGN expr                  { ast_dim(p, @$, @2, $2, $4, false); }
+  | DIM NAME LE expr                      { ast_dim(p, @$, @2, $2, $4, true); }
+  | dims COMMA NAME ASSIGN expr           { ast_dim(p, span_join(@3, @5), @3, $3, $5, false); }
+  | dims COMMA NAME LE expr               { ast_dim(p, span_join(@3, @5), @3, $3, $5, true); }
   ;
 
 // (x: T[B, C], out: int, bias: bool = true)
 params:
-    LPAREN RPAREN                         { $$ = NULL; }
+    LPAREN RPAREN                         { $$ = (AstParams){0}; }
   | LPAREN param_items comma RPAREN       { $$ = $2; }
   ;
 
 param_items:
-    NAME COLON type default               { $$ = ast_param(p, NULL, @1, $1, $3, $4); }
+    NAME COLON type default               { $$ = ast_param(p, (AstParams){0}, @1, $1, $3, $4); }
   | param_items COMMA NAME COLON type default { $$ = ast_param(p, $1, @3, $3, $5, $6); }
   ;
 
@@ -151,33 +156,33 @@ default:
 
 // -> T[B, O]    or    -> (loss: f32[], logits: f32[N, 10])
 results:
-    %empty                                { $$ = NULL; }
-  | ARROW type                            { $$ = ast_result(p, NULL, @2, NULL, $2); }
+    %empty                                { $$ = (AstResults){0}; }
+  | ARROW type                            { $$ = ast_result(p, (AstResults){0}, @2, NULL, $2); }
   | ARROW LPAREN result_items comma RPAREN { $$ = $3; }
   ;
 
 result_items:
-    type                                  { $$ = ast_result(p, NULL, @1, NULL, $1); }
-  | NAME COLON type                       { $$ = ast_result(p, NULL, @1, $1, $3); }
+    type                                  { $$ = ast_result(p, (AstResults){0}, @1, NULL, $1); }
+  | NAME COLON type                       { $$ = ast_result(p, (AstResults){0}, @1, $1, $3); }
   | result_items COMMA type               { $$ = ast_result(p, $1, @3, NULL, $3); }
   | result_items COMMA NAME COLON type    { $$ = ast_result(p, $1, @3, $3, $5); }
   ;
 
 type:
-    NAME                                  { $$ = ast_type(p, @$, @1, $1, false, NULL); }
-  | NAME LBRACKET RBRACKET                { $$ = ast_type(p, @$, @1, $1, true, NULL); }
+    NAME                                  { $$ = ast_type(p, @$, @1, $1, false, (AstExprs){0}); }
+  | NAME LBRACKET RBRACKET                { $$ = ast_type(p, @$, @1, $1, true, (AstExprs){0}); }
   | NAME LBRACKET dim_items comma RBRACKET { $$ = ast_type(p, @$, @1, $1, true, $3); }
   ;
 
 dim_items:
-    dim_item                              { $$ = ast_exprs(p, NULL, $1); }
+    dim_item                              { $$ = ONE($1); }
   | dim_items COMMA dim_item              { $$ = ast_exprs(p, $1, $3); }
   ;
 
 dim_item:
     expr
-  | DOTS                                  { $$ = ast_spread(p, @$, NULL); }
-  | DOTS NAME                             { $$ = ast_spread(p, @$, $2); }
+  | DOTS                                  { $$ = EXPR(AST_SPREAD, .span = @$); }
+  | DOTS NAME                             { $$ = EXPR(AST_SPREAD, .span = @$, .s = $2); }
   ;
 
 // Statements
@@ -185,43 +190,49 @@ dim_item:
 block: LBRACE statements RBRACE           { $$ = $2; };
 
 statements:
-    %empty                                { $$ = NULL; }
+    %empty                                { $$ = (AstStmts){0}; }
   | statements statement LINE             { $$ = ast_stmts(p, $1, $2); }
   | statements error LINE                 { $$ = $1; yyerrok; }
   | statements error block else LINE      { $$ = $1; yyerrok; }
   ;
 
 statement:
-    targets ASSIGN expr                   { $$ = ast_assign(p, @$, $1, $3); }
-  | targets ASSIGN scan                   { $$ = ast_assign(p, @$, $1, $3); }
-  | RETURN exprs                          { $$ = ast_return(p, @$, @1, $2); }
-  | tensor_statement
-  | FOR NAME IN iterable block            { $$ = ast_for(p, span_join(@1, @4), @1, @2, $2, $4, $5); }
+    targets ASSIGN expr                   { $$ = STMT(DO_ASSIGN, @$, $1.at[0].span, .names = $1, .exprs = ONE($3)); }
+  | targets ASSIGN scan                   { $$ = NULL; }
+  | RETURN exprs                          { $$ = STMT(DO_RETURN, @$, @1, .exprs = $2); }
+  | tensor NAME path COLON type default   {
+        $$ = STMT($1, @$, @1, .names = NAMED($2, @2), .path = $3, .type = $5, .init = $6);
+    }
+  | FOR NAME IN iterable block            {
+        $$ = STMT(DO_FOR, span_join(@1, @4), @1, .names = NAMED($2, @2), .exprs = ONE($4), .body = $5);
+    }
   | branch
-  | REQUIRE LPAREN expr COMMA expr comma RPAREN { $$ = ast_check(p, DO_REQUIRE, @$, @1, $3, $5); }
-  | WARN LPAREN expr COMMA expr comma RPAREN { $$ = ast_check(p, DO_WARN, @$, @1, $3, $5); }
+  | check LPAREN expr COMMA expr comma RPAREN { $$ = STMT($1, @$, @1, .exprs = ast_exprs(p, ONE($3), $5)); }
   | MINIMIZE expr over WITH with          { $$ = ast_minimize(p, @$, @1, $2, $3, $5); }
-  | FREEZE strings                        { $$ = ast_freeze(p, @$, @1, $2); }
-  | EVAL block                            { $$ = ast_block(p, DO_EVAL, @1, @1, $2); }
-  | CHECKPOINT block                      { $$ = ast_block(p, DO_CHECKPOINT, @1, @1, $2); }
+  | FREEZE strings                        { $$ = STMT(DO_FREEZE, @$, @1, .exprs = $2); }
+  | EVAL block                            { $$ = STMT(DO_EVAL, @1, @1, .body = $2); }
+  | CHECKPOINT block                      { $$ = STMT(DO_CHECKPOINT, @1, @1, .body = $2); }
   | YIELD yields                          { $$ = ast_yield(p, @1); }
   ;
 
+check: REQUIRE                            { $$ = DO_REQUIRE; }
+  | WARN                                  { $$ = DO_WARN; }
+  ;
+
+// param w "weight_ih_l{l}": T[O, I] = kaiming_uniform(a=5**0.5)
+tensor: PARAM                             { $$ = DO_PARAM; }
+  | BUFFER                                { $$ = DO_BUFFER; }
+  | STATE                                 { $$ = DO_STATE; }
+  ;
+
 targets:
-    NAME                                  { $$ = ast_param(p, NULL, @1, $1, NULL, NULL); }
+    NAME                                  { $$ = NAMED($1, @1); }
   | targets COMMA NAME                    { $$ = ast_param(p, $1, @3, $3, NULL, NULL); }
   ;
 
 exprs:
-    expr                                  { $$ = ast_exprs(p, NULL, $1); }
+    expr                                  { $$ = ONE($1); }
   | exprs COMMA expr                      { $$ = ast_exprs(p, $1, $3); }
-  ;
-
-// param w "weight_ih_l{l}": T[O, I] = kaiming_uniform(a=5**0.5)
-tensor_statement:
-    PARAM NAME path COLON type initial    { $$ = ast_tensor(p, DO_PARAM, @$, @1, @2, $2, $3, $5, $6); }
-  | BUFFER NAME path COLON type initial   { $$ = ast_tensor(p, DO_BUFFER, @$, @1, @2, $2, $3, $5, $6); }
-  | STATE NAME path COLON type initial    { $$ = ast_tensor(p, DO_STATE, @$, @1, @2, $2, $3, $5, $6); }
   ;
 
 path:
@@ -229,47 +240,47 @@ path:
   | string
   ;
 
-initial: default;
-
 iterable:
     expr
-  | expr RANGE expr                       { $$ = ast_range(p, $1, $3); }
+  | expr RANGE expr                       { $$ = EXPR(AST_RANGE, .span = @$, .left = $1, .right = $3); }
   ;
 
-branch: IF expr block else                { $$ = ast_if(p, span_join(@1, @2), @1, $2, $3, $4); };
+branch: IF expr block else {
+        $$ = STMT(DO_IF, span_join(@1, @2), @1, .exprs = ONE($2), .body = $3, .other = $4);
+    };
 
 else:
-    %empty                                { $$ = NULL; }
+    %empty                                { $$ = (AstStmts){0}; }
   | ELSE block                            { $$ = $2; }
-  | ELSE branch                           { $$ = ast_stmts(p, NULL, $2); }
+  | ELSE branch                           { $$ = ast_stmts(p, (AstStmts){0}, $2); }
   ;
 
 over:
-    %empty                                { $$ = NULL; }
+    %empty                                { $$ = (AstExprs){0}; }
   | OVER strings                          { $$ = $2; }
   ;
 
 strings:
-    string                                { $$ = ast_exprs(p, NULL, $1); }
+    string                                { $$ = ONE($1); }
   | strings COMMA string                  { $$ = ast_exprs(p, $1, $3); }
   ;
 
 // with clip_norm(1.0) |> { adamw(lr=lr) over "*.weight"; adamw(lr=lr, weight_decay=0) over "*" }
 with:
-    expr over                             { $$ = ast_group(p, NULL, $1, $2); }
+    expr over                             { $$ = ast_group(p, (AstWith){0}, $1, $2); }
   | LBRACE groups RBRACE                  { $$ = ast_groups(p, @$, NULL, $2); }
   | expr PIPE LBRACE groups RBRACE        { $$ = ast_groups(p, @$, $1, $4); }
   ;
 
 groups:
-    %empty                                { $$ = NULL; }
+    %empty                                { $$ = (AstWith){0}; }
   | groups expr over LINE                 { $$ = ast_group(p, $1, $2, $3); }
   | groups error LINE                     { $$ = $1; yyerrok; }
   ;
 
 // Read so that they can be refused at their place: scan, yield.
 
-scan: scan_word scan_items FROM carries block { $$ = NULL; };
+scan: scan_word scan_items FROM carries block;
 scan_word: SCAN                           { ast_scan(p, @1); };
 scan_items: scan_item | scan_items COMMA scan_item;
 scan_item: NAME IN expr OVER expr | NAME ASSIGN expr;
@@ -281,11 +292,11 @@ yield: expr | expr OVER expr;
 
 expr:
     primary
-  | expr PIPE NAME                        { $$ = ast_pipe(p, $1, @3, @3, $3, NULL); }
+  | expr PIPE NAME                        { $$ = ast_pipe(p, $1, @3, @3, $3, (AstArgs){0}); }
   | expr PIPE NAME args                   { $$ = ast_pipe(p, $1, span_join(@3, @4), @3, $3, $4); }
   | expr OR expr                          { $$ = ast_binary(p, @2, "or", $1, $3); }
   | expr AND expr                         { $$ = ast_binary(p, @2, "and", $1, $3); }
-  | NOT expr                              { $$ = ast_unary(p, @1, "not", $2); }
+  | NOT expr                              { $$ = EXPR(AST_UNARY, .span = @$, .op_span = @1, .s = "not", .left = $2); }
   | expr EQ expr                          { $$ = ast_binary(p, @2, "==", $1, $3); }
   | expr NE expr                          { $$ = ast_binary(p, @2, "!=", $1, $3); }
   | expr LT expr                          { $$ = ast_binary(p, @2, "<", $1, $3); }
@@ -299,62 +310,64 @@ expr:
   | expr FLOOR expr                       { $$ = ast_binary(p, @2, "//", $1, $3); }
   | expr MODULO expr                      { $$ = ast_binary(p, @2, "%", $1, $3); }
   | expr MATMUL expr                      { $$ = ast_binary(p, @2, "@", $1, $3); }
-  | MINUS expr %prec NEGATE               { $$ = ast_unary(p, @1, "-", $2); }
+  | MINUS expr %prec NEGATE               { $$ = EXPR(AST_UNARY, .span = @$, .op_span = @1, .s = "-", .left = $2); }
   | expr POWER expr                       { $$ = ast_binary(p, @2, "**", $1, $3); }
   ;
 
 primary:
-    NAME                                  { $$ = ast_name(p, @$, $1); }
-  | NAME args                             { $$ = ast_call(p, @$, @1, $1, $2); }
-  | INT                                   { $$ = ast_int(p, @$, $1); }
-  | FLOAT                                 { $$ = ast_float(p, @$, $1); }
-  | TRUE                                  { $$ = ast_bool(p, @$, true); }
-  | FALSE                                 { $$ = ast_bool(p, @$, false); }
-  | NONE                                  { $$ = ast_none(p, @$); }
+    NAME                                  { $$ = EXPR(AST_NAME, .span = @$, .s = $1); }
+  | NAME args                             { $$ = EXPR(AST_CALL, .span = @$, .op_span = @1, .s = $1, .args = $2); }
+  | INT                                   { $$ = EXPR(AST_INT, .span = @$, .i = $1); }
+  | FLOAT                                 { $$ = EXPR(AST_FLOAT, .span = @$, .f = $1); }
+  | TRUE                                  { $$ = EXPR(AST_BOOL, .span = @$, .i = true); }
+  | FALSE                                 { $$ = EXPR(AST_BOOL, .span = @$, .i = false); }
+  | NONE                                  { $$ = EXPR(AST_NONE, .span = @$); }
   | string
   | LPAREN expr RPAREN                    { $$ = ast_parenthesised(@$, $2); }
-  | LBRACKET RBRACKET                     { $$ = ast_list(p, @$, NULL); }
-  | LBRACKET list_items comma RBRACKET    { $$ = ast_list(p, @$, $2); }
-  | primary LBRACKET index_items comma RBRACKET { $$ = ast_index(p, @$, $1, $3); }
+  | LBRACKET RBRACKET                     { $$ = EXPR(AST_LIST, .span = @$); }
+  | LBRACKET list_items comma RBRACKET    { $$ = EXPR(AST_LIST, .span = @$, .items = $2); }
+  | primary LBRACKET index_items comma RBRACKET { $$ = EXPR(AST_INDEX, .span = @$, .left = $1, .items = $3); }
   ;
 
 args:
-    LPAREN RPAREN                         { $$ = NULL; }
+    LPAREN RPAREN                         { $$ = (AstArgs){0}; }
   | LPAREN arg_items comma RPAREN         { $$ = $2; }
   ;
 
 arg_items:
-    expr                                  { $$ = ast_arg(p, NULL, @1, NULL, $1); }
-  | NAME ASSIGN expr                      { $$ = ast_arg(p, NULL, @1, $1, $3); }
+    expr                                  { $$ = ast_arg(p, (AstArgs){0}, @1, NULL, $1); }
+  | NAME ASSIGN expr                      { $$ = ast_arg(p, (AstArgs){0}, @1, $1, $3); }
   | arg_items COMMA expr                  { $$ = ast_arg(p, $1, @3, NULL, $3); }
   | arg_items COMMA NAME ASSIGN expr      { $$ = ast_arg(p, $1, @3, $3, $5); }
   ;
 
 list_items:
-    list_item                             { $$ = ast_exprs(p, NULL, $1); }
+    list_item                             { $$ = ONE($1); }
   | list_items COMMA list_item            { $$ = ast_exprs(p, $1, $3); }
   ;
 
 list_item:
     expr
-  | expr RANGE expr                       { $$ = ast_range(p, $1, $3); }
-  | DOTS NAME                             { $$ = ast_spread(p, @$, $2); }
+  | expr RANGE expr                       { $$ = EXPR(AST_RANGE, .span = @$, .left = $1, .right = $3); }
+  | DOTS NAME                             { $$ = EXPR(AST_SPREAD, .span = @$, .s = $2); }
   ;
 
 index_items:
-    index_item                            { $$ = ast_exprs(p, NULL, $1); }
+    index_item                            { $$ = ONE($1); }
   | index_items COMMA index_item          { $$ = ast_exprs(p, $1, $3); }
   ;
 
 index_item:
     expr
   | slice
-  | DOTS                                  { $$ = ast_spread(p, @$, NULL); }
+  | DOTS                                  { $$ = EXPR(AST_SPREAD, .span = @$); }
   ;
 
 slice:
-    slice_part COLON slice_part           { $$ = ast_slice(p, @$, $1, $3, NULL); }
-  | slice_part COLON slice_part COLON slice_part { $$ = ast_slice(p, @$, $1, $3, $5); }
+    slice_part COLON slice_part           { $$ = EXPR(AST_SLICE, .span = @$, .left = $1, .right = $3); }
+  | slice_part COLON slice_part COLON slice_part {
+        $$ = EXPR(AST_SLICE, .span = @$, .left = $1, .right = $3, .third = $5);
+    }
   ;
 
 slice_part:
@@ -363,12 +376,12 @@ slice_part:
   ;
 
 string:
-    STRING                                { $$ = ast_string(p, @$, ast_part(p, NULL, $1, NULL)); }
+    STRING                                { $$ = ast_string(p, @$, ast_part(p, (AstParts){0}, $1, NULL)); }
   | string_parts STRING_CLOSE             { $$ = ast_string(p, @$, ast_part(p, $1, $2, NULL)); }
   ;
 
 string_parts:
-    STRING_OPEN expr                      { $$ = ast_part(p, ast_part(p, NULL, $1, NULL), NULL, $2); }
+    STRING_OPEN expr                      { $$ = ast_part(p, ast_part(p, (AstParts){0}, $1, NULL), NULL, $2); }
   | string_parts STRING_NEXT expr         { $$ = ast_part(p, ast_part(p, $1, $2, NULL), NULL, $3); }
   ;
 

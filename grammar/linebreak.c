@@ -16,77 +16,29 @@
 
 // ---- Kinds of tokens
 
-static bool cannot_end(int kind) {
-    switch (kind) {
-    case TOK_PIPE:
-    case TOK_OR:
-    case TOK_AND:
-    case TOK_NOT:
-    case TOK_EQ:
-    case TOK_NE:
-    case TOK_LT:
-    case TOK_LE:
-    case TOK_GT:
-    case TOK_GE:
-    case TOK_PLUS:
-    case TOK_MINUS:
-    case TOK_TIMES:
-    case TOK_DIVIDE:
-    case TOK_FLOOR:
-    case TOK_MODULO:
-    case TOK_MATMUL:
-    case TOK_POWER:
-    case TOK_RANGE:
-    case TOK_COMMA:
-    case TOK_ASSIGN:
-    case TOK_COLON:
-    case TOK_ARROW:
-    case TOK_OVER:
-    case TOK_FROM:
-    case TOK_WITH:
-    case TOK_IN:
-    case TOK_ELSE:
-        return true;
-    default:
-        return false;
-    }
-}
+enum {
+    ENDS_NOTHING = 1, // cannot be the last of a statement: the next line goes on
+    CONTINUES = 2,    // cannot be the first of a statement: it goes on with the line before
+    BETWEEN = ENDS_NOTHING | CONTINUES,
+    STARTS = 4, // a keyword that stands nowhere but at the start of a statement or declaration
+    DECLARES = STARTS | 8,
+};
 
-static bool only_continues(int kind) {
-    switch (kind) {
-    case TOK_PIPE:
-    case TOK_OR:
-    case TOK_AND:
-    case TOK_EQ:
-    case TOK_NE:
-    case TOK_LT:
-    case TOK_LE:
-    case TOK_GT:
-    case TOK_GE:
-    case TOK_PLUS:
-    case TOK_MINUS:
-    case TOK_TIMES:
-    case TOK_DIVIDE:
-    case TOK_FLOOR:
-    case TOK_MODULO:
-    case TOK_MATMUL:
-    case TOK_POWER:
-    case TOK_RANGE:
-    case TOK_ARROW:
-    case TOK_LBRACE:
-    case TOK_ELSE:
-    case TOK_OVER:
-    case TOK_FROM:
-    case TOK_WITH:
-        return true;
-    default:
-        return false;
-    }
-}
+static const unsigned char traits[] = {
+    [TOK_PIPE] = BETWEEN,       [TOK_OR] = BETWEEN,          [TOK_AND] = BETWEEN,        [TOK_EQ] = BETWEEN,
+    [TOK_NE] = BETWEEN,         [TOK_LT] = BETWEEN,          [TOK_LE] = BETWEEN,         [TOK_GT] = BETWEEN,
+    [TOK_GE] = BETWEEN,         [TOK_PLUS] = BETWEEN,        [TOK_MINUS] = BETWEEN,      [TOK_TIMES] = BETWEEN,
+    [TOK_DIVIDE] = BETWEEN,     [TOK_FLOOR] = BETWEEN,       [TOK_MODULO] = BETWEEN,     [TOK_MATMUL] = BETWEEN,
+    [TOK_POWER] = BETWEEN,      [TOK_RANGE] = BETWEEN,       [TOK_ARROW] = BETWEEN,      [TOK_OVER] = BETWEEN,
+    [TOK_FROM] = BETWEEN,       [TOK_WITH] = BETWEEN,        [TOK_ELSE] = BETWEEN,       [TOK_NOT] = ENDS_NOTHING,
+    [TOK_COMMA] = ENDS_NOTHING, [TOK_ASSIGN] = ENDS_NOTHING, [TOK_COLON] = ENDS_NOTHING, [TOK_IN] = ENDS_NOTHING,
+    [TOK_LBRACE] = CONTINUES,   [TOK_DIM] = STARTS,          [TOK_PARAM] = STARTS,       [TOK_BUFFER] = STARTS,
+    [TOK_STATE] = STARTS,       [TOK_FOR] = STARTS,          [TOK_IF] = STARTS,          [TOK_RETURN] = STARTS,
+    [TOK_REQUIRE] = STARTS,     [TOK_WARN] = STARTS,         [TOK_MINIMIZE] = STARTS,    [TOK_FREEZE] = STARTS,
+    [TOK_EVAL] = STARTS,        [TOK_CHECKPOINT] = STARTS,   [TOK_YIELD] = STARTS,       [TOK_LAYER] = DECLARES,
+    [TOK_OPTIMIZER] = DECLARES, [TOK_MODEL] = DECLARES,      [TOK_TRAIN] = DECLARES};
 
-static bool starts_declaration(int kind) {
-    return kind == TOK_LAYER || kind == TOK_OPTIMIZER || kind == TOK_MODEL || kind == TOK_TRAIN;
-}
+static bool has(int kind, int trait) { return kind < (int)sizeof traits && (traits[kind] & trait) == trait; }
 
 // Does t, at the start of a line, begin a declaration? A name follows: `train = 2` in a layer is only a wrong name. And
 // an indented `dim` is rather one that was written into a layer.
@@ -94,30 +46,7 @@ static bool declares(Token t) {
     const char *next = t.span.source->text + t.span.end;
     while (*next == ' ' || *next == '\t') next++;
     if (t.kind == TOK_DIM) return !t.span.start || t.span.source->text[t.span.start - 1] == '\n';
-    return starts_declaration(t.kind) && (isalpha((unsigned char)*next) || *next == '_');
-}
-
-// Keywords that stand nowhere but at the start of a statement or declaration.
-static bool starts_statement(int kind) {
-    switch (kind) {
-    case TOK_DIM:
-    case TOK_PARAM:
-    case TOK_BUFFER:
-    case TOK_STATE:
-    case TOK_FOR:
-    case TOK_IF:
-    case TOK_RETURN:
-    case TOK_REQUIRE:
-    case TOK_WARN:
-    case TOK_MINIMIZE:
-    case TOK_FREEZE:
-    case TOK_EVAL:
-    case TOK_CHECKPOINT:
-    case TOK_YIELD:
-        return true;
-    default:
-        return starts_declaration(kind);
-    }
+    return has(t.kind, DECLARES) && (isalpha((unsigned char)*next) || *next == '_');
 }
 
 // ---- Brackets
@@ -189,8 +118,8 @@ static bool line_ends(const Lines *l, Token t, bool fresh) {
     if (in_parentheses(l) || lines_in_string(l)) return false;
     if (t.kind == TOK_RBRACE || t.kind == TOK_END) return true;
     if (l->last == TOK_RBRACE) return t.kind != TOK_ELSE;
-    if (l->last != TOK_ELSE && fresh && starts_statement(t.kind)) return true;
-    return fresh && !cannot_end(l->last) && !only_continues(t.kind);
+    if (l->last != TOK_ELSE && fresh && has(t.kind, STARTS)) return true;
+    return fresh && !has(l->last, ENDS_NOTHING) && !has(t.kind, CONTINUES);
 }
 
 static void open_bracket(Lines *l, Token t, char kind) {
@@ -213,97 +142,57 @@ static void close_brace(Lines *l, Token t) {
 
 // ---- One token of the scanner
 
-// The comment lines [doc_start, doc_end), without `#` and the space after it.
-static const char *doc_text(Lines *l) {
-    Str s = str_new(l->arena);
-    const char *at = l->source->text + l->doc_start, *end = l->source->text + l->doc_end;
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        const char *stop = newline ? newline : end;
-        at = memchr(at, '#', (size_t)(stop - at));
-        at++;
-        if (at < stop && *at == ' ') at++;
-        const char *last = stop;
-        while (last > at && (last[-1] == '\r' || last[-1] == ' ')) last--;
-        str_putn(&s, at, (size_t)(last - at));
-        if (newline) str_put(&s, "\n");
-        at = newline ? newline + 1 : end;
+// The bracket that a token opens, 0: none.
+static char opens(int kind) {
+    switch (kind) {
+    case TOK_LPAREN:
+        return '(';
+    case TOK_LBRACKET:
+        return '[';
+    case TOK_LBRACE:
+        return '{';
+    case TOK_STRING_OPEN:
+        return '"';
+    default:
+        return 0;
     }
-    return str_text(&s);
 }
 
 static void take_token(Lines *l, Token t, bool fresh) {
     bool brace = t.kind == TOK_LBRACE || t.kind == TOK_RBRACE;
     bool piece = t.kind == TOK_STRING_NEXT || t.kind == TOK_STRING_CLOSE;
     if (t.kind == TOK_END) abandon_string(l);
-    bool anchor = (fresh && starts_statement(t.kind)) || t.kind == TOK_END;
+    bool anchor = (fresh && has(t.kind, STARTS)) || t.kind == TOK_END;
     if (anchor || piece || (brace && outer(l) >= 0) || t.kind == TOK_LBRACE) abandon_parentheses(l);
     if (t.kind == TOK_END || (fresh && declares(t))) close_braces(l, t);
     if (line_ends(l, t, fresh)) make_line(l);
 
-    switch (t.kind) {
-    case TOK_LPAREN:
-        open_bracket(l, t, '(');
-        return;
-    case TOK_LBRACKET:
-        open_bracket(l, t, '[');
-        return;
-    case TOK_LBRACE:
-        open_bracket(l, t, '{');
-        return;
-    case TOK_STRING_OPEN:
-        open_bracket(l, t, '"');
-        return;
-    case TOK_RBRACE:
+    if (opens(t.kind)) {
+        open_bracket(l, t, opens(t.kind));
+    } else if (t.kind == TOK_RBRACE) {
         close_brace(l, t);
-        return;
-    case TOK_RPAREN:
-    case TOK_RBRACKET:
+    } else {
         // A bracket of the wrong shape closes as well: the parser says what is wrong.
-        if (in_parentheses(l)) l->open.len--;
-        break;
-    case TOK_STRING_CLOSE:
-        l->open.len--;
-        break;
-    default:
-        break;
+        bool closes = t.kind == TOK_RPAREN || t.kind == TOK_RBRACKET;
+        if (t.kind == TOK_STRING_CLOSE || (closes && in_parentheses(l))) l->open.len--;
+        make(l, t);
     }
-    make(l, t);
-}
-
-static void take_break(Lines *l, Token t) {
-    abandon_string(l);
-    if (t.kind == RAW_SEMICOLON) abandon_parentheses(l);
-    bool empty = l->blank || t.kind == RAW_SEMICOLON;
-    if (empty) l->doc_start = l->doc_end = 0;
-    l->fresh = true;
-    l->blank = t.kind == RAW_NEWLINE;
 }
 
 static void take(Lines *l) {
     Token t = scan_next(l);
-    if (t.kind == RAW_NEWLINE || t.kind == RAW_SEMICOLON) {
-        take_break(l, t);
-        return;
-    }
-    bool blank = l->blank;
-    l->blank = false;
-    if (t.kind == RAW_COMMENT) {
-        if (!blank) return;
-        if (l->doc_start == l->doc_end) l->doc_start = t.span.start;
-        l->doc_end = t.span.end;
-        return;
-    }
-    if (starts_declaration(t.kind) || t.kind == TOK_DIM)
-        t.value.text = l->fresh && l->doc_end > l->doc_start ? doc_text(l) : NULL;
-    l->doc_start = l->doc_end = 0;
     bool fresh = l->fresh;
-    l->fresh = false;
-    take_token(l, t, fresh);
+    l->fresh = t.kind == RAW_NEWLINE || t.kind == RAW_SEMICOLON;
+    if (!l->fresh) {
+        take_token(l, t, fresh);
+        return;
+    }
+    abandon_string(l);
+    if (t.kind == RAW_SEMICOLON) abandon_parentheses(l);
 }
 
 void lines_open(Lines *l, Arena *arena, Diag *diag, const Source *source) {
-    *l = (Lines){.arena = arena, .diag = diag, .source = source, .fresh = true, .blank = true};
+    *l = (Lines){.arena = arena, .diag = diag, .source = source, .fresh = true};
     scan_open(l);
 }
 

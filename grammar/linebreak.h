@@ -11,7 +11,6 @@ enum {
     // What the scanner gives and the parser never sees.
     RAW_NEWLINE = 10000,
     RAW_SEMICOLON,
-    RAW_COMMENT,
 };
 
 typedef struct Token {
@@ -37,8 +36,6 @@ typedef struct Lines {
     int head;
     int last, last_end;     // kind and end of the last token made, 0 at first
     bool fresh;             // no token since the last line break
-    bool blank;             // nothing at all since the last line break: a comment now starts its line
-    int doc_start, doc_end; // the comment lines just above, equal: none
     // The scanner's.
     int at;                // offset after the text read so far
     int string_start;      // of the string, or piece of one, being read

@@ -131,15 +131,13 @@ typedef struct AstDecl {
     Span span; // the header
     const char *name;
     Span name_span;
-    const char *doc; // the comment lines just above, or NULL
     // DIM
     AstExpr *value; // = value, or the bound of <=
     bool runtime;   // written with <=
     // the others
     AstParams params;
-    bool accumulates; // TRAIN: gradients over several calls
-    bool has_results;
-    AstResults results;
+    bool accumulates;   // TRAIN: gradients over several calls
+    AstResults results; // none where the header has no `->`
     AstStmts body;
 } AstDecl;
 

@@ -115,7 +115,7 @@ static Value check_results(Elab *el, Frame *frame, Span span) {
         if (el->stop) return value_poison();
         return refuse(el, decl->name_span, "%s returns nothing: its body ends without `return`", decl->name);
     }
-    if (!decl->has_results || is_poison(frame->result)) return frame->result;
+    if (!decl->results.len || is_poison(frame->result)) return frame->result;
     Value *values = frame->result.kind == VALUE_TUPLE ? frame->result.list->at : &frame->result;
     int n = frame->result.kind == VALUE_TUPLE ? frame->result.list->len : 1;
     if (frame->return_span.source) span = frame->return_span;

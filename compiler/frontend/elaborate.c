@@ -268,10 +268,10 @@ static bool check_header(Elab *el, const AstDecl *decl) {
     if (is_reserved(decl->name))
         return deny(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name",
                     decl->name);
-    if (!decl->has_results && decl->kind == DECL_MODEL) {
+    if (!decl->results.len && decl->kind == DECL_MODEL) {
         return deny(el, decl->span, "model %s must declare its results: -> (y: f32[...])", decl->name);
     }
-    const AstStmt *returned = decl->has_results ? NULL : find_return(&decl->body);
+    const AstStmt *returned = decl->results.len ? NULL : find_return(&decl->body);
     if (returned)
         return deny(el, returned->span, "%s returns a value, but its header declares no result: -> (loss: f32[])",
                     decl->name);
@@ -368,7 +368,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     good = make_arguments(el, frame) && good;
     el->frame = NULL;
     if (!good) return;
-    if ((is_train && !decl->has_results) || phase == PHASE_UPDATE) {
+    if ((is_train && !decl->results.len) || phase == PHASE_UPDATE) {
         // A step that only trains: its end is a return of nothing.
         el->frame = frame;
         run_body(el, &decl->body);

@@ -1,6 +1,6 @@
 // ast_print.c: prints a tree as .dl, one statement a line, with only the parentheses that it needs.
 //     BINARY * (BINARY + a b) c     becomes     (a + b) * c
-// The text parses back to the same tree; comments other than a declaration's own are not in the tree.
+// The text parses back to the same tree; comments are not in the tree.
 #include <string.h>
 
 #include "ast_print.h"
@@ -279,19 +279,8 @@ static void print_block(Str *s, const AstStmts *body, int indent) {
     str_printf(s, "%*s}", 4 * indent, "");
 }
 
-static void print_doc(Str *s, const char *doc) {
-    while (doc) {
-        const char *newline = strchr(doc, '\n');
-        int len = newline ? (int)(newline - doc) : (int)strlen(doc);
-        str_put(s, len ? "# " : "#");
-        str_putn(s, doc, (size_t)len);
-        str_put(s, "\n");
-        doc = newline ? newline + 1 : NULL;
-    }
-}
-
 static void print_results(Str *s, const AstDecl *d) {
-    if (!d->has_results) return;
+    if (!d->results.len) return;
     bool bare = d->results.len == 1 && !d->results.at[0].name;
     str_put(s, bare ? " -> " : " -> (");
     for (int i = 0; i < d->results.len; i++) {
@@ -304,7 +293,6 @@ static void print_results(Str *s, const AstDecl *d) {
 
 static void print_decl(Str *s, const AstDecl *d) {
     static const char *const words[] = {"dim", "layer", "optimizer", "model", "train"};
-    print_doc(s, d->doc);
     str_printf(s, "%s %s", words[d->kind], d->name);
     if (d->kind == DECL_DIM) {
         str_put(s, d->runtime ? " <= " : " = ");

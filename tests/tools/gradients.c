@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decl_doc.h"
 #include "differences.h"
 #include "frontend/elaborate.h"
 #include "harness.h"
@@ -29,7 +30,7 @@ static bool calls(const LayerForm *form, const char *layer) {
 
 // The calls of `gelu([-2, 0, 3], approximate="tanh") = ...` in the comment of a layer, with x for the numbers.
 static void add_examples(Arena *arena, const AstDecl *decl, Forms *forms) {
-    for (const char *line = decl->doc; line && *line; line += *line == '\n') {
+    for (const char *line = decl_doc(arena, decl); line && *line; line += *line == '\n') {
         size_t len = strcspn(line, "\n");
         char *text = arena_strndup(arena, line, len), *open = strstr(text, "(["), *close = strstr(text, "]"),
              *end = strstr(text, ") = ");

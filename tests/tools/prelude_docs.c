@@ -3,6 +3,7 @@
 //     prelude_docs >docs/prelude.md
 #include <string.h>
 
+#include "decl_doc.h"
 #include "frontend/elaborate.h"
 
 // What a file of the prelude holds, in the order of the page.
@@ -67,12 +68,13 @@ static bool print_chapter(Arena *arena, const char *name, const char *title) {
     printf("## %s\n\n", title);
     for (int k = 0; k < ast->decls.len; k++) {
         const AstDecl *decl = ast->decls.at[k];
-        if (!decl->doc) {
+        const char *doc = decl_doc(arena, decl);
+        if (!doc) {
             fprintf(stderr, "prelude_docs: %s: %s has no comment above it\n", name, decl->name);
             return false;
         }
         printf("### %s\n\n", decl->name);
-        print_comment(decl->doc);
+        print_comment(doc);
         print_header(decl);
     }
     return true;

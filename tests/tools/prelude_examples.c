@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decl_doc.h"
 #include "frontend/elaborate.h"
 #include "harness.h"
 
@@ -68,7 +69,7 @@ static bool read_example(Arena *arena, const char *line, Example *e) {
 static void read_layer(Examples *all, const char *file, const AstDecl *decl, const char *only) {
     int found = 0;
     if (only && strcmp(only, decl->name)) return;
-    for (const char *line = decl->doc; line && *line;) {
+    for (const char *line = decl_doc(all->arena, decl); line && *line;) {
         size_t len = strcspn(line, "\n");
         Example e = {.layer = decl->name,
                      .text = arena_strndup(all->arena, line + strspn(line, " "), len - strspn(line, " "))};

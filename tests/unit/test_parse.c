@@ -1,6 +1,7 @@
 // test_parse.c: texts become the trees that they should, wherever their lines are broken, and no text is too bad.
 #include <criterion/criterion.h>
 
+#include "decl_doc.h"
 #include "sources.h"
 
 // What the printer makes of the text, or what was reported.
@@ -80,9 +81,6 @@ Test(parse, precedences) {
 }
 
 static const char program[] =
-    "# How many images.\n"
-    "#\n"
-    "# At most.\n"
     "dim N <= 64\n"
     "dim CLASSES = 2 * (3 + 2)\n"
     "layer conv_relu(x: T[B, C, ...S], out: int, k: int[2] = [3, 3], pad: float = 1e-05) -> T[B, out, ...] {\n"
@@ -161,9 +159,9 @@ Test(parse, comments_just_above_are_documentation) {
     Parsed p;
     parsed_open(&p, text, sizeof text - 1);
     cr_assert_eq(p.file->decls.len, 3, "%s", p.messages);
-    cr_expect_str_eq(p.file->decls.at[0]->doc, " one\ntwo\n\nthree");
-    cr_expect_null(p.file->decls.at[1]->doc);
-    cr_expect_null(p.file->decls.at[2]->doc);
+    cr_expect_str_eq(decl_doc(&p.arena, p.file->decls.at[0]), " one\ntwo\n\nthree");
+    cr_expect_null(decl_doc(&p.arena, p.file->decls.at[1]));
+    cr_expect_null(decl_doc(&p.arena, p.file->decls.at[2]));
     parsed_close(&p);
 }
 
