@@ -39,6 +39,12 @@ bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *a
     return true;
 }
 
+bool axis_arg(Elab *el, const Call *call, int k, int rank, int *axis) {
+    bool left_out = k >= call->required && call->arg[k].kind == VALUE_NONE;
+    Value v = left_out ? value_int(0) : call->arg[k];
+    return axis_value(el, call->name, v, rank, call->at[k], axis);
+}
+
 bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes) {
     Value v = call->arg[k];
     *axes = 0;
@@ -85,8 +91,7 @@ static Value run_shape(Elab *el, const Call *call) {
     int axis;
     if (!x) return value_poison();
     if (call->arg[1].kind != VALUE_NONE)
-        return axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ? value_dim(x->type.dim[axis])
-                                                                                          : value_poison();
+        return axis_arg(el, call, 1, x->type.rank, &axis) ? value_dim(x->type.dim[axis]) : value_poison();
     Value list = value_list(el);
     for (int k = 0; k < x->type.rank; k++) list_push(el, &list, value_dim(x->type.dim[k]));
     return list;
@@ -185,8 +190,7 @@ static bool infer_dim(Elab *el, const Call *call, const Node *x, Value dims, Val
         Value v = dims.list->at[k];
         list_push(el, filled, v);
         if (v.kind == VALUE_INT && v.i == -1) {
-            if (hole >= 0) refuse(el, call->at[1], "reshape: at most one axis can be -1");
-            if (hole >= 0) return false;
+            if (hole >= 0) return deny(el, call->at[1], "reshape: at most one axis can be -1");
             hole = k;
             continue;
         }
@@ -211,8 +215,7 @@ static Value run_reshape(Elab *el, const Call *call) {
 static Value run_transpose(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int a, b, perm[MAX_RANK];
-    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &a) ||
-        !axis_value(el, call->name, call->arg[2], x->type.rank, call->at[2], &b))
+    if (!x || !axis_arg(el, call, 1, x->type.rank, &a) || !axis_arg(el, call, 2, x->type.rank, &b))
         return value_poison();
     for (int k = 0; k < x->type.rank; k++) perm[k] = k == a ? b : k == b ? a : k;
     return value_tensor(build_transpose(el->g, x, perm));
@@ -305,8 +308,7 @@ static Value run_iota(Elab *el, const Call *call) {
     int axis = 0;
     if (!dtype_arg(el, call, 2, I64, &dtype) || !dims_from_list(el, call->arg[0], dtype, call->at[0], &type))
         return value_poison();
-    Value at = call->arg[1].kind == VALUE_NONE ? value_int(0) : call->arg[1];
-    if (!axis_value(el, call->name, at, type.rank, call->at[1], &axis)) return value_poison();
+    if (!axis_arg(el, call, 1, type.rank, &axis)) return value_poison();
     return value_tensor(build_iota(el->g, &type, axis));
 }
 
@@ -436,39 +438,19 @@ const char *builtin_name(int k) { return k < BUILTINS ? builtins[k].name : NULL;
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
-static int builtin_param(const Builtin *builtin, const char *name) {
-    for (int k = 0; k < MAX_PARAMS && builtin->params[k]; k++)
-        if (!strcmp(builtin->params[k], name)) return k;
-    return -1;
-}
-
 // Positional arguments in order, keywords by name; then the row's function.
 static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span span) {
-    Call call = {.name = builtin->name, .span = span};
-    int next = 0, count = 0;
-    while (count < MAX_PARAMS && builtin->params[count]) count++;
-    for (int k = 0; k < MAX_PARAMS; k++) call.arg[k] = value_none();
-    for (int k = 0; k < args->len; k++) {
-        const Arg *arg = &args->at[k];
-        int to = arg->name ? builtin_param(builtin, arg->name) : next++;
-        if (to < 0) {
-            const char *nearest = diag_nearest(arg->name, builtin->params, count);
-            return refuse(el, arg->name_span, "%s has no argument `%s`%s%s%s", builtin->name, arg->name,
-                          nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
-        }
-        if (to >= count)
-            return refuse(el, arg->span, "%s takes %d argument%s, and this is one more", builtin->name, count,
-                          count == 1 ? "" : "s");
-        if (call.at[to].source)
-            return refuse(el, arg->span, "%s: `%s` is given twice", builtin->name, builtin->params[to]);
-        call.arg[to] = arg->value;
-        call.at[to] = arg->span;
-        call.keyword[to] = arg->name != NULL;
-    }
-    for (int k = 0; k < count; k++) {
-        if (call.at[k].source) continue;
-        if (k < builtin->required) return refuse(el, span, "%s needs `%s`", builtin->name, builtin->params[k]);
-        call.at[k] = span;
+    Call call = {.name = builtin->name, .required = builtin->required, .span = span};
+    Names names = {0};
+    int given[MAX_PARAMS];
+    for (int k = 0; k < MAX_PARAMS && builtin->params[k]; k++) vec_push(el->arena, &names, builtin->params[k]);
+    if (!match_args(el, builtin->name, &names, true, args, given)) return value_poison();
+    for (int k = 0; k < MAX_PARAMS; k++) {
+        const Arg *arg = k < names.len && given[k] >= 0 ? &args->at[given[k]] : NULL;
+        if (!arg && k < builtin->required) return refuse(el, span, "%s needs `%s`", builtin->name, names.at[k]);
+        call.arg[k] = arg ? arg->value : value_none();
+        call.at[k] = arg ? arg->span : span;
+        call.keyword[k] = arg && arg->name;
     }
     place_nodes(el, span);
     return builtin->run(el, &call);
@@ -513,19 +495,18 @@ static Value call_op(Elab *el, const Op *op, const Args *args, Span span) {
     return tensor_elementwise(el, op->name, op->name, values, op->inputs, span);
 }
 
-static const Builtin *find_builtin(const char *name) {
-    for (int k = 0; k < BUILTINS; k++)
-        if (!strcmp(builtins[k].name, name)) return &builtins[k];
-    return NULL;
+static const Builtin *find_builtin(const Elab *el, const char *name) {
+    int place = tag_known(&el->builtins, name);
+    return place ? &builtins[place - 1] : NULL;
 }
 
-bool builtin_exists(const char *name) {
+bool builtin_exists(Elab *el, const char *name) {
     const Op *op = op_find(name);
-    return find_builtin(name) || (op && (op->traits & OP_ELEMENTWISE) && !op->attrs[0].name && op->inputs <= 3);
+    return find_builtin(el, name) || (op && (op->traits & OP_ELEMENTWISE) && !op->attrs[0].name && op->inputs <= 3);
 }
 
 Value call_builtin(Elab *el, const char *name, const Args *args, Span span) {
-    const Builtin *builtin = find_builtin(name);
+    const Builtin *builtin = find_builtin(el, name);
     const char *name_before = el->g->name_now;
     Args rest = {0};
     for (int k = 0; k < args->len; k++) {

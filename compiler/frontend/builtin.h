@@ -8,6 +8,7 @@ enum { MAX_PARAMS = 7 };
 
 typedef struct Call {
     const char *name;
+    int required;          // so many arguments must be given
     Value arg[MAX_PARAMS]; // NONE where not given
     Span at[MAX_PARAMS];
     bool keyword[MAX_PARAMS]; // whether it was given by name
@@ -26,6 +27,8 @@ Value run_pool(Elab *el, const Call *call);
 
 // An axis, counted from the end when negative. False: reported.
 bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis);
+// The argument k as an axis; 0 when it is optional and not given.
+bool axis_arg(Elab *el, const Call *call, int k, int rank, int *axis);
 // axis=1, axis=[1, 2] or none for all, as a bit mask.
 bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes);
 

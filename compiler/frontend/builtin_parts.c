@@ -262,7 +262,7 @@ Value run_narrow(Elab *el, const Call *call) {
     int64_t start, length;
     Count from;
     Dim dim;
-    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)) return value_poison();
+    if (!x || !axis_arg(el, call, 1, x->type.rank, &axis)) return value_poison();
     Count n = count_of_dim(x->type.dim[axis]);
     if (n.size || call->arg[2].kind == VALUE_SIZE || call->arg[3].kind == VALUE_SIZE) {
         if (!dim_from_value(el, call->arg[3], call->at[3], &dim)) return value_poison();
@@ -325,9 +325,7 @@ Value run_split(Elab *el, const Call *call) {
     int axis;
     int64_t count;
     Dim part = dim_fixed(1);
-    if (!x || !axis_value(el, call->name, call->arg[2].kind == VALUE_NONE ? value_int(0) : call->arg[2], x->type.rank,
-                          call->at[2], &axis))
-        return value_poison();
+    if (!x || !axis_arg(el, call, 2, x->type.rank, &axis)) return value_poison();
     Count n = count_of_dim(x->type.dim[axis]), sum = count_fixed(0);
     bool listed = sections.kind == VALUE_LIST;
     if (listed)
@@ -387,8 +385,7 @@ Value run_concat(Elab *el, const Call *call) {
                           value_text(el, list.list->at[k]));
         parts[k] = list.list->at[k].node;
     }
-    Value at = call->arg[1].kind == VALUE_NONE ? value_int(0) : call->arg[1];
-    if (!axis_value(el, call->name, at, parts[0]->type.rank, call->at[1], &axis)) return value_poison();
+    if (!axis_arg(el, call, 1, parts[0]->type.rank, &axis)) return value_poison();
     for (int k = 0; k < n; k++)
         if (!check_part(el, call, parts[0], parts[k], k, axis)) return value_poison();
     return value_tensor(join(el, parts, n, axis));
@@ -402,7 +399,7 @@ Value run_pad(Elab *el, const Call *call) {
     Value value = call->arg[4];
     int axis;
     int64_t before, after;
-    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis) ||
+    if (!x || !axis_arg(el, call, 1, x->type.rank, &axis) ||
         !value_to_int(el, call->arg[2], "a number of elements", call->at[2], &before) ||
         !value_to_int(el, call->arg[3], "a number of elements", call->at[3], &after))
         return value_poison();
@@ -430,11 +427,6 @@ Value run_pad(Elab *el, const Call *call) {
 }
 
 // ---- indices in a tensor --------------------------------------------------------------------------------------------
-
-static bool default_axis(Elab *el, const Call *call, int k, const Node *x, int *axis) {
-    Value v = call->arg[k].kind == VALUE_NONE ? value_int(0) : call->arg[k];
-    return axis_value(el, call->name, v, x->type.rank, call->at[k], axis);
-}
 
 // Whether integers are seen to be 0 or more; `depth` bounds the look at what they are made of.
 static bool never_negative(const Node *node, int depth) {
@@ -466,7 +458,7 @@ static Value from_end(Elab *el, const Call *call, Node *x, Node *index, int axis
 Value run_gather(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0), *index = x ? tensor_arg(el, call, 1) : NULL;
     int axis;
-    if (!index || !default_axis(el, call, 2, x, &axis)) return value_poison();
+    if (!index || !axis_arg(el, call, 2, x->type.rank, &axis)) return value_poison();
     Value at = from_end(el, call, x, index, axis);
     if (is_poison(at)) return at;
     index = at.node;
@@ -478,7 +470,7 @@ Value run_scatter_add(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0), *index = x ? tensor_arg(el, call, 1) : NULL;
     Node *source = index ? tensor_arg(el, call, 2) : NULL;
     int axis;
-    if (!source || !default_axis(el, call, 3, x, &axis)) return value_poison();
+    if (!source || !axis_arg(el, call, 3, x->type.rank, &axis)) return value_poison();
     Attr attrs[] = {{.n = x->type.rank, .dims = x->type.dim}, {.i = axis}};
     Node *sum = graph_op(el->g, &op_scatter_add, (Node *[]){source, index}, 2, attrs);
     return sum ? tensor_binary(el, "+", call->arg[0], value_tensor(sum), call->span) : value_poison();
@@ -487,7 +479,7 @@ Value run_scatter_add(Elab *el, const Call *call) {
 Value run_cumsum(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int axis;
-    if (!x || !axis_value(el, call->name, call->arg[1], x->type.rank, call->at[1], &axis)) return value_poison();
+    if (!x || !axis_arg(el, call, 1, x->type.rank, &axis)) return value_poison();
     x = widened(el, x);
     return value_tensor(graph_op(el->g, &op_cumsum, &x, 1, (Attr[]){{.i = axis}, {.i = 0}}));
 }

@@ -28,22 +28,36 @@ bool eval_args(Elab *el, const AstExpr *call, int first, Args *args) {
     return good;
 }
 
-// Index of a parameter by name from `first` on (an optimizer's p, g and t are not the caller's to give), or -1.
-static int find_param(const AstDecl *decl, int first, const char *name) {
-    for (int k = first; k < decl->params.len; k++)
-        if (!strcmp(decl->params.at[k].name, name)) return k;
+static int find_name(const Names *names, const char *name) {
+    for (int k = 0; k < names->len; k++)
+        if (!strcmp(names->at[k], name)) return k;
     return -1;
 }
 
-static void unknown_keyword(Elab *el, const AstDecl *decl, int first, const Arg *arg) {
-    VEC(const char *) names = {0};
-    for (int k = first; k < decl->params.len; k++) vec_push(el->arena, &names, decl->params.at[k].name);
-    if (decl->kind == DECL_LAYER) vec_push(el->arena, &names, "name");
-    const char *nearest = diag_nearest(arg->name, names.at, names.len);
-    if (nearest)
-        refuse(el, arg->name_span, "%s has no argument `%s`; did you mean `%s`?", decl->name, arg->name, nearest);
-    else
-        refuse(el, arg->name_span, "%s has no argument `%s`", decl->name, arg->name);
+static bool unknown_keyword(Elab *el, const char *who, const Names *params, bool takes_name, const Arg *arg) {
+    Names names = {0};
+    for (int k = 0; k < params->len; k++) vec_push(el->arena, &names, params->at[k]);
+    if (takes_name) vec_push(el->arena, &names, "name");
+    return deny(el, arg->name_span, "%s has no argument `%s`%s", who, arg->name, did_you_mean(el, arg->name, &names));
+}
+
+bool match_args(Elab *el, const char *who, const Names *params, bool takes_name, const Args *args, int *given) {
+    bool good = true;
+    int next = 0, n = params->len;
+    for (int k = 0; k < n; k++) given[k] = -1;
+    for (int k = 0; k < args->len; k++) {
+        const Arg *arg = &args->at[k];
+        int to = arg->name ? find_name(params, arg->name) : next++;
+        if (to >= n)
+            return deny(el, arg->span, "%s takes %d argument%s, and this is one more", who, n, n == 1 ? "" : "s");
+        if (to < 0)
+            good = unknown_keyword(el, who, params, takes_name, arg);
+        else if (given[to] >= 0)
+            good = deny(el, arg->span, "%s: `%s` is given twice", who, params->at[to]);
+        else
+            given[to] = k;
+    }
+    return good;
 }
 
 bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Span span) {
@@ -52,34 +66,19 @@ bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Spa
     return true;
 }
 
-// Which argument goes to which parameter: given[k] is an index into args, or -1. False: reported.
+// An optimizer's p, g and t, before `first`, are not the caller's to give. False: reported.
 static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *args, int *given, Span span) {
-    bool good = true;
-    int next = first;
-    for (int k = 0; k < decl->params.len; k++) given[k] = -1;
-    for (int k = 0; k < args->len; k++) {
-        const Arg *arg = &args->at[k];
-        int to = arg->name ? find_param(decl, first, arg->name) : next++;
-        if (to < 0) {
-            unknown_keyword(el, decl, first, arg);
-            good = false;
-        } else if (to >= decl->params.len) {
-            int n = decl->params.len - first;
-            return deny(el, arg->span, "%s takes %d argument%s, and this is one more", decl->name, n,
-                        n == 1 ? "" : "s");
-        } else if (given[to] >= 0) {
-            refuse(el, arg->span, "%s: `%s` is given twice", decl->name, decl->params.at[to].name);
-            good = false;
-        } else
-            given[to] = k;
-    }
-    for (int k = first; k < decl->params.len && good; k++) {
+    Names names = {0};
+    for (int k = 0; k < first; k++) given[k] = -1;
+    for (int k = first; k < decl->params.len; k++) vec_push(el->arena, &names, decl->params.at[k].name);
+    if (!match_args(el, decl->name, &names, decl->kind == DECL_LAYER, args, given + first)) return false;
+    for (int k = first; k < decl->params.len; k++) {
         const AstParam *param = &decl->params.at[k];
         if (given[k] >= 0 || param->value) continue;
         return deny(el, span, "%s needs `%s`: %s", decl->name, param->name,
                     param->type ? span_source(el, param->type->span) : "");
     }
-    return good;
+    return true;
 }
 
 bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) {
@@ -147,13 +146,17 @@ Value run_frame(Elab *el, Frame *frame, Span span) {
     return result;
 }
 
+Frame *frame_new(Elab *el, const AstDecl *decl, Frame *caller, const char *path) {
+    Frame *frame = NEW(el->arena, Frame);
+    *frame = (Frame){.caller = caller, .decl = decl, .g = el->g, .path = path, .counters = NEW(el->arena, Tags)};
+    *frame->counters = frame->names.places = tags_by_name(el);
+    return frame;
+}
+
 // "linear", then "linear_2" in order of use.
-static const char *auto_name(Elab *el, Counters *counters, const char *name) {
-    for (int k = 0; k < counters->of.len; k++)
-        if (!strcmp(counters->of.at[k].name, name))
-            return arena_printf(el->arena, "%s_%d", name, ++counters->of.at[k].n);
-    vec_push(el->arena, &counters->of, (struct Counter){name, 1});
-    return name;
+static const char *auto_name(Elab *el, Tags *counters, const char *name) {
+    int n = ++*tag_of(counters, name);
+    return n == 1 ? name : arena_printf(el->arena, "%s_%d", name, n);
 }
 
 // Takes name= out of the arguments. False: reported.
@@ -196,14 +199,13 @@ static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
 Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
     const char *name = NULL;
     if (!take_name(el, decl, args, &name) || !check_recursion(el, decl, span)) return value_poison();
-    Frame *frame = NEW(el->arena, Frame);
-    *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span)};
-    frame->path = el->frame->path;
+    Frame *frame = frame_new(el, decl, el->frame, el->frame->path);
+    frame->user = user_place(el, span);
     el->steps += 10; // a call costs more than an expression
     frame->numbered = decl->kind == DECL_LAYER && !name;
     if (frame->numbered) name = auto_name(el, el->frame->counters, decl->name);
     if (name && name[0]) frame->path = path_join(el, frame->path, name);
-    frame->counters = name && !name[0] ? el->frame->counters : NEW(el->arena, Counters);
+    if (name && !name[0]) frame->counters = el->frame->counters;
     if (!bind_args(el, frame, 0, args, span)) return value_poison();
     enum Section section = el->g->section_now;
     const Source *source = decl->span.source;
@@ -218,27 +220,28 @@ Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
 
 // Suggests from the user's layers, the prelude's, the table and the operators.
 static Value unknown_call(Elab *el, const AstExpr *call) {
-    VEC(const char *) names = {0};
-    for (int k = 0; k < el->file->decls.len; k++)
-        if (el->file->decls.at[k]->kind != DECL_DIM) vec_push(el->arena, &names, el->file->decls.at[k]->name);
-    for (int k = 0; k < el->prelude.len; k++) vec_push(el->arena, &names, el->prelude.at[k]->name);
+    Names names = {0};
+    push_names(el, &names, ~(1u << DECL_DIM));
     for (int k = 0; builtin_name(k); k++) vec_push(el->arena, &names, builtin_name(k));
     for (int k = 0; ops[k]; k++)
         if (ops[k]->traits & OP_ELEMENTWISE) vec_push(el->arena, &names, ops[k]->name);
-    const char *nearest = diag_nearest(call->s, names.at, names.len);
-    if (nearest) return refuse(el, call->op_span, "unknown layer `%s`; did you mean `%s`?", call->s, nearest);
-    if (frame_find(el->frame, call->s))
+    const char *meant = did_you_mean(el, call->s, &names);
+    if (!meant[0] && frame_find(el->frame, call->s))
         return refuse(el, call->op_span, "`%s` is a value and cannot be called", call->s);
-    return refuse(el, call->op_span, "unknown layer `%s`", call->s);
+    return refuse(el, call->op_span, "unknown layer `%s`%s", call->s, meant);
+}
+
+Span call_span(const AstExpr *call) {
+    Span end = {call->span.source, call->span.end, call->span.end};
+    return call->piped ? span_join(call->op_span, end) : call->span;
 }
 
 Value eval_call(Elab *el, const AstExpr *call) {
-    Span span =
-        call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end}) : call->span;
+    Span span = call_span(call);
     Args args = {0};
     const AstDecl *decl = find_decl(el, call->s);
     bool good = eval_args(el, call, 0, &args);
-    if (!decl && !builtin_exists(call->s)) return unknown_call(el, call);
+    if (!decl && !builtin_exists(el, call->s)) return unknown_call(el, call);
     if (!good) return value_poison();
     if (!decl) return call_builtin(el, call->s, &args, span);
     if (decl->kind == DECL_TRAIN)

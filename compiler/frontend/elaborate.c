@@ -50,12 +50,8 @@ bool warn_once(Elab *el, Span span, const char *fmt, ...) {
     const char *text = arena_vprintf(el->arena, fmt, args);
     va_end(args);
     Span place = user_place(el, span);
-    for (int k = 0; k < el->warned.len; k++) {
-        const struct Warned *told = &el->warned.at[k];
-        bool same = told->place.source == place.source && told->place.start == place.start;
-        if (same && !strcmp(told->text, text)) return false;
-    }
-    vec_push(el->arena, &el->warned, ((struct Warned){place, text}));
+    if ((*tag_of(&el->warned, arena_printf(el->arena, "%p:%d: %s", (const void *)place.source, place.start, text)))++)
+        return false;
     diag_warning(el->diag, place, "%s", text);
     return true;
 }
@@ -78,10 +74,8 @@ const char *type_name(Elab *el, const Type *type) { return type_text(el->arena, 
 // ---- names of the file ---------------------------------------------------------------------------------------------
 
 static const AstDecl *find_in_file(const Elab *el, const char *name) {
-    for (int k = 0; k < el->file->decls.len; k++)
-        if (el->file->decls.at[k]->kind != DECL_DIM && !strcmp(el->file->decls.at[k]->name, name))
-            return el->file->decls.at[k];
-    return NULL;
+    int place = tag_known(&el->in_file, name);
+    return place ? el->file->decls.at[place - 1] : NULL;
 }
 
 // The user's layers come first, except inside the prelude, which keeps its meaning. A layer of the prelude that has an
@@ -89,38 +83,51 @@ static const AstDecl *find_in_file(const Elab *el, const char *name) {
 const AstDecl *find_decl(Elab *el, const char *name) {
     const Frame *frame = el->frame;
     bool in_prelude = frame && frame->decl && frame->decl->span.source->prelude;
-    const AstDecl *own = in_prelude ? NULL : find_in_file(el, name);
-    for (int k = 0; k < el->prelude.len && !own; k++)
-        if (!strcmp(el->prelude.at[k]->name, name)) own = el->prelude.at[k];
-    return in_prelude && own == frame->decl ? NULL : own;
+    const AstDecl *decl = in_prelude ? NULL : find_in_file(el, name);
+    int place = decl ? 0 : tag_known(&el->in_prelude, name);
+    if (place) decl = el->prelude.at[place - 1];
+    return in_prelude && decl == frame->decl ? NULL : decl;
 }
 
-const Binding *find_dim(Elab *el, const char *name) {
-    for (int k = 0; k < el->dims.len; k++)
-        if (!strcmp(el->dims.at[k].name, name)) return &el->dims.at[k];
-    return NULL;
+void push_names(Elab *el, Names *names, unsigned kinds) {
+    for (int k = 0; k < el->file->decls.len + el->prelude.len; k++) {
+        bool own = k < el->file->decls.len;
+        const AstDecl *decl = own ? el->file->decls.at[k] : el->prelude.at[k - el->file->decls.len];
+        if (kinds >> decl->kind & 1) vec_push(el->arena, names, decl->name);
+    }
+}
+
+const char *did_you_mean(Elab *el, const char *name, const Names *names) {
+    const char *nearest = diag_nearest(name, names->at, names->len);
+    return nearest ? arena_printf(el->arena, "; did you mean `%s`?", nearest) : "";
+}
+
+static void check_params(Elab *el, const AstDecl *decl) {
+    Tags seen = tags_by_name(el);
+    for (int p = 0; p < decl->params.len; p++) {
+        const AstParam *param = &decl->params.at[p];
+        if (decl->kind == DECL_LAYER && !strcmp(param->name, "name"))
+            refuse(el, param->span, "an argument cannot be called `name`: every layer call takes name=");
+        if ((*tag_of(&seen, param->name))++)
+            refuse(el, param->span, "%s has two arguments `%s`", decl->name, param->name);
+    }
 }
 
 // Calls and values are looked up apart, so a dim and a layer may share a name.
-static void check_names(Elab *el) {
+static void index_names(Elab *el) {
+    Tags dims = tags_by_name(el);
     for (int k = 0; k < el->file->decls.len; k++) {
         const AstDecl *decl = el->file->decls.at[k];
-        for (int before = 0; before < k; before++) {
-            const AstDecl *other = el->file->decls.at[before];
-            if ((decl->kind == DECL_DIM) != (other->kind == DECL_DIM) || strcmp(decl->name, other->name)) continue;
+        int *first = tag_of(decl->kind == DECL_DIM ? &dims : &el->in_file, decl->name);
+        if (*first) {
             refuse(el, decl->name_span, "`%s` is declared twice", decl->name);
-            diag_note(el->diag, other->name_span, "it was declared first");
-            break;
-        }
-        for (int p = 0; p < decl->params.len; p++) {
-            const AstParam *param = &decl->params.at[p];
-            if (decl->kind == DECL_LAYER && !strcmp(param->name, "name"))
-                refuse(el, param->span, "an argument cannot be called `name`: every layer call takes name=");
-            for (int q = 0; q < p; q++)
-                if (!strcmp(decl->params.at[q].name, param->name))
-                    refuse(el, param->span, "%s has two arguments `%s`", decl->name, param->name);
-        }
+            diag_note(el->diag, el->file->decls.at[*first - 1]->name_span, "it was declared first");
+        } else
+            *first = k + 1;
+        check_params(el, decl);
     }
+    for (int k = 0; k < el->prelude.len; k++) *tag_of(&el->in_prelude, el->prelude.at[k]->name) = k + 1;
+    for (int k = 0; builtin_name(k); k++) *tag_of(&el->builtins, builtin_name(k)) = k + 1;
 }
 
 // ---- dims ----------------------------------------------------------------------------------------------------------
@@ -165,21 +172,18 @@ static void run_dims(Elab *el) {
     for (int k = 0; k < el->file->decls.len; k++) {
         const AstDecl *decl = el->file->decls.at[k];
         if (decl->kind != DECL_DIM) continue;
-        Frame frame = {.decl = decl, .g = el->g, .path = "", .counters = NEW(el->arena, Counters)};
-        el->frame = &frame;
+        el->frame = frame_new(el, decl, NULL, "");
         Value value = dim_value(el, decl);
         el->frame = NULL;
-        vec_push(el->arena, &el->dims, (Binding){.name = decl->name, .value = value, .span = decl->name_span});
+        scope_bind(el, &el->dims, (Binding){.name = decl->name, .value = value, .span = decl->name_span});
     }
     for (int k = 0; k < el->options->ndefines; k++) {
         const Define *define = &el->options->defines[k];
-        if (find_dim(el, define->name)) continue;
-        VEC(const char *) names = {0};
-        for (int d = 0; d < el->dims.len; d++) vec_push(el->arena, &names, el->dims.at[d].name);
-        const char *nearest = diag_nearest(define->name, names.at, names.len);
-        diag_error(el->diag, (Span){0}, "-D %s=%lld: %s has no dim `%s`%s%s%s", define->name, define->value,
-                   el->file->source->name, define->name, nearest ? "; did you mean `" : "", nearest ? nearest : "",
-                   nearest ? "`?" : "");
+        if (scope_find(&el->dims, define->name)) continue;
+        Names names = {0};
+        for (int d = 0; d < el->dims.all.len; d++) vec_push(el->arena, &names, el->dims.all.at[d].name);
+        diag_error(el->diag, (Span){0}, "-D %s=%lld: %s has no dim `%s`%s", define->name, define->value,
+                   el->file->source->name, define->name, did_you_mean(el, define->name, &names));
     }
 }
 
@@ -217,7 +221,7 @@ static bool is_selected(const Elab *el, const char *name) {
 
 // An entry of --entry that is not there is reported once, before anything runs.
 static void check_selection(Elab *el) {
-    VEC(const char *) names = {0};
+    Names names = {0};
     for (int k = 0; k < el->file->decls.len; k++)
         for (int p = 0; p < phases_of(el->file->decls.at[k]); p++)
             vec_push(el->arena, &names, phase_name(el, el->file->decls.at[k], p));
@@ -232,9 +236,8 @@ static void check_selection(Elab *el) {
         bool known = false;
         for (int n = 0; n < names.len; n++) known |= !strcmp(names.at[n], name);
         if (known) continue;
-        const char *nearest = diag_nearest(name, names.at, names.len);
-        diag_error(el->diag, (Span){0}, "--entry=%s: %s has no entry `%s`%s%s%s", name, el->file->source->name, name,
-                   nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
+        diag_error(el->diag, (Span){0}, "--entry=%s: %s has no entry `%s`%s", name, el->file->source->name, name,
+                   did_you_mean(el, name, &names));
     }
 }
 
@@ -349,11 +352,10 @@ static void drop_unused_arguments(Graph *g) {
 // Versions, counters and the training flag begin anew for each graph; each phase draws from the same random sites.
 static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     bool is_train = decl->kind == DECL_TRAIN;
-    Frame *frame = NEW(el->arena, Frame);
     el->g = graph_new(el->module, phase_name(el, decl, phase), is_train ? ENTRY_TRAIN : ENTRY_MODEL);
     el->g->span = decl->span;
     el->g->stage = "elaborate";
-    *frame = (Frame){.decl = decl, .g = el->g, .path = "", .counters = NEW(el->arena, Counters)};
+    Frame *frame = frame_new(el, decl, NULL, "");
     el->training = is_train;
     el->phase = phase;
     el->versions = (Versions){0};
@@ -420,8 +422,9 @@ Module *elaborate(Arena *arena, Diag *diag, const AstFile *file, const Elaborate
     *el = (Elab){.arena = arena, .diag = diag, .options = options, .file = file};
     int errors = diag->errors;
     el->module = module_new(arena, diag, file->source->name);
+    el->in_file = el->in_prelude = el->builtins = el->warned = el->dims.places = tags_by_name(el);
     if (!prelude_load(el)) return NULL;
-    check_names(el);
+    index_names(el);
     check_phases(el);
     check_selection(el);
     run_dims(el);

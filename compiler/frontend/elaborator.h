@@ -58,25 +58,22 @@ typedef struct Binding {
     Span span;
 } Binding;
 
-// How often each layer was called without a name: linear, linear_2, ...
-typedef struct Counters {
-    VEC(struct Counter {
-        const char *name;
-        int n;
-    })
-    of;
-} Counters;
+// Bindings, each name once.
+typedef struct Scope {
+    VEC(Binding) all;
+    Tags places; // by name, from 1
+} Scope;
 
 typedef struct Frame Frame;
 struct Frame {
     Frame *caller;
     const AstDecl *decl;
     Graph *g; // its tensors are nodes of this graph
-    VEC(Binding) names;
-    const char *path;   // of its parameters: "" or "encoder.fc1"
-    Counters *counters; // the caller's when name="" adds no component
-    Span user;          // the call in the user's file that led here
-    bool numbered;      // its component was made of the layer's name: "linear_2"
+    Scope names;
+    const char *path; // of its parameters: "" or "encoder.fc1"
+    Tags *counters;   // how often each layer was called without a name; the caller's when name="" adds no component
+    Span user;        // the call in the user's file that led here
+    bool numbered;    // its component was made of the layer's name: "linear_2"
     bool returned;
     Span return_span;
     Value result;
@@ -89,6 +86,8 @@ typedef struct Arg {
     Value value;
 } Arg;
 typedef VEC(Arg) Args;
+
+typedef VEC(const char *) Names;
 
 typedef VEC(NodeVec) Versions;
 
@@ -120,7 +119,8 @@ typedef struct Elab {
     const ElaborateOptions *options;
     const AstFile *file;
     VEC(const AstDecl *) prelude;
-    VEC(Binding) dims;
+    Tags in_file, in_prelude, builtins; // by name: the place of a declaration or function, from 1
+    Scope dims;
     Module *module;
     Graph *g;     // being built
     Graph *init;  // draws the parameters
@@ -142,22 +142,14 @@ typedef struct Elab {
     Patterns frozen;   // by `freeze`, in g so far
     Versions versions; // by storage: the values it had in g so far, the first at entry; empty: not used in g
     VEC(const AstStmt *) minimizes; // in g so far
-    VEC(struct Numbered {
-        const Storage *storage;
-        Span call;
-    })
-    numbered;           // of g: parameters of layers that were called without a name
-    Span numbered_told; // the call that was warned of last
-    VEC(struct Warned {
-        Span place;
-        const char *text;
-    })
-    warned;              // by warn_once
-    int checkpoints;     // blocks of g so far
-    const AstStmt *loop; // innermost `for`
-    int64_t steps;       // of work, capped
-    int depth;           // of nested evaluation, capped
-    bool stop;           // a cap was hit: everything is poison from here on
+    VEC(Span) numbered;             // by storage, of g: the first call of a layer without a name that declared it
+    Span numbered_told;             // the call that was warned of last
+    Tags warned;                    // by warn_once: places and texts
+    int checkpoints;                // blocks of g so far
+    const AstStmt *loop;            // innermost `for`
+    int64_t steps;                  // of work, capped
+    int depth;                      // of nested evaluation, capped
+    bool stop;                      // a cap was hit: everything is poison from here on
 } Elab;
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION // `make fuzz`: sanitizers make everything ten times slower
@@ -218,8 +210,12 @@ void place_nodes(Elab *el, Span span);
 // Counts work; false (reported once) when a cap is hit.
 bool spend_step(Elab *el, Span span);
 const AstDecl *find_decl(Elab *el, const char *name);
-const Binding *find_dim(Elab *el, const char *name);
+// Appends the names of the file's and the prelude's declarations of some kinds, bits 1 << DECL_LAYER and the like.
+void push_names(Elab *el, Names *names, unsigned kinds);
+// "; did you mean `linear`?", or "" where no name is near.
+const char *did_you_mean(Elab *el, const char *name, const Names *names);
 const char *type_name(Elab *el, const Type *type); // "f32[N, 10]"
+static inline Tags tags_by_name(Elab *el) { return (Tags){.arena = el->arena, .by_text = true}; }
 
 // ---- expressions (expr.c) ------------------------------------------------------------------------------------------
 
@@ -227,7 +223,9 @@ Value eval(Elab *el, const AstExpr *expr);
 Value eval_items(Elab *el, const AstExprs *items); // a list: ranges and spreads unrolled
 bool eval_bool(Elab *el, const AstExpr *expr, const char *what, bool *to);
 const char *eval_string(Elab *el, const AstExpr *expr, const char *what); // NULL: reported
-Binding *frame_find(Frame *frame, const char *name);
+Binding *scope_find(const Scope *scope, const char *name);                // the pointer holds until the next binding
+Binding *scope_bind(Elab *el, Scope *scope, Binding binding);
+static inline Binding *frame_find(Frame *frame, const char *name) { return scope_find(&frame->names, name); }
 void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span);
 Value eval_name(Elab *el, const char *name, Span span);
 
@@ -246,17 +244,24 @@ void note_dtype(Elab *el, const Node *node, DType wanted);
 
 // ---- calls (call.c, builtin.c) -------------------------------------------------------------------------------------
 
+// An empty frame over the graph that is being built.
+Frame *frame_new(Elab *el, const AstDecl *decl, Frame *caller, const char *path);
 Value eval_call(Elab *el, const AstExpr *call);
+// The place that a call is reported at: without the left side of a `|>`.
+Span call_span(const AstExpr *call);
 // From the call's argument `first` on.
 bool eval_args(Elab *el, const AstExpr *call, int first, Args *args);
 // Binds args to the decl's parameters from `first` on, in the callee's frame. False: reported.
 bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span);
+// Which argument goes to which parameter: given[k] is an index into args, or -1. `who` is called, and takes name= or
+// does not. False: reported.
+bool match_args(Elab *el, const char *who, const Names *params, bool takes_name, const Args *args, int *given);
 bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Span span);
 // Runs a body in a frame that is set up; checks the results.
 Value run_frame(Elab *el, Frame *frame, Span span);
 Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span);
 // A function of the table in builtin.c, or an element-wise operator.
-bool builtin_exists(const char *name);
+bool builtin_exists(Elab *el, const char *name);
 Value call_builtin(Elab *el, const char *name, const Args *args, Span span);
 const char *builtin_name(int k); // of the table; NULL behind the last
 // x[:, 0, 2:5, none, ...] with what is known at compile time (builtin_parts.c).

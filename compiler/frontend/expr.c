@@ -10,20 +10,24 @@
 
 // ---- names -------------------------------------------------------------------------------------------------------
 
-// The newest binding wins; the pointer holds until the next frame_bind.
-Binding *frame_find(Frame *frame, const char *name) {
-    for (int k = frame->names.len - 1; k >= 0; k--)
-        if (!strcmp(frame->names.at[k].name, name)) return &frame->names.at[k];
-    return NULL;
+Binding *scope_find(const Scope *scope, const char *name) {
+    int place = tag_known(&scope->places, name);
+    return place ? &scope->all.at[place - 1] : NULL;
+}
+
+// The newest binding of a name wins.
+Binding *scope_bind(Elab *el, Scope *scope, Binding binding) {
+    int *place = tag_of(&scope->places, binding.name);
+    if (!*place) {
+        vec_push(el->arena, &scope->all, binding);
+        *place = scope->all.len;
+    }
+    scope->all.at[*place - 1] = binding;
+    return &scope->all.at[*place - 1];
 }
 
 void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span) {
-    Binding *known = frame_find(frame, name);
-    if (!known) {
-        vec_push(el->arena, &frame->names, (Binding){.name = name});
-        known = &frame->names.at[frame->names.len - 1];
-    }
-    *known = (Binding){.name = name, .value = value, .span = span};
+    scope_bind(el, &frame->names, (Binding){.name = name, .value = value, .span = span});
 }
 
 // Names that are there without being declared. They can be shadowed.
@@ -44,16 +48,17 @@ static bool eval_constant_name(Elab *el, const char *name, Value *value) {
 
 // Suggests from everything that could stand here.
 static Value unknown_name(Elab *el, const char *name, Span span) {
-    VEC(const char *) near = {0};
-    for (int k = 0; k < el->frame->names.len; k++) vec_push(el->arena, &near, el->frame->names.at[k].name);
-    for (int k = 0; k < el->dims.len; k++) vec_push(el->arena, &near, el->dims.at[k].name);
+    Names near = {0};
+    const Scope *scopes[] = {&el->frame->names, &el->dims};
+    for (int s = 0; s < 2; s++)
+        for (int k = 0; k < scopes[s]->all.len; k++) vec_push(el->arena, &near, scopes[s]->all.at[k].name);
     for (int k = 0; k < DTYPES; k++) vec_push(el->arena, &near, dtype_info[k].name);
     static const char *const words[] = {"training", "true", "false", "none"};
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) vec_push(el->arena, &near, words[k]);
-    const char *nearest = diag_nearest(name, near.at, near.len);
-    if (nearest) return refuse(el, span, "unknown name `%s`; did you mean `%s`?", name, nearest);
-    if (find_decl(el, name)) return refuse(el, span, "`%s` is a layer, not a value: call it, %s(...)", name, name);
-    return refuse(el, span, "unknown name `%s`", name);
+    const char *meant = did_you_mean(el, name, &near);
+    if (!meant[0] && find_decl(el, name))
+        return refuse(el, span, "`%s` is a layer, not a value: call it, %s(...)", name, name);
+    return refuse(el, span, "unknown name `%s`%s", name, meant);
 }
 
 // Frame, then dims (the prelude sees none: its meaning does not depend on the user's names), then the built-in names.
@@ -61,7 +66,7 @@ Value eval_name(Elab *el, const char *name, Span span) {
     Frame *frame = el->frame;
     Binding *bound = frame_find(frame, name);
     if (!bound) {
-        const Binding *dim = frame->decl && frame->decl->span.source->prelude ? NULL : find_dim(el, name);
+        const Binding *dim = frame->decl && frame->decl->span.source->prelude ? NULL : scope_find(&el->dims, name);
         Value value;
         if (dim) return dim->value;
         return eval_constant_name(el, name, &value) ? value : unknown_name(el, name, span);

@@ -26,11 +26,6 @@ typedef VEC(Link) Chain;
 
 // ---- chains --------------------------------------------------------------------------------------------------------
 
-static Span link_span(const AstExpr *call) {
-    return call->piped ? span_join(call->op_span, (Span){call->span.source, call->span.end, call->span.end})
-                       : call->span;
-}
-
 // NULL: reported. What stands last is an optimizer, what stands before it a layer.
 static const AstDecl *find_link(Elab *el, const AstExpr *call, bool last) {
     if (call->kind != AST_CALL) {
@@ -40,22 +35,16 @@ static const AstDecl *find_link(Elab *el, const AstExpr *call, bool last) {
     AstDeclKind wanted = last ? DECL_OPTIMIZER : DECL_LAYER;
     const AstDecl *decl = find_decl(el, call->s);
     if (decl && decl->kind == wanted) return decl;
-    VEC(const char *) names = {0};
-    for (int k = 0; k < el->file->decls.len; k++)
-        if (el->file->decls.at[k]->kind == wanted) vec_push(el->arena, &names, el->file->decls.at[k]->name);
-    for (int k = 0; k < el->prelude.len; k++)
-        if (el->prelude.at[k]->kind == wanted) vec_push(el->arena, &names, el->prelude.at[k]->name);
-    const char *nearest = diag_nearest(call->s, names.at, names.len);
+    Names names = {0};
+    push_names(el, &names, 1u << wanted);
     const char *what = last ? "optimizer" : "layer";
     if (decl && last && decl->kind == DECL_LAYER)
         refuse(el, call->op_span, "`%s` is no optimizer; one stands at the end: %s(...) |> sgd(lr=0.1)", call->s,
                call->s);
     else if (decl)
         refuse(el, call->op_span, last ? "`%s` is no optimizer" : "`%s` is no layer that changes gradients", call->s);
-    else if (nearest)
-        refuse(el, call->op_span, "unknown %s `%s`; did you mean `%s`?", what, call->s, nearest);
     else
-        refuse(el, call->op_span, "unknown %s `%s`", what, call->s);
+        refuse(el, call->op_span, "unknown %s `%s`%s", what, call->s, did_you_mean(el, call->s, &names));
     return NULL;
 }
 
@@ -72,7 +61,7 @@ static bool read_chain(Elab *el, const AstExpr *call, bool last, Chain *chain) {
 
 // A layer of a chain over the gradients of one group, or of all when group is -1. False: reported.
 static bool change_gradients(Elab *el, const Link *link, Gradients *of, int group) {
-    Span span = link_span(link->call);
+    Span span = call_span(link->call);
     Value list = value_list(el);
     for (int k = 0; k < of->len; k++)
         if (of->at[k].node && (group < 0 || of->at[k].group == group))
@@ -142,19 +131,16 @@ static int leading_params(Elab *el, const AstDecl *decl, Span span) {
 // One parameter: the optimizer's body in a frame of its own, with the step count bound lazily.
 static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minimize, const Gradient *one) {
     const AstDecl *decl = optimizer->decl;
-    Span span = link_span(optimizer->call);
+    Span span = call_span(optimizer->call);
     Storage *storage = one->storage;
-    Frame *frame = NEW(el->arena, Frame);
-    *frame = (Frame){.caller = el->frame, .decl = decl, .g = el->g, .user = user_place(el, span), .minimize = minimize};
-    frame->path = arena_printf(el->arena, "%s.%s", minimize->prefix, storage->name);
-    frame->counters = NEW(el->arena, Counters);
+    Frame *frame = frame_new(el, decl, el->frame, arena_printf(el->arena, "%s.%s", minimize->prefix, storage->name));
+    frame->user = user_place(el, span);
+    frame->minimize = minimize;
     bool good = bind_param(el, frame, &decl->params.at[0], value_tensor(storage_now(el, storage)), span) &&
                 bind_param(el, frame, &decl->params.at[1], value_tensor(one->node), span);
     if (!good) return false;
-    if (leading == 3) {
-        frame_bind(el, frame, "t", value_none(), span);
-        frame_find(frame, "t")->is_step = true;
-    }
+    if (leading == 3)
+        scope_bind(el, &frame->names, (Binding){.name = "t", .value = value_none(), .is_step = true, .span = span});
     if (!bind_args(el, frame, leading, &optimizer->args, span)) return false;
     el->g->name_now = storage->name;
     Value value = run_frame(el, frame, span);
@@ -270,7 +256,7 @@ static bool assign_groups(Elab *el, const AstStmt *stmt, Gradients *of) {
             taken++;
         }
         if (!taken && of->len && el->phase == PHASE_STEP)
-            diag_warning(el->diag, user_place(el, link_span(group->with)),
+            diag_warning(el->diag, user_place(el, call_span(group->with)),
                          "this group is left without a parameter: those that it matches are in a group before it, "
                          "frozen or outside of `over`");
     }
@@ -317,7 +303,7 @@ static void train(Elab *el, const AstStmt *stmt, const Chain *common, const Chai
     for (int g = 0; g < stmt->with.groups.len; g++) {
         const Chain *chain = &chains[g];
         const Link *optimizer = &chain->at[chain->len - 1];
-        int leading = leading_params(el, optimizer->decl, link_span(optimizer->call));
+        int leading = leading_params(el, optimizer->decl, call_span(optimizer->call));
         if (!leading) return;
         for (int k = 0; k < chain->len - 1; k++)
             if (!change_gradients(el, &chain->at[k], &of, g)) return;

@@ -8,7 +8,7 @@
 // The name of a buffer is written through; any other name is bound anew.
 static void bind_target(Elab *el, const AstParam *target, Value value, Span span) {
     Frame *frame = el->frame;
-    const Binding *dim = frame->decl->span.source->prelude ? NULL : find_dim(el, target->name);
+    const Binding *dim = frame->decl->span.source->prelude ? NULL : scope_find(&el->dims, target->name);
     if (dim && !frame_find(frame, target->name)) {
         refuse(el, target->span, "`%s` is a dim and cannot be assigned", target->name);
         return;
@@ -199,48 +199,26 @@ static void run_checkpoint(Elab *el, const AstStmt *stmt) {
     g->checkpoint_now = outer;
 }
 
-static void run_stmt(Elab *el, const AstStmt *stmt) {
-    switch (stmt->kind) {
-    case DO_ASSIGN:
-        run_assign(el, stmt);
-        break;
-    case DO_RETURN:
-        run_return(el, stmt);
-        break;
-    case DO_PARAM:
-    case DO_BUFFER:
-    case DO_STATE:
-        run_storage(el, stmt);
-        break;
-    case DO_FOR:
-        run_for(el, stmt);
-        break;
-    case DO_IF:
-        run_if(el, stmt);
-        break;
-    case DO_REQUIRE:
-    case DO_WARN:
-        run_check(el, stmt);
-        break;
-    case DO_MINIMIZE:
-        run_minimize(el, stmt);
-        break;
-    case DO_FREEZE:
-        run_freeze(el, stmt);
-        break;
-    case DO_EVAL:
-        run_eval(el, stmt);
-        break;
-    case DO_CHECKPOINT:
-        run_checkpoint(el, stmt);
-        break;
-    }
-}
+static void (*const run[])(Elab *el, const AstStmt *stmt) = {
+    [DO_ASSIGN] = run_assign,
+    [DO_RETURN] = run_return,
+    [DO_PARAM] = run_storage,
+    [DO_BUFFER] = run_storage,
+    [DO_STATE] = run_storage,
+    [DO_FOR] = run_for,
+    [DO_IF] = run_if,
+    [DO_REQUIRE] = run_check,
+    [DO_WARN] = run_check,
+    [DO_MINIMIZE] = run_minimize,
+    [DO_FREEZE] = run_freeze,
+    [DO_EVAL] = run_eval,
+    [DO_CHECKPOINT] = run_checkpoint,
+};
 
 void run_body(Elab *el, const AstStmts *body) {
     for (int k = 0; k < body->len && !el->frame->returned; k++) {
         if (!spend_step(el, body->at[k]->span)) return;
-        run_stmt(el, body->at[k]);
+        run[body->at[k]->kind](el, body->at[k]);
         if (body->at[k]->kind == DO_RETURN && k + 1 < body->len)
             warn_once(el, body->at[k + 1]->span, "this stands behind a `return`, and never runs");
     }

@@ -63,18 +63,17 @@ void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
 // ---- initialisers --------------------------------------------------------------------------------------------------
 
 static Value unknown_initialiser(Elab *el, const AstExpr *call) {
-    VEC(const char *) names = {0};
+    Names names = {0};
     for (int k = 0; k < el->prelude.len; k++)
         if (!strcmp(el->prelude.at[k]->span.source->name, "initialisers.dl"))
             vec_push(el->arena, &names, el->prelude.at[k]->name);
     for (int k = 0; k < el->file->decls.len; k++)
         if (el->file->decls.at[k]->kind == DECL_LAYER) vec_push(el->arena, &names, el->file->decls.at[k]->name);
-    const char *nearest = diag_nearest(call->s, names.at, names.len);
-    if (nearest) return refuse(el, call->op_span, "`%s` is no initialiser; did you mean `%s`?", call->s, nearest);
-    return refuse(el, call->op_span,
-                  "`%s` is no initialiser: that is a layer whose first argument is the parameter, "
-                  "like zeros, normal or kaiming_uniform",
-                  call->s);
+    const char *meant = did_you_mean(el, call->s, &names);
+    return refuse(el, call->op_span, "`%s` is no initialiser%s", call->s,
+                  meant[0] ? meant
+                           : ": that is a layer whose first argument is the parameter, like zeros, normal or "
+                             "kaiming_uniform");
 }
 
 // The layer's first argument stands for the parameter: its shape and dtype are what it needs.
@@ -185,26 +184,22 @@ static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, c
     return true;
 }
 
+static bool same_start(Span a, Span b) { return a.source == b.source && a.start == b.start; }
+
 // Two calls without a name, one of them in a model that this entry calls, may come to one path.
 static void warn_numbered(Elab *el, const Storage *storage) {
     const Frame *f = el->frame;
     while (f && !f->numbered) f = f->caller;
     if (!f || el->g == el->init || el->phase != PHASE_STEP) return;
-    for (int k = 0; k < el->numbered.len; k++) {
-        const struct Numbered *first = &el->numbered.at[k];
-        if (first->storage != storage) continue;
-        bool same = first->call.source == f->user.source && first->call.start == f->user.start;
-        bool told = el->numbered_told.source == f->user.source && el->numbered_told.start == f->user.start;
-        if (same || told) return;
-        el->numbered_told = f->user;
-        diag_warning(el->diag, f->user,
-                     "this %s has no name, and \"%s\" is the parameter of another one too; name= makes "
-                     "two of them",
-                     f->decl->name, storage->name);
-        diag_note(el->diag, first->call, "the other one");
-        return;
-    }
-    vec_push(el->arena, &el->numbered, ((struct Numbered){storage, f->user}));
+    while (el->numbered.len <= storage->index) vec_push(el->arena, &el->numbered, (Span){0});
+    Span *first = &el->numbered.at[storage->index];
+    if (!first->source) *first = f->user;
+    if (same_start(*first, f->user) || same_start(el->numbered_told, f->user)) return;
+    el->numbered_told = f->user;
+    diag_warning(el->diag, f->user,
+                 "this %s has no name, and \"%s\" is the parameter of another one too; name= makes two of them",
+                 f->decl->name, storage->name);
+    diag_note(el->diag, *first, "the other one");
 }
 
 // Finds or makes the storage of the full path and binds its name in the frame.
@@ -235,16 +230,13 @@ static bool declare(Elab *el, const AstStmt *stmt) {
         check_initial(el, stmt, storage, component);
     }
     if (kind == STORAGE_PARAM) warn_numbered(el, storage);
-    frame_bind(el, el->frame, stmt->names.at[0].name, value_none(), stmt->span);
-    frame_find(el->frame, stmt->names.at[0].name)->storage = storage;
+    scope_bind(
+        el, &el->frame->names,
+        (Binding){.name = stmt->names.at[0].name, .value = value_none(), .storage = storage, .span = stmt->span});
     return true;
 }
 
 void run_storage(Elab *el, const AstStmt *stmt) {
-    if (stmt->kind == DO_STATE) {
-        refuse(el, stmt->keyword, "`state` is not supported yet");
-        frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
-        return;
-    }
-    if (!declare(el, stmt)) frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
+    bool known = stmt->kind != DO_STATE || deny(el, stmt->keyword, "`state` is not supported yet");
+    if (!known || !declare(el, stmt)) frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
 }

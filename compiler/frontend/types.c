@@ -86,14 +86,11 @@ static bool resolve_dtype(Elab *el, const AstType *ast, DType *dtype) {
         return true;
     }
     if (bound && is_poison(bound->value)) return false;
-    const char *names[DTYPES];
-    for (int k = 0; k < DTYPES; k++) names[k] = dtype_info[k].name;
-    const char *nearest = diag_nearest(ast->name, names, DTYPES);
-    if (nearest)
-        refuse(el, ast->name_span, "unknown dtype `%s`; did you mean `%s`?", ast->name, nearest);
-    else
-        refuse(el, ast->name_span, "unknown dtype `%s`; known are f32, i32, i64, u8 and bool", ast->name);
-    return false;
+    Names names = {0};
+    for (int k = 0; k < DTYPES; k++) vec_push(el->arena, &names, dtype_info[k].name);
+    const char *meant = did_you_mean(el, ast->name, &names);
+    return deny(el, ast->name_span, "unknown dtype `%s`%s", ast->name,
+                meant[0] ? meant : "; known are f32, i32, i64, u8 and bool");
 }
 
 bool type_resolve(Elab *el, const AstType *ast, Type *type) {
@@ -138,31 +135,15 @@ static bool match_plain(const char *name, Value *value) {
     return value->kind == wanted;
 }
 
-// int[...]: a list of any length, or one number.
-static bool match_any_list(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span) {
-    Value list = value_list(el);
-    int n = value->kind == VALUE_LIST ? value->list->len : 1;
-    for (int k = 0; k < n; k++) {
-        Value item = value->kind == VALUE_LIST ? value->list->at[k] : *value;
-        if (!match_plain(param->type->name, &item)) return mismatch(el, callee, param, *value, span);
-        list_push(el, &list, item);
-    }
-    *value = list;
-    return true;
-}
-
-// int[2]: a list of two, or one number that is repeated.
+// int[2]: a list of two, or one number that is repeated. int[...]: a list of any length, or one number.
 static bool match_plain_list(Elab *el, Frame *callee, const AstParam *param, Value *value, Span span) {
     const AstType *type = param->type;
-    int64_t n;
-    if (type->dims.len == 1 && type->dims.at[0]->kind == AST_SPREAD && !type->dims.at[0]->s)
-        return match_any_list(el, callee, param, value, span);
-    if (type->dims.len != 1 || !value_to_int(el, eval(el, type->dims.at[0]), "a list's length", type->span, &n))
-        return mismatch(el, callee, param, *value, span);
-    if (n < 0 || n > MAX_LIST) return mismatch(el, callee, param, *value, span);
+    const AstExpr *dim = type->dims.len == 1 ? type->dims.at[0] : NULL;
+    bool is_list = value->kind == VALUE_LIST, any = dim && dim->kind == AST_SPREAD && !dim->s;
+    int64_t len = is_list ? value->list->len : 1, n = len;
+    bool known = any || (dim && value_to_int(el, eval(el, dim), "a list's length", type->span, &n));
+    if (!known || n < 0 || n > MAX_LIST || (is_list && len != n)) return mismatch(el, callee, param, *value, span);
     Value list = value_list(el);
-    bool is_list = value->kind == VALUE_LIST;
-    if (is_list && value->list->len != n) return mismatch(el, callee, param, *value, span);
     for (int k = 0; k < n; k++) {
         Value item = is_list ? value->list->at[k] : *value;
         if (!match_plain(type->name, &item)) return mismatch(el, callee, param, *value, span);

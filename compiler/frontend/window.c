@@ -11,15 +11,15 @@
 
 enum { MAX_WINDOW = 1 << 20 }; // of a kernel, stride, padding or dilation
 
-// One integer, or a list with one for each axis, each at least `least`.
-static bool ints_arg(Elab *el, const Call *call, int k, const char *what, int n, int otherwise, int least, int *to) {
+// One integer, or a list with one for each axis, each at least `least`, which is also what is not given.
+static bool ints_arg(Elab *el, const Call *call, int k, const char *what, int n, int least, int *to) {
     Value v = call->arg[k];
     bool list = v.kind == VALUE_LIST;
     if (list && v.list->len != n)
         return deny(el, call->at[k], "%s is one integer or a list of %d, got %s", what, n, value_text(el, v));
     for (int i = 0; i < n; i++) {
         Value item = list ? v.list->at[i] : v;
-        int64_t number = otherwise;
+        int64_t number = least;
         if (v.kind != VALUE_NONE && !value_to_int(el, item, what, call->at[k], &number)) return false;
         if (number < least || number > MAX_WINDOW)
             return deny(el, call->at[k], "%s is %" PRId64 "; it must be %s %d", what, number,
@@ -41,6 +41,17 @@ static bool check_axis(Elab *el, const Call *call, const Node *x, const Windows 
                 "axis %d of %s is the run-time size %s, and windows need an extent that is known at compile time; "
                 "-D fixes a size",
                 x->type.rank - w->n + k, type_name(el, &x->type), value_text(el, value_dim(dim)));
+}
+
+// Whether the kernel fits an axis of `padded` elements with its padding. In ceil mode the last window may reach
+// `beyond` elements further.
+static bool check_room(Elab *el, const Call *call, const Node *x, const Windows *w, int k, int64_t padded, int beyond) {
+    if (span_of(w, k) <= padded + beyond) return true;
+    return deny(el, call->span,
+                "the kernel spans %" PRId64 " elements of axis %d, which with its padding has %" PRId64
+                ": %s with kernel %d, padding %d, dilation %d; a smaller kernel fits, or more padding",
+                span_of(w, k), x->type.rank - w->n + k, padded, type_name(el, &x->type), w->kernel[k], w->before[k],
+                w->dilation[k]);
 }
 
 // ---- convolution ---------------------------------------------------------------------------------------------------
@@ -68,7 +79,7 @@ static bool convolution_args(Elab *el, const Call *call, Convolution *c, int cha
         return deny(el, call->span, "dtypes differ: the input is %s, the weight %s", type_name(el, x),
                     type_name(el, weight));
     }
-    if (!ints_arg(el, call, groups_arg, "groups", 1, 1, 1, &c->groups)) return false;
+    if (!ints_arg(el, call, groups_arg, "groups", 1, 1, &c->groups)) return false;
     if (x->dim[1].size || type_has_size(weight))
         return deny(el, call->span, "the channels of %s and the weight %s cannot be run-time sizes", type_name(el, x),
                     type_name(el, weight));
@@ -94,7 +105,7 @@ static bool padding_arg(Elab *el, const Call *call, int k, Windows *w, int *afte
     if (v.kind == VALUE_STRING && !same && !valid)
         return deny(el, call->at[k], "padding is an integer, one for each axis, \"same\" or \"valid\", got %s",
                     value_text(el, v));
-    if (!same && !valid && !ints_arg(el, call, k, "padding", w->n, 0, 0, w->before)) return false;
+    if (!same && !valid && !ints_arg(el, call, k, "padding", w->n, 0, w->before)) return false;
     for (int i = 0; i < w->n; i++) {
         if (same && w->stride[i] != 1)
             return deny(el, call->at[k], "padding \"same\" needs a stride of 1, got %d", w->stride[i]);
@@ -109,18 +120,12 @@ Value run_convolve(Elab *el, const Call *call) {
     Convolution c = {0};
     Windows *w = &c.windows;
     int after[MAX_WINDOW_AXES];
-    if (!convolution_args(el, call, &c, 1, 5) || !ints_arg(el, call, 2, "stride", w->n, 1, 1, w->stride) ||
-        !ints_arg(el, call, 4, "dilation", w->n, 1, 1, w->dilation) || !padding_arg(el, call, 3, w, after))
+    if (!convolution_args(el, call, &c, 1, 5) || !ints_arg(el, call, 2, "stride", w->n, 1, w->stride) ||
+        !ints_arg(el, call, 4, "dilation", w->n, 1, w->dilation) || !padding_arg(el, call, 3, w, after))
         return value_poison();
     for (int k = 0; k < w->n; k++) {
-        int64_t extent = c.x->type.dim[2 + k].extent, padded = extent + w->before[k] + after[k];
-        if (!check_axis(el, call, c.x, w, k)) return value_poison();
-        if (span_of(w, k) > padded)
-            return refuse(el, call->span,
-                          "the kernel spans %" PRId64 " elements of axis %d, which with its padding has %" PRId64
-                          ": %s with kernel %d, padding %d, dilation %d; a smaller kernel fits, or more padding",
-                          span_of(w, k), 2 + k, padded, type_name(el, &c.x->type), w->kernel[k], w->before[k],
-                          w->dilation[k]);
+        int64_t padded = c.x->type.dim[2 + k].extent + w->before[k] + after[k];
+        if (!check_axis(el, call, c.x, w, k) || !check_room(el, call, c.x, w, k, padded, 0)) return value_poison();
         w->out[k] = (int)((padded - span_of(w, k)) / w->stride[k] + 1);
     }
     return value_tensor(build_convolution(el->g, c.x, c.weight, w, c.groups));
@@ -130,10 +135,10 @@ Value run_convolve_transposed(Elab *el, const Call *call) {
     Convolution c = {0};
     Windows *w = &c.windows;
     int more[MAX_WINDOW_AXES];
-    if (!convolution_args(el, call, &c, 0, 5) || !ints_arg(el, call, 2, "stride", w->n, 1, 1, w->stride) ||
-        !ints_arg(el, call, 3, "padding", w->n, 0, 0, w->before) ||
-        !ints_arg(el, call, 4, "output_padding", w->n, 0, 0, more) ||
-        !ints_arg(el, call, 6, "dilation", w->n, 1, 1, w->dilation))
+    if (!convolution_args(el, call, &c, 0, 5) || !ints_arg(el, call, 2, "stride", w->n, 1, w->stride) ||
+        !ints_arg(el, call, 3, "padding", w->n, 0, w->before) ||
+        !ints_arg(el, call, 4, "output_padding", w->n, 0, more) ||
+        !ints_arg(el, call, 6, "dilation", w->n, 1, w->dilation))
         return value_poison();
     for (int k = 0; k < w->n; k++) {
         int64_t extent = c.x->type.dim[2 + k].extent;
@@ -192,13 +197,12 @@ Value run_pool(Elab *el, const Call *call) {
     if (w.n < 1 || w.n > MAX_WINDOW_AXES || x->type.rank < w.n)
         return refuse(el, call->span, "windows over the last 1 to %d axes, got %s over %s", MAX_WINDOW_AXES,
                       value_text(el, kernel), type_name(el, &x->type));
-    if (!ints_arg(el, call, 2, "kernel_size", w.n, 1, 1, w.kernel)) return value_poison();
+    if (!ints_arg(el, call, 2, "kernel_size", w.n, 1, w.kernel)) return value_poison();
     if (call->arg[3].kind == VALUE_NONE)
         memcpy(w.stride, w.kernel, sizeof w.stride);
-    else if (!ints_arg(el, call, 3, "stride", w.n, 1, 1, w.stride))
+    else if (!ints_arg(el, call, 3, "stride", w.n, 1, w.stride))
         return value_poison();
-    if (!ints_arg(el, call, 4, "padding", w.n, 0, 0, w.before) ||
-        !ints_arg(el, call, 5, "dilation", w.n, 1, 1, w.dilation))
+    if (!ints_arg(el, call, 4, "padding", w.n, 0, w.before) || !ints_arg(el, call, 5, "dilation", w.n, 1, w.dilation))
         return value_poison();
     for (int k = 0; k < w.n; k++) {
         int axis = x->type.rank - w.n + k;
@@ -209,13 +213,9 @@ Value run_pool(Elab *el, const Call *call) {
                           "padding is %d; it is at most half of the window, which spans %" PRId64
                           " elements, so that no window lies wholly in the padding",
                           w.before[k], span_of(&w, k));
-        int64_t beyond = ceil_mode ? w.stride[k] - 1 : 0; // how far the last window may reach
-        if (span_of(&w, k) > extent + 2 * (int64_t)w.before[k] + beyond)
-            return refuse(el, call->span,
-                          "the kernel spans %" PRId64 " elements of axis %d, which with its padding has %" PRId64
-                          ": %s with kernel %d, padding %d, dilation %d; a smaller kernel fits, or more padding",
-                          span_of(&w, k), axis, extent + 2 * (int64_t)w.before[k], type_name(el, &x->type), w.kernel[k],
-                          w.before[k], w.dilation[k]);
+        // With ceil_mode the last window may reach beyond the padding.
+        int64_t padded = extent + 2 * (int64_t)w.before[k];
+        if (!check_room(el, call, x, &w, k, padded, ceil_mode ? w.stride[k] - 1 : 0)) return value_poison();
         w.out[k] = pool_extent(&w, k, extent, ceil_mode);
         if (!check_windows(el, call, &w, k, extent, axis)) return value_poison();
     }

@@ -14,31 +14,17 @@ Module *module_new(Arena *arena, Diag *diag, const char *source_name) {
     m->arena = arena;
     m->diag = diag;
     m->source_name = source_name;
+    m->by_name = (Tags){.arena = arena, .by_text = true};
     return m;
 }
 
-// Where a storage of that name is or would be: open addressing, the table at most half full.
-static Storage **storage_place(const Module *module, const char *name) {
-    uint32_t mask = (uint32_t)module->by_name_size - 1, at = text_hash(name) & mask;
-    for (; module->by_name[at]; at = (at + 1) & mask)
-        if (!strcmp(module->by_name[at]->name, name)) break;
-    return &module->by_name[at];
-}
-
 Storage *module_find_storage(const Module *module, const char *name) {
-    return module->by_name_size ? *storage_place(module, name) : NULL;
-}
-
-static void grow_by_name(Module *module) {
-    module->by_name_size = module->by_name_size ? 2 * module->by_name_size : 64;
-    module->by_name = NEW_ARRAY(module->arena, Storage *, module->by_name_size);
-    for (int k = 0; k < module->storages.len; k++)
-        *storage_place(module, module->storages.at[k]->name) = module->storages.at[k];
+    int place = tag_known(&module->by_name, name);
+    return place ? module->storages.at[place - 1] : NULL;
 }
 
 Storage *module_add_storage(Module *module, const char *name, StorageKind kind, Type type, Span span) {
     if (module_find_storage(module, name)) dlc_bug("elaborate", "two storages are called %s", name);
-    if (2 * (module->storages.len + 1) > module->by_name_size) grow_by_name(module);
     Storage *storage = NEW(module->arena, Storage);
     *storage = (Storage){.name = arena_strdup(module->arena, name),
                          .kind = kind,
@@ -47,7 +33,7 @@ Storage *module_add_storage(Module *module, const char *name, StorageKind kind, 
                          .user = span,
                          .index = module->storages.len};
     vec_push(module->arena, &module->storages, storage);
-    *storage_place(module, name) = storage;
+    *tag_of(&module->by_name, storage->name) = module->storages.len;
     return storage;
 }
 

@@ -21,6 +21,7 @@
 
 #include "ir/type.h"
 #include "support/diag.h"
+#include "support/tags.h"
 
 typedef struct Node Node;
 typedef struct Graph Graph;
@@ -217,8 +218,7 @@ struct Module {
     Size sizes[MAX_SIZES];
     int nsizes;
     VEC(Storage *) storages;
-    Storage **by_name; // storages, a hash table
-    int by_name_size;
+    Tags by_name;         // of storages: the place of each, from 1
     VEC(Graph *) entries; // in source order; those of kind ENTRY_START and ENTRY_INIT, if any, are last
 };
 

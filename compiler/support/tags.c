@@ -1,13 +1,21 @@
-// tags.c: a hash table by address with open addressing. Nothing may follow the order of its slots, which differs from
+// tags.c: a hash table with open addressing. Nothing may follow the order of its slots, which differs from
 // run to run.
 #include "support/tags.h"
 
 #include <stdint.h>
 #include <string.h>
 
+#include "support/str.h"
+
+static unsigned hash(const Tags *tags, const void *key) {
+    return tags->by_text ? text_hash(key) : (unsigned)(((uintptr_t)key >> 4) * 2654435761u >> 8);
+}
+
+static bool same(const Tags *tags, const void *a, const void *b) { return a == b || (tags->by_text && !strcmp(a, b)); }
+
 static int slot_of(const Tags *tags, const void *key) {
-    unsigned mask = (unsigned)tags->capacity - 1, at = (unsigned)(((uintptr_t)key >> 4) * 2654435761u >> 8) & mask;
-    while (tags->slot[at].key && tags->slot[at].key != key) at = (at + 1) & mask;
+    unsigned mask = (unsigned)tags->capacity - 1, at = hash(tags, key) & mask;
+    while (tags->slot[at].key && !same(tags, tags->slot[at].key, key)) at = (at + 1) & mask;
     return (int)at;
 }
 

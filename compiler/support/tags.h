@@ -1,13 +1,16 @@
-// tags.h: a number for each of some objects, found by address: who was seen, who has which place.
+// tags.h: a number for each of some objects or names: who was seen, who has which place.
 //     Tags seen = {.arena = &scratch};
 //     if ((*tag_of(&seen, node))++) return;
 #ifndef DLC_TAGS_H
 #define DLC_TAGS_H
 
+#include <stdbool.h>
+
 #include "support/arena.h"
 
 typedef struct Tags {
     Arena *arena;
+    bool by_text; // keys are strings, found by their text; else objects, found by address
     struct Tag {
         const void *key;
         int tag;
