@@ -17,8 +17,8 @@
 // ---- Kinds of tokens
 
 enum {
-    ENDS_NOTHING = 1, // cannot be the last of a statement: the next line goes on
-    CONTINUES = 2,    // cannot be the first of a statement: it goes on with the line before
+    ENDS_NOTHING = 1, // a statement cannot end with it: the next line continues it
+    CONTINUES = 2,    // a statement cannot begin with it: it continues the line before
     BETWEEN = ENDS_NOTHING | CONTINUES,
     STARTS = 4, // a keyword that stands nowhere but at the start of a statement or declaration
     DECLARES = STARTS | 8,
@@ -40,8 +40,8 @@ static const unsigned char traits[] = {
 
 static bool has(int kind, int trait) { return kind < (int)sizeof traits && (traits[kind] & trait) == trait; }
 
-// Does t, at the start of a line, begin a declaration? A name follows: `train = 2` in a layer is only a wrong name. And
-// an indented `dim` is rather one that was written into a layer.
+// Does t, at the start of a line, begin a declaration? A name must follow: `train = 2` in a layer is a badly chosen
+// name and no declaration. An indented `dim` was probably written inside a layer by mistake.
 static bool declares(Token t) {
     const char *next = t.span.source->text + t.span.end;
     while (*next == ' ' || *next == '\t') next++;

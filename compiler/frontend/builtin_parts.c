@@ -1,7 +1,8 @@
 // builtin_parts.c: parts of tensors: indexing, narrow, flip, split, concat, pad, gather, scatter_add, cumsum.
 //     x[:, 0, 2:5, ::2, none, ...]    a slice, then a reshape that drops axis 1 and inserts one
 //     pad(x, [1, 2])                  the last axis, 1 before and 2 behind; pairs go on to the axes before it
-// What is taken is known at compile time, or counted by a run-time size; except for gather and scatter_add.
+// Which elements are taken is known at compile time or depends on a run-time size. Only gather and scatter_add read
+// indices from a tensor.
 #include <inttypes.h>
 #include <string.h>
 

@@ -89,7 +89,7 @@ static bool change_gradients(Elab *el, const Link *link, Gradients *of, int grou
 
 // ---- the optimizer -------------------------------------------------------------------------------------------------
 
-// Made once: other phases and other rounds of a loop find it.
+// Made the first time; other phases and other rounds of a loop find it again.
 static Storage *optim_storage(Elab *el, const char *name, Type type, Span span) {
     Storage *storage = module_find_storage(el->module, name);
     if (storage) return storage;
@@ -283,7 +283,7 @@ static int minimize_number(Elab *el, const AstStmt *stmt) {
     return el->minimizes.len - 1;
 }
 
-// All gradients first, then all updates: each sees the parameters of before.
+// All gradients are computed before the first update, so that every gradient sees the old parameters.
 static void train(Elab *el, const AstStmt *stmt, const Chain *common, const Chain *chains, Node *loss) {
     int number = minimize_number(el, stmt);
     if (number < 0) return;

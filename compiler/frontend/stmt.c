@@ -95,7 +95,7 @@ static void run_assign(Elab *el, const AstStmt *stmt) {
         bind_target(el, &stmt->names.at[k], n == 1 || is_poison(value) ? value : value.list->at[k], expr->span);
 }
 
-// The statements behind it are not run: frame->returned stops every body on the way out.
+// frame->returned stops every enclosing body, so that no later statement runs.
 static void run_return(Elab *el, const AstStmt *stmt) {
     Value tuple = {.kind = VALUE_TUPLE, .list = NEW(el->arena, ValueList)};
     bool good = true;

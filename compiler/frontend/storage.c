@@ -1,8 +1,8 @@
 // storage.c: param and buffer: paths, sharing, initialisers, and what a storage holds now.
 //     param weight: T[O, I] = kaiming_uniform(a=5**0.5)     in linear(..., name="fc1") is the storage "fc1.weight"
-// The full path alone decides sharing. The initialiser runs once, at the first declaration, into the graph "init", of
-// an optimiser's buffer into "start", which a file without optimiser state runs again; what begins as zeros is left out
-// of them, because memory is zeroed before.
+// Two storages are shared exactly when their full paths are equal. The initialiser runs once, at the first declaration,
+// and its nodes go into the graph "init". Those of an optimiser's buffer go into "start", which also runs after loading
+// a file without optimiser state. Neither graph holds what begins as zeros, because memory is zeroed before.
 #include <ctype.h>
 #include <math.h>
 #include <string.h>

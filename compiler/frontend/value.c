@@ -179,9 +179,7 @@ static bool power_int(int64_t base, int64_t exponent, int64_t *to) {
     return true;
 }
 
-// Rounds to minus infinity, as `//` does on tensors; C rounds to zero.
-
-// Every operation is checked; b == -1 is apart because INT64_MIN / -1 traps.
+// Every operation is checked for overflow. Division by -1 has its own case because INT64_MIN / -1 traps.
 static Value int_binary(Elab *el, const char *op, int64_t a, int64_t b, Span span) {
     int64_t r;
     if (!strcmp(op, "+")) return __builtin_add_overflow(a, b, &r) ? overflow(el, op, a, b, span) : value_int(r);
