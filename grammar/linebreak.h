@@ -34,8 +34,8 @@ typedef struct Lines {
     VEC(Bracket) open;
     VEC(Token) queue; // made, and from `head` on not yet taken
     int head;
-    int last, last_end;     // kind and end of the last token made, 0 at first
-    bool fresh;             // no token since the last line break
+    int last, last_end; // kind and end of the last token made, 0 at first
+    bool fresh;         // no token since the last line break
     // The scanner's.
     int at;                // offset after the text read so far
     int string_start;      // of the string, or piece of one, being read
