@@ -43,3 +43,27 @@ bool map_uses(const Map *map, int axis) {
         if (map->dim[d].coef[axis]) return true;
     return false;
 }
+
+bool map_is_bare(const Iter *iter, const Map *map, const Type *type) {
+    unsigned seen = 0;
+    for (int d = 0; d < map->rank; d++) {
+        int axis = affine_bare_axis(&map->dim[d]);
+        if (axis < 0 || seen >> axis & 1 || !dim_equal(iter->axis[axis], type->dim[d])) return false;
+        seen |= 1u << axis;
+    }
+    return true;
+}
+
+char iter_free_name(const Iter *iter) {
+    char name = 'i';
+    while (memchr(iter->name, name, (size_t)iter->naxes)) name++;
+    return name;
+}
+
+void affine_reach(const Iter *iter, const Affine *affine, int64_t *lo, int64_t *hi) {
+    *lo = *hi = affine->c;
+    for (int k = 0; k < iter->naxes; k++) {
+        int64_t reach = (int64_t)affine->coef[k] * (iter->axis[k].extent - 1);
+        *(reach < 0 ? lo : hi) += reach;
+    }
+}

@@ -17,5 +17,11 @@ int affine_bare_axis(const Affine *affine);
 bool affine_window(const Iter *iter, const Affine *affine, int *at, int *tap);
 // Whether the axis moves any of the map's indices; no axis (-1) moves none.
 bool map_uses(const Map *map, int axis);
+// Whether each dim of `type` is an axis of its own, from end to end.
+bool map_is_bare(const Iter *iter, const Map *map, const Type *type);
+// A letter that no axis is called by.
+char iter_free_name(const Iter *iter);
+// The smallest and the largest value of the index over the iteration, at the bounds of run-time axes.
+void affine_reach(const Iter *iter, const Affine *affine, int64_t *lo, int64_t *hi);
 
 #endif

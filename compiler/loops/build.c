@@ -111,6 +111,17 @@ Stmt *stmt_prefetch(Arena *arena, Buffer *buffer, Index *const *at) {
     return stmt;
 }
 
+Stmt *stmt_transpose(Arena *arena, Buffer *to, Index *const *at, int dst_axis, Buffer *from, Index *const *from_at,
+                     int src_axis) {
+    Stmt *stmt = stmt_store(arena, to, at, NULL);
+    stmt->kind = STMT_TRANSPOSE;
+    stmt->dst_axis = dst_axis;
+    stmt->source = from;
+    stmt->from = copy_at(arena, from, from_at);
+    stmt->src_axis = src_axis;
+    return stmt;
+}
+
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value) {
     Stmt *stmt = stmt_new(arena, STMT_LOCAL);
     stmt->buffer = buffer;

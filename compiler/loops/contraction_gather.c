@@ -1,12 +1,15 @@
-// contraction_gather.c: results that are scattered to, turned into ones that are gathered.
+// contraction_gather.c: turns a contraction that scatters into its result into one that gathers each element.
 //
 //     dx[n,i,y+p-1] += dy[n,o,y] * w[o,i,p]        dx[n,i,h] += dy[n,o,h-p+1] * w[o,i,p]              h = y + p - 1
 //     dx[n,i,2*y+p-1] += ..                        dx[n,i,2*h+r-1] += dy[n,o,h-p] * w[o,i,r+2*p]      r < 2
 //
-// That y and p stay inside their extents is left to the operands: each stands alone in a dim of that extent, where a
-// read out of range is 0. Afterwards every element of the result is reached exactly once.
-#include "loops/contraction.h"
+// Nothing guards that y and p stay inside their extents: each is the only axis of an operand's dim of that extent, and
+// a read out of range gives 0. Afterwards every element of the result is reached exactly once.
+#include "ir/affine.h"
+#include "loops/recipes.h"
 #include "ops/rules.h"
+
+enum { NONE = -1 }; // no axis
 
 // An operand has a dim that this axis indexes alone, from end to end.
 static bool is_guarded(const Node *root, const Iter *iter, int axis) {
@@ -24,7 +27,7 @@ static int dims_with(const Map *map, int axis) {
     return count;
 }
 
-// The taps p of one element when the index is solved for y; a large number: it cannot be.
+// How many taps p one element sums when the index is solved for y; a large number if it cannot be solved.
 static int64_t taps_left(const Node *root, const Iter *iter, const Affine *out, int y, int p) {
     bool possible =
         is_guarded(root, iter, y) && (out->coef[y] == 1 || (out->coef[p] == 1 && is_guarded(root, iter, p)));
@@ -35,52 +38,48 @@ static int64_t taps_left(const Node *root, const Iter *iter, const Affine *out, 
 static bool gather_dim(const Node *root, Iter *iter, int d) {
     Affine *out = &iter->map[0].dim[d];
     Dim dim = root->type.dim[d];
-    int y = NO_AXIS, p = NO_AXIS;
+    int y = NONE, p = NONE;
     for (int k = 0; k < iter->naxes; k++) {
         if (!out->coef[k]) continue;
-        if (p != NO_AXIS || dims_with(&iter->map[0], k) != 1 || out->coef[k] < 0) return false;
-        *(y == NO_AXIS ? &y : &p) = k;
+        if (p != NONE || dims_with(&iter->map[0], k) != 1 || out->coef[k] < 0) return false;
+        *(y == NONE ? &y : &p) = k;
     }
     // Solved for the one that leaves fewer taps to sum.
-    if (p != NO_AXIS && taps_left(root, iter, out, p, y) < taps_left(root, iter, out, y, p)) {
+    if (p != NONE && taps_left(root, iter, out, p, y) < taps_left(root, iter, out, y, p)) {
         int other = y;
         y = p;
         p = other;
     }
-    if (y == NO_AXIS) return false;
-    bool bare = p == NO_AXIS && out->coef[y] == 1 && out->c == 0 && dim_equal(dim, iter->axis[y]);
+    if (y == NONE) return false;
+    bool bare = p == NONE && out->coef[y] == 1 && out->c == 0 && dim_equal(dim, iter->axis[y]);
     if (bare) return true;
     if (dim.size || !is_guarded(root, iter, y)) return false;
-    int stride = out->coef[y], step = p == NO_AXIS ? 1 : out->coef[p], extent_y = iter->axis[y].extent;
-    if (stride > 1 && p != NO_AXIS && (step != 1 || !is_guarded(root, iter, p))) return false;
+    int stride = out->coef[y], step = p == NONE ? 1 : out->coef[p], extent_y = iter->axis[y].extent;
+    if (stride > 1 && p != NONE && (step != 1 || !is_guarded(root, iter, p))) return false;
     int64_t base = floor_div(-(int64_t)out->c, stride), c = out->c;
-    int rest = NO_AXIS;
+    int rest = NONE;
     if (stride > 1) {
         if (iter->naxes == MAX_AXES) return false;
         rest = iter->naxes++;
         iter->axis[rest] = dim_fixed(stride);
-        for (char name = 'i'; !iter->name[rest]; name++) {
-            bool taken = false;
-            for (int k = 0; k < rest; k++) taken |= iter->name[k] == name;
-            if (!taken) iter->name[rest] = name;
-        }
+        iter->name[rest] = iter_free_name(iter);
     }
     for (int m = 1; m < 3; m++)
         for (int i = 0; i < iter->map[m].rank; i++) {
             Affine *a = &iter->map[m].dim[i];
-            int at_y = a->coef[y], at_p = p == NO_AXIS ? 0 : a->coef[p];
+            int at_y = a->coef[y], at_p = p == NONE ? 0 : a->coef[p];
             a->c += (int32_t)(at_y * base);
-            if (rest != NO_AXIS) a->coef[rest] = at_p;
-            if (p != NO_AXIS) a->coef[p] = at_p * stride - at_y * step;
-            // Without taps only the multiples of the stride are reached: the others read out of range.
-            else if (rest != NO_AXIS)
+            if (rest != NONE) a->coef[rest] = at_p;
+            if (p != NONE) a->coef[p] = at_p * stride - at_y * step;
+            // Without taps only multiples of the stride are reached: the other elements must read out of range.
+            else if (rest != NONE)
                 a->coef[rest] = at_y * (int32_t)(extent_y - (base < 0 ? base : 0));
         }
-    if (p != NO_AXIS) iter->axis[p].extent = (iter->axis[p].extent + stride - 1) / stride;
+    if (p != NONE) iter->axis[p].extent = (iter->axis[p].extent + stride - 1) / stride;
     iter->axis[y] = dim_fixed((int32_t)(floor_div(dim.extent - 1 - c, stride) - base + 1));
     *out = (Affine){.c = (int32_t)(c + stride * base)};
     out->coef[y] = stride;
-    if (rest != NO_AXIS) out->coef[rest] = 1;
+    if (rest != NONE) out->coef[rest] = 1;
     return true;
 }
 

@@ -4,54 +4,78 @@
 //                                              for (i = N/6*6; i < N - 1; i += 2) { 2 rows }
 //                                              for (i = N/6*6 + N%6/2*2; i < N; i++) { 1 row }
 //
-// Edges are smaller instances of the same tile, never guards inside one. The bound `N - 5` rather than N lets range
-// analysis see that no tile leaves its axis. A tail starts at a place that depends on the whole axis alone, so a part
-// of the axis (a chunk, a block) that ends before it runs it zero times; parts start and end at multiples of the first
-// tile, and a chunk that starts behind the end runs nothing.
+// Edges are lower instances of the same tile, never guards inside one. The bound is `N - 5` rather than N, so that the
+// range analysis sees that no tile leaves its axis. Where a tail starts depends on the whole axis alone: a part of the
+// axis (a chunk, a block) that ends before it runs the tail zero times. Parts start and end at multiples of the first
+// tile, and a chunk that starts behind the end of the axis runs nothing.
 #include "loops/contraction.h"
 
-Index *contraction_extent(Contraction *c, int axis) {
-    return axis == NO_AXIS ? index_const(c->arena, 1) : index_size(c->arena, c->iter->axis[axis]);
+Cursor contraction_cursor(const Plan *plan, Epilogue *epilogue) {
+    Arena *arena = epilogue->ctx->arena;
+    Cursor c = {.plan = plan, .ctx = epilogue->ctx, .arena = arena, .epilogue = epilogue};
+    for (int axis = 0; axis < plan->iter->naxes; axis++)
+        c.range[axis] = (struct Range){index_const(arena, 0), contraction_extent(&c, axis)};
+    c.part = index_const(arena, 0);
+    return c;
 }
 
-Stmt *contraction_open(Contraction *c, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
-                       Index **at) {
-    Var *var = var_new(c->ctx, name);
-    Stmt *loop = stmt_for(c->arena, var, lo, hi, step);
-    int64_t least, most;
-    bool empty = index_range(index_add(c->arena, hi, index_scale(c->arena, lo, -1)), &least, &most) && most <= 0;
-    if (!empty) stmt_append(c->arena, to, loop);
-    *at = index_var(c->arena, var);
-    return loop;
+Index *contraction_extent(const Cursor *c, int axis) {
+    return axis == NO_AXIS ? index_const(c->arena, 1) : index_size(c->arena, c->plan->iter->axis[axis]);
+}
+
+void contraction_map_at(const Cursor *c, const Map *map, Index **at) {
+    for (int d = 0; d < map->rank; d++) at[d] = index_of_affine(c->arena, &map->dim[d], c->at, c->plan->iter->naxes);
 }
 
 // Loops are named after their axes.
-static const char *axis_name(Contraction *c, int axis) {
-    return axis == NO_AXIS ? "one" : arena_printf(c->arena, "%c", c->iter->name[axis]);
+const char *contraction_axis_name(const Cursor *c, int axis) {
+    return arena_printf(c->arena, "%c", c->plan->iter->name[axis]);
 }
 
-Stmt *contraction_open_axis(Contraction *c, Stmt *to, int axis) {
-    return contraction_open(c, to, axis_name(c, axis), index_const(c->arena, 0), contraction_extent(c, axis), 1,
-                            &c->at[axis]);
+Stmt *contraction_open(const Cursor *c, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
+                       Index **at) {
+    if (nest_is_empty(c->arena, lo, hi)) to = stmt_block(c->arena);
+    return nest_range(c->ctx, to, name, lo, hi, step, at);
 }
 
-Stmt *contraction_open_chunks(Contraction *c, Stmt *to, int chunks, int axis, int unit, Index **lo, Index **hi) {
+static Stmt *open_block(const Cursor *c, Stmt *to) {
+    Stmt *block = stmt_block(c->arena);
+    stmt_append(c->arena, to, block);
+    return block;
+}
+
+Stmt *contraction_open_axis(Cursor *c, Stmt *to, int axis) {
+    if (axis == NO_AXIS) return open_block(c, to);
+    const struct Range *range = &c->range[axis];
+    return contraction_open(c, to, contraction_axis_name(c, axis), range->lo, range->hi, 1, &c->at[axis]);
+}
+
+Stmt *contraction_open_shape(const Cursor *c, Stmt *to, char letter, const Dim *dim, int first, int rank, Index **at) {
+    for (int d = first; d < rank; d++)
+        to = nest_open(c->ctx, to, arena_printf(c->arena, "%c%d", letter, d), dim[d], &at[d]);
+    return to;
+}
+
+Stmt *contraction_open_chunks(Cursor *c, Stmt *to, int chunks, int axis, int unit) {
     Arena *arena = c->arena;
+    struct Range *range = &c->range[axis];
     Index *chunk, *extent = contraction_extent(c, axis);
     Stmt *loop = contraction_open(c, to, "chunk", index_const(arena, 0), index_const(arena, chunks), 1, &chunk);
     loop->loop = FOR_CHUNKS;
-    int64_t bound = axis == NO_AXIS ? 1 : c->iter->axis[axis].extent, units = (bound + unit - 1) / unit, fixed;
+    int bound = axis_extent(c->plan->iter, axis), units = ceil_div(bound, unit);
+    int64_t fixed;
     if (index_is_const(extent, &fixed)) {
         // Chunk c has the tiles [c * units / chunks, (c + 1) * units / chunks).
-        Index *first = index_scale(arena, chunk, units);
-        *lo = index_scale(arena, index_div(arena, first, chunks), unit);
-        *hi = index_scale(arena, index_div(arena, index_add_const(arena, first, units), chunks), unit);
-        *hi = units * unit == bound ? *hi : index_min(arena, *hi, extent);
+        Index *first = index_scale(arena, chunk, units), *next = index_add_const(arena, first, units);
+        range->lo = index_scale(arena, index_div(arena, first, chunks), unit);
+        range->hi = index_scale(arena, index_div(arena, next, chunks), unit);
+        if (units * unit != bound) range->hi = index_min(arena, range->hi, extent);
         return loop;
     }
-    Index *first = index_scale(arena, chunk, (units + chunks - 1) / chunks * unit);
-    *lo = unit == 1 ? index_min(arena, first, extent) : first;
-    *hi = index_min(arena, index_add_const(arena, first, (units + chunks - 1) / chunks * unit), extent);
+    int64_t each = (int64_t)ceil_div(units, chunks) * unit;
+    Index *first = index_scale(arena, chunk, each);
+    range->lo = unit == 1 ? index_min(arena, first, extent) : first;
+    range->hi = index_min(arena, index_add_const(arena, first, each), extent);
     if (unit == 1) return loop;
     // A chunk behind the end of the axis would run its tails once more: what they update in place was updated already.
     Stmt *some = stmt_if(arena);
@@ -60,80 +84,85 @@ Stmt *contraction_open_chunks(Contraction *c, Stmt *to, int chunks, int axis, in
     return some;
 }
 
-Stmt *contraction_open_blocks(Contraction *c, Stmt *to, Index **length) {
+Stmt *contraction_open_blocks(Cursor *c, Stmt *to) {
     Arena *arena = c->arena;
-    Index *extent = contraction_extent(c, c->k);
+    int block_k = c->plan->block_k;
+    Index *extent = contraction_extent(c, c->plan->k);
     c->block = index_const(arena, 0);
-    *length = extent;
-    if (c->blocks == 1) return to;
-    Index *count = index_div(arena, index_add_const(arena, extent, c->block_k - 1), c->block_k);
+    c->length = extent;
+    if (c->plan->blocks == 1) return to;
+    Index *count = index_div(arena, index_add_const(arena, extent, block_k - 1), block_k);
     Stmt *loop = contraction_open(c, to, "block", index_const(arena, 0), count, 1, &c->block);
-    Index *left = index_add(arena, extent, index_scale(arena, c->block, -c->block_k));
-    *length = index_min(arena, left, index_const(arena, c->block_k));
+    Index *left = index_add(arena, extent, index_scale(arena, c->block, -block_k));
+    c->length = index_min(arena, left, index_const(arena, block_k));
     return loop;
 }
 
-void contraction_row_tiles(Contraction *c, Stmt *to, const Index *lo, const Index *hi, TileBody body, void *context) {
+// ---- tiles ----------------------------------------------------------------------------------------------------------
+
+// Opens a loop from `lo` on, as long as `least` elements of the range are left; `extent` is the tile's.
+static Tile *open_tiles(Cursor *c, Stmt *to, Tiles *tiles, int axis, const Index *lo, int least, int step, int extent) {
+    Tile *tile = &tiles->at[tiles->n++];
+    Index *base, *end = index_add_const(c->arena, c->range[axis].hi, 1 - least);
+    Stmt *body = contraction_open(c, to, contraction_axis_name(c, axis), lo, end, step, &base);
+    *tile = (Tile){.body = body, .base = base, .extent = extent};
+    return tile;
+}
+
+Tiles contraction_row_tiles(Cursor *c, Stmt *to) {
     Arena *arena = c->arena;
-    Index *extent = contraction_extent(c, c->m), *left = extent, *tail = index_const(arena, 0), *at;
-    for (int h = 0; h < c->nheights; h++) {
-        int height = c->height[h];
-        Index *bound = index_add_const(arena, hi, 1 - height);
-        Stmt *loop = contraction_open(c, to, axis_name(c, c->m), h ? tail : lo, bound, height, &at);
-        body(c, loop, &(TileLoop){.base = at, .extent = height, .inside = h && c->iter->axis[c->m].size}, context);
+    const Plan *plan = c->plan;
+    int m = plan->m;
+    if (m == NO_AXIS) return (Tiles){1, {{.body = open_block(c, to), .base = index_const(arena, 0), .extent = 1}}};
+    Tiles tiles = {0};
+    Index *left = contraction_extent(c, m), *tail = index_const(arena, 0);
+    for (int h = 0; h < plan->nheights; h++) {
+        int height = plan->height[h];
+        Tile *tile = open_tiles(c, to, &tiles, m, h ? tail : c->range[m].lo, height, height, height);
+        tile->inside = h && plan->iter->axis[m].size;
         tail = index_add(arena, tail, index_scale(arena, index_div(arena, left, height), height));
         left = index_mod(arena, left, height);
     }
+    return tiles;
 }
 
-void contraction_lane_tiles(Contraction *c, Stmt *to, const Index *lo, const Index *hi, TileBody body, void *context) {
+Tiles contraction_lane_tiles(Cursor *c, Stmt *to) {
     Arena *arena = c->arena;
-    const char *name = axis_name(c, c->n);
-    Dim axis = c->iter->axis[c->n];
-    int width = c->lane.width;
-    Index *at;
-    if (axis.size || axis.extent >= width) {
-        Stmt *loop = contraction_open(c, to, name, lo, index_add_const(arena, hi, 1 - width), width, &at);
-        body(c, loop, &(TileLoop){.base = at, .extent = c->vectors}, context);
-    }
-    if (!axis.size && axis.extent % width == 0) return;
-    if (axis.size) {
+    const Plan *plan = c->plan;
+    Dim dim = plan->iter->axis[plan->n];
+    int n = plan->n, width = plan->lane.width, tail = dim.extent % width, lanes = plan->lanes;
+    Tiles tiles = {0};
+    if (dim.size || dim.extent >= width) open_tiles(c, to, &tiles, n, c->range[n].lo, width, width, plan->vectors);
+    if (dim.size) {
         // One vector wide then, and a part of it is left.
-        Index *extent = index_size(arena, axis), *first = index_scale(arena, index_div(arena, extent, width), width);
-        Stmt *loop = contraction_open(c, to, name, first, hi, width, &at);
-        Index *valid = index_mod(arena, extent, width);
-        body(c, loop, &(TileLoop){.base = at, .extent = 1, .valid = valid}, context);
-        return;
+        Index *extent = index_size(arena, dim), *first = index_scale(arena, index_div(arena, extent, width), width);
+        open_tiles(c, to, &tiles, n, first, 1, width, 1)->valid = index_mod(arena, extent, width);
+    } else if (tail) {
+        const Index *first = index_const(arena, dim.extent - tail);
+        Tile *tile = open_tiles(c, to, &tiles, n, first, tail, width, ceil_div(tail, lanes));
+        if (tail % lanes) tile->valid = index_const(arena, tail % lanes);
     }
-    int tail = axis.extent % width;
-    Stmt *loop = contraction_open(c, to, name, index_const(arena, axis.extent - tail),
-                                  index_add_const(arena, hi, 1 - tail), width, &at);
-    body(c, loop,
-         &(TileLoop){.base = at,
-                     .extent = (tail + c->lanes - 1) / c->lanes,
-                     .valid = tail % c->lanes ? index_const(arena, tail % c->lanes) : NULL},
-         context);
+    return tiles;
 }
 
-Stmt *contraction_open_lanes(Contraction *c, Stmt *to, const Index *base, const Index *valid, Index **element,
+Stmt *contraction_open_lanes(Cursor *c, Stmt *to, const Index *base, const Index *valid, Index **element,
                              Index **lane) {
     Arena *arena = c->arena;
     int64_t fixed;
     if (!valid || index_is_const(valid, &fixed)) {
-        Index *end = valid ? (Index *)valid : index_const(arena, c->lanes);
+        Index *end = valid ? (Index *)valid : index_const(arena, c->plan->lanes);
         if (index_is_const(end, &fixed) && fixed == 1) {
             *lane = index_const(arena, 0);
             *element = (Index *)base;
-            Stmt *block = stmt_block(arena);
-            stmt_append(arena, to, block);
-            return block;
+            return open_block(c, to);
         }
         Stmt *loop = contraction_open(c, to, "lane", index_const(arena, 0), end, 1, lane);
         *element = index_add(arena, base, *lane);
         return loop;
     }
     // The rest of a run-time axis.
-    Stmt *loop = contraction_open(c, to, axis_name(c, c->n), base, contraction_extent(c, c->n), 1, element);
-    *lane = index_mod(arena, *element, c->lanes);
+    Stmt *loop = contraction_open(c, to, contraction_axis_name(c, c->plan->n), base, contraction_extent(c, c->plan->n),
+                                  1, element);
+    *lane = index_mod(arena, *element, c->plan->lanes);
     return loop;
 }

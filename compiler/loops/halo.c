@@ -1,11 +1,13 @@
-// halo.c: zeros around the values that contractions read through windows, so that no tile needs a guard or a copy.
+// halo.c: room and zeros around values that contractions read through windows, so that tiles need neither guard nor
+// copy.
 //
 //     h: f32[N, 48, 48, 32], read at h[n, y+p-1, x+q-1, i] with p, q < 3       laid out as [N, 50, 50, 32]
 //
-// The kernel that stores the value fills the halo too, each time: between calls the arena holds other values there.
-#include "loops/contraction.h"
+// The kernel that stores the value fills the halo at each call, because the arena holds other values there in between.
+#include "ir/affine.h"
+#include "loops/recipes.h"
 
-// What a halo may add: as much again, and a little more for small images.
+// A halo may double the buffer, and add 4096 elements more, so that small images get one too.
 static bool is_affordable(const Buffer *buffer, const int *before, const int *after) {
     double plain = 1, wide = 1;
     for (int d = 0; d < buffer->rank; d++) {
@@ -15,7 +17,7 @@ static bool is_affordable(const Buffer *buffer, const int *before, const int *af
     return wide <= 2 * plain + 4096 && wide < INT32_MAX;
 }
 
-// Channels, the last axis, get none: vectors would no longer start where lines do.
+// The last axis, channels, gets none: otherwise vectors would no longer start where cache lines do.
 static void widen_for(Program *program, const Iter *iter, int which, const Node *node) {
     Buffer *buffer = program->of_node[node->id];
     int before[MAX_RANK] = {0}, after[MAX_RANK] = {0};
@@ -24,7 +26,7 @@ static void widen_for(Program *program, const Iter *iter, int which, const Node 
     for (int d = 0; d < buffer->rank; d++) {
         int64_t lo, hi;
         if (buffer->dim[d].size) continue;
-        contraction_reach(iter, &iter->map[1 + which].dim[d], &lo, &hi);
+        affine_reach(iter, &iter->map[1 + which].dim[d], &lo, &hi);
         before[d] = lo < 0 ? (int)-lo : 0;
         after[d] = hi >= buffer->dim[d].extent ? (int)(hi + 1 - buffer->dim[d].extent) : 0;
         leaves |= before[d] || after[d];
@@ -47,14 +49,10 @@ void halos_choose(Program *program) {
 // ---- zeros ----------------------------------------------------------------------------------------------------------
 
 static Stmt *open_range(LowerContext *ctx, Stmt *to, int d, const Index *lo, const Index *hi, Index **at) {
-    Var *var = var_new(ctx, arena_printf(ctx->arena, "h%d", d));
-    Stmt *loop = stmt_for(ctx->arena, var, lo, hi, 1);
-    stmt_append(ctx->arena, to, loop);
-    *at = index_var(ctx->arena, var);
-    return loop;
+    return nest_range(ctx, to, arena_printf(ctx->arena, "h%d", d), lo, hi, 1, at);
 }
 
-// One side of axis d: the axes before it (from `first` on) within the value, those behind it with their halos.
+// One side of axis d. Axes before it, from `first` on, run over the value alone; axes behind it over their halos too.
 static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, int64_t lo, int64_t hi, Index **at) {
     Arena *arena = ctx->arena;
     if (lo == hi) return;
@@ -76,13 +74,13 @@ void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer) {
     Stmt *nest = stmt_block(arena), *inner = nest;
     nest->comment = arena_printf(arena, "zeros around %s", buffer->name);
     stmt_append(arena, to, nest);
-    // The first axis is the batch, mostly: shared among the threads where it has no halo itself.
+    // The first axis, mostly the batch, is shared among the threads if it has no halo itself.
     int first = 0, extent = buffer->dim[0].extent, threads = ctx->program->threads;
     if (!buffer->before[0] && !buffer->after[0]) {
         const Index *lo = index_const(arena, 0), *hi = index_size(arena, buffer->dim[0]);
         if (threads > 1 && extent > 1) {
-            int each = (extent + threads - 1) / threads;
-            inner = open_range(ctx, inner, 0, lo, index_const(arena, (extent + each - 1) / each), &chunk);
+            int each = ceil_div(extent, threads);
+            inner = open_range(ctx, inner, 0, lo, index_const(arena, ceil_div(extent, each)), &chunk);
             inner->loop = FOR_CHUNKS;
             lo = index_scale(arena, chunk, each);
             hi = index_min(arena, index_add_const(arena, lo, each), hi);

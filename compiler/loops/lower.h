@@ -72,6 +72,9 @@ Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, ReduceKind
 // Without conditions yet: push them to ->cond.
 Stmt *stmt_if(Arena *arena);
 Stmt *stmt_prefetch(Arena *arena, Buffer *buffer, Index *const *at);
+// A lanes x lanes tile: see Stmt.
+Stmt *stmt_transpose(Arena *arena, Buffer *to, Index *const *at, int dst_axis, Buffer *from, Index *const *from_at,
+                     int src_axis);
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value);
 void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 

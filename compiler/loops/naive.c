@@ -1,4 +1,6 @@
-// naive.c: one readable nest per node: all of -O0, and at -O2 what no recipe covers (windows).
+// naive.c: plain loops, one element at a time: all of -O0, and at -O2 what no recipe covers: sorting, and contractions
+// that fit no register tile (integers, results that no gathering reaches).
+//
 //     %2 = contract %0, %1 [n o | i] out[n, o] += a[n, i] * b[o, i]
 //     for n = 0 .. N:
 //       for o = 0 .. 256:
@@ -6,10 +8,10 @@
 //         for i = 0 .. 784:
 //           sum += mul(image[n, i], w[o, i])
 //         out[n, o] = sum
+//
 // Sums of floats are held as double (lower_sums_to_floats changes that for c11 at -O2), but for those that are added up
-// in the result itself, by scatter. Reads out of range are left out by guards, which ranges remove where they can.
+// in memory, by scatter. Reads out of range are left out by guards, which ranges remove where they can.
 #include <ctype.h>
-#include <math.h>
 #include <string.h>
 
 #include "ir/affine.h"
@@ -17,12 +19,28 @@
 
 // ---- loops ----------------------------------------------------------------------------------------------------------
 
-Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at) {
+Stmt *nest_range(LowerContext *ctx, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
+                 Index **at) {
     Var *var = var_new(ctx, name);
-    Stmt *loop = stmt_for(ctx->arena, var, index_const(ctx->arena, 0), index_size(ctx->arena, dim), 1);
+    Stmt *loop = stmt_for(ctx->arena, var, lo, hi, step);
     stmt_append(ctx->arena, to, loop);
     *at = index_var(ctx->arena, var);
     return loop;
+}
+
+Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at) {
+    return nest_range(ctx, to, name, index_const(ctx->arena, 0), index_size(ctx->arena, dim), 1, at);
+}
+
+Stmt *nest_shape(LowerContext *ctx, Stmt *to, const Type *type, int but, Index **at) {
+    for (int d = 0; d < type->rank; d++)
+        if (d != but) to = nest_open(ctx, to, nest_letter(ctx, type, d), type->dim[d], &at[d]);
+    return to;
+}
+
+bool nest_is_empty(Arena *arena, const Index *lo, const Index *hi) {
+    int64_t least, most;
+    return index_range(index_add(arena, hi, index_scale(arena, lo, -1)), &least, &most) && most <= 0;
 }
 
 Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, int n, Index **at) {
@@ -43,44 +61,22 @@ const char *nest_letter(const LowerContext *ctx, const Type *type, int axis) {
     return arena_printf(ctx->arena, "%c", tolower((unsigned char)size[0]));
 }
 
-static Stmt *open_axis(LowerContext *ctx, Stmt *to, const Iter *iter, int axis, Index **at) {
-    char name[2] = {iter->name[axis], 0};
-    return nest_open(ctx, to, name, iter->axis[axis], &at[axis]);
-}
-
-// ---- windows --------------------------------------------------------------------------------------------------------
+// ---- guards ---------------------------------------------------------------------------------------------------------
 
 // A run-time axis is indexed by itself (ops/iter.c), so only fixed ones can be left.
-static void guard_axis(LowerContext *ctx, Stmt **guard, const Index *index, Dim dim) {
+void guard_axis(Arena *arena, Stmt *guard, const Index *index, Dim dim) {
     int64_t lo, hi;
-    if (dim.size || (index_range(index, &lo, &hi) && lo >= 0 && hi < dim.extent)) return;
-    if (!*guard) *guard = stmt_if(ctx->arena);
-    Index *above = index_add_const(ctx->arena, index_scale(ctx->arena, index, -1), dim.extent - 1);
+    if (dim.size) return;
     bool known = index_range(index, &lo, &hi);
-    if (!known || lo < 0) vec_push(ctx->arena, &(*guard)->cond, index);
-    if (!known || hi >= dim.extent) vec_push(ctx->arena, &(*guard)->cond, above);
+    Index *above = index_add_const(arena, index_scale(arena, index, -1), dim.extent - 1);
+    if (!known || lo < 0) vec_push(arena, &guard->cond, index);
+    if (!known || hi >= dim.extent) vec_push(arena, &guard->cond, above);
 }
 
-// Where the map leads from the iteration axes `at`; *guard gets the conditions for that to be inside the tensor.
-static void map_indices(LowerContext *ctx, const Iter *iter, const Map *map, const Type *type, Index *const *at,
-                        Index **to, Stmt **guard) {
-    for (int d = 0; d < map->rank; d++) {
-        to[d] = index_of_affine(ctx->arena, &map->dim[d], at, iter->naxes);
-        guard_axis(ctx, guard, to[d], type->dim[d]);
-    }
-}
-
-// True when each axis of the result is an iteration axis of its own: out_axis[d].
-static bool is_gather(const Iter *iter, const Type *type, int *out_axis) {
-    unsigned seen = 0;
-    for (int d = 0; d < type->rank; d++) {
-        int axis = affine_bare_axis(&iter->map[0].dim[d]);
-        if (axis < 0 || seen >> axis & 1) return false;
-        if (!dim_equal(iter->axis[axis], type->dim[d])) return false;
-        seen |= 1u << axis;
-        out_axis[d] = axis;
-    }
-    return true;
+Stmt *guard_open(Arena *arena, Stmt *to, Stmt *guard) {
+    if (!guard->cond.len) return to;
+    stmt_append(arena, to, guard);
+    return guard;
 }
 
 // ---- accumulation ---------------------------------------------------------------------------------------------------
@@ -100,49 +96,85 @@ Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, Reduce
     return acc;
 }
 
-// What one point of the iteration space adds.
-static Expr *term_at(LowerContext *ctx, const Node *node, const Iter *iter, Index *const *at, Stmt **guard) {
-    Expr *factor[2];
-    for (int k = 0; k < node->nin; k++) {
-        Index *from[MAX_RANK];
-        map_indices(ctx, iter, &iter->map[1 + k], &node->in[k]->type, at, from, guard);
-        factor[k] = lower_value(ctx, node->in[k], from);
-    }
-    return node->nin == 1 ? factor[0] : expr_apply(ctx->arena, NULL, &op_mul, node->type.dtype, factor, 2);
-}
+// A contraction or reduction, and where its axes stand.
+typedef struct Sum {
+    LowerContext *ctx;
+    Arena *arena;
+    Epilogue *epilogue;
+    const Node *node;
+    const Iter *iter;
+    ReduceKind kind;
+    Index *at[MAX_AXES];
+} Sum;
 
-static void append_guarded(LowerContext *ctx, Stmt *to, Stmt *guard, Stmt *stmt) {
-    if (guard) {
-        stmt_append(ctx->arena, to, guard);
-        to = guard;
-    }
-    stmt_append(ctx->arena, to, stmt);
-}
-
-static void gather(LowerContext *ctx, const Node *node, const Iter *iter, ReduceKind kind, const int *out_axis) {
-    Index *at[MAX_AXES], *out[MAX_RANK];
-    Stmt *outer = ctx->kernel->body, *guard = NULL;
-    unsigned opened = 0;
-    for (int d = 0; d < node->type.rank; d++) {
-        outer = open_axis(ctx, outer, iter, out_axis[d], at);
-        out[d] = at[out_axis[d]];
-        opened |= 1u << out_axis[d];
-    }
-    Buffer *acc = accumulator_new(ctx, reduce_words[kind], node->type.dtype, kind);
-    stmt_append(ctx->arena, outer, stmt_local(ctx->arena, acc, reduce_identity(ctx->arena, node->type.dtype, kind)));
-    Stmt *inner = outer;
-    for (int k = 0; k < iter->naxes; k++)
-        if (!(opened >> k & 1)) inner = open_axis(ctx, inner, iter, k, at);
-    Expr *term = term_at(ctx, node, iter, at, &guard);
-    append_guarded(ctx, inner, guard, stmt_accumulate(ctx->arena, acc, NULL, kind, term));
-    Buffer *to = ctx->program->of_node[node->id];
-    stmt_append(ctx->arena, outer, stmt_store(ctx->arena, to, out, expr_load(ctx->arena, acc, NULL, 1)));
-}
-
-static Stmt *open_shape(LowerContext *ctx, const Type *type, Index **at) {
-    Stmt *to = ctx->kernel->body;
-    for (int d = 0; d < type->rank; d++) to = nest_open(ctx, to, nest_letter(ctx, type, d), type->dim[d], &at[d]);
+// Loops over a set of axes, in their order.
+static Stmt *open_axes(Sum *s, Stmt *to, unsigned set) {
+    for (int k = 0; k < s->iter->naxes; k++)
+        if (set >> k & 1) to = nest_open(s->ctx, to, (char[]){s->iter->name[k], 0}, s->iter->axis[k], &s->at[k]);
     return to;
+}
+
+// Where map m leads; the guard gets the conditions for that to be inside the tensor.
+static void map_at(Sum *s, int m, Index **at, Stmt *guard) {
+    const Map *map = &s->iter->map[m];
+    const Type *type = m ? &s->node->in[m - 1]->type : &s->node->type;
+    for (int d = 0; d < map->rank; d++) {
+        at[d] = index_of_affine(s->arena, &map->dim[d], s->at, s->iter->naxes);
+        guard_axis(s->arena, guard, at[d], type->dim[d]);
+    }
+}
+
+// What one point of the iteration space adds to `sum`.
+static void add_term(Sum *s, Stmt *to, Stmt *guard, Buffer *sum, Index *const *at) {
+    Expr *factor[2] = {0};
+    lower_forget(s->ctx);
+    for (int k = 0; k < s->node->nin; k++) {
+        Index *from[MAX_RANK];
+        map_at(s, 1 + k, from, guard);
+        factor[k] = lower_value(s->ctx, s->node->in[k], from);
+    }
+    bool product = s->node->nin == 2;
+    Expr *term = product ? expr_apply(s->arena, NULL, &op_mul, s->node->type.dtype, factor, 2) : factor[0];
+    stmt_append(s->arena, guard_open(s->arena, to, guard), stmt_accumulate(s->arena, sum, at, s->kind, term));
+}
+
+// The sum over a set of axes, in a register.
+static Expr *sum_over(Sum *s, Stmt *to, unsigned axes) {
+    DType dtype = s->node->type.dtype;
+    Buffer *sum = accumulator_new(s->ctx, reduce_words[s->kind], dtype, s->kind);
+    stmt_append(s->arena, to, stmt_local(s->arena, sum, reduce_identity(s->arena, dtype, s->kind)));
+    add_term(s, open_axes(s, to, axes), stmt_if(s->arena), sum, NULL);
+    return expr_load(s->arena, sum, NULL, 1);
+}
+
+// Stores what follows from the sum of one element, and returns where.
+static Stmt *gather_element(Sum *s, Stmt *to, unsigned axes, Index **at) {
+    Stmt *guard = stmt_if(s->arena);
+    s->epilogue->sum = sum_over(s, to, axes);
+    map_at(s, 0, at, guard);
+    to = guard_open(s->arena, to, guard);
+    epilogue_store(s->epilogue, to, &s->node->type, at, 1);
+    return to;
+}
+
+// With a pool, `windows` are the axes that run over the elements of one of its windows.
+static void gather(Sum *s, Stmt *to, unsigned summed, unsigned windows) {
+    Arena *arena = s->arena;
+    Epilogue *e = s->epilogue;
+    Index *at[MAX_RANK];
+    to = open_axes(s, to, ~summed & ~windows);
+    if (!e->pool) {
+        gather_element(s, to, summed, at);
+        return;
+    }
+    ReduceKind kind = node_reduces(e->pool);
+    Buffer *pooled = accumulator_new(s->ctx, "pooled", e->pool->type.dtype, kind);
+    stmt_append(arena, to, stmt_local(arena, pooled, reduce_identity(arena, pooled->dtype, kind)));
+    Stmt *inside = gather_element(s, open_axes(s, to, windows), summed, at);
+    stmt_append(arena, inside, stmt_accumulate(arena, pooled, NULL, kind, epilogue_value(e, e->pool->in[0], at, 1)));
+    e->pooled = expr_load(arena, pooled, NULL, 1);
+    pool_at(e->pool, s->iter, windows, s->at, at);
+    epilogue_store(e, to, &e->pool->type, at, 1);
 }
 
 // For each axis of the result the first iteration axis that walks along it. Loops over these alone meet every element
@@ -158,67 +190,80 @@ static unsigned leading_axes(const Iter *iter) {
     return leading;
 }
 
+// Axes that are the result's first dims: their loops may stand outside all others, so that the rest stays in the
+// caches.
+static unsigned first_axes(const Map *map) {
+    unsigned first = 0;
+    for (int d = 0; d < map->rank && affine_bare_axis(&map->dim[d]) >= 0; d++)
+        first |= 1u << affine_bare_axis(&map->dim[d]);
+    return first;
+}
+
 // Results that several points reach, or none: zeros first, then every point adds where it leads.
-//     for l = 0 .. 3:           a window's axis: outermost, so that no inner loop comes to an element twice
-//       for i = 0 .. 8:
-//         local sum = 0
-//         for m = 0 .. 4:
-//           sum += mul(a[m, i], b[m, l])
-//         out[i + l] += sum
+//     for n = 0 .. N:
+//       for l = 0 .. 3:           a window's axis: outside i, so that no inner loop comes to an element twice
+//         for i = 0 .. 8:
+//           local sum = 0
+//           for m = 0 .. 4:
+//             sum += mul(a[n, m, i], b[m, l])
+//           out[n, i + l] += sum
 // clang 14 moves the loads of `out[i * 6 + 1]` and its neighbours in front of stores to them (LLVM's issue 63602) where
 // the loop over `l` is the inner one and unrolled.
-static void scatter(LowerContext *ctx, const Node *node, const Iter *iter, ReduceKind kind) {
-    Index *at[MAX_AXES], *out[MAX_RANK];
-    Buffer *to = ctx->program->of_node[node->id];
-    Stmt *zero = open_shape(ctx, &node->type, out);
-    stmt_append(ctx->arena, zero, stmt_store(ctx->arena, to, out, reduce_identity(ctx->arena, node->type.dtype, kind)));
-    Stmt *outer = ctx->kernel->body, *guard = NULL, *term_guard = NULL;
-    unsigned leading = leading_axes(iter), inside = 0;
-    for (int k = 0; k < iter->naxes; k++) inside |= (unsigned)!map_uses(&iter->map[0], k) << k;
-    for (int k = 0; k < iter->naxes; k++)
-        if (!((leading | inside) >> k & 1)) outer = open_axis(ctx, outer, iter, k, at);
-    for (int k = 0; k < iter->naxes; k++)
-        if (leading >> k & 1) outer = open_axis(ctx, outer, iter, k, at);
-    map_indices(ctx, iter, &iter->map[0], &node->type, at, out, &guard);
-    if (!inside) {
-        Expr *term = term_at(ctx, node, iter, at, &guard);
-        append_guarded(ctx, outer, guard, stmt_accumulate(ctx->arena, to, out, kind, term));
-        return;
+// The sums are the result itself, unless something follows from them: then they have an array of their own.
+static void scatter(Sum *s, Stmt *body, unsigned summed) {
+    Arena *arena = s->arena;
+    LowerContext *ctx = s->ctx;
+    const Type *type = &s->node->type;
+    Index *at[MAX_RANK];
+    bool direct = s->epilogue->outputs.len == 1 && s->epilogue->outputs.at[0] == s->node;
+    Buffer *sums = direct ? ctx->program->of_node[s->node->id]
+                          : buffer_scratch(ctx->program, "sums", type->dtype, type->rank, type->dim, SCOPE_ARENA);
+    Stmt *zero = nest_shape(ctx, body, type, -1, at), *guard = stmt_if(arena);
+    stmt_append(arena, zero, stmt_store(arena, sums, at, reduce_identity(arena, type->dtype, s->kind)));
+    unsigned leading = leading_axes(s->iter), first = first_axes(&s->iter->map[0]);
+    Stmt *to = open_axes(s, body, first);
+    to = open_axes(s, open_axes(s, to, ~leading & ~summed & ~first), leading & ~first);
+    map_at(s, 0, at, guard);
+    if (summed) {
+        to = guard_open(arena, to, guard);
+        Expr *sum = sum_over(s, to, summed);
+        stmt_append(arena, to, stmt_accumulate(arena, sums, at, s->kind, sum));
+    } else {
+        add_term(s, to, guard, sums, at);
     }
-    if (guard) {
-        stmt_append(ctx->arena, outer, guard);
-        outer = guard;
-    }
-    Buffer *acc = accumulator_new(ctx, reduce_words[kind], node->type.dtype, kind);
-    stmt_append(ctx->arena, outer, stmt_local(ctx->arena, acc, reduce_identity(ctx->arena, node->type.dtype, kind)));
-    Stmt *inner = outer;
-    for (int k = 0; k < iter->naxes; k++)
-        if (inside >> k & 1) inner = open_axis(ctx, inner, iter, k, at);
-    Expr *term = term_at(ctx, node, iter, at, &term_guard);
-    append_guarded(ctx, inner, term_guard, stmt_accumulate(ctx->arena, acc, NULL, kind, term));
-    stmt_append(ctx->arena, outer, stmt_accumulate(ctx->arena, to, out, kind, expr_load(ctx->arena, acc, NULL, 1)));
+    if (direct) return;
+    Stmt *finish = nest_shape(ctx, body, type, -1, at);
+    s->epilogue->sum = expr_load(arena, sums, at, 1);
+    epilogue_store(s->epilogue, finish, type, at, 1);
+}
+
+void naive_sum(Epilogue *epilogue, const Iter *iter, bool gathers, unsigned windows) {
+    const Node *node = epilogue->root;
+    LowerContext *ctx = epilogue->ctx;
+    Sum s = {.ctx = ctx, .arena = ctx->arena, .epilogue = epilogue, .node = node, .iter = iter};
+    s.kind = node_reduces(node);
+    unsigned summed = 0;
+    for (int k = 0; k < iter->naxes; k++) summed |= (unsigned)!map_uses(&iter->map[0], k) << k;
+    if (gathers)
+        gather(&s, ctx->kernel->body, summed, windows);
+    else
+        scatter(&s, ctx->kernel->body, summed);
 }
 
 void lower_naive(LowerContext *ctx) {
     const Node *node = ctx->group->root;
     ctx->kernel->recipe = "naive";
-    ctx->kernel->body = stmt_block(ctx->arena);
     if (node->op->nest) {
         node->op->nest(ctx, node);
         return;
     }
     if (node->op->traits & OP_REDUCES) {
         const Iter *iter = node_attr(node, "iter")->iter;
-        ReduceKind kind = node_reduces(node);
-        int out_axis[MAX_RANK];
-        if (is_gather(iter, &node->type, out_axis))
-            gather(ctx, node, iter, kind, out_axis);
-        else
-            scatter(ctx, node, iter, kind);
+        naive_sum(epilogue_new(ctx), iter, map_is_bare(iter, &iter->map[0], &node->type), 0);
         return;
     }
     Index *at[MAX_RANK];
-    Stmt *inner = open_shape(ctx, &node->type, at);
+    Stmt *inner = nest_shape(ctx, ctx->kernel->body, &node->type, -1, at);
     Expr *value = lower_value(ctx, node, at);
     stmt_append(ctx->arena, inner, stmt_store(ctx->arena, ctx->program->of_node[node->id], at, value));
 }

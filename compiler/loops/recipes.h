@@ -7,16 +7,62 @@
 
 enum { MAX_TERMS_A_LANE = 1024 }; // of one f32 accumulator
 
-// Opens `for name = 0 .. dim` at the end of `to` and returns it; *at becomes the variable.
+// naive.c: loops. Opens `for name = lo, lo + step .. hi` at the end of `to` and returns it; *at becomes the variable.
+Stmt *nest_range(LowerContext *ctx, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
+                 Index **at);
+// Whether a loop over [lo, hi) never runs.
+bool nest_is_empty(Arena *arena, const Index *lo, const Index *hi);
+// The same over 0 .. dim.
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at);
 // Opens a loop of that kind over 0 .. n - 1; one turn needs none.
 Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, int n, Index **at);
+// Opens a loop over each dim of a shape but one (-1: over all of them).
+Stmt *nest_shape(LowerContext *ctx, Stmt *to, const Type *type, int but, Index **at);
 // A loop variable's name for an axis: the run-time size's letter, else i, j, k, ...
 const char *nest_letter(const LowerContext *ctx, const Type *type, int axis);
 // What a sum, max or min starts from.
 Expr *reduce_identity(Arena *arena, DType dtype, ReduceKind kind);
 // A scalar register; sums of floats are held as double.
 Buffer *accumulator_new(LowerContext *ctx, const char *name, DType dtype, ReduceKind kind);
+// Adds to a guard what the ranges of the index leave open of 0 <= index < dim.
+void guard_axis(Arena *arena, Stmt *guard, const Index *index, Dim dim);
+// Appends the guard to `to` and returns it; one without conditions is left out, and `to` is returned.
+Stmt *guard_open(Arena *arena, Stmt *to, Stmt *guard);
+
+// epilogue.c: what a group computes behind its contraction (or reduction), index by index, and stores.
+typedef struct EpilogueDone {
+    const Node *node;
+    Buffer *buffer;
+} EpilogueDone;
+typedef struct Epilogue {
+    LowerContext *ctx;
+    const Node *root;
+    const Node *pool;       // a reduction over separate windows of what follows from the root, or NULL
+    Expr *sum, *pooled;     // what root and pool are read as at the index that is being stored
+    Var *lane_var;          // along which vectors of them run
+    NodeVec outputs;        // of the group, in topological order
+    VEC(EpilogueDone) done; // outputs whose values are in registers already
+} Epilogue;
+Epilogue *epilogue_new(LowerContext *ctx);
+// The value of a node of the epilogue at an index: one element, or as many as a vector has lanes.
+Expr *epilogue_value(Epilogue *e, const Node *node, Index *const *at, int lanes);
+// Stores the outputs of that shape, which is the root's or the pool's.
+void epilogue_store(Epilogue *e, Stmt *to, const Type *shape, Index *const *at, int lanes);
+// Whether all of it can be computed on vectors along the last axis.
+bool epilogue_is_vector(Epilogue *e, int lanes);
+
+// naive.c: the root as plain loops, and what follows from it. `gathers`: each point of the axes that are not summed is
+// an element of the result of its own. `windows`: see pool_split.
+void naive_sum(Epilogue *epilogue, const Iter *iter, bool gathers, unsigned windows);
+
+// contraction_gather.c: the iteration of a scattered result as one that gathers it. False: there is none.
+bool contraction_gather(Arena *arena, const Node *root, const Iter **iter);
+
+// contraction_pool.c: splits the root's axes, so that those over the elements of the pool's windows are axes of their
+// own; returns the set of these.
+unsigned pool_split(Arena *arena, const Node *pool, const Iter **iter);
+// Where the iteration stands in the pool's result.
+void pool_at(const Node *pool, const Iter *iter, unsigned windows, Index *const *axes, Index **at);
 
 // float_sums.c: the kernel's sums of floats as floats, in blocks of so few terms that their errors stay small.
 void lower_sums_to_floats(LowerContext *ctx);

@@ -14,22 +14,15 @@ Stmt *rows_open_axis(Rows *r, Stmt *to, int axis) {
     return nest_open(r->ctx, to, nest_letter(r->ctx, &r->domain, axis), r->domain.dim[axis], &r->at[axis]);
 }
 
-static bool is_empty(Rows *r, const Index *lo, const Index *hi) {
-    int64_t least, most;
-    return index_range(index_add(r->arena, hi, index_scale(r->arena, lo, -1)), &least, &most) && most <= 0;
-}
-
 static void open_part(Rows *r, Stmt *to, const Index *lo, const Index *hi, int vectors, RowsBody body, void *context) {
-    if (is_empty(r, lo, hi)) return;
+    if (nest_is_empty(r->arena, lo, hi)) return;
     int last = rows_last(r);
-    Var *var = var_new(r->ctx, nest_letter(r->ctx, &r->domain, last));
-    Stmt *loop = stmt_for(r->arena, var, lo, hi, vectors ? vectors * r->lanes : 1);
-    stmt_append(r->arena, to, loop);
-    r->at[last] = index_var(r->arena, var);
+    const char *name = nest_letter(r->ctx, &r->domain, last);
+    Stmt *loop = nest_range(r->ctx, to, name, lo, hi, vectors ? vectors * r->lanes : 1, &r->at[last]);
     r->vector = vectors > 0;
     r->parts = vectors ? vectors : 1;
     r->ctx->lanes = vectors ? r->lanes : 1;
-    r->ctx->lane_var = vectors ? var : NULL;
+    r->ctx->lane_var = vectors ? loop->var : NULL;
     body(r, loop, context);
     r->vector = false;
     r->parts = 1;
@@ -42,7 +35,7 @@ void rows_lane_loops(Rows *r, Stmt *to, const Index *lo, const Index *hi, int ve
         int step = n * r->lanes;
         const Index *end = index_divisible(hi, step) ? hi : index_scale(r->arena, index_div(r->arena, hi, step), step);
         open_part(r, to, lo, end, n, body, context);
-        if (!is_empty(r, lo, end)) lo = end;
+        if (!nest_is_empty(r->arena, lo, end)) lo = end;
     }
     open_part(r, to, lo, hi, 0, body, context);
 }
@@ -222,11 +215,7 @@ static void lower_nest(Rows *r) {
             rows_lane_loops(r, to, lo, hi, r->unroll, row_body, NULL);
             return;
         }
-        Var *var = var_new(ctx, nest_letter(ctx, &r->domain, axis));
-        Stmt *loop = stmt_for(r->arena, var, lo, hi, 1);
-        stmt_append(r->arena, to, loop);
-        r->at[axis] = index_var(r->arena, var);
-        to = loop;
+        to = nest_range(ctx, to, nest_letter(ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
     }
     row_body(r, to, NULL);
 }

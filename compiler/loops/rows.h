@@ -66,9 +66,9 @@ void rows_for_parts(Rows *r, Stmt *to, int parts, RowsBody body, void *context);
 Stmt *rows_open_axis(Rows *r, Stmt *to, int axis);
 // "sum", "sum_2", ...: no two locals of the kernel share a name.
 const char *rows_local_name(Rows *r, const char *name);
-// rows_windows.c: where a term of the reduction stands in its input, now; with a guard where that may be outside (NULL
-// when it cannot be). Without windows: where the domain stands.
-void rows_term_at(Rows *r, const Node *reduce, Index **at, Stmt **guard);
+// rows_windows.c: where a term of the reduction stands in its input, now. The guard gets conditions where that may be
+// outside. Without windows: where the domain stands.
+void rows_term_at(Rows *r, const Node *reduce, Index **at, Stmt *guard);
 // rows_reduce.c: one round of reductions for where the outer axes stand.
 void rows_reduce_phase(Rows *r, Stmt *to, int phase);
 

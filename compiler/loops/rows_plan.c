@@ -87,8 +87,7 @@ static bool lanes_fit(Rows *r, RowsLanes kind) {
         const Node *reduce = r->group->reduces.at[k];
         if (reduce->type.dtype != F32) ctx->needs_scalar = true;
         Index *at[MAX_RANK];
-        Stmt *guard;
-        rows_term_at(r, reduce, at, &guard);
+        rows_term_at(r, reduce, at, stmt_if(r->arena));
         try_value(r, reduce->in[0], at, false);
     }
     for (int k = 0; k < r->group->outputs.len; k++) {

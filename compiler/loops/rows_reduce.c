@@ -44,11 +44,10 @@ static void add_part_terms(Rows *r, Stmt *to, void *context) {
     for (int k = 0; k < round->n; k++) {
         const Node *reduce = round_reduce(r, round, k);
         Index *in[MAX_RANK];
-        Stmt *guard;
-        rows_term_at(r, reduce, in, &guard);
+        Stmt *guard = stmt_if(r->arena);
+        rows_term_at(r, reduce, in, guard);
         Expr *term = lower_value(r->ctx, reduce->in[0], in);
-        if (guard) stmt_append(r->arena, to, guard);
-        stmt_append(r->arena, guard ? guard : to,
+        stmt_append(r->arena, guard_open(r->arena, to, guard),
                     stmt_accumulate(r->arena, round->acc[k], &part, round_kind(r, round, k), term));
     }
     r->part = part;
@@ -172,17 +171,11 @@ static Stmt *open_reduced(Rows *r, Stmt *to, Round *round, Stmt **block) {
     if (split) {
         int axis = r->inner[n - 1];
         Index *extent = index_size(r->arena, r->domain.dim[axis]);
-        Var *var = var_new(r->ctx, "block");
-        *block = stmt_for(r->arena, var, index_const(r->arena, 0), extent, MAX_TERMS_A_LANE);
-        stmt_append(r->arena, to, *block);
+        Index *lo, *zero = index_const(r->arena, 0);
+        *block = nest_range(r->ctx, to, "block", zero, extent, MAX_TERMS_A_LANE, &lo);
         open_block(r, *block, round);
-        Index *lo = index_var(r->arena, var);
         Index *hi = index_min(r->arena, index_add_const(r->arena, lo, MAX_TERMS_A_LANE), extent);
-        Var *inner = var_new(r->ctx, nest_letter(r->ctx, &r->domain, axis));
-        Stmt *loop = stmt_for(r->arena, inner, lo, hi, 1);
-        stmt_append(r->arena, *block, loop);
-        r->at[axis] = index_var(r->arena, inner);
-        return loop;
+        return nest_range(r->ctx, *block, nest_letter(r->ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
     }
     *block = stmt_block(r->arena);
     stmt_append(r->arena, to, *block);

@@ -10,21 +10,7 @@ static int domain_axis(const Iter *iter, int axis) {
     return axis < last ? axis : axis == last ? iter->naxes - 1 : axis - 1;
 }
 
-static void guard_axis(Rows *r, Stmt **guard, const Index *index, Dim dim) {
-    int64_t lo, hi;
-    if (dim.size) return; // indexed by the run-time axis itself (ops/iter.c)
-    bool known = index_range(index, &lo, &hi);
-    if (known && lo >= 0 && hi < dim.extent) return;
-    if (!*guard) *guard = stmt_if(r->arena);
-    Index *above = index_add_const(r->arena, index_scale(r->arena, index, -1), dim.extent - 1);
-    if (!known || lo < 0) vec_push(r->arena, &(*guard)->cond, index);
-    if (!known || hi >= dim.extent) vec_push(r->arena, &(*guard)->cond, above);
-    // All lanes would need the same answer.
-    if (r->ctx->lane_var && index_uses(index, r->ctx->lane_var)) r->ctx->needs_scalar = true;
-}
-
-void rows_term_at(Rows *r, const Node *reduce, Index **at, Stmt **guard) {
-    *guard = NULL;
+void rows_term_at(Rows *r, const Node *reduce, Index **at, Stmt *guard) {
     if (!r->group->root) {
         for (int d = 0; d < r->domain.rank; d++) at[d] = r->at[d];
         return;
@@ -34,6 +20,10 @@ void rows_term_at(Rows *r, const Node *reduce, Index **at, Stmt **guard) {
     for (int k = 0; k < iter->naxes; k++) axes[k] = r->at[domain_axis(iter, k)];
     for (int d = 0; d < iter->map[1].rank; d++) {
         at[d] = index_of_affine(r->arena, &iter->map[1].dim[d], axes, iter->naxes);
-        guard_axis(r, guard, at[d], reduce->in[0]->type.dim[d]);
+        int known = guard->cond.len;
+        guard_axis(r->arena, guard, at[d], reduce->in[0]->type.dim[d]);
+        // All lanes would need the same answer.
+        bool asks = guard->cond.len > known;
+        if (asks && r->ctx->lane_var && index_uses(at[d], r->ctx->lane_var)) r->ctx->needs_scalar = true;
     }
 }

@@ -160,13 +160,6 @@ static Node *grad_scatter(Graph *g, Node *y, Node *dy, int i) {
     return build_select(g, build_broadcast(g, inside, &mask, axes), dv, zero);
 }
 
-static Stmt *open_axes(LowerContext *ctx, const Type *type, int but, Index **at) {
-    Stmt *to = ctx->kernel->body;
-    for (int d = 0; d < type->rank; d++)
-        if (d != but) to = nest_open(ctx, to, nest_letter(ctx, type, d), type->dim[d], &at[d]);
-    return to;
-}
-
 // Zeros, then one addition after another. An index out of range becomes -1 or the extent, which the guards leave out.
 static void nest_scatter(LowerContext *ctx, const Node *node) {
     Arena *arena = ctx->arena;
@@ -174,9 +167,9 @@ static void nest_scatter(LowerContext *ctx, const Node *node) {
     int axis = (int)node->attr[1].i;
     Buffer *to = ctx->program->of_node[node->id];
     Index *at[MAX_RANK], *out[MAX_RANK];
-    Stmt *zero = open_axes(ctx, &node->type, -1, out);
+    Stmt *zero = nest_shape(ctx, ctx->kernel->body, &node->type, -1, out);
     stmt_append(arena, zero, stmt_store(arena, to, out, expr_const(arena, node->type.dtype, 0)));
-    Stmt *inner = open_axes(ctx, &v->type, -1, at), *guard = stmt_if(arena);
+    Stmt *inner = nest_shape(ctx, ctx->kernel->body, &v->type, -1, at), *guard = stmt_if(arena);
     lower_forget(ctx);
     Index *end = index_size(arena, node->type.dim[axis]);
     for (int d = 0; d < node->type.rank; d++) out[d] = at[d < axis ? d : d - 1 + index->type.rank];
@@ -236,7 +229,7 @@ static void nest_cumsum(LowerContext *ctx, const Node *node) {
     Arena *arena = ctx->arena;
     int axis = (int)node->attr[0].i;
     Index *at[MAX_RANK];
-    Stmt *outer = open_axes(ctx, &node->type, axis, at);
+    Stmt *outer = nest_shape(ctx, ctx->kernel->body, &node->type, axis, at);
     Buffer *sum = accumulator_new(ctx, "sum", node->type.dtype, REDUCE_SUM);
     stmt_append(arena, outer, stmt_local(arena, sum, reduce_identity(arena, node->type.dtype, REDUCE_SUM)));
     Stmt *inner = nest_open(ctx, outer, nest_letter(ctx, &node->type, axis), node->type.dim[axis], &at[axis]);
