@@ -91,7 +91,7 @@ bool file_is_device(const char *path) {
 // Where Linux shows a process the files that it has open, which is how one without a name gets one.
 #define OPEN_FILES "/proc/self/fd"
 
-// An output on its way.
+// An output that is being written.
 typedef struct Output {
     FILE *err;
     const char *path; // as the user gave it

@@ -21,8 +21,14 @@
 #include "passes/rematerialise.h"
 #include "support/sort.h"
 
-enum { MOST_PLANS = 8, MOST_RUNGS = 4, RUNG_CALLS = 400, SEGMENTS = 24, PRICES = 8 };
-static const int64_t MOST_WORK = 30000000; // steps of all estimates of a search
+enum {
+    MOST_PLANS = 8,   // made by a search for the budget
+    MOST_RUNGS = 4,   // planned while climbing from the smallest choice upwards, but at most
+    RUNG_CALLS = 400, // so many divided by the number of calls: plans of large programs take long
+    SEGMENTS = 24,    // lengths of segments that are tried, each 3/4 of the one before: down to a thousandth
+    PRICES = 8,       // highest prices that are tried: one for each eighth of the values
+};
+static const int64_t MOST_WORK = 30000000; // steps of all estimates of a search, which bounds its time
 
 typedef struct Plan {
     Graph *graph;
@@ -125,7 +131,7 @@ static void keep_all(const Fit *f, bool *kept) {
         kept[k] = f->timeline->values.at[k].first_late < f->timeline->program->calls.len;
 }
 
-// In 1/1024 of the cost for a byte.
+// What it costs to compute a byte again, times 1024.
 static int64_t price(const Fit *f, int value) {
     const Value *v = &f->timeline->values.at[value];
     int64_t cost = f->timeline->cost[v->writer];
@@ -152,7 +158,7 @@ static void drop_at_peaks(Fit *f, int64_t target, bool *kept) {
     }
 }
 
-// Whether the forward pass goes on with a value behind a call, so that a cut there keeps it.
+// Whether the forward pass still reads the value after the call: a cut there has to keep it.
 static bool crosses(const Value *v, int call) { return v->writer <= call && call < v->last_early; }
 
 // Cuts the forward pass into segments of about so many bytes that are dropped, where few bytes cross, and keeps those;
@@ -226,7 +232,7 @@ static int writer_before(const Fit *f, int a, int b) {
     return x->writer != y->writer ? x->writer < y->writer : a < b;
 }
 
-// Values that live, unread, across a call with too much.
+// Finds the values that live, without being read, across a call where more than `target` bytes are live.
 static void find_choices(Fit *f, int64_t target) {
     const Timeline *t = f->timeline;
     int ncalls = t->program->calls.len;
@@ -390,7 +396,6 @@ static Plan try_choice(Fit *f, const bool *kept, bool climbs) {
     return plan[n > 1 && is_better(f, &plan[1], &plan[0])];
 }
 
-// Large programs, which take long to plan, have few rungs, or the lowest only.
 static int count_rungs(const Fit *f) {
     int rungs = RUNG_CALLS / (f->timeline->program->calls.len + 1);
     return rungs < MOST_RUNGS ? rungs : MOST_RUNGS;

@@ -128,7 +128,7 @@ Value run_convolve(Elab *el, const Call *call) {
         if (!check_axis(el, call, c.x, w, k) || !check_room(el, call, c.x, w, k, padded, 0)) return value_poison();
         w->out[k] = (int)((padded - span_of(w, k)) / w->stride[k] + 1);
     }
-    return value_tensor(build_convolution(el->g, c.x, c.weight, w, c.groups));
+    return value_tensor(build_convolution(el->g, c.x, c.weight, w, c.groups, false));
 }
 
 Value run_convolve_transposed(Elab *el, const Call *call) {
@@ -155,7 +155,7 @@ Value run_convolve_transposed(Elab *el, const Call *call) {
                           2 + k, out, type_name(el, &c.x->type), w->kernel[k], w->stride[k], w->before[k]);
         w->out[k] = (int)out;
     }
-    return value_tensor(build_transposed_convolution(el->g, c.x, c.weight, w, c.groups));
+    return value_tensor(build_convolution(el->g, c.x, c.weight, w, c.groups, true));
 }
 
 // ---- pools ----------------------------------------------------------------------------------------------------------

@@ -195,9 +195,9 @@ struct Graph {
     Span span;
     NodeVec nodes;     // topological order; ids are positions
     NodeVec arguments; // `argument` nodes in the order of the entry's parameters; all kept, used or not
-    // By run-time size: the axis (or what a slice asks of one) that needs the largest value to have an element; of
-    // size 0 when any value from 1 on will do. Smaller values are refused by the entry. It stays when a pass drops the
-    // node, because the program decides what is refused, not -O.
+    // By run-time size: the axis (of a value, or of what a slice needs) that takes the largest value of the size to
+    // have an element. The entry refuses smaller values. Its size is 0 where any value from 1 on will do. It stays when
+    // a pass drops the node: the program decides what is refused, not -O.
     Dim need[MAX_SIZES];
     VEC(Output) outputs; // returned values in order, then bound ones
     Node **table;        // hash table of identical nodes
@@ -230,7 +230,7 @@ Storage *module_add_storage(Module *module, const char *name, StorageKind kind, 
 // statements apart.
 const char *storage_short_name(const Storage *storage);
 
-// A function of the header's, not one that the runtime calls.
+// Whether the emitted header declares the entry; only the runtime calls `start` and `init`.
 static inline bool graph_is_public(const Graph *g) { return g->kind == ENTRY_MODEL || g->kind == ENTRY_TRAIN; }
 
 Graph *graph_new(Module *module, const char *name, EntryKind kind);

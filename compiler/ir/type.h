@@ -86,7 +86,8 @@ bool count_add(Count a, int64_t scale, Count b, Count *sum);
 bool count_to_dim(Count count, Dim *dim);
 void count_print(Str *s, Count place, const Size *sizes);
 
-// Keeps in need[dim.size - 1] the axis that asks most of its size; axes that any size from 1 on makes are left out.
+// Keeps in need[dim.size - 1] the axis that needs the largest value of its size to have an element. Axes that have one
+// for any value from 1 on are left out.
 void dim_need(Dim *need, Dim dim);
 bool type_equal(const Type *a, const Type *b);
 bool shape_equal(const Type *a, const Type *b); // dims only

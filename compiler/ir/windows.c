@@ -61,7 +61,7 @@ static void keep_sizes(Type *type, const Type *x, const Windows *w) {
         if (x->dim[x->rank - w->n + k].size) type->dim[type->rank - w->n + k] = x->dim[x->rank - w->n + k];
 }
 
-static Node *convolve(Graph *g, Node *x, Node *weight, const Windows *w, int groups, bool transposed) {
+Node *build_convolution(Graph *g, Node *x, Node *weight, const Windows *w, int groups, bool transposed) {
     if (!x || !weight) return NULL;
     int in = x->type.dim[1].extent / groups, rank = x->type.rank;
     int channels = transposed ? weight->type.dim[1].extent * groups : weight->type.dim[0].extent,
@@ -103,14 +103,6 @@ static Node *convolve(Graph *g, Node *x, Node *weight, const Windows *w, int gro
     weight = build_reshape(g, weight, &s.type[B]);
     Node *y = build_contract(g, build_reshape(g, x, &s.type[A]), weight, &s.type[OUT], &s.iter);
     return build_reshape(g, y, &result);
-}
-
-Node *build_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups) {
-    return convolve(g, x, weight, windows, groups, false);
-}
-
-Node *build_transposed_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups) {
-    return convolve(g, x, weight, windows, groups, true);
 }
 
 Node *build_pool(Graph *g, ReduceKind kind, Node *x, const Windows *w) {

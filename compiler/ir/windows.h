@@ -15,11 +15,10 @@ typedef struct Windows {
     int out[MAX_WINDOW_AXES];    // extents of the result
 } Windows;
 
-// x: [N, C, ...spatial], weight: [O, C / groups, ...kernel].
-Node *build_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups);
-// Its adjoint, x: [N, C, ...], weight: [C, O / groups, ...kernel]: input y adds to the outputs stride*y + dilation*p -
-// before.
-Node *build_transposed_convolution(Graph *g, Node *x, Node *weight, const Windows *windows, int groups);
+// x: [N, C, ...spatial], weight: [O, C / groups, ...kernel]. Transposed it is the adjoint, with a weight [C, O /
+// groups,
+// ...kernel]: input y adds to the outputs stride*y + dilation*p - before.
+Node *build_convolution(Graph *g, Node *x, Node *weight, const Windows *w, int groups, bool transposed);
 // Over windows of the last axes; the gradient of a maximum goes to the first one.
 Node *build_pool(Graph *g, ReduceKind kind, Node *x, const Windows *windows);
 

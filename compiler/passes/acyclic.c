@@ -1,12 +1,12 @@
 // acyclic.c: groups form an acyclic graph: what a group reads, even through others, never depends on the group itself.
 //     a -> b -> c, a -> c       {a, c} is refused: b reads a and is read by c
 // A vertex of that graph is a group, or a node that is in none. All nodes stand in one list in which every vertex comes
-// after those that it reads, the members of a group one after another. A new group is tried among what stands between
-// its first and its last member alone; when it stays, its members go to the place of the last one, and what depends on
-// them behind them (after Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2006).
-// Numbers that grow along the list (`place`) say what comes first. A node that its readers compute again (recompute.c)
-// may both read a group and be read by it. Such a node is no vertex: its readers count as reading its inputs, and its
-// place in the list has no meaning.
+// after those that it reads, the members of a group one after another. A cycle of a new group can only go through what
+// stands between its first and its last member, so only that part is searched. If there is none, the members move to
+// the place of the last one, and what depends on them moves behind them (after Pearce and Kelly, "A dynamic topological
+// sort algorithm for directed acyclic graphs", 2006). Numbers that grow along the list (`place`) say what comes first.
+// A node that its readers compute again (recompute.c) may both read a group and be read by it. Such a node is no
+// vertex: its readers count as reading its inputs, and its place in the list has no meaning.
 #include <stdlib.h>
 
 #include "passes/fuse.h"
@@ -36,8 +36,8 @@ static void push_members(Fuse *f, int vertex, NodeVec *work) {
     for (int k = 0; k < members->len; k++) vec_push(&f->scratch, work, members->at[k]);
 }
 
-// Marks what depends on the group and stands before `end`, and lists it behind the members; whether a member does
-// through one of them.
+// Marks what depends on the group and stands before `end`, and appends it to `moved`. True: a member depends on the
+// group through one of these, which is a cycle.
 static bool walk_from(Fuse *f, int group, int64_t end, NodeVec *moved) {
     NodeVec *work = &f->work;
     int self = f->n + group, walk = ++f->walks;
@@ -65,7 +65,7 @@ static bool walk_from(Fuse *f, int group, int64_t end, NodeVec *moved) {
 
 enum { GAP = 1 << 20 }; // between places, for those that come in between
 
-// The list's ends meet in an element of no node.
+// Element n of the list is no node: it stands for both ends.
 static void link_before(Fuse *f, int id, int next) {
     int previous = f->of[next].before;
     f->of[previous].after = f->of[next].before = id;
@@ -109,7 +109,7 @@ static void sort_by_place(const Fuse *f, Node **nodes, int n) {
     arena_release(&scratch);
 }
 
-// The nodes go to where the last of the first n stands, in this order.
+// Moves the nodes, in this order, to where the last of the first n stands.
 static void move_together(Fuse *f, Node **nodes, int n, int all) {
     int next = f->of[nodes[n - 1]->id].after;
     while (next != f->n && f->walked[vertex_of(f, f->g->nodes.at[next])] == f->walks) next = f->of[next].after;
@@ -138,7 +138,7 @@ bool fuse_in_cycle(Fuse *f, int group) {
     return false;
 }
 
-// ---- the order anew -------------------------------------------------------------------------------------------------
+// ---- ordering again -------------------------------------------------------------------------------------------------
 
 typedef struct Step {
     int vertex;

@@ -194,8 +194,7 @@ static bool read_beyond(const Fuse *f, const Node *node, int group, int depth) {
 // result, in the backward pass), is left to its reader.
 static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     if (f->of[node->id].output || !is_elementwise(node) || node->op->traits & OP_EXPENSIVE) return false;
-    if (f->of[node->id].settled) return false;
-    if (f->prepared[node->id]) return false;
+    if (f->of[node->id].settled || f->prepared[node->id]) return false;
     int reader = NONE;
     for (int u = 0; u < f->of[node->id].users.len; u++) {
         int by = f->of[f->of[node->id].users.at[u]->id].group;

@@ -189,7 +189,7 @@ static Node *make_in_order(Graph *to, Layout *layout, const Node *of, Order want
     return order_transpose(to, of->map, has, &wanted);
 }
 
-// Made once: values that share their inputs again and again would take a power of two of steps.
+// Each is made once: otherwise values that share their inputs over and over would take exponential time.
 static Node *in_order(Graph *to, Layout *layout, const Node *of, Order wanted) {
     if (order_equal(&layout[of->id].order, &wanted)) return of->map;
     if (!layout[of->id].in_other || !order_equal(&layout[of->id].other, &wanted)) {

@@ -42,7 +42,7 @@ static bool is_in_memory(const Fuse *f, const Node *node) {
     return f->of[node->id].stored || f->of[node->id].group != NONE;
 }
 
-// Adds what one input takes; false when it cannot be had.
+// Adds what it takes to compute one input again; false where that is impossible.
 static bool add_input(const Fuse *f, const Again *again, const Node *node, const Node *in, int group, Again *sum) {
     const Node *source = in;
     while (is_movement(source) && source->nin == 1 && !f->of[source->id].stored) source = source->in[0];

@@ -36,9 +36,7 @@ static int shared_depth(const char *a, const char *b) {
     for (;; a++, b++) {
         bool end_a = !*a || *a == '.', end_b = !*b || *b == '.';
         if (end_a && end_b) depth++;
-        if (end_a || end_b || *a != *b) {
-            if (!(*a == '.' && *b == '.')) return depth;
-        }
+        if ((end_a || end_b || *a != *b) && !(*a == '.' && *b == '.')) return depth;
     }
 }
 

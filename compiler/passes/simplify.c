@@ -44,6 +44,7 @@ static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
         int exponent;
         if (!node_constant(in[1], &by)) return NULL;
         if (by == 1) return in[0];
+        // Exact where 1 / by is a power of two too, and neither infinite nor denormal in f32.
         bool power = dtype_info[old->type.dtype].is_float && fabs(by) > 1e-30 && fabs(by) < 1e30 &&
                      fabs(frexp(by, &exponent)) == 0.5;
         return power ? build_binary(to, "mul", in[0], build_full(to, &old->type, 1 / by)) : NULL;

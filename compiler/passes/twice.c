@@ -20,14 +20,14 @@ static bool is_movement(const Node *node) { return node->op->traits & (OP_MOVEME
 
 // Where it does not matter what a node is made of: its value equals none of its terms.
 static bool ends_search(const Twice *t, const Node *node) {
-    return t->fixed[node->id] || node->op->traits & (OP_INPUT | OP_ALONE) ||
+    return t->of[node->id].fixed || node->op->traits & (OP_INPUT | OP_ALONE) ||
            (node->op->traits & OP_REDUCES && !is_extreme(node));
 }
 
 // Only a product may become part of a fused multiply-add, and so differ from itself; sums are rounded everywhere.
 static bool rounds(const Twice *t, const Node *node, bool products_alone) {
     if (products_alone && !node_is(node, mul)) return false;
-    bool exact = t->fixed[node->id] || node->op->traits & (OP_EXACT | OP_INPUT);
+    bool exact = t->of[node->id].fixed || node->op->traits & (OP_EXACT | OP_INPUT);
     return !exact && !is_movement(node) && !is_extreme(node) && dtype_info[node->type.dtype].is_float;
 }
 
@@ -46,19 +46,14 @@ bool twice_matters(const Node *node) {
 static void find_fixed(Twice *t) {
     for (int id = 0; id < t->g->nodes.len; id++) {
         const Node *node = t->g->nodes.at[id];
-        t->fixed[id] = node->op->traits & OP_SOURCE || node->nin;
-        for (int i = 0; i < node->nin; i++) t->fixed[id] &= t->fixed[node->in[i]->id];
+        t->of[id].fixed = node->op->traits & OP_SOURCE || node->nin;
+        for (int i = 0; i < node->nin; i++) t->of[id].fixed &= t->of[node->in[i]->id].fixed;
     }
 }
 
 Twice twice_new(const Graph *g, FindComputation *find, const void *context) {
     Twice t = {.g = g, .find = find, .context = context};
-    int n = g->nodes.len + 1;
-    t.fixed = NEW_ARRAY(&t.scratch, bool, n);
-    t.is_met = NEW_ARRAY(&t.scratch, bool, n);
-    t.twice = NEW_ARRAY(&t.scratch, bool, n);
-    t.differs = NEW_ARRAY(&t.scratch, bool, n);
-    t.first = NEW_ARRAY(&t.scratch, Computation, n);
+    t.of = NEW_ARRAY(&t.scratch, struct Met, g->nodes.len + 1);
     find_fixed(&t);
     return t;
 }
@@ -80,15 +75,16 @@ static void need_inputs(Twice *t, const Node *node, Computation at) {
 
 static void visit(Twice *t, Node *node, Computation at) {
     at = t->find(t->context, node, at);
-    const Computation *first = &t->first[node->id];
-    if (!t->is_met[node->id]) {
-        t->is_met[node->id] = true;
-        t->first[node->id] = at;
+    struct Met *met = &t->of[node->id];
+    const Computation *first = &met->first;
+    if (!met->is_met) {
+        met->is_met = true;
+        met->first = at;
         vec_push(&t->scratch, &t->met, node);
-    } else if (t->twice[node->id] || (first->group == at.group && first->loop == at.loop && first->place == at.place)) {
+    } else if (met->twice || (first->group == at.group && first->loop == at.loop && first->place == at.place)) {
         return; // two computations are enough to know
     } else {
-        t->twice[node->id] = true;
+        met->twice = true;
     }
     if (!ends_search(t, node)) need_inputs(t, node, at);
 }
@@ -100,8 +96,8 @@ static int by_id(const void *a, const void *b) {
 
 static void forget(Twice *t) {
     for (int k = 0; k < t->met.len; k++) {
-        int id = t->met.at[k]->id;
-        t->is_met[id] = t->twice[id] = t->differs[id] = false;
+        struct Met *met = &t->of[t->met.at[k]->id];
+        met->is_met = met->twice = met->differs = false;
     }
     t->met.len = 0;
 }
@@ -116,13 +112,13 @@ Node *twice_find(Twice *t, const Node *comparison, Computation at) {
     for (int k = 0; k < t->met.len; k++) {
         Node *node = t->met.at[k];
         bool differs = rounds(t, node, !(comparison->op->traits & OP_JUMPS));
-        for (int i = 0; i < node->nin && !ends_search(t, node); i++) differs |= t->differs[node->in[i]->id];
-        t->differs[node->id] = differs && t->twice[node->id];
-        if (t->differs[node->id]) nearest = node;
+        for (int i = 0; i < node->nin && !ends_search(t, node); i++) differs |= t->of[node->in[i]->id].differs;
+        t->of[node->id].differs = differs && t->of[node->id].twice;
+        if (t->of[node->id].differs) nearest = node;
     }
     while (nearest && is_movement(nearest)) {
         int i = 0;
-        while (!t->differs[nearest->in[i]->id]) i++;
+        while (!t->of[nearest->in[i]->id].differs) i++;
         nearest = nearest->in[i];
     }
     return nearest;

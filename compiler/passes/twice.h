@@ -24,13 +24,15 @@ typedef struct Twice {
     const Graph *g;
     FindComputation *find;
     const void *context;
-    bool *fixed;        // by node id: made of constants and sizes alone, such as how many elements a mean is of
-    NodeVec met;        // nodes that the last comparison depends on, in topological order
-    bool *is_met;       // by node id
-    bool *twice;        // by node id: a second computation of it was found
-    bool *differs;      // by node id: its two computations may have different results
-    Computation *first; // by node id
+    NodeVec met; // nodes that the last comparison depends on, in topological order
     VEC(Visit) work;
+    struct Met {
+        bool fixed;   // made of constants and sizes alone, such as how many elements a mean is of
+        bool is_met;  // by the last comparison
+        bool twice;   // a second computation of it was found
+        bool differs; // its two computations may have different results
+        Computation first;
+    } * of; // by node id
 } Twice;
 
 Twice twice_new(const Graph *g, FindComputation *find, const void *context);

@@ -113,8 +113,7 @@ Node *random_convolve(Generator *r, int from, const Windows *w, int out, int gro
     if (work > MAX_WORK) return NULL;
     bool plain = random_pick(r, 6) != 0;
     Node *p = draw_weight(r, type, plain);
-    Node *y =
-        transposed ? build_transposed_convolution(r->g, x, p, w, groups) : build_convolution(r->g, x, p, w, groups);
+    Node *y = build_convolution(r->g, x, p, w, groups, transposed);
     *exact = plain ? exact_product(r->exact[from], (int)terms) : inexact;
     return halved(r, y, bits(terms) / 2, exact);
 }
