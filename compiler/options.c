@@ -284,7 +284,7 @@ static bool check_output(Reader *r) {
         return usage(r, "the header would be %s.h, and `#include <%s.h>` means another one; give another %s", name,
                      name, o->output ? "-o NAME.c" : "--prefix=NAME");
     if (!o->output || path_ends(o->output, ".c")) return true;
-    // A directory is met when writing; any other name would have no place for its header.
+    // A directory is refused when the file is written. For any other name it is unclear where the header goes.
     if (stat(o->output, &st) == 0 && S_ISDIR(st.st_mode)) return true;
     return usage(r, "-o %s: the name must end in .c, and the header goes beside it", o->output);
 }

@@ -123,7 +123,7 @@ static Node *numbering(Graph *g, const Iter *iter, const Type *space, const int 
     return sum ? sum : build_full(g, &type, 0);
 }
 
-// max and min over a space of separate points, x and y = reduce(x) there: who takes how much of dy.
+// Shares dy among the elements of x that equal the extreme, y. Each point of x's space is one element.
 static Node *share_among_winners(Graph *g, Node *y, Node *x, Node *dy, const Iter *iter, const int *dim_of) {
     Node *wins = build_binary(g, "eq", x, spread(g, y, &x->type, dim_of));
     Node *zero = build_full(g, &x->type, 0);

@@ -17,7 +17,7 @@ static bool is_whole_axis(const Type *whole, const Type *part, const Attr *start
            (step->ints[d] == 1 || dim_is_one(part->dim[d]));
 }
 
-// Not negative, whatever the size is; or from a least one on, which is asked for.
+// Whether the place is not negative. If it is so only from some value of its run-time size on, the entry asks for that.
 static bool check_place(Infer *infer, Count place) {
     if (!place.size) return place.at >= 0;
     int64_t most = (int64_t)place.times * place.bound + place.at;

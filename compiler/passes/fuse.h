@@ -11,9 +11,12 @@ enum {
     // Lowering recurses through what is inlined, so chains are cut here.
     MAX_EPILOGUE = 64,
     MAX_MEMBERS = 256,
+    MAX_ROOTS = 8, // reductions of one group none of which follows from the others
     MAX_DEPTH = 64,
-    FEW_STEPS = 4, // from a value to who reads it
-    MAX_COPIES = 8 // of an inlined value at different indices, in one expression
+    // Between a value and its readers. For the nets of examples/ and tests/nets 16 give the same kernels, and 1 gives
+    // others for five of them.
+    FEW_STEPS = 4,
+    MAX_COPIES = 8 // of an inlined value at different indices in one expression: a bound on its length
 };
 
 // How a node's axes run along a group's domain: axis k of the node is domain axis map[k], or FREE when the value

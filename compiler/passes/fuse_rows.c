@@ -211,7 +211,7 @@ void fuse_grow_rows(Fuse *f, Node *root) {
     vec_push(&f->scratch, &roots, root);
     for (;;) {
         members = grow_from(f, &f->group[group], &roots);
-        Node *more = roots.len < 8 ? feeding_reduction(f, &f->group[group], &members) : NULL;
+        Node *more = roots.len < MAX_ROOTS ? feeding_reduction(f, &f->group[group], &members) : NULL;
         if (!more) break;
         vec_push(&f->scratch, &roots, more);
     }

@@ -9,7 +9,9 @@
 #include "ops/op.h"
 #include "passes/fuse.h"
 
-enum { MOST_STEPS = 4, SMALL = 8 }; // SMALL: times fewer elements
+// A batch norm takes two steps; no net of examples/ and tests/nets takes more. Small is what has so many times fewer
+// elements: 2 would give the same kernels for those nets.
+enum { MOST_STEPS = 4, SMALL = 8 };
 
 typedef struct Again {
     const Node *from; // the stored value of full size, or NULL: it cannot be computed again

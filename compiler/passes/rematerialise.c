@@ -25,7 +25,7 @@
 #include "ops/op.h"
 #include "passes/twice.h"
 
-enum { STATISTIC = 16 }; // a reduction to so many times fewer elements is kept: means, maxima of rows
+enum { STATISTIC = 16 }; // a reduction to so many times fewer elements, such as a mean of rows, is small enough to keep
 
 // ---- what the blocks ask for ---------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ static Node *fold_factor(Graph *to, const Scale *s, const Node *root, Node *cont
         if (!fits) continue;
         Node *factor = r.small;
         if (inverse) factor = build_binary(to, "div", build_full(to, &factor->type, 1), factor);
-        to->span_now = contract->span; // both stay what they were
+        to->span_now = contract->span; // the new nodes keep the tags of what they replace
         to->origin_now = contract->origin;
         to->name_now = weights->name;
         operand[which] = scaled(to, weights, factor, axis);
@@ -143,7 +143,7 @@ static Node *scale_node(Graph *to, const Node *old, Node *const *in, void *conte
     int k = chain_input(s, old);
     if (k < 0) return NULL;
     const Node *root = s->root[old->id];
-    // Every step so far has left a contraction, or one and a bias.
+    // The chain so far is a contraction, or a contraction and a bias.
     Node *contract = in[k], *bias = NULL, *by = in[1 - k];
     if (node_is(contract, add)) {
         bool first = node_is(contract->in[0], contract);

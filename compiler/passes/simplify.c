@@ -209,7 +209,7 @@ static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *co
 
 Graph *pass_simplify(Graph *g, const PassOptions *options) {
     (void)options;
-    // Each rewrite makes the graph smaller or moves work to a smaller shape, so this ends; the bound is a seat belt.
+    // Each rewrite makes the graph smaller or moves work to a smaller shape, so this ends; the bound is a safeguard.
     for (int round = 0; round < 64; round++) {
         Arena scratch = {0};
         Simplify s = {.uses = graph_count_uses(&scratch, g)};

@@ -20,7 +20,7 @@ typedef struct Tags {
 
 // The number of an object, 0 at first. The pointer holds until the next new object.
 int *tag_of(Tags *tags, const void *key);
-// The same for whom it must not be added: 0 where there is none.
+// The same without adding the object: 0 where it is not known.
 int tag_known(const Tags *tags, const void *key);
 // Forgets all, and keeps the memory.
 void tags_clear(Tags *tags);
