@@ -293,7 +293,7 @@ static Bound bound_of(const Walk *w, const Graph *g, const Op *op) {
             bare &= used <= 1;
         }
         for (int a = bare ? iter->nout : 0; a < iter->naxes; a++) terms *= iter->axis[a].extent;
-        bound.sums = node_is(node, contract) || !strcmp(node_attr(node, "kind")->s, "sum");
+        bound.sums = node_reduces(node) == REDUCE_SUM;
         bound.extremes = !bound.sums;
         bound.factor = 8 * dtype_info[F32].epsilon * sqrt(terms);
     }
