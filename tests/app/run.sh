@@ -19,6 +19,22 @@ strict="-Wall -Wextra -Werror"
 sanitize=
 [ -n "${DLC_TEST_SANITIZE:-}" ] && sanitize="-g -fsanitize=address,undefined -fno-sanitize-recover=all"
 
+# counts WHO STATUS FILE: adds the last `N passed, N failed` that a program printed into FILE. One failure where there is
+# no such line, or where the program ended badly and named no failure.
+counts() {
+    grep FAILED "$3" | sed "s|^|$1: |"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$3" | tail -1)
+    if [ -z "$line" ]; then
+        bad "$1: ended with $2: $(tail -5 "$3")"
+        return
+    fi
+    passed=$((passed + ${line%% passed*}))
+    f=${line##*, }
+    f=${f%% failed}
+    [ "$2" != 0 ] && [ "$f" = 0 ] && bad "$1: ended with $2: $(tail -5 "$3")"
+    failed=$((failed + f))
+}
+
 # build_app NAME CC CFLAGS DLCFLAGS...: mlp.c with dlc's flags, props.c, the runtime unless standalone.
 build_app() {
     name=$1 cc=$2 cflags=$3
@@ -38,16 +54,7 @@ modes() {
     case $1 in naive | standalone) all="$all refuse" ;; esac
     for mode in $all; do
         "$1/props" $mode "$1/checkpoint.safetensors" >"$1/$mode.txt" 2>&1
-        status=$?
-        line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1/$mode.txt" | tail -1)
-        if [ -z "$line" ] || [ $status -gt 1 ]; then
-            bad "$1 $mode: ended with $status: $(tail -5 "$1/$mode.txt")"
-            continue
-        fi
-        grep FAILED "$1/$mode.txt" | sed "s/^/$1: /"
-        passed=$((passed + ${line%% passed*}))
-        f=${line##*, }
-        failed=$((failed + ${f%% failed}))
+        counts "$1 $mode" $? "$1/$mode.txt"
     done
 }
 
@@ -79,17 +86,8 @@ counted() {
     if "$build/dlc" "$top/tests/nets/$net.dl" -o "$net.c" $1 &&
         gcc $std $strict -O0 $sanitize $more -fno-math-errno -I. -I"$top/runtime" -o "$net" "$top/tests/app/$net.c" "$net.c" \
             $(case $1 in *standalone*) ;; *) echo "$top"/runtime/dlc*.c ;; esac) -lm; then
-        ./"$net" "$place/$net.safetensors" >"$net.txt"
-        status=$?
-        grep FAILED "$net.txt"
-        line=$(tail -1 "$net.txt" | grep -E '^[0-9]+ passed, [0-9]+ failed$')
-        [ -n "$line" ] || line="0 passed, 1 failed"
-        passed=$((passed + ${line%% passed*}))
-        f=${line##*, }
-        f=${f%% failed}
-        # A program that ends badly without naming a failure is one.
-        [ "$status" != 0 ] && [ "$f" = 0 ] && bad "$net, $1: ended with $status"
-        failed=$((failed + f))
+        ./"$net" "$place/$net.safetensors" >"$net.txt" 2>&1
+        counts "$net, $1" $? "$net.txt"
     else
         bad "$net, $1: does not build"
     fi
@@ -162,13 +160,8 @@ rows() { # WIDTH ROWS FLAGS...
         bad "residual, $*: does not build"
         return
     }
-    ./residual >residual.txt
-    grep FAILED residual.txt
-    line=$(tail -1 residual.txt)
-    case $line in *passed*) ;; *) line="0 passed, 1 failed" ;; esac
-    passed=$((passed + ${line%% passed*}))
-    f=${line##*, }
-    failed=$((failed + ${f%% failed}))
+    ./residual >residual.txt 2>&1
+    counts "residual, $*" $? residual.txt
 }
 rows 64 256 --target=native
 rows 8 4096 --target=x86-64-v3
@@ -185,12 +178,8 @@ memory() {
         cd "$name" && gcc -std=c11 -Wpedantic $strict $flags -I"$top/runtime" -c mlp.c $runtime &&
             $cc $strict $flags -I. -o memory "$top/tests/app/memory.c" -x none ./*.o -pthread -lm
     ); then
-        line=$("$name/memory" "$name/memory.safetensors" 2>&1 | tee "$name/memory.txt" | tail -1)
-        case $line in *passed*) ;; *) line="0 passed, 1 failed" && head -5 "$name/memory.txt" ;; esac
-        grep FAILED "$name/memory.txt" | sed "s/^/$name: /"
-        passed=$((passed + ${line%% passed*}))
-        f=${line##*, }
-        failed=$((failed + ${f%% failed}))
+        "$name/memory" "$name/memory.safetensors" >"$name/memory.txt" 2>&1
+        counts "$name" $? "$name/memory.txt"
     else
         bad "$name: does not build"
     fi
@@ -215,7 +204,7 @@ gcc -std=c11 -Wpedantic $strict -DBARE_NO_STDIO -c bare.c -o bare.o && nm bare.o
 rm -f renamed.st*
 gcc -std=c11 -Wpedantic $strict $sanitize -U__unix__ -U__APPLE__ -I. -o rename "$top/tests/app/rename.c" -lm && ./rename renamed.st >rename.txt && ok || bad "$(cat rename.txt)"
 for file in "$top"/runtime/dlc*.c; do
-    gcc -std=c11 -Wpedantic $strict -DDLC_NO_STDIO -c "$file" -o part.o && ! nm part.o | grep -E ' U (f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_STDIO"
+    gcc -std=c11 -Wpedantic $strict -DDLC_NO_STDIO -c "$file" -o part.o && nm part.o >part.txt && ! grep -E ' U (f?open|fwrite|fread|snprintf|rename|fsync)$' part.txt && ok || bad "$file: DLC_NO_STDIO"
 done
 
 # Without malloc a placed net is left, and nothing that allocates, sorts or reads.
@@ -223,7 +212,7 @@ gcc -std=c11 -Wpedantic $strict $sanitize -DBARE_NO_MALLOC -o bare app.c bare.c 
     gcc -std=c11 -Wpedantic $strict -DBARE_NO_MALLOC -c bare.c -o bare.o && nm bare.o >bare.txt && grep -q 'T bare_place' bare.txt &&
     ! grep -E ' (bare_(new|share|free|load.*|save|save_weights|publish|adopt)|(m|c|re)alloc|free|qsort|f?open|fwrite|fread|snprintf)$' bare.txt && ok || bad "NO_MALLOC: $(grep -E 'alloc|free' bare.txt)"
 for file in "$top"/runtime/dlc*.c; do
-    gcc -std=c11 -Wpedantic $strict -DDLC_NO_MALLOC -c "$file" -o part.o && ! nm part.o | grep -E ' U ((m|c|re)alloc|free|qsort|f?open|fwrite|fread|snprintf|rename|fsync)$' && ok || bad "$file: DLC_NO_MALLOC"
+    gcc -std=c11 -Wpedantic $strict -DDLC_NO_MALLOC -c "$file" -o part.o && nm part.o >part.txt && ! grep -E ' U ((m|c|re)alloc|free|qsort|f?open|fwrite|fread|snprintf|rename|fsync)$' part.txt && ok || bad "$file: DLC_NO_MALLOC"
 done
 
 # A kernel takes no run-time size that it does not need.
@@ -250,12 +239,9 @@ embed() {
         bad "weights inside, $*: does not build"
         return
     }
-    line=$(./embedded "$tolerance" weights.safetensors | tee embedded.txt | tail -1)
-    [ -n "$line" ] || line="0 passed, 1 failed"
-    grep -E 'FAILED|off' embedded.txt | sed "s/^/$*: /"
-    passed=$((passed + ${line%% passed*}))
-    f=${line##*, }
-    failed=$((failed + ${f%% failed}))
+    ./embedded "$tolerance" weights.safetensors >embedded.txt 2>&1
+    counts "weights inside, $*" $? embedded.txt
+    grep off embedded.txt
 }
 embed "-std=c11 -Wpedantic -ffp-contract=off" 0 --target=c11
 embed "-std=c11 -Wpedantic -ffp-contract=off" 0 --target=c11 -O0

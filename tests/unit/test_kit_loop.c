@@ -274,14 +274,14 @@ Test(kit_history, files_that_are_none) {
     static const struct {
         const char *text, *says;
     } row[] = {
-        {"", "not a history"},
-        {"a,b\n1,2\n", "not a history"},
-        {NAMES "1,2,3\n", "line 2: "},
-        {NAMES "1,1,1,1,1,1\n2,1,1,1,1,x\n", "line 3: "},
-        {NAMES "0,1,1,1,1,1\n", "line 2: "},
-        {NAMES "1.5,1,1,1,1,1\n", "line 2: "},
-        {NAMES "1e9,1,1,1,1,1\n", "line 2: "},
-        {NAMES "1,1,1,1,1,1,1\n", "line 2: "},
+        {"", "not a history: its first line is not epoch,"},
+        {"a,b\n1,2\n", "not a history: its first line is not epoch,"},
+        {NAMES "1,2,3\n", "line 2: not an epoch and five numbers with commas between"},
+        {NAMES "1,1,1,1,1,1\n2,1,1,1,1,x\n", "line 3: not an epoch and five numbers with commas between"},
+        {NAMES "0,1,1,1,1,1\n", "line 2: not an epoch and five numbers with commas between"},
+        {NAMES "1.5,1,1,1,1,1\n", "line 2: not an epoch and five numbers with commas between"},
+        {NAMES "1e9,1,1,1,1,1\n", "line 2: not an epoch and five numbers with commas between"},
+        {NAMES "1,1,1,1,1,1,1\n", "line 2: not an epoch and five numbers with commas between"},
     };
     char path[] = "/tmp/dlc_kit_XXXXXX", error[KIT_ERROR_BYTES];
     close(mkstemp(path));

@@ -179,7 +179,11 @@ Test(kit_transforms, lists_that_are_refused) {
         {{{{.kind = KIT_NORMALIZE}}}, 1, 28, 28, "std 0 of channel 0 of 1"},
         {{{{KIT_GRAYSCALE, .channels = 3}, {KIT_NORMALIZE, .std = {1}}}}, 1, 28, 28, "std 0 of channel 1 of 3"},
         {{{{KIT_NORMALIZE, .mean = {NAN}, .std = {1}}}}, 1, 28, 28, "mean nan"},
-        {{{{KIT_NORMALIZE, .std = {1}}, {KIT_RESIZE, .size = 9}}}, 1, 28, 28, "behind normalize"},
+        {{{{KIT_NORMALIZE, .std = {1}}, {KIT_RESIZE, .size = 9}}},
+         1,
+         28,
+         28,
+         "transform 2 (resize) stands behind normalize"},
         {{{{.kind = 42}}}, 1, 28, 28, "there is no kind 42"},
         {{{{0}}}, 2, 28, 28, "images of 2 channels"},
         {{{{0}}}, 1, 0, 28, "0 x 28 pixels"},
@@ -194,5 +198,6 @@ Test(kit_transforms, lists_that_are_refused) {
     uint8_t pixel = 0;
     char error[KIT_ERROR_BYTES] = "";
     cr_expect(kit_image_resize(&pixel, 0, 1, &pixel, 1, 1, 1, error) == KIT_EVALUE && strstr(error, "to 0 x 1"));
-    cr_expect(kit_image_resize(&pixel, 1, 1, &pixel, 1, 1, 1 << 20, error) == KIT_EVALUE);
+    cr_expect(kit_image_resize(&pixel, 1, 1, &pixel, 1, 1, 1 << 20, error) == KIT_EVALUE &&
+              strstr(error, "resize 1 x 1048576 pixels to 1 x 1: "));
 }
