@@ -8,28 +8,6 @@
 #include "ops/op.h"
 #include "passes/passes.h"
 
-static Module *read_graph(Arena *arena, const char *text) {
-    Source *source = NEW(arena, Source);
-    *source = (Source){.name = "test.graph", .text = text, .len = (int)strlen(text)};
-    Diag *diag = NEW(arena, Diag);
-    diag->out = stderr;
-    Module *m = module_read(arena, diag, source);
-    cr_assert(m, "cannot be read: %s", text);
-    return m;
-}
-
-// The lines of nodes that are no inputs, and of outputs, without places.
-static const char *lines_of(Arena *arena, const Graph *g) {
-    Str all = str_new(arena), s = str_new(arena);
-    graph_print(&all, g);
-    for (const char *at = strchr(str_text(&all), '\n') + 1; *at; at += strcspn(at, "\n") + 1) {
-        char *line = arena_strndup(arena, at, strcspn(at, "\n")), *comment = strstr(line, "  # ");
-        if (comment) *comment = 0;
-        if (!strstr(line, "= argument") && !strstr(line, "= storage") && *line != '}') str_printf(&s, "%s\n", line);
-    }
-    return str_text(&s);
-}
-
 static const char inputs[] = "  %0 = argument {name=\"x\"} : f32[4]\n  %1 = storage {name=\"w\"} : f32[4]\n";
 
 static const struct {

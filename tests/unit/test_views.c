@@ -108,6 +108,73 @@ Test(views, what_they_are) {
     }
 }
 
+// ---- which value lies where -----------------------------------------------------------------------------------------
+
+#define SUM2        "model f(x: f32[N, 48], z: f32[N, 48], w: f32[N, 48]) -> (y: f32[N, 10]) {\n"
+#define DOUBLED(of) "reshape(broadcast(reshape(" of ", [N, 24, 1]), [N, 24, 2]), [N, 48])"
+#define HALVES      "model f(x: f32[N, 24], z: f32[N, 24], w: f32[N, 48]) -> (y: f32[N, 10]) {\n"
+#define IMAGES      "model f(x: f32[N, 16, 6, 6], z: f32[N, 16, 6, 6]) -> (y: f32[N, 16, 4, 4]) {\n"
+
+// Values that lie in another one: from which of its elements on.
+static const struct {
+    const char *what, *text, *lie;
+} places[] = {
+    {"the last reader of a takes its place",
+     SUM2 "a = softmax(x, axis=1)\n b = linear(z, 48) + a\n return linear(b, 10)\n}", "b in a+0"},
+    {"and the last reader of b that of b",
+     SUM2 "a = softmax(x, axis=1)\n b = linear(z, 48) + a\n c = linear(z, 48) * b\n return linear(c, 10)\n}",
+     "b in a+0, c in b+0"},
+    {"of two, the first that the kernel reads",
+     SUM2 "a = softmax(x, axis=1)\n b = softmax(w, axis=1)\n c = (linear(z, 48) + a) * b\n return linear(c, 10)\n}",
+     "c in a+0"},
+    {"never an argument's", SUM2 "b = linear(z, 48) + x\n return linear(b, 10)\n}", ""},
+    {"not that of what the product itself reads",
+     SUM2 "a = softmax(x, axis=1)\n b = linear(a, 48) + a\n return linear(b, 10)\n}", ""},
+    {"not that of what is read at another index",
+     SUM2 "a = softmax(x, axis=1)\n b = linear(z, 48) + a[:, ::-1]\n return linear(b, 10)\n}", ""},
+    // The next convolution reads a with zeros around it; h has none.
+    {"not where one has a halo and the other has none",
+     IMAGES "h = conv2d(x, 16, 3, padding=1)\n a = conv2d(z, 16, 3, padding=1) + h\n"
+            " return a |> conv2d(16, 3, padding=1) |> conv2d(16, 3)\n}",
+     ""},
+    {"parts lie one behind another",
+     SUM2 "a = softmax(x, axis=1)\n b = softmax(z, axis=1)\n c = concat([a, b], axis=1)\n return linear(c, 10)\n}",
+     "a in c+0, b in c+48"},
+    {"a concat in a concat along the same axis",
+     SUM2 "a = softmax(x, axis=1)\n b = softmax(z, axis=1)\n c = softmax(w, axis=1)\n"
+          " d = concat([concat([a, b], axis=1), c], axis=1)\n return linear(d, 10)\n}",
+     "a in d+0, b in d+48, c in d+96"},
+    // Spread twice, b is no kernel of its own by itself: to be stored in its place it becomes one, and the concat none.
+    {"one part that no kernel makes yet",
+     HALVES "a = softmax(w, axis=1)\n b = " DOUBLED("z") "\n c = concat([a, b], axis=1)\n return linear(c, 10)\n}",
+     "a in c+0, b in c+48"},
+    // Two kernels in place of the one that the concat is.
+    {"two parts that no kernel makes yet",
+     HALVES "a = " DOUBLED("x") "\n b = " DOUBLED("z") "\n c = concat([a, b], axis=1)\n return linear(c, 10)\n}", ""},
+    {"columns from 8 on", SUM2 "a = softmax(x, axis=1)\n b = a[:, 8:40]\n return linear(b, 10)\n}", "b in a+8"},
+    {"rows from 1 on, of 48 columns",
+     "model f(x: f32[4, 48]) -> (y: f32[2, 10]) {\n"
+     "a = softmax(x, axis=1)\n b = a[1:3, :]\n return linear(b, 10)\n}",
+     "b in a+48"},
+};
+
+Test(views, where_they_lie) {
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
+        Bench b;
+        bench_open(&b, places[k].text);
+        Str lie = str_new(&b.arena);
+        for (int i = 0; i < b.program->buffers.len; i++) {
+            const Buffer *buffer = b.program->buffers.at[i];
+            if (!buffer->view || buffer->first_call < 0) continue;
+            str_printf(&lie, "%s%s in %s+%ld", *str_text(&lie) ? ", " : "", buffer->name, buffer->view->of->name,
+                       (long)buffer->start);
+        }
+        cr_expect(!strcmp(str_text(&lie), places[k].lie), "%s: got %s, want %s", places[k].what, str_text(&lie),
+                  places[k].lie);
+        arena_release(&b.arena);
+    }
+}
+
 // ---- numbers --------------------------------------------------------------------------------------------------------
 
 enum { ROWS = sizeof rows / sizeof *rows };
