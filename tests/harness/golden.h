@@ -11,17 +11,24 @@ typedef struct Golden {
     double *value;
     bool summed; // sum: of all elements, each times 1 or -1 at random
     double sum[2];
-    bool seen; // compared
+    bool seen;    // compared in this run
+    float *first; // all elements as they were in the first run; NULL: there was none
 } Golden;
-typedef VEC(Golden) Goldens;
+
+typedef struct Goldens {
+    Arena *arena;
+    Golden *at;
+    int len, cap;
+} Goldens;
 
 // Reads tests/golden/data/*.txt: `tensor NAME COUNT STRIDE LARGEST`, then the values, then for sampled ones perhaps
 // `sums A B`. Exits with 3 when it cannot.
 Goldens goldens_read(Arena *arena, const char *path);
-// One check: the largest difference is at most 1e-4 of the largest value; that of a sum, where differences of that size
-// add up as their signs fall, at most this times the root of the count.
+// One check: the largest difference is at most 1e-4 of the largest value in its channel; that of a sum, where
+// differences of 1e-4 of the largest value of all add up as their signs fall, at most this times the root of the count.
+// Another check: no element is much further from what the first run gave, since a sample leaves channels out.
 void golden_compare(Tally *t, const Goldens *goldens, const char *who, const char *name, const Tensor *got);
-// One check: all that is in the file was compared.
+// One check: all that is in the file was compared since this was asked last.
 void goldens_all_seen(Tally *t, const Goldens *goldens, const char *who);
 extern double golden_worst; // of all comparisons since it was set to 0
 

@@ -51,7 +51,7 @@ static void check_run(Tally *t, Runner *r, const Goldens *goldens) {
             Graph *g = r->module->entries.at[e];
             if (g->kind == (train ? ENTRY_TRAIN : ENTRY_MODEL)) run_entry(t, r, goldens, g);
         }
-    printf("%s: largest difference from PyTorch %.3g of the largest value\n", r->who, golden_worst);
+    printf("%s: largest difference from PyTorch %.3g of a channel's largest value\n", r->who, golden_worst);
 }
 
 int main(int argc, char **argv) {

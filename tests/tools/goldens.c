@@ -285,29 +285,28 @@ static void check_run(Tally *t, Runner *r, const Net *net, const Goldens *golden
     check_storages(t, r, goldens, "last", false);
     check_outputs(t, r, net, goldens, "last");
     goldens_all_seen(t, goldens, r->who);
-    printf("%s: largest difference from PyTorch %.3g of the largest value\n", r->who, golden_worst);
+    printf("%s: largest difference from PyTorch %.3g of a channel's largest value\n", r->who, golden_worst);
     fflush(stdout);
 }
 
-static void check_runner(Tally *t, Runner *r, const Net *net, const char *path) {
-    Goldens goldens = goldens_read(r->arena, path);
-    check_run(t, r, net, &goldens, false);
+static void check_runner(Tally *t, Runner *r, const Net *net, const Goldens *goldens) {
+    check_run(t, r, net, goldens, false);
     if (!net->accumulates) return;
     r->who = arena_printf(r->arena, "%s, in parts", r->who);
-    check_run(t, r, net, &goldens, true);
+    check_run(t, r, net, goldens, true);
 }
 
 static void check_net(Tally *t, const char *top, const Net *net) {
     Arena arena = {0};
     const char *dl = arena_printf(&arena, "%s/%s", top, net->dl);
-    const char *path = arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->name);
+    Goldens goldens = goldens_read(&arena, arena_printf(&arena, "%s/tests/golden/data/%s.txt", top, net->name));
     bool sanitize = getenv("DLC_TEST_SANITIZE");
     if (net->runs & INTERPRETER) {
         Runner r = {.who = arena_printf(&arena, "%s, interpreter", net->name),
                     .arena = &arena,
                     .module = harness_module(&arena, dl, net->defines)};
         if (!r.module) exit(3);
-        check_runner(t, &r, net, path);
+        check_runner(t, &r, net, &goldens);
     }
     for (size_t k = 0; k < sizeof builds / sizeof *builds; k++) {
         HarnessOptions o = builds[k].options;
@@ -319,7 +318,7 @@ static void check_net(Tally *t, const char *top, const Net *net) {
         tally(t, c != NULL, "%s: does not compile", who);
         if (!c) continue;
         Runner r = {.who = who, .arena = &arena, .module = c->module, .compiled = c};
-        check_runner(t, &r, net, path);
+        check_runner(t, &r, net, &goldens);
         compiled_free(c);
     }
     arena_release(&arena);
