@@ -30,13 +30,14 @@ static const struct {
          "  %3 = mul %2, %1 : f32[64] @{forward name=\"both\"}\n"
          "  return \"y\" = %3\n  store \"w\" = %2\n",
      "new | both", 0, false},
-    // The reshape is a view of w, so that it is w's old value that `reader` reads.
+    // The product reads its operand from memory, so that the reshape is a value of its own: a view of w's old value.
     {"a view of the old value is the old value",
      X W "  %2 = reshape %1 {shape=[8, 8]} : f32[8, 8] @{forward name=\"view\"}\n"
          "  %3 = mul %1, %0 : f32[64] @{update name=\"new\"}\n"
-         "  %4 = exp %2 : f32[8, 8] @{forward name=\"reader\"}\n"
+         "  %4 = contract %2, %2 {shape=[8, 8], iter=[i:8, j:8 | k:8] out[i, j] += a[i, k] * b[k, j]} : f32[8, 8] "
+         "@{backward name=\"reader\"}\n"
          "  return \"y\" = %4\n  store \"w\" = %3\n",
-     "reader | new", 0, false},
+     "view | reader | new", 2, false},
     // Each of two would wait for the other: the first goes first.
     {"two updates that read each other's old value",
      X W "  %2 = storage {name=\"v\"} : f32[64]\n"

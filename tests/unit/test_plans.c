@@ -25,6 +25,9 @@ static const Row rows[] = {
     {"sizes that nothing divides", PRODUCT(333, 517, 251), "f", "x86-64-v4", "contraction 13x2, lanes packed /8"},
     {"a long sum", PRODUCT(48, 40000, 64), "f", "x86-64-v4", "contraction 6x4 /8"},
     {"one row", PRODUCT(1, 512, 1024), "f", "x86-64-v4", "contraction 1x8"},
+    {"a small product", PRODUCT(5, 7, 3), "f", "x86-64-v4", "contraction 5x1, lanes packed"},
+    {"sixteen products", "model f(a: f32[16, 64, 48], b: f32[16, 48, 64]) -> (y: f32[16, 64, 64]) { return a @ b }",
+     "f", "x86-64-v4", "contraction 13x2 /8"},
     {"a linear layer", LINEAR(784, 256), "f", "x86-64-v4", "packing /4; contraction 6x4, lanes packed /4"},
     {"ten classes", LINEAR(256, 10), "f", "x86-64-v4", "packing; contraction 28x1, lanes packed"},
     {"ten classes in 4 lanes", LINEAR(256, 10), "f", "armv8-a", "packing; contraction 8x3, lanes packed"},
@@ -46,6 +49,9 @@ static const Row rows[] = {
     {"a convolution's step", STEP("16, 12, 12", "conv2d(32, 3) |> relu |> flatten |> linear(10)"), "f", "x86-64-v4",
      "rows; contraction 6x4 /8; contraction 10x2, lanes packed /8; rows /8; rows; contraction 5x4 /8; rows, vectors; "
      "contraction 8x2 /8"},
+    {"a transposed convolution",
+     "model f(x: f32[N, 64, 14, 14]) -> (y: f32[N, 32, 28, 28]) { return conv_transpose2d(x, 32, 2, stride=2) }", "f",
+     "x86-64-v4", "packing; contraction 16x1, windows, rows packed /8 /8"},
     {"softmax", "model f(x: f32[N, 1000]) -> (y: f32[N, 1000]) { return softmax(x) }", "f", "x86-64-v4",
      "rows, lanes summed /8"},
     {"layer norm", "model f(x: f32[N, 768]) -> (y: f32[N, 768]) { return layer_norm(x) }", "f", "x86-64-v4",
@@ -54,6 +60,8 @@ static const Row rows[] = {
      "rows, vectors /8"},
     {"element by element", "model f(x: f32[N, 4096]) -> (y: f32[N, 4096]) { return tanh(x) * x }", "f", "c11",
      "rows /8"},
+    {"a max pool", "model f(x: f32[N, 64, 16, 16]) -> (y: f32[N, 64, 8, 8]) { return max_pool2d(x, 2) }", "f",
+     "x86-64-v4", "rows /8"},
     {"an average pool", "model f(x: f32[N, 64, 16, 16]) -> (y: f32[N, 64, 8, 8]) { return avg_pool2d(x, 2) }", "f",
      "x86-64-v4", "rows /8"},
 };
