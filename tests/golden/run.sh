@@ -59,5 +59,9 @@ for dl in *.dl; do
         passed=$((passed + 1))
     fi
 done
+# A sidecar whose .dl is gone, or has another name, would never be compared.
+for side in *.graph *.backward *.warn *.err; do
+    [ -f "${side%.*}.dl" ] || fail "$side" "there is no ${side%.*}.dl"
+done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
