@@ -97,7 +97,7 @@ bool weights_embed(Arena *arena, FILE *err, const char *path, const char *strip,
         for (int k = 0; k < program->buffers.len; k++)
             if (program->buffers.at[k]->storage)
                 program->buffers.at[k]->data = data[program->buffers.at[k]->storage->index];
-        program_evaluate(arena, program, 0, program->nprepare);
+        program_evaluate(arena, program, 0, program->nprepare, NULL);
         program_drop_prepare(program);
     }
     for (int p = 0; p < nprograms; p++)

@@ -1,8 +1,9 @@
-// evaluate.c: the loop IR run as it stands: how --weights makes, while compiling, what a net would make after load.
-//     for i = 0 .. 784: panels[i, 0:16] = w[0, i]      walks the statements; each store computes its value by the
-//                                                      operators' records, rounded to the dtype after each, as C would
-// An expression is a tape: its parts once each, inputs first, found once per statement. A vector is evaluated lane by
-// lane. Plain copies, which is what packing consists of, take no tape.
+// evaluate.c: runs a program's loops inside dlc, without a C compiler.
+//     for i = 0 .. 784: panels[i, 0:16] = w[0, i]      --weights runs the prepare part while compiling; the tests hold
+//                                                      whole programs against the interpreter of the graph
+// Statements are walked as they stand. An expression becomes a tape, once for each kernel's run: its parts, inputs
+// first. Each part is computed for all lanes by its operator's record, and rounded to its dtype, as the C would. Plain
+// copies, which are most of what the prepare part does, need no tape.
 #include "loops/evaluate.h"
 
 #include <math.h>
@@ -15,24 +16,28 @@ typedef union Scalar {
     int64_t i;
 } Scalar;
 
+typedef struct Part {
+    Expr *e;
+    Scalar **arg;  // the values of its arguments
+    Scalar *value; // by lane; of a scalar, all the same
+} Part;
+
 typedef struct Tape {
-    int n;
-    Expr **part;
-    int **arg;     // of each part: where its arguments stand
-    Scalar *value; // of the lane being computed
+    int lanes; // of the widest part
+    VEC(Part) parts;
 } Tape;
 
 typedef struct Machine {
     Arena *arena;  // for data that stays
     Arena scratch; // of one kernel
     const Program *program;
-    int64_t *var; // by variable
-    Tags known;   // expressions that have a tape: its number + 1
+    const int64_t *sizes; // actual run-time sizes, or NULL: none occurs
+    int64_t *var;         // by variable
+    Tags known;           // expressions that have a tape: its number + 1
     VEC(Tape *) tapes;
 } Machine;
 
-static Scalar evaluate(Machine *m, const Tape *tape, int lane);
-static Tape *tape_of(Machine *m, Expr *root);
+static const Scalar *evaluate(Machine *m, Expr *root);
 
 // ---- elements -------------------------------------------------------------------------------------------------------
 
@@ -75,14 +80,19 @@ static void put_element(const Buffer *buffer, int64_t at, Scalar value) {
         *(uint8_t *)to = (uint8_t)value.i;
 }
 
+// The buffer's own elements with their halo, side by side.
+static int64_t count_of(const Buffer *buffer) {
+    int64_t elements = buffer->lanes;
+    for (int d = 0; d < buffer->rank; d++) elements *= buffer->before[d] + buffer->dim[d].extent + buffer->after[d];
+    return elements;
+}
+
 static void need_data(Machine *m, Buffer *buffer) {
     if (buffer->data) return;
     if (buffer->scope == SCOPE_STORAGE || buffer->scope == SCOPE_ARGUMENT)
         dlc_bug("evaluate", "%s has no data", buffer->name);
-    int64_t elements = buffer->lanes;
-    for (int d = 0; d < buffer->rank; d++) elements *= buffer->dim[d].extent;
     bool local = buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER;
-    buffer->data = NEW_ARRAY(local ? &m->scratch : m->arena, char, elements *element_bytes(buffer) + 8);
+    buffer->data = NEW_ARRAY(local ? &m->scratch : m->arena, char, count_of(buffer) * element_bytes(buffer) + 8);
 }
 
 // ---- indices --------------------------------------------------------------------------------------------------------
@@ -98,7 +108,9 @@ static int64_t index_value(Machine *m, const Index *index) {
             value = m->var[atom->var->id];
             break;
         case ATOM_SIZE:
-            dlc_bug("evaluate", "a run-time size in the prepare part of %s", m->program->graph->name);
+            if (!m->sizes) dlc_bug("evaluate", "a run-time size in the prepare part of %s", m->program->graph->name);
+            value = m->sizes[atom->size];
+            break;
         case ATOM_TIMES:
             value = index_value(m, atom->of) * by;
             break;
@@ -118,7 +130,7 @@ static int64_t index_value(Machine *m, const Index *index) {
             value = value < 0 ? 0 : value >= by ? by - 1 : value;
             break;
         case ATOM_LOADED:
-            value = evaluate(m, tape_of(m, atom->loaded), 0).i;
+            value = evaluate(m, atom->loaded)->i;
             break;
         }
         sum += index->term[k].coef * value;
@@ -126,11 +138,15 @@ static int64_t index_value(Machine *m, const Index *index) {
     return sum;
 }
 
-// The element's number in the buffer, in units of its own lanes.
+// The element's number in the buffer's data, counted in scalars. An argument is dense at the actual sizes.
 static int64_t place(Machine *m, Buffer *buffer, const Index *const *at) {
-    int64_t offset = 0;
+    int64_t offset = 0, dense = 1;
     need_data(m, buffer);
-    for (int d = 0; d < buffer->rank; d++) offset += index_value(m, at[d]) * buffer->stride[d];
+    for (int d = buffer->rank - 1; d >= 0; d--) {
+        bool is_dense = buffer->scope == SCOPE_ARGUMENT;
+        offset += (buffer->before[d] + index_value(m, at[d])) * (is_dense ? dense : buffer->stride[d]);
+        if (is_dense) dense *= dim_actual(buffer->dim[d], m->sizes);
+    }
     return offset * buffer->lanes;
 }
 
@@ -138,28 +154,25 @@ static int64_t place(Machine *m, Buffer *buffer, const Index *const *at) {
 
 static void add_part(Machine *m, Tape *tape, Tags *seen, Expr *e) {
     if (*tag_of(seen, e)) return;
-    for (int k = 0; k < e->nargs; k++) add_part(m, tape, seen, e->arg[k]);
-    Expr **part = NEW_ARRAY(&m->scratch, Expr *, tape->n + 1);
-    int **arg = NEW_ARRAY(&m->scratch, int *, tape->n + 1);
-    if (tape->n) memcpy(part, tape->part, sizeof *part * (size_t)tape->n);
-    if (tape->n) memcpy(arg, tape->arg, sizeof *arg * (size_t)tape->n);
-    part[tape->n] = e;
-    arg[tape->n] = NEW_ARRAY(&m->scratch, int, e->nargs + 1);
-    for (int k = 0; k < e->nargs; k++) arg[tape->n][k] = *tag_of(seen, e->arg[k]) - 1;
-    tape->part = part;
-    tape->arg = arg;
-    *tag_of(seen, e) = ++tape->n;
+    Part part = {.e = e, .arg = NEW_ARRAY(&m->scratch, Scalar *, e->nargs + 1)};
+    for (int k = 0; k < e->nargs; k++) {
+        add_part(m, tape, seen, e->arg[k]);
+        part.arg[k] = tape->parts.at[*tag_of(seen, e->arg[k]) - 1].value;
+    }
+    part.value = NEW_ARRAY(&m->scratch, Scalar, target_lanes(m->program->target));
+    if (e->lanes > tape->lanes) tape->lanes = e->lanes;
+    vec_push(&m->scratch, &tape->parts, part);
+    *tag_of(seen, e) = tape->parts.len;
 }
 
 static Tape *tape_of(Machine *m, Expr *root) {
-    int number = *tag_of(&m->known, root);
-    if (number) return m->tapes.at[number - 1];
+    int *number = tag_of(&m->known, root);
+    if (*number) return m->tapes.at[*number - 1];
     Tape *tape = NEW(&m->scratch, Tape);
     Tags seen = {.arena = &m->scratch};
     add_part(m, tape, &seen, root);
-    tape->value = NEW_ARRAY(&m->scratch, Scalar, tape->n);
     vec_push(&m->scratch, &m->tapes, tape);
-    *tag_of(&m->known, root) = m->tapes.len;
+    *number = m->tapes.len;
     return tape;
 }
 
@@ -171,26 +184,28 @@ static Scalar round_scalar(DType dtype, Scalar value) {
     return value;
 }
 
-static Scalar apply(const Expr *e, const Tape *tape, const int *arg) {
-    Tensor in[MAX_INPUTS], out = {.dtype = e->dtype, .count = 1};
-    const Tensor *ins[MAX_INPUTS];
-    Scalar from[MAX_INPUTS], result = {.i = 0};
+static Tensor as_tensor(DType dtype, Scalar *value, int lanes) {
+    Tensor t = {.dtype = dtype, .count = lanes};
+    if (dtype_info[dtype].is_float)
+        t.f = &value->f;
+    else
+        t.i = &value->i;
+    return t;
+}
+
+static void apply(const Part *part) {
+    enum { MOST = 4 }; // arguments, of random
+    const Expr *e = part->e;
+    Tensor in[MOST], out = as_tensor(e->dtype, part->value, e->lanes);
+    const Tensor *ins[MOST];
+    if (e->nargs > MOST) dlc_bug("evaluate", "%s has %d arguments", e->op->name, e->nargs);
     for (int k = 0; k < e->nargs; k++) {
-        bool is_float = dtype_info[e->arg[k]->dtype].is_float;
-        from[k] = tape->value[arg[k]];
-        in[k] = (Tensor){.dtype = e->arg[k]->dtype, .count = 1};
-        if (is_float)
-            in[k].f = &from[k].f;
-        else
-            in[k].i = &from[k].i;
+        in[k] = as_tensor(e->arg[k]->dtype, part->arg[k], e->lanes);
         ins[k] = &in[k];
     }
-    if (dtype_info[e->dtype].is_float)
-        out.f = &result.f;
-    else
-        out.i = &result.i;
-    e->op->eval(e->node, ins, &out, NULL);
-    return round_scalar(e->dtype, result);
+    memset(part->value, 0, sizeof *part->value * (size_t)e->lanes);
+    (e->op->eval_lowered ? e->op->eval_lowered : e->op->eval)(e->node, ins, &out, NULL);
+    for (int lane = 0; lane < e->lanes; lane++) part->value[lane] = round_scalar(e->dtype, part->value[lane]);
 }
 
 static Scalar combine(DType dtype, ReduceKind how, Scalar a, Scalar b) {
@@ -203,45 +218,50 @@ static Scalar combine(DType dtype, ReduceKind how, Scalar a, Scalar b) {
     return (Scalar){.i = (how == REDUCE_MAX) == (a.i > b.i) ? a.i : b.i};
 }
 
-static Scalar reduce_lanes(Machine *m, Expr *e) {
-    Tape *of = tape_of(m, e->arg[0]);
-    Scalar sum = evaluate(m, of, 0);
+static void reduce_lanes(const Part *part) {
+    const Expr *e = part->e;
+    *part->value = *part->arg[0];
     for (int lane = 1; lane < e->arg[0]->lanes; lane++)
-        sum = round_scalar(e->dtype, combine(e->dtype, e->reduce_kind, sum, evaluate(m, of, lane)));
-    return sum;
+        *part->value = round_scalar(e->dtype, combine(e->dtype, e->reduce_kind, *part->value, part->arg[0][lane]));
 }
 
-static Scalar load(Machine *m, const Expr *e, int lane) {
-    int64_t at = place(m, e->buffer, e->at);
-    return get_element(e->buffer, e->lanes > 1 ? at + lane : at);
+static void load(Machine *m, const Part *part) {
+    int64_t at = place(m, part->e->buffer, part->e->at);
+    for (int lane = 0; lane < part->e->lanes; lane++) part->value[lane] = get_element(part->e->buffer, at + lane);
 }
 
-static Scalar evaluate(Machine *m, const Tape *tape, int lane) {
-    for (int k = 0; k < tape->n; k++) {
-        Expr *e = tape->part[k];
-        Scalar *to = &tape->value[k];
-        bool is_float = dtype_info[e->dtype].is_float;
+static void put_index(Machine *m, const Part *part) {
+    int64_t value = index_value(m, part->e->index);
+    for (int lane = 0; lane < part->e->lanes; lane++, value++)
+        part->value[lane] = dtype_info[part->e->dtype].is_float ? (Scalar){.f = (double)value} : (Scalar){.i = value};
+}
+
+// The value of each lane.
+static const Scalar *evaluate(Machine *m, Expr *root) {
+    const Tape *tape = tape_of(m, root);
+    for (int k = 0; k < tape->parts.len; k++) {
+        const Part *part = &tape->parts.at[k];
+        const Expr *e = part->e;
         switch (e->kind) {
         case EXPR_CONST:
-            *to = is_float ? (Scalar){.f = e->f} : (Scalar){.i = e->i};
+            *part->value = dtype_info[e->dtype].is_float ? (Scalar){.f = e->f} : (Scalar){.i = e->i};
             break;
-        case EXPR_INDEX_VALUE: {
-            int64_t value = index_value(m, e->index) + (e->lanes > 1 ? lane : 0);
-            *to = is_float ? (Scalar){.f = (double)value} : (Scalar){.i = value};
+        case EXPR_INDEX_VALUE:
+            put_index(m, part);
             break;
-        }
         case EXPR_LOAD:
-            *to = load(m, e, lane);
+            load(m, part);
             break;
         case EXPR_APPLY:
-            *to = apply(e, tape, tape->arg[k]);
+            apply(part);
             break;
         case EXPR_REDUCE_LANES:
-            *to = reduce_lanes(m, e);
+            reduce_lanes(part);
             break;
         }
+        for (int lane = 1; e->lanes == 1 && lane < tape->lanes; lane++) part->value[lane] = *part->value;
     }
-    return tape->value[tape->n - 1];
+    return tape->parts.at[tape->parts.len - 1].value;
 }
 
 // ---- statements -----------------------------------------------------------------------------------------------------
@@ -262,25 +282,22 @@ static bool copied(Machine *m, const Stmt *stmt) {
 // buffer[at] = value, or combined with it, lane by lane; a scalar fills a vector.
 static void assign(Machine *m, const Stmt *stmt, int64_t at) {
     Buffer *to = stmt->buffer;
-    Tape *tape = tape_of(m, stmt->value);
     int lanes = stmt->value->lanes > to->lanes ? stmt->value->lanes : to->lanes;
-    Scalar value[64];
-    if (lanes > 64) dlc_bug("evaluate", "a vector of %d lanes", lanes);
-    for (int lane = 0; lane < lanes; lane++)
-        value[lane] = lane && stmt->value->lanes == 1 ? value[0] : evaluate(m, tape, lane);
+    const Scalar *value = evaluate(m, stmt->value);
     for (int lane = 0; lane < lanes; lane++) {
-        Scalar new = value[lane];
+        Scalar new = value[stmt->value->lanes == 1 ? 0 : lane];
         if (stmt->kind == STMT_ACCUMULATE) new = combine(to->dtype, stmt->combine, get_element(to, at + lane), new);
         put_element(to, at + lane, new);
     }
 }
 
-// Every element of the local begins as the value.
+// Every element of the local begins as the value; without one, as what no result may depend on: NaN.
 static void declare(Machine *m, const Stmt *stmt) {
-    int64_t elements = 1;
-    need_data(m, stmt->buffer);
-    for (int d = 0; d < stmt->buffer->rank; d++) elements *= stmt->buffer->dim[d].extent;
-    for (int64_t k = 0; stmt->value && k < elements; k++) assign(m, stmt, k * stmt->buffer->lanes);
+    Buffer *local = stmt->buffer;
+    int64_t count = count_of(local);
+    need_data(m, local);
+    memset(local->data, 0xff, (size_t)(count * element_bytes(local)));
+    for (int64_t at = 0; stmt->value && at < count; at += local->lanes) assign(m, stmt, at);
 }
 
 static void transpose(Machine *m, const Stmt *stmt) {
@@ -299,20 +316,24 @@ static void run_body(Machine *m, const Stmt *stmt) {
     for (int k = 0; k < stmt->body.len; k++) run(m, stmt->body.at[k]);
 }
 
+// Chunks are independent of each other: the last one runs first.
+static void run_for(Machine *m, const Stmt *stmt) {
+    int64_t lo = index_value(m, stmt->lo), hi = index_value(m, stmt->hi);
+    int64_t turns = lo < hi ? ceil_div(hi - lo, stmt->step) : 0;
+    for (int64_t k = 0; k < turns; k++) {
+        m->var[stmt->var->id] = lo + stmt->step * (stmt->loop == FOR_CHUNKS ? turns - 1 - k : k);
+        run_body(m, stmt);
+    }
+}
+
 static void run(Machine *m, const Stmt *stmt) {
     bool holds = true;
-    int64_t *var, end;
     switch (stmt->kind) {
     case STMT_BLOCK:
         run_body(m, stmt);
         return;
     case STMT_FOR:
-        var = &m->var[stmt->var->id];
-        end = index_value(m, stmt->hi);
-        for (int64_t at = index_value(m, stmt->lo); at < end; at += stmt->step) {
-            *var = at;
-            run_body(m, stmt);
-        }
+        run_for(m, stmt);
         return;
     case STMT_IF:
         for (int k = 0; k < stmt->cond.len && holds; k++) holds = index_value(m, stmt->cond.at[k]) >= 0;
@@ -351,11 +372,12 @@ static void exchange_data(const Kernel *kernel, void **data) {
     }
 }
 
-void program_evaluate(Arena *arena, const Program *program, int first, int end) {
+void program_evaluate(Arena *arena, const Program *program, int first, int end, const int64_t *sizes) {
     for (int c = first; c < end; c++) {
         const Call *call = &program->calls.at[c];
         const Kernel *kernel = call->kernel;
-        Machine m = {.arena = arena, .program = program};
+        if (call->skip_if_null && !call->skip_if_null->data) continue;
+        Machine m = {.arena = arena, .program = program, .sizes = sizes};
         m.known = (Tags){.arena = &m.scratch};
         m.var = NEW_ARRAY(&m.scratch, int64_t, kernel->nvars + 1);
         void **data = NEW_ARRAY(&m.scratch, void *, kernel->uses.len + 1);

@@ -47,6 +47,8 @@ struct Op {
     bool (*infer)(Infer *infer);
     // out has its type and actual shape already; out->f or out->i is zeroed.
     void (*eval)(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes);
+    // The same of an expression of the loop IR, where its arguments are not the node's inputs; NULL: they are.
+    void (*eval_lowered)(const Node *node, const Tensor *const *arg, Tensor *out, const int64_t *sizes);
     double ulp;        // error of the emitted element-wise code, in units in the last place of f32; 0: exact rounding
     double ulp_floats; // of the C that keeps to floats (c11 at -O2), where that is another function and larger
     // Gradient for input i given the node y and dy (y's type), as new nodes of g; NULL: this input gets none.

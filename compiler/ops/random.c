@@ -21,18 +21,25 @@ static bool random_infer(Infer *infer) {
     return op_shape_of_attr(infer, &infer->attr[1], F32);
 }
 
+static double draw(const Node *node, int64_t seed, int64_t counter, int64_t element) {
+    uint32_t site = (uint32_t)node->attr[2].i;
+    return is_normal(node) ? dlc_normal(seed, counter, site, element) : dlc_uniform(seed, counter, site, element);
+}
+
 static void eval_random(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    int64_t seed = in[0]->i[0], counter = in[1]->i[0];
     int64_t index[MAX_RANK] = {0};
-    uint32_t site = (uint32_t)node->attr[2].i;
     for (int64_t k = 0; k < out->count; k++) {
         int64_t element = 0;
         for (int d = 0; d < out->rank; d++) element = element * node->type.dim[d].extent + index[d];
-        out->f[k] =
-            is_normal(node) ? dlc_normal(seed, counter, site, element) : dlc_uniform(seed, counter, site, element);
+        out->f[k] = draw(node, in[0]->i[0], in[1]->i[0], element);
         for (int d = out->rank - 1; d >= 0 && ++index[d] == out->shape[d]; d--) index[d] = 0;
     }
+}
+
+static void eval_lowered_random(const Node *node, const Tensor *const *arg, Tensor *out, const int64_t *sizes) {
+    (void)sizes;
+    *out->f = draw(node, *arg[0]->i, *arg[1]->i, *arg[3]->i);
 }
 
 static Expr *lower_random(LowerContext *ctx, const Node *node, Index *const *out) {
@@ -63,6 +70,7 @@ DEFINE_OP(random){
     .traits = OP_EXPENSIVE,
     .infer = random_infer,
     .eval = eval_random,
+    .eval_lowered = eval_lowered_random,
     .ulp_floats = 4.5, // of dlc_normalf
     .no_grad = "its numbers depend on the seed alone",
     .text = text_random,

@@ -6,7 +6,7 @@ set -u
 build=$1
 shift
 top=$(cd "$(dirname "$0")/../.." && pwd)
-steps="operators layers graphs convolutions texts nests checkpoints budgets gradients"
+steps="operators layers loops graphs convolutions texts nests checkpoints budgets gradients"
 case ${1:-} in
 list)
     echo goldens $steps
@@ -53,6 +53,10 @@ for step in "$@"; do
         run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
         run "$build/tests/random_programs" graphs 1 1
         run "$build/tests/random_programs" graphs 2 5 quick
+        ;;
+    loops)
+        echo "loops of random programs, evaluated: DLC_TEST_SEED=$seed draws them again"
+        run "$build/tests/random_programs" loops "$seed" 20
         ;;
     texts) run "$build/tests/random_programs" texts "${DLC_TEST_SEED:-1000}" 60 ;;
     checkpoints) run "$build/tests/checkpoints" "$top" "$build" ;;

@@ -9,7 +9,7 @@ typedef struct HarnessOptions {
     const char *target; // "c11", "native"
     int level;          // 0 or 2
     int threads;        // --threads, 0: dlc's default
-    const char *cc;     // "gcc", "clang"
+    const char *cc;     // "gcc", "clang"; NULL: no C is made, the loops are evaluated in this process (evaluated.h)
     bool openmp;
     bool standalone;
     const char *cc_level;  // the C compiler's -O0, -O1, ... in place of the header's -O3, or NULL
@@ -27,6 +27,7 @@ typedef struct Compiled {
     Module *module; // as elaborated: the reference
     void *library, *net;
     char *dir;
+    struct Evaluated *evaluated; // in place of the three; nothing is loaded or saved then
 } Compiled;
 
 // Parses and elaborates a .dl (or reads a .graph), its dims bound as HarnessOptions says; NULL after printing its
@@ -38,8 +39,8 @@ Module *harness_text(Arena *arena, const char *name, const char *text, const cha
 char *harness_dir(Arena *arena, const char *name);
 void harness_write(const char *path, const char *text);
 
-// dlc, the C compiler by the header's line, dlopen, mynet_new. The C must compile without a warning: -Werror is on.
-// NULL after printing why.
+// dlc, the C compiler by the header's line, dlopen, mynet_new; or no C, see options->cc. The C must compile without a
+// warning: -Werror is on. NULL after printing why.
 Compiled *compiled_new(Arena *arena, const char *path, const char *name, const HarnessOptions *options);
 void compiled_free(Compiled *c);
 Graph *compiled_entry(const Compiled *c, const char *name);

@@ -5,12 +5,15 @@
 //     random_programs texts [SEED [MODULES [quick | thorough]]]
 // .dl programs (random_text.c), whose entries are called in turn over one state; in one of the cheap forms below each,
 // every twelfth by the header's compile line too (quick: none, thorough: in all forms).
+//     random_programs loops [SEED [PROGRAMS]]
+// The same programs (every tenth a module of graphs) without a C compiler: the loops are evaluated in this process.
 //     random_programs FILE [DEFINES]
 // A .graph or .dl that was written before, or made smaller by hand, in all forms.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "evaluated.h"
 #include "random_text.h"
 #include "script.h"
 
@@ -104,6 +107,22 @@ static const HarnessOptions thorough[MAX_TARGETS] = {
 static const HarnessOptions quick[2] = {
     {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},
     {.target = "native", .level = 2, .threads = 3, .cc = "clang", .cc_level = "-O0"}};
+// Without C: two of them for each program, in turn. Parallel loops run their last chunk first.
+static const HarnessOptions evaluated[] = {
+    {.target = "x86-64-v4", .level = 2, .threads = 2}, {.target = "c11", .level = 2, .threads = 3},
+    {.target = "x86-64-v3", .level = 2, .threads = 8}, {.target = "c11", .threads = 2},
+    {.target = "x86-64-v4", .level = 2, .threads = 1}, {.target = "c11", .level = 2, .threads = 1},
+    {.target = "x86-64-v3", .level = 2, .threads = 5}, {.target = "x86-64-v4", .threads = 4},
+};
+enum { EVALUATED = sizeof evaluated / sizeof *evaluated };
+// Elements of all storages. One program in fifty has more, and takes as long as the others together.
+enum { MOST_EVALUATED = 100000 };
+
+static bool is_large(const Module *m) {
+    int64_t elements = 0;
+    for (int k = 0; k < m->storages.len; k++) elements += type_count(&m->storages.at[k]->type);
+    return elements > MOST_EVALUATED;
+}
 
 // A module drawn from the seed, which is written to *path.
 static Module *drawn_module(Arena *arena, uint32_t seed, const char *name, const char **path) {
@@ -127,8 +146,8 @@ static void run_module(Tally *t, const char *path, uint32_t seed, const HarnessO
     for (int k = 0; k < ntargets; k++) {
         HarnessOptions o = options[k];
         if (ntargets == 2 && k == 1 && seed % 3 == 0) o.target = "x86-64-v3";
-        if (getenv("DLC_TEST_SANITIZE")) o.cc = "gcc", o.openmp = false;
-        targets[k].who = arena_printf(&arena, "seed %u %s -O%d %s", seed, o.target, o.level, o.cc);
+        if (getenv("DLC_TEST_SANITIZE") && o.cc) o.cc = "gcc", o.openmp = false;
+        targets[k].who = arena_printf(&arena, "seed %u %s -O%d %s", seed, o.target, o.level, o.cc ? o.cc : "evaluated");
         targets[k].compiled = compiled_new(&arena, path, arena_printf(&arena, "%s/%d", name, k), &o);
         tally(t, targets[k].compiled != NULL, "%s: does not compile", targets[k].who);
     }
@@ -171,8 +190,9 @@ typedef struct Run {
 // NULL: it does not compile.
 static Compiled *check_form(Run *run, HarnessOptions o, const char *with, bool models) {
     Arena *arena = run->arena;
-    const char *who = arena_printf(arena, "%s %s -O%d %s %s%s", run->name, o.target, o.level, o.cc, o.cc_level, with);
-    if (getenv("DLC_TEST_SANITIZE")) o.cc = "gcc", o.openmp = false;
+    const char *cc = o.cc ? arena_printf(arena, "%s %s", o.cc, o.cc_level) : "evaluated";
+    const char *who = arena_printf(arena, "%s %s -O%d %s%s", run->name, o.target, o.level, cc, with);
+    if (getenv("DLC_TEST_SANITIZE") && o.cc) o.cc = "gcc", o.openmp = false;
     bool refused = false;
     o.defines = run->defines, o.refused = &refused;
     o.quiet = true; // warnings of what is never used
@@ -204,14 +224,14 @@ static const char *model_names(Arena *arena, const Module *m) {
 
 // With a budget of memory, which it may refuse; and models whose weights stand in the C.
 static void check_options(Run *run, Compiled *c, uint32_t seed, HarnessOptions o) {
-    int64_t bytes = region_bytes(c, "ARENA");
+    int64_t bytes = c->evaluated ? evaluated_arena(c->evaluated) : region_bytes(c, "ARENA");
     if (seed % 3 == 0 && bytes) {
         o.arena_max = arena_printf(run->arena, "%lld", (long long)(bytes * (5 + seed % 5) / 10));
         compiled_free(check_form(run, o, " --arena-max", false));
     }
     o.arena_max = NULL;
     o.entries = model_names(run->arena, c->module);
-    if (seed % 3 != 1 || !*o.entries || region_bytes(c, "PARAM") > EMBEDDED) return;
+    if (seed % 3 != 1 || c->evaluated || !*o.entries || region_bytes(c, "PARAM") > EMBEDDED) return;
     o.weights = arena_printf(run->arena, "%s/m.safetensors", c->dir);
     HarnessOptions plain = {.target = "c11", .cc = "clang", .cc_level = "-O0", .quiet = true};
     plain.defines = run->defines, plain.entries = o.entries;
@@ -236,13 +256,19 @@ static void run_text(Tally *t, const char *path, const char *defines, uint32_t s
         harness_write(run.path, run.defines ? arena_printf(&arena, "%s# -D %s\n", text, run.defines) : text);
     }
     if (!m) exit(3);
+    bool loops = how == 'l';
+    if (loops && is_large(m)) {
+        arena_release(&arena);
+        return;
+    }
     run.script = script_new(&arena, m, seed);
-    for (uint32_t k = 0; k < (how == 't' ? CHEAP : 1); k++) {
-        Compiled *first = check_form(&run, cheap[(seed + k) % CHEAP], "", false);
-        if (first) check_options(&run, first, seed + k, cheap[(seed + k) % CHEAP]);
+    for (uint32_t k = 0; k < (how == 't' ? CHEAP : loops ? 2 : 1); k++) {
+        const HarnessOptions *form = loops ? &evaluated[(2 * seed + k) % EVALUATED] : &cheap[(seed + k) % CHEAP];
+        Compiled *first = check_form(&run, *form, "", false);
+        if (first) check_options(&run, first, seed + k, *form);
         compiled_free(first);
     }
-    for (uint32_t k = 0; k < (how == 'q' ? 0 : how == 't' ? WHOLE : 1); k++)
+    for (uint32_t k = 0; k < (how == 'q' || loops ? 0 : how == 't' ? WHOLE : 1); k++)
         if (how == 't' || seed % 12 == 0) compiled_free(check_form(&run, whole[(seed / 12 + k) % WHOLE], "", false));
     arena_release(&arena);
 }
@@ -252,13 +278,16 @@ int main(int argc, char **argv) {
     uint32_t seed = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
     int modules = argc > 3 ? atoi(argv[3]) : 1;
     bool graphs = !strcmp(what, "graphs"), texts = !strcmp(what, "texts"), fast = !strcmp(how, "quick");
+    bool loops = !strcmp(what, "loops");
     Tally t = {0};
     if (strstr(what, ".graph")) run_module(&t, what, 1, thorough, MAX_TARGETS);
     if (strstr(what, ".dl")) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, 't');
-    for (int k = 0; k < modules && (graphs || texts); k++, seed++)
+    for (int k = 0; k < modules && (graphs || texts || loops); k++, seed++)
         if (graphs)
             run_module(&t, NULL, seed, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);
+        else if (loops && seed % 10 == 0)
+            run_module(&t, NULL, seed, &evaluated[seed / 5 % EVALUATED], 2);
         else
-            run_text(&t, NULL, NULL, seed, *how);
+            run_text(&t, NULL, NULL, seed, loops ? 'l' : *how);
     return tally_close(&t);
 }

@@ -167,7 +167,7 @@ static const float *prepared(Arena *arena, Module *m, bool apart, int64_t *count
     for (int k = 0; k < program->buffers.len; k++)
         if (program->buffers.at[k]->storage) program->buffers.at[k]->data = weights;
     program_plan(program);
-    program_evaluate(arena, program, 0, program->nprepare);
+    program_evaluate(arena, program, 0, program->nprepare, NULL);
     const Buffer *last = NULL;
     for (int k = 0; k < program->buffers.len; k++)
         if (program->buffers.at[k]->scope == SCOPE_PREPARED) last = program->buffers.at[k];
