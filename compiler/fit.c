@@ -69,7 +69,7 @@ typedef struct Fit {
 // ---- plans ---------------------------------------------------------------------------------------------------------
 
 static Program *lower(const Fit *f, Arena *arena, Graph *g) {
-    Program *program = program_lower_in(arena, g, f->options->target, f->options->level, f->options->threads);
+    Program *program = program_lower_in(arena, g, f->options->target, f->options->level, f->options->threads, false);
     if (f->options->embedded) program_drop_prepare(program);
     return program;
 }

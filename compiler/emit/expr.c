@@ -38,8 +38,6 @@ const char *rounded_text(Printer *p, Text text) {
 
 // ---- names --------------------------------------------------------------------------------------------------------
 
-static bool is_local(const Buffer *buffer) { return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER; }
-
 // Names that are in scope together differ.
 static const char *name_in_scope(Printer *p, const void *of, const char *wanted) {
     Names taken = {.arena = p->arena};
@@ -69,7 +67,7 @@ Formal *formal_of(Printer *p, Buffer *buffer) {
 const char *formal_number(Arena *arena, const Formal *formal) { return arena_printf(arena, "#%d", formal->number); }
 
 static const char *buffer_name(Printer *p, Buffer *buffer, bool write) {
-    if (is_local(buffer)) return local_name(p, buffer);
+    if (buffer_is_local(buffer)) return local_name(p, buffer);
     Formal *formal = formal_of(p, buffer);
     *(write ? &formal->written : &formal->read) = true;
     return formal_number(p->arena, formal);
@@ -239,12 +237,7 @@ const char *stride_text(Printer *p, const Buffer *buffer, int axis) {
                   : arena_printf(p->arena, "%lld", (long long)stride);
 }
 
-static bool is_large(const Buffer *buffer) {
-    int64_t elements = 1;
-    for (int d = 0; d < buffer->rank; d++)
-        elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
-    return elements >= INT_OFFSETS;
-}
+static bool is_large(const Buffer *buffer) { return buffer_reach(buffer) >= INT_OFFSETS; }
 
 static void add_axis(Printer *p, Terms *terms, const Buffer *buffer, int axis, const Index *at) {
     const char *sizes;

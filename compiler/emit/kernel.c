@@ -228,19 +228,8 @@ static void print_stmt(Printer *p, Stmt *stmt) {
 
 bool is_scratch(const Buffer *buffer) { return buffer->scope == SCOPE_ARENA && !buffer->value; }
 
-static Type type_of(const Buffer *buffer) {
-    Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
-    memcpy(type.dim, buffer->dim, sizeof type.dim);
-    return type;
-}
-
-int64_t buffer_count(const Buffer *buffer) {
-    Type type = type_of(buffer);
-    return type_count(&type);
-}
-
 const char *buffer_type(Arena *arena, const Buffer *buffer, const Module *module) {
-    Type type = type_of(buffer);
+    Type type = buffer_shape(buffer);
     return type_text(arena, &type, module->sizes);
 }
 

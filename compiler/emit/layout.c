@@ -23,10 +23,7 @@ static int64_t local_bytes(const Stmt *stmt) {
     int64_t bytes = 0;
     for (int i = 0; i < stmt->body.len; i++) bytes += local_bytes(stmt->body.at[i]);
     if (stmt->kind != STMT_LOCAL) return bytes;
-    const Buffer *buffer = stmt->buffer;
-    int64_t each =
-        buffer->accumulate_double ? 8 : dtype_info[buffer->dtype].bytes * (buffer->lanes > 1 ? buffer->lanes : 1);
-    return bytes + each * buffer_count(buffer);
+    return bytes + buffer_count(stmt->buffer) * stmt->buffer->lanes * buffer_element_bytes(stmt->buffer);
 }
 
 Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table) {

@@ -56,8 +56,6 @@ typedef struct Formal {
 
 // Memory that only this kernel uses.
 bool is_scratch(const Buffer *buffer);
-// Elements at the bounds of the run-time sizes, halos left out.
-int64_t buffer_count(const Buffer *buffer);
 const char *buffer_type(Arena *arena, const Buffer *buffer, const Module *module); // "f32[N, 784]"
 
 typedef struct Formals {

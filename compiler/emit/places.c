@@ -30,7 +30,7 @@ static bool is_fixed(const Atom *atom) {
 static bool fixed_part(const Buffer *buffer, const Index *const *at, int64_t *c) {
     int terms = 0;
     *c = 0;
-    if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER || buffer->by_value) return false;
+    if (buffer_is_local(buffer) || buffer->by_value) return false;
     for (int d = 0; d < buffer->rank; d++) {
         // The caller's arrays are dense at run-time sizes: a step along an outer axis is no constant then.
         if (buffer->scope == SCOPE_ARGUMENT && d && buffer->dim[d].size) return false;

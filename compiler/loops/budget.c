@@ -12,9 +12,7 @@
 #include "support/sort.h"
 #include "support/str.h"
 
-enum { LISTED = 24, ALIGN = 64 }; // ALIGN as the planner rounds
-
-static int64_t bytes_of(const Buffer *buffer) { return (buffer->bytes + ALIGN - 1) / ALIGN * ALIGN; }
+enum { LISTED = 24 };
 
 static bool lives_at(const Buffer *buffer, int call) {
     return buffer->scope == SCOPE_ARENA && !buffer->view && buffer->first_call <= call && call <= buffer->last_call;
@@ -23,18 +21,14 @@ static bool lives_at(const Buffer *buffer, int call) {
 static int64_t live_bytes(const Program *program, int call) {
     int64_t live = 0;
     for (int k = 0; k < program->buffers.len; k++)
-        if (lives_at(program->buffers.at[k], call)) live += bytes_of(program->buffers.at[k]);
+        if (lives_at(program->buffers.at[k], call)) live += buffer_room(program->buffers.at[k]);
     return live;
 }
 
 static int find_peak(const Program *program) {
-    int peak = 0;
-    int64_t most = -1;
-    for (int call = 0; call < program->calls.len; call++) {
-        int64_t live = live_bytes(program, call);
-        if (live > most) most = live, peak = call;
-    }
-    return peak;
+    int call = 0;
+    while (live_bytes(program, call) < program->arena_bound) call++;
+    return call;
 }
 
 static Span call_span(const Call *call) {
@@ -50,14 +44,13 @@ static int by_bytes(const void *a, const void *b) {
 }
 
 static void note_buffer(Diag *diag, Arena *arena, const Program *program, const Buffer *buffer) {
-    const char *bytes = text_grouped(arena, bytes_of(buffer));
+    const char *bytes = text_grouped(arena, buffer_room(buffer));
     if (buffer->value) {
-        Type type = buffer->value->type;
         static const char *const parts[] = {"", "", " (backward)", " (update)"}; // by section
         const char *name = buffer->value->name ? buffer->value->name : buffer->name;
         const char *part = buffer->value->copy ? " (again)" : parts[buffer->value->section];
         diag_note(diag, buffer->value->span, "%s%s: %s, %s bytes", name, part,
-                  type_text(arena, &type, program->graph->module->sizes), bytes);
+                  type_text(arena, &buffer->value->type, program->graph->module->sizes), bytes);
         return;
     }
     const Call *call = &program->calls.at[buffer->first_call];
@@ -74,7 +67,7 @@ static void note_live(Diag *diag, Arena *arena, const Program *program, int call
         if (k < LISTED)
             note_buffer(diag, arena, program, live.at[k]);
         else
-            rest += bytes_of(live.at[k]);
+            rest += buffer_room(live.at[k]);
     if (live.len > LISTED)
         diag_note(diag, (Span){0}, "and %d smaller ones, %s bytes", live.len - LISTED, text_grouped(arena, rest));
 }

@@ -90,6 +90,14 @@ Stmt *stmt_for(Arena *arena, Var *var, const Index *lo, const Index *hi, int64_t
     return stmt;
 }
 
+Stmt *loop_open(LowerContext *ctx, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
+                Index **at) {
+    Stmt *loop = stmt_for(ctx->arena, var_new(ctx, name), lo, hi, step);
+    stmt_append(ctx->arena, to, loop);
+    *at = index_var(ctx->arena, loop->var);
+    return loop;
+}
+
 Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value) {
     Stmt *stmt = stmt_new(arena, STMT_STORE);
     stmt->buffer = buffer;
@@ -152,6 +160,24 @@ void buffer_widen(Buffer *buffer, const int *before, const int *after) {
     buffer_lay_out(buffer);
 }
 
+Type buffer_shape(const Buffer *buffer) {
+    Type type = {.dtype = buffer->dtype, .rank = buffer->rank};
+    memcpy(type.dim, buffer->dim, sizeof type.dim);
+    return type;
+}
+
+int64_t buffer_count(const Buffer *buffer) {
+    Type type = buffer_shape(buffer);
+    return type_count(&type);
+}
+
+int64_t buffer_reach(const Buffer *buffer) {
+    int64_t elements = 1;
+    for (int d = 0; d < buffer->rank; d++)
+        elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
+    return elements;
+}
+
 bool buffers_alike(const Buffer *a, const Buffer *b) {
     bool alike = a->dtype == b->dtype && a->rank == b->rank;
     for (int d = 0; d < a->rank && alike; d++)
@@ -179,6 +205,6 @@ Buffer *buffer_scratch(Program *program, const char *name, DType dtype, int rank
                        .last_call = -1};
     for (int d = 0; d < rank; d++) buffer->dim[d] = dims[d];
     buffer_lay_out(buffer);
-    if (scope != SCOPE_STACK && scope != SCOPE_REGISTER) vec_push(program->arena, &program->buffers, buffer);
+    if (!buffer_is_local(buffer)) vec_push(program->arena, &program->buffers, buffer);
     return buffer;
 }

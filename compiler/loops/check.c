@@ -29,11 +29,6 @@ int *numbers_new(Arena *arena, int n) {
     return numbers;
 }
 
-static const Buffer *root_of(const Buffer *buffer) {
-    while (buffer->view) buffer = buffer->view->of;
-    return buffer;
-}
-
 // From the last buffer on, so that lists begin with the first.
 static void find_memory(Memory *m, Arena *arena, const Program *program) {
     int n = program->buffers.len;
@@ -44,7 +39,7 @@ static void find_memory(Memory *m, Arena *arena, const Program *program) {
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) *lists[k] = numbers_new(arena, n);
     for (int k = n - 1; k >= 0; k--) {
         const Buffer *buffer = program->buffers.at[k];
-        int root = m->root[k] = buffer_number(m, root_of(buffer));
+        int root = m->root[k] = buffer_number(m, view_root(buffer));
         if (root >= 0) {
             m->next_in[k] = m->first_in[root];
             m->first_in[root] = k;

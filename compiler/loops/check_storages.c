@@ -91,11 +91,9 @@ static void want_value(Storages *s, const Node *node) {
 
 // From a value that the call computes down to what is stored by others.
 static void want_inputs(Storages *s, const Node *node, const Group *group, int call) {
-    bool own = false;
-    for (int k = 0; k < group->outputs.len; k++) own |= group->outputs.at[k] == node;
     if (s->seen[node->id] == call + 1) return;
     s->seen[node->id] = call + 1;
-    if (s->program->of_node[node->id] && !own) {
+    if (s->program->of_node[node->id] && !group_stores(group, node)) {
         want_value(s, node);
         return;
     }

@@ -9,11 +9,6 @@
 
 enum { SAMPLES = 512 };
 
-static const Buffer *root_of(const Buffer *buffer) {
-    while (buffer->view) buffer = buffer->view->of;
-    return buffer;
-}
-
 static int64_t address(const Buffer *buffer, const int64_t *at) {
     int64_t sum = buffer->start;
     for (int d = 0; d < buffer->rank; d++) sum += (at[d] + buffer->before[d]) * buffer->stride[d];
@@ -99,16 +94,14 @@ static const char *check_part(const Program *program, const Buffer *part) {
 
 // What is neither written is right: reads are checked against it.
 const char *check_view(const Program *program, const Buffer *view, bool written) {
-    const Buffer *root = root_of(view);
+    const Buffer *root = view_root(view);
     int bytes = dtype_info[view->dtype].bytes;
-    int64_t last = view->start;
-    for (int d = 0; d < view->rank; d++) {
+    for (int d = 0; d < view->rank; d++)
         if (view->stride[d] < 0) return wrong_view(program, view, "runs backwards");
-        last += (view->before[d] + view->dim[d].extent + view->after[d] - 1) * view->stride[d];
-    }
     if (root->dtype != view->dtype || root->scope != SCOPE_ARENA || view->scope != SCOPE_ARENA)
         return wrong_view(program, view, "has another dtype or scope");
-    if (view->start < 0 || (last + 1) * bytes > root->bytes) return wrong_view(program, view, "leaves it");
+    if (view->start < 0 || (view->start + buffer_reach(view)) * bytes > root->bytes)
+        return wrong_view(program, view, "leaves it");
     if (view->offset != root->offset + view->start * bytes) return wrong_view(program, view, "lies elsewhere");
     if (view->view->part) return check_part(program, view);
     return written ? NULL : check_movement(program, view);
@@ -118,7 +111,7 @@ const char *check_view(const Program *program, const Buffer *view, bool written)
 
 // The region of the root's elements, halos and all, that a buffer with the root's strides takes.
 static bool find_box(const Buffer *buffer, int64_t *lo, int64_t *hi) {
-    const Buffer *root = root_of(buffer);
+    const Buffer *root = view_root(buffer);
     int64_t left = buffer->start;
     if (buffer->rank != root->rank) return false;
     for (int d = 0; d < root->rank; d++) {
@@ -136,10 +129,10 @@ static bool find_box(const Buffer *buffer, int64_t *lo, int64_t *hi) {
 // May two buffers have an element in common?
 static bool may_overlap(const Buffer *a, const Buffer *b) {
     int64_t lo_a[MAX_RANK] = {0}, hi_a[MAX_RANK] = {0}, lo_b[MAX_RANK] = {0}, hi_b[MAX_RANK] = {0};
-    if (root_of(a) != root_of(b)) return false;
+    if (view_root(a) != view_root(b)) return false;
     if (!find_box(a, lo_a, hi_a) || !find_box(b, lo_b, hi_b))
         return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
-    for (int d = 0; d < root_of(a)->rank; d++)
+    for (int d = 0; d < view_root(a)->rank; d++)
         if (hi_a[d] <= lo_b[d] || hi_b[d] <= lo_a[d]) return false;
     return true;
 }
@@ -147,81 +140,45 @@ static bool may_overlap(const Buffer *a, const Buffer *b) {
 // ---- one kernel that reads and writes the same memory ---------------------------------------------------------------
 
 typedef struct Walk {
-    Tags *seen; // of the statement
+    const Kernel *kernel;
     const Buffer *from, *to;
-    const Index *const *at; // looked for
-    const Stmt *loop;
-    int lanes;
-    bool reads, stored; // in what was walked so far
+    const Access *read; // whose store is looked for
+    bool passed;        // the statement that reads it
+    bool stored;        // since
     bool proven;
 } Walk;
 
-static bool at_same_place(const Walk *w, const Index *const *at) {
-    for (int d = 0; d < w->from->rank; d++)
-        if (!index_equal(w->at[d], at[d])) return false;
+static bool at_same_place(const Buffer *buffer, const Index *const *a, const Index *const *b) {
+    for (int d = 0; d < buffer->rank; d++)
+        if (!index_equal(a[d], b[d])) return false;
     return true;
 }
 
 // The statements of the load's loop, in order: no store at its index before it, one with it or behind it.
-static void find_store(Walk *w, const Stmt *stmt, const Stmt *reader, bool *passed) {
-    *passed |= stmt == reader;
-    bool stores = stmt->kind == STMT_STORE && stmt->buffer == w->to && at_same_place(w, stmt->at);
-    if (stores && !*passed) w->proven = false;
-    if (stores && *passed && stmt->value->lanes == w->lanes) w->stored = true;
+static void find_store(Walk *w, const Stmt *stmt) {
+    w->passed |= stmt == w->read->stmt;
+    bool stores = stmt->kind == STMT_STORE && stmt->buffer == w->to && at_same_place(w->from, w->read->at, stmt->at);
+    if (stores && !w->passed) w->proven = false;
+    if (stores && w->passed && stmt->value->lanes == w->read->lanes) w->stored = true;
     for (int k = 0; k < stmt->body.len; k++)
-        if (stmt->body.at[k]->kind != STMT_FOR) find_store(w, stmt->body.at[k], reader, passed);
+        if (stmt->body.at[k]->kind != STMT_FOR) find_store(w, stmt->body.at[k]);
 }
 
-static void prove_expr(Walk *w, const Expr *e, const Stmt *reader);
-
-static void prove_index(Walk *w, const Index *index, const Stmt *reader) {
-    for (int k = 0; index && k < index->nterms; k++) {
-        prove_index(w, index->term[k].atom.of, reader);
-        prove_index(w, index->term[k].atom.other, reader);
-        if (index->term[k].atom.loaded) prove_expr(w, index->term[k].atom.loaded, reader);
-    }
-}
-
-static void prove_expr(Walk *w, const Expr *e, const Stmt *reader) {
-    int *seen = tag_of(w->seen, e);
-    if (*seen) return;
-    *seen = 1;
-    for (int k = 0; k < e->nargs; k++) prove_expr(w, e->arg[k], reader);
-    prove_index(w, e->index, reader);
-    if (e->kind != EXPR_LOAD) return;
-    for (int d = 0; d < e->buffer->rank; d++) prove_index(w, e->at[d], reader);
-    if (e->buffer == w->to && w->to != w->from) w->proven = false;
-    if (e->buffer != w->from) return;
-    bool passed = false;
-    w->at = e->at;
-    w->lanes = e->lanes;
-    w->stored = false;
-    find_store(w, w->loop, reader, &passed);
-    w->proven &= w->stored;
-}
-
-static void prove_stmt(Walk *w, const Stmt *stmt) {
-    Arena scratch = {0};
-    Tags seen = {.arena = &scratch};
-    const Stmt *outer = w->loop;
-    w->seen = &seen;
-    if (stmt->source == w->from && stmt->source) w->proven = false;
-    if (stmt->buffer == w->to && stmt->kind != STMT_STORE) w->proven = false;
-    prove_index(w, stmt->lo, stmt);
-    prove_index(w, stmt->hi, stmt);
-    for (int k = 0; k < stmt->cond.len; k++) prove_index(w, stmt->cond.at[k], stmt);
-    if (stmt->value) prove_expr(w, stmt->value, stmt);
-    for (int d = 0; stmt->buffer && stmt->at && d < stmt->buffer->rank; d++) prove_index(w, stmt->at[d], stmt);
-    arena_release(&scratch);
-    w->seen = NULL;
-    if (stmt->kind == STMT_FOR) w->loop = stmt;
-    for (int k = 0; k < stmt->body.len && w->proven; k++) prove_stmt(w, stmt->body.at[k]);
-    w->loop = outer;
+static void prove_access(void *context, const Access *access) {
+    Walk *w = context;
+    StmtKind kind = access->stmt->kind;
+    if (access->buffer == w->to && (w->to != w->from || access->write || kind == STMT_PREFETCH))
+        w->proven &= access->write && kind == STMT_STORE;
+    if (access->buffer != w->from || access->write || kind == STMT_PREFETCH) return;
+    w->read = access;
+    w->passed = w->stored = false;
+    find_store(w, access->loop ? access->loop : w->kernel->body);
+    w->proven &= w->stored && kind != STMT_TRANSPOSE;
 }
 
 static bool prove_in_place(const Kernel *kernel, const Buffer *from, const Buffer *to) {
-    Walk w = {.from = from, .to = to, .loop = kernel->body, .proven = true};
-    prove_stmt(&w, kernel->body);
+    Walk w = {.kernel = kernel, .from = from, .to = to, .proven = true};
+    stmt_visit(kernel->body, prove_access, &w);
     return w.proven;
 }
 
@@ -234,12 +191,8 @@ static int use_of(const Call *call, const Buffer *buffer) {
 // The layout is the call's, the rest the kernel's, which is proved once.
 bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to) {
     enum { NO = 1, YES };
-    bool same = from->start == to->start && from->rank == to->rank && from->dtype == to->dtype;
-    for (int d = 0; d < from->rank && same; d++)
-        same = dim_equal(from->dim[d], to->dim[d]) && from->stride[d] == to->stride[d] &&
-               from->before[d] == to->before[d] && from->after[d] == to->after[d];
     int a = use_of(call, from), b = use_of(call, to);
-    if (!same || a < 0 || b < 0) return false;
+    if (from->start != to->start || !buffers_alike(from, to) || a < 0 || b < 0) return false;
     int *answer = use_pair(known, call->kernel, a, b);
     if (!*answer)
         *answer =
@@ -267,12 +220,6 @@ static const char *check_kept(Memory *m, int number, int call, int k) {
     return NULL;
 }
 
-static int64_t count_of(const Buffer *buffer) {
-    int64_t count = 1;
-    for (int d = 0; d < buffer->rank; d++) count *= buffer->dim[d].extent;
-    return count;
-}
-
 // Checks that the bytes of buffer k were all written, and that no one has written over them since.
 static const char *check_source(Memory *m, int number, int call, int k) {
     const Buffer *buffer = m->program->buffers.at[k];
@@ -280,11 +227,11 @@ static const char *check_source(Memory *m, int number, int call, int k) {
     int64_t covered = 0;
     if (m->first_write[k] >= 0) return check_kept(m, number, call, k);
     for (int p = m->first_part[k]; p >= 0 && !wrong; p = m->next_part[p]) {
-        covered += count_of(m->program->buffers.at[p]);
+        covered += buffer_count(m->program->buffers.at[p]);
         wrong = check_source(m, number, call, p);
     }
     if (wrong) return wrong;
-    if (covered && covered == count_of(buffer)) return NULL;
+    if (covered && covered == buffer_count(buffer)) return NULL;
     if (covered) return wrong_read(m, call, number, "not all of whose parts are made: ", buffer);
     if (!buffer->view || buffer->view->part) return wrong_read(m, call, number, "before anything wrote ", buffer);
     int of = buffer_number(m, buffer->view->of);

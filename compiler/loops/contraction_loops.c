@@ -35,7 +35,7 @@ const char *contraction_axis_name(const Cursor *c, int axis) {
 Stmt *contraction_open(const Cursor *c, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
                        Index **at) {
     if (nest_is_empty(c->arena, lo, hi)) to = stmt_block(c->arena);
-    return nest_range(c->ctx, to, name, lo, hi, step, at);
+    return loop_open(c->ctx, to, name, lo, hi, step, at);
 }
 
 static Stmt *open_block(const Cursor *c, Stmt *to) {

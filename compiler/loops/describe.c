@@ -21,7 +21,7 @@ typedef struct Walk {
     NodeVec nodes;
 } Walk;
 
-static bool is_output(const Group *group, const Node *node) {
+bool group_stores(const Group *group, const Node *node) {
     for (int k = 0; k < group->outputs.len; k++)
         if (group->outputs.at[k] == node) return true;
     return false;
@@ -33,7 +33,7 @@ static void walk(Walk *w, Node *node, Reach reach) {
     if (*reached & reach) return;
     if (!*reached) vec_push(w->arena, &w->nodes, node);
     *reached |= (int)reach;
-    if (w->stored[node->id] && !is_output(w->group, node)) return;
+    if (w->stored[node->id] && !group_stores(w->group, node)) return;
     bool here = node->op->traits & (OP_ELEMENTWISE | OP_IDENTITY);
     for (int k = 0; k < node->nin; k++) walk(w, node->in[k], here ? reach : REACH_ELSEWHERE);
 }
@@ -49,7 +49,7 @@ GroupParts group_parts(Arena *arena, const bool *stored, const Group *group) {
     for (int k = 0; k < w.nodes.len; k++) {
         Node *node = w.nodes.at[k];
         int reached = tag_known(&w.reached, node);
-        if (!stored[node->id] || is_output(group, node)) {
+        if (!stored[node->id] || group_stores(group, node)) {
             vec_push(arena, &parts.computes, node);
             continue;
         }

@@ -41,12 +41,8 @@ static const Scalar *evaluate(Machine *m, Expr *root);
 
 // ---- elements -------------------------------------------------------------------------------------------------------
 
-static int element_bytes(const Buffer *buffer) {
-    return buffer->accumulate_double ? 8 : dtype_info[buffer->dtype].bytes;
-}
-
 static Scalar get_element(const Buffer *buffer, int64_t at) {
-    const char *from = (const char *)buffer->data + at * element_bytes(buffer);
+    const char *from = (const char *)buffer->data + at * buffer_element_bytes(buffer);
     if (buffer->accumulate_double) return (Scalar){.f = *(const double *)from};
     switch (buffer->dtype) {
     case F32:
@@ -67,7 +63,7 @@ static Scalar get_element(const Buffer *buffer, int64_t at) {
 }
 
 static void put_element(const Buffer *buffer, int64_t at, Scalar value) {
-    char *to = (char *)buffer->data + at * element_bytes(buffer);
+    char *to = (char *)buffer->data + at * buffer_element_bytes(buffer);
     if (buffer->accumulate_double)
         *(double *)to = value.f;
     else if (buffer->dtype == F32)
@@ -91,8 +87,8 @@ static void need_data(Machine *m, Buffer *buffer) {
     if (buffer->data) return;
     if (buffer->scope == SCOPE_STORAGE || buffer->scope == SCOPE_ARGUMENT)
         dlc_bug("evaluate", "%s has no data", buffer->name);
-    bool local = buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER;
-    buffer->data = NEW_ARRAY(local ? &m->scratch : m->arena, char, count_of(buffer) * element_bytes(buffer) + 8);
+    buffer->data = NEW_ARRAY(buffer_is_local(buffer) ? &m->scratch : m->arena, char,
+                             count_of(buffer) * buffer_element_bytes(buffer) + 8);
 }
 
 // ---- indices --------------------------------------------------------------------------------------------------------
@@ -270,10 +266,12 @@ static const Scalar *evaluate(Machine *m, Expr *root) {
 static bool copied(Machine *m, const Stmt *stmt) {
     const Expr *e = stmt->value;
     Buffer *to = stmt->buffer;
-    if (e->kind != EXPR_LOAD || e->dtype != to->dtype || to->lanes > 1 || e->buffer->lanes > 1) return false;
+    if (stmt->kind != STMT_STORE || e->kind != EXPR_LOAD || e->dtype != to->dtype || to->lanes > 1 ||
+        e->buffer->lanes > 1)
+        return false;
     if (to->accumulate_double || e->buffer->accumulate_double || to->dtype == BOOL) return false;
     int64_t from = place(m, e->buffer, e->at), at = place(m, to, stmt->at);
-    size_t bytes = (size_t)element_bytes(to);
+    size_t bytes = (size_t)buffer_element_bytes(to);
     memmove((char *)to->data + (size_t)at * bytes, (char *)e->buffer->data + (size_t)from * bytes,
             bytes * (size_t)e->lanes);
     return true;
@@ -296,7 +294,7 @@ static void declare(Machine *m, const Stmt *stmt) {
     Buffer *local = stmt->buffer;
     int64_t count = count_of(local);
     need_data(m, local);
-    memset(local->data, 0xff, (size_t)(count * element_bytes(local)));
+    memset(local->data, 0xff, (size_t)(count * buffer_element_bytes(local)));
     for (int64_t at = 0; stmt->value && at < count; at += local->lanes) assign(m, stmt, at);
 }
 
@@ -326,40 +324,26 @@ static void run_for(Machine *m, const Stmt *stmt) {
     }
 }
 
-static void run(Machine *m, const Stmt *stmt) {
-    bool holds = true;
-    switch (stmt->kind) {
-    case STMT_BLOCK:
-        run_body(m, stmt);
-        return;
-    case STMT_FOR:
-        run_for(m, stmt);
-        return;
-    case STMT_IF:
-        for (int k = 0; k < stmt->cond.len && holds; k++) holds = index_value(m, stmt->cond.at[k]) >= 0;
-        if (holds) run_body(m, stmt);
-        return;
-    case STMT_STORE:
-        if (!copied(m, stmt)) assign(m, stmt, place(m, stmt->buffer, stmt->at));
-        return;
-    case STMT_ACCUMULATE:
-        assign(m, stmt, place(m, stmt->buffer, stmt->at));
-        return;
-    case STMT_LOCAL:
-        declare(m, stmt);
-        return;
-    case STMT_PREFETCH:
-        return;
-    case STMT_TRANSPOSE:
-        transpose(m, stmt);
-        return;
-    }
+static void run_if(Machine *m, const Stmt *stmt) {
+    for (int k = 0; k < stmt->cond.len; k++)
+        if (index_value(m, stmt->cond.at[k]) < 0) return;
+    run_body(m, stmt);
 }
 
-static void forget_local(void *context, Buffer *buffer, bool write) {
+static void store(Machine *m, const Stmt *stmt) {
+    if (!copied(m, stmt)) assign(m, stmt, place(m, stmt->buffer, stmt->at));
+}
+
+static void run(Machine *m, const Stmt *stmt) {
+    static void (*const by_kind[])(Machine *, const Stmt *) = {
+        [STMT_BLOCK] = run_body,   [STMT_FOR] = run_for,   [STMT_IF] = run_if,     [STMT_STORE] = store,
+        [STMT_ACCUMULATE] = store, [STMT_LOCAL] = declare, [STMT_PREFETCH] = NULL, [STMT_TRANSPOSE] = transpose};
+    if (by_kind[stmt->kind]) by_kind[stmt->kind](m, stmt);
+}
+
+static void forget_local(void *context, const Access *access) {
     (void)context;
-    (void)write;
-    if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) buffer->data = NULL;
+    if (buffer_is_local(access->buffer)) access->buffer->data = NULL;
 }
 
 // Swaps the data of the kernel's own buffers with `data`. All pointers are read before any is set: in a chain, the
@@ -386,7 +370,7 @@ void program_evaluate(Arena *arena, const Program *program, int first, int end, 
         run(&m, kernel->body);
         exchange_data(kernel, data);
         for (int k = 0; k < kernel->uses.len; k++) call->buffer[k]->data = data[k];
-        stmt_visit_buffers(kernel->body, forget_local, NULL);
+        stmt_visit(kernel->body, forget_local, NULL);
         arena_release(&m.scratch);
     }
 }

@@ -21,18 +21,11 @@ typedef struct FloatSums {
 
 // ---- what a statement does with a sum -----------------------------------------------------------------------------
 
-static bool adds_to(const Stmt *stmt, const Buffer *sum) {
-    if (stmt->kind == STMT_ACCUMULATE && stmt->buffer == sum) return true;
+// STMT_ACCUMULATE: adds to the sum somewhere; STMT_STORE: assigns it anew.
+static bool writes(const Stmt *stmt, StmtKind kind, const Buffer *sum) {
+    if (stmt->kind == kind && stmt->buffer == sum) return true;
     for (int k = 0; k < stmt->body.len; k++)
-        if (adds_to(stmt->body.at[k], sum)) return true;
-    return false;
-}
-
-// Assigned anew somewhere: then what it holds is not the sum of what was added.
-static bool assigns(const Stmt *stmt, const Buffer *sum) {
-    if (stmt->kind == STMT_STORE && stmt->buffer == sum) return true;
-    for (int k = 0; k < stmt->body.len; k++)
-        if (assigns(stmt->body.at[k], sum)) return true;
+        if (writes(stmt->body.at[k], kind, sum)) return true;
     return false;
 }
 
@@ -87,7 +80,7 @@ static Stmt *enclose(FloatSums *f, Stmt *const *stmts, int count) {
     for (int k = 0; k < f->sums->len; k++) {
         const Buffer *sum = f->sums->at[k];
         bool adds = false;
-        for (int i = 0; i < count; i++) adds = adds || adds_to(stmts[i], sum);
+        for (int i = 0; i < count; i++) adds |= writes(stmts[i], STMT_ACCUMULATE, sum);
         if (!adds) continue;
         const char *name = arena_printf(f->arena, "%s_block", sum->name);
         part[k] = buffer_scratch(f->ctx->program, name, sum->dtype, sum->rank, sum->dim, SCOPE_REGISTER);
@@ -168,8 +161,8 @@ static void visit(LowerContext *ctx, Stmt *stmt) {
         if (!local || !local->accumulate_double) continue;
         if (local->rank > 1) dlc_bug("float_sums", "the sum %s has more than one axis", local->name);
         local->accumulate_double = false;
-        bool movable = true;
-        for (int i = k + 1; i < stmt->body.len; i++) movable = movable && !assigns(stmt->body.at[i], local);
+        bool movable = true; // what is assigned anew is not the sum of what was added
+        for (int i = k + 1; i < stmt->body.len; i++) movable &= !writes(stmt->body.at[i], STMT_STORE, local);
         if (movable) vec_push(ctx->arena, &sums, local);
     }
     FloatSums f = {.ctx = ctx, .arena = ctx->arena, .sums = &sums};

@@ -49,7 +49,7 @@ void halos_choose(Program *program) {
 // ---- zeros ----------------------------------------------------------------------------------------------------------
 
 static Stmt *open_range(LowerContext *ctx, Stmt *to, int d, const Index *lo, const Index *hi, Index **at) {
-    return nest_range(ctx, to, arena_printf(ctx->arena, "h%d", d), lo, hi, 1, at);
+    return loop_open(ctx, to, arena_printf(ctx->arena, "h%d", d), lo, hi, 1, at);
 }
 
 // One side of axis d. Axes before it, from `first` on, run over the value alone; axes behind it over their halos too.

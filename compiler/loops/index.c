@@ -39,10 +39,16 @@ static bool atom_equal(const Atom *a, const Atom *b) {
     return false;
 }
 
-static int64_t coef_of(const Index *a, const Atom *atom) {
+// The term with that atom, or -1.
+static int find_atom(const Index *a, const Atom *atom) {
     for (int k = 0; k < a->nterms; k++)
-        if (atom_equal(&a->term[k].atom, atom)) return a->term[k].coef;
-    return 0;
+        if (atom_equal(&a->term[k].atom, atom)) return k;
+    return -1;
+}
+
+static int64_t coef_of(const Index *a, const Atom *atom) {
+    int k = find_atom(a, atom);
+    return k < 0 ? 0 : a->term[k].coef;
 }
 
 bool index_equal(const Index *a, const Index *b) {
@@ -162,9 +168,8 @@ Index *index_size(Arena *arena, Dim dim) { return index_count(arena, count_of_di
 
 // Adds into `to`, which has room.
 static void add_term(Index *to, int64_t coef, const Atom *atom) {
-    int k = 0;
-    while (k < to->nterms && !atom_equal(&to->term[k].atom, atom)) k++;
-    if (k == to->nterms) to->term[to->nterms++] = (struct Term){0, *atom};
+    int k = find_atom(to, atom);
+    if (k < 0) to->term[k = to->nterms++] = (struct Term){0, *atom};
     to->term[k].coef += coef;
     if (to->term[k].coef) return;
     for (; k + 1 < to->nterms; k++) to->term[k] = to->term[k + 1];
@@ -184,6 +189,13 @@ static const Atom *whole_quotient(const struct Term *term, int64_t *coef) {
     return div->kind == ATOM_DIV && div->other && index_equal(div->other, atom->other) ? div : NULL;
 }
 
+Index *index_without(Arena *arena, const Index *a, int d, int e) {
+    Index *rest = index_new(arena, a->c, a->nterms);
+    for (int k = 0; k < a->nterms; k++)
+        if (k != d && k != e) rest->term[rest->nterms++] = a->term[k];
+    return rest;
+}
+
 // 5 * (x * N) + y * N is (5 * x + y) * N, which may be one variable again.
 static Index *join_times(Arena *arena, Index *a) {
     for (int d = 0; d < a->nterms; d++)
@@ -192,10 +204,7 @@ static Index *join_times(Arena *arena, Index *a) {
             if (x->kind != ATOM_TIMES || y->kind != ATOM_TIMES || !index_equal(x->other, y->other)) continue;
             Index *of = index_add(arena, index_scale(arena, x->of, a->term[d].coef),
                                   index_scale(arena, y->of, a->term[e].coef));
-            Index *rest = index_new(arena, a->c, a->nterms);
-            for (int k = 0; k < a->nterms; k++)
-                if (k != d && k != e) rest->term[rest->nterms++] = a->term[k];
-            return index_add(arena, rest, index_times(arena, of, x->other));
+            return index_add(arena, index_without(arena, a, d, e), index_times(arena, of, x->other));
         }
     return a;
 }
@@ -208,11 +217,9 @@ static Index *join_div_mod(Arena *arena, Index *a) {
         if (!div || !coef) continue;
         Atom mod = *div;
         mod.kind = ATOM_MOD;
-        if (coef_of(a, &mod) != coef) continue;
-        Index *rest = index_new(arena, a->c, a->nterms);
-        for (int k = 0; k < a->nterms; k++)
-            if (k != d && !atom_equal(&a->term[k].atom, &mod)) rest->term[rest->nterms++] = a->term[k];
-        return index_add(arena, rest, index_scale(arena, div->of, coef));
+        int e = find_atom(a, &mod);
+        if (e < 0 || a->term[e].coef != coef) continue;
+        return index_add(arena, index_without(arena, a, d, e), index_scale(arena, div->of, coef));
     }
     return a;
 }

@@ -6,65 +6,27 @@
 // the value that it overwrites. Needs lifetimes. check.c proves it in its own way.
 #include "loops/recipes.h"
 
-typedef struct Access {
-    const Stmt *loop; // the innermost
-    const Index *const *at;
-    int lanes, when;
-} Access;
-
 typedef struct Pair {
     Arena *arena;
     const Buffer *from, *to;
     VEC(Access) reads;
     VEC(Access) writes;
-    const Stmt *loop;
-    int now; // statements so far
     bool fits;
 } Pair;
 
 // ---- one kernel -----------------------------------------------------------------------------------------------------
 
-static void see_expr(Pair *p, Tags *seen, const Expr *e);
-
-static void see_index(Pair *p, Tags *seen, const Index *index) {
-    for (int k = 0; index && k < index->nterms; k++) {
-        const Atom *atom = &index->term[k].atom;
-        see_index(p, seen, atom->of);
-        see_index(p, seen, atom->other);
-        if (atom->kind == ATOM_LOADED) see_expr(p, seen, atom->loaded);
+static void see(void *context, const Access *access) {
+    Pair *p = context;
+    StmtKind kind = access->stmt->kind;
+    if (access->buffer == p->to) {
+        p->fits &= access->write && kind == STMT_STORE;
+        vec_push(p->arena, &p->writes, *access);
     }
-}
-
-static void see_expr(Pair *p, Tags *seen, const Expr *e) {
-    int *tag = tag_of(seen, e);
-    if (*tag) return;
-    *tag = 1;
-    see_index(p, seen, e->index);
-    if (e->kind == EXPR_LOAD) {
-        for (int d = 0; d < e->buffer->rank; d++) see_index(p, seen, e->at[d]);
-        if (e->buffer == p->from) vec_push(p->arena, &p->reads, (Access){p->loop, e->at, e->lanes, p->now});
-        p->fits &= e->buffer != p->to;
+    if (access->buffer == p->from && kind != STMT_PREFETCH) {
+        p->fits &= kind != STMT_TRANSPOSE;
+        vec_push(p->arena, &p->reads, *access);
     }
-    for (int k = 0; k < e->nargs; k++) see_expr(p, seen, e->arg[k]);
-}
-
-static void see_stmt(Pair *p, const Stmt *stmt) {
-    Tags seen = {.arena = p->arena};
-    const Stmt *outer = p->loop;
-    p->now++;
-    see_index(p, &seen, stmt->lo);
-    see_index(p, &seen, stmt->hi);
-    for (int k = 0; k < stmt->cond.len; k++) see_index(p, &seen, stmt->cond.at[k]);
-    if (stmt->value) see_expr(p, &seen, stmt->value);
-    for (int d = 0; stmt->buffer && stmt->at && d < stmt->buffer->rank; d++) see_index(p, &seen, stmt->at[d]);
-    p->fits &= stmt->source != p->from || !stmt->source;
-    if (stmt->buffer == p->to) {
-        p->fits &= stmt->kind == STMT_STORE;
-        vec_push(p->arena, &p->writes, (Access){p->loop, stmt->at, stmt->value ? stmt->value->lanes : 1, p->now});
-    }
-    if (stmt->kind == STMT_FOR) p->loop = stmt;
-    for (int k = 0; k < stmt->body.len && p->fits; k++) see_stmt(p, stmt->body.at[k]);
-    p->loop = outer;
 }
 
 static bool same_place(const Pair *p, const Access *a, const Access *b) {
@@ -76,13 +38,13 @@ static bool same_place(const Pair *p, const Access *a, const Access *b) {
 static bool kernel_fits(const Kernel *kernel, const Buffer *from, const Buffer *to) {
     Arena scratch = {0};
     Pair p = {.arena = &scratch, .from = from, .to = to, .fits = true};
-    see_stmt(&p, kernel->body);
+    stmt_visit(kernel->body, see, &p);
     for (int r = 0; r < p.reads.len && p.fits; r++) {
         bool stored = false;
         for (int w = 0; w < p.writes.len && p.fits; w++) {
             if (!same_place(&p, &p.reads.at[r], &p.writes.at[w])) continue;
             stored = true;
-            p.fits = p.writes.at[w].when >= p.reads.at[r].when;
+            p.fits = p.writes.at[w].number >= p.reads.at[r].number;
         }
         p.fits &= stored;
     }
@@ -120,10 +82,7 @@ static bool call_fits(UsePairs *known, const Call *call, int from, int to) {
 static void put_in_place(Program *program, Buffer *from, Buffer *to) {
     View *view = NEW(program->arena, View);
     *view = (View){.of = from, .whole = (1u << to->rank) - 1};
-    for (int d = 0; d < to->rank; d++) {
-        view->axis[d] = (signed char)d;
-        view->step[d] = 1;
-    }
+    view_same_axes(view, to->rank);
     to->view = view;
     if (to->last_call > view_root(from)->last_call) view_root(from)->last_call = to->last_call;
 }

@@ -7,6 +7,7 @@
 
 #include "ir/graph.h"
 #include "ops/op.h"
+#include "support/ints.h"
 #include "targets/targets.h"
 
 typedef struct Var Var;
@@ -183,6 +184,25 @@ struct Buffer {
     struct Buffer *same; // PREPARED: the equal one of another model, which stands for both; or NULL
 };
 
+// A view lies in another buffer, that perhaps in a third one: whose memory it is.
+static inline Buffer *view_root(const Buffer *buffer) {
+    while (buffer->view) buffer = buffer->view->of;
+    return (Buffer *)buffer;
+}
+static inline bool buffer_is_local(const Buffer *buffer) {
+    return buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER;
+}
+
+enum { PLAN_ALIGN = 64 }; // of each buffer in the arena and among the prepared: a line of the cache, the widest vector
+static inline int64_t buffer_room(const Buffer *buffer) { return round_up(buffer->bytes, PLAN_ALIGN); }
+Type buffer_shape(const Buffer *buffer);
+int64_t buffer_count(const Buffer *buffer); // elements at the bounds of run-time sizes, without the halo
+int64_t buffer_reach(const Buffer *buffer); // from its first element to the end of its last one, halo and all
+static inline int buffer_element_bytes(const Buffer *buffer) {
+    return buffer->accumulate_double ? 8 : dtype_info[buffer->dtype].bytes;
+}
+bool index_equal(const Index *a, const Index *b);
+
 // ---- kernels and programs -------------------------------------------------------------------------------------------
 
 // A buffer of a kernel's body that is no local.
@@ -230,11 +250,11 @@ typedef struct Program {
 
 // Lowers a graph that was fused: a call per group, equal groups of one kernel, each kernel by its recipe; copies for
 // outputs. Buffers get lifetimes.
-Program *program_lower(Graph *g, const Target *target, int level, int threads);
-// The same in another arena than the graph's.
-Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads);
-// The same with a kernel for each group: what sharing is tested against.
-Program *program_lower_apart(Graph *g, const Target *target, int level, int threads);
+// apart: each group gets a kernel of its own, which is what sharing is tested against.
+Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads, bool apart);
+static inline Program *program_lower(Graph *g, const Target *target, int level, int threads) {
+    return program_lower_in(g->arena, g, target, level, threads, false);
+}
 // Whether most of what a kernel does was done before, in the forward pass.
 bool kernel_is_again(const Kernel *kernel);
 // Takes the prepare part out, when its buffers have their data.
@@ -258,10 +278,18 @@ void program_print(Str *s, const Program *program); // --emit=loops
 void kernel_find_uses(Arena *arena, Kernel *kernel);
 // A call that gives the kernel the buffers that its body names.
 Call call_new(Arena *arena, Kernel *kernel);
-// What the kernel's body calls a buffer of the call; NULL: the call does not use it.
-const Buffer *call_formal(const Call *call, const Buffer *buffer);
-bool index_equal(const Index *a, const Index *b);
-// Visits every buffer that a statement reads or writes, in order; what it accumulates to is read, then written.
-void stmt_visit_buffers(const Stmt *stmt, void (*visit)(void *context, Buffer *buffer, bool write), void *context);
+
+// One place that a statement reads or writes.
+typedef struct Access {
+    const Stmt *stmt, *loop; // the statement; the innermost loop around it, or NULL
+    int number;              // of the statement, from 1
+    Buffer *buffer;
+    const Index *const *at; // NULL: a local that is declared
+    int lanes;
+    bool write;
+} Access;
+// Visits all of them in order, also those inside indices. What is accumulated to is read, then written; what is
+// prefetched is read; a tile that is transposed stands for its first element.
+void stmt_visit(const Stmt *stmt, void (*visit)(void *context, const Access *access), void *context);
 
 #endif

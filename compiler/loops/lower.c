@@ -185,12 +185,9 @@ static void make_values(Lowering *l) {
 
 // ---- kernels --------------------------------------------------------------------------------------------------------
 
-static Kernel *kernel_new(Lowering *l, const char *name, const char *comment) {
-    Kernel *kernel = NEW(l->arena, Kernel);
-    kernel->name = name;
-    kernel->comment = comment;
-    kernel->body = stmt_block(l->arena);
-    kernel->recipe = "copy";
+static Kernel *kernel_new(Arena *arena, const char *name, const char *comment, const char *recipe) {
+    Kernel *kernel = NEW(arena, Kernel);
+    *kernel = (Kernel){.name = name, .comment = comment, .body = stmt_block(arena), .recipe = recipe};
     return kernel;
 }
 
@@ -201,8 +198,7 @@ void program_add_prepare(Program *program, Call call) {
 }
 
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment) {
-    Kernel *kernel = NEW(ctx->arena, Kernel);
-    *kernel = (Kernel){.name = name, .comment = comment, .body = stmt_block(ctx->arena), .recipe = "packing"};
+    Kernel *kernel = kernel_new(ctx->arena, name, comment, "packing");
     LowerContext *made = NEW(ctx->arena, LowerContext);
     *made = (LowerContext){.arena = ctx->arena,
                            .program = ctx->program,
@@ -222,12 +218,8 @@ static void make_call(Lowering *l, Kernel *kernel, const Group *group, Buffer *s
 
 // What a kernel uses is known when its body is complete.
 static void complete(Lowering *l, Call *call) {
-    const Call plain = *call;
     kernel_find_uses(l->arena, call->kernel);
-    *call = call_new(l->arena, call->kernel);
-    call->group = plain.group;
-    call->skip_if_null = plain.skip_if_null;
-    call->section = plain.section;
+    call->buffer = call_new(l->arena, call->kernel).buffer;
 }
 
 // Before anything else in the kernel.
@@ -242,7 +234,7 @@ static void fill_halos(LowerContext *ctx) {
 
 static void make_kernel(Lowering *l, const Group *group) {
     int prepares = l->program->nprepare;
-    Kernel *kernel = kernel_new(l, NULL, NULL);
+    Kernel *kernel = kernel_new(l->arena, NULL, NULL, NULL);
     kernel_describe(l->program, kernel, group);
     const Node *last = group->outputs.at[group->outputs.len - 1];
     bool prepared = l->prepared[last->id];
@@ -272,7 +264,7 @@ static void make_kernel(Lowering *l, const Group *group) {
 
 static void make_copy(Lowering *l, Buffer *to, Buffer *from, Buffer *skip_if_null, enum Section section) {
     const char *comment = arena_printf(l->arena, "%s = %s, a copy", to->name, from->name);
-    Kernel *kernel = kernel_new(l, "copy", comment);
+    Kernel *kernel = kernel_new(l->arena, "copy", comment, "copy");
     LowerContext ctx = {.arena = l->arena, .program = l->program, .kernel = kernel, .lanes = 1};
     lower_copy(&ctx, to, from);
     make_call(l, kernel, NULL, skip_if_null, section);
@@ -341,7 +333,7 @@ void program_drop_prepare(Program *program) {
     find_lifetimes(program);
 }
 
-static Program *lower(Arena *arena, Graph *g, const Target *target, int level, int threads, bool apart) {
+Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads, bool apart) {
     Program *program = NEW(arena, Program);
     int n = g->nodes.len;
     *program = (Program){.arena = arena, .graph = g, .target = target, .level = level, .threads = threads};
@@ -377,16 +369,4 @@ static Program *lower(Arena *arena, Graph *g, const Target *target, int level, i
     copy_outputs(&l);
     find_lifetimes(program);
     return program;
-}
-
-Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads) {
-    return lower(arena, g, target, level, threads, false);
-}
-
-Program *program_lower(Graph *g, const Target *target, int level, int threads) {
-    return lower(g->arena, g, target, level, threads, false);
-}
-
-Program *program_lower_apart(Graph *g, const Target *target, int level, int threads) {
-    return lower(g->arena, g, target, level, threads, true);
 }

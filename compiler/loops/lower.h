@@ -3,7 +3,6 @@
 #define DLC_LOWER_H
 
 #include "loops/loops.h"
-#include "support/ints.h"
 
 // The state of lowering one group. `lower_value` is the recursion that inlines.
 typedef struct LowerContext {
@@ -59,6 +58,9 @@ bool index_linear(const Index *a, const Var *var, int64_t *coef);
 Index *index_substitute(Arena *arena, const Index *a, const Var *var, const Index *by);
 Index *index_of_affine(Arena *arena, const Affine *affine, Index *const *axes, int naxes);
 
+// Without the terms number d and e; -1: none.
+Index *index_without(Arena *arena, const Index *a, int d, int e);
+
 Var *var_new(LowerContext *ctx, const char *name);
 Expr *expr_const(Arena *arena, DType dtype, double value);
 Expr *expr_load(Arena *arena, Buffer *buffer, Index *const *at, int lanes);
@@ -69,6 +71,9 @@ Stmt *stmt_block(Arena *arena);
 Stmt *stmt_for(Arena *arena, Var *var, const Index *lo, const Index *hi, int64_t step);
 Stmt *stmt_store(Arena *arena, Buffer *buffer, Index *const *at, Expr *value);
 Stmt *stmt_accumulate(Arena *arena, Buffer *buffer, Index *const *at, ReduceKind combine, Expr *value);
+// Opens `for name = lo .. hi step` at the end of `to` and returns it; *at becomes the variable.
+Stmt *loop_open(LowerContext *ctx, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
+                Index **at);
 // Without conditions yet: push them to ->cond.
 Stmt *stmt_if(Arena *arena);
 Stmt *stmt_prefetch(Arena *arena, Buffer *buffer, Index *const *at);
@@ -82,6 +87,10 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 // parameters alone decide. What it stores for the calls is SCOPE_PREPARED.
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment);
 
+// Whether the group stores the node, so that its own kernel computes it.
+bool group_stores(const Group *group, const Node *node);
+// Whether vectors of it can be loaded and stored.
+static inline bool dtype_is_vector(DType dtype) { return dtype == F32 || dtype == I32; }
 // Whether both have one dtype, one shape and one layout, halos and all.
 bool buffers_alike(const Buffer *a, const Buffer *b);
 // It holds the node's elements in another order, and is called so.
@@ -108,14 +117,14 @@ typedef struct Views {
     const Node **base;             // by node id
 } Views;
 void views_find(Views *views);
+// Sets axis and step: each axis is that of the memory.
+void view_same_axes(View *view, int rank);
 // Whether nothing is left of the group: its one result is made of views.
 bool views_replace(const Views *views, const Group *group);
 // Room for a halo where the memory of a buffer allows it: what lies in it as a view keeps its strides regular.
 bool views_widen(Program *program, Buffer *buffer, const int *before, const int *after);
 // Gives views their strides, halos and starts, from what they lie in.
 void views_lay_out(Program *program);
-// Whose memory it is.
-Buffer *view_root(Buffer *buffer);
 // inplace.c: results take the memory of inputs that end with their kernel.
 void views_in_place(Program *program);
 

@@ -19,17 +19,8 @@
 
 // ---- loops ----------------------------------------------------------------------------------------------------------
 
-Stmt *nest_range(LowerContext *ctx, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
-                 Index **at) {
-    Var *var = var_new(ctx, name);
-    Stmt *loop = stmt_for(ctx->arena, var, lo, hi, step);
-    stmt_append(ctx->arena, to, loop);
-    *at = index_var(ctx->arena, var);
-    return loop;
-}
-
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at) {
-    return nest_range(ctx, to, name, index_const(ctx->arena, 0), index_size(ctx->arena, dim), 1, at);
+    return loop_open(ctx, to, name, index_const(ctx->arena, 0), index_size(ctx->arena, dim), 1, at);
 }
 
 Stmt *nest_shape(LowerContext *ctx, Stmt *to, const Type *type, int but, Index **at) {

@@ -11,7 +11,7 @@
 #include "loops/lower.h"
 #include "support/sort.h"
 
-enum { ALIGN = 64, TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
+enum { TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
 
 // A buffer that has its place, and the calls through which it lives.
 typedef struct Placed {
@@ -27,12 +27,10 @@ typedef struct Plan {
     int n;
 } Plan;
 
-static int64_t aligned(int64_t bytes) { return round_up(bytes, ALIGN); }
-
 // Places buffer k of the plan at the lowest offset where it fits among those before it.
 static int64_t place(Plan *plan, int k) {
     const Buffer *buffer = plan->buffer[k];
-    int64_t at = 0, size = aligned(buffer->bytes);
+    int64_t at = 0, size = buffer_room(buffer);
     int before = 0; // of the placed ones
     for (; before < k && at + size > plan->placed[before].from; before++) {
         const Placed *other = &plan->placed[before];
@@ -60,8 +58,8 @@ static int64_t lower_bound(const Program *program, const Plan *plan) {
     Arena scratch = {0};
     int64_t *change = NEW_ARRAY(&scratch, int64_t, program->calls.len + 2), bound = 0, live = 0;
     for (int k = 0; k < plan->n; k++) {
-        change[plan->buffer[k]->first_call] += aligned(plan->buffer[k]->bytes);
-        change[plan->buffer[k]->last_call + 1] -= aligned(plan->buffer[k]->bytes);
+        change[plan->buffer[k]->first_call] += buffer_room(plan->buffer[k]);
+        change[plan->buffer[k]->last_call + 1] -= buffer_room(plan->buffer[k]);
     }
     for (int call = 0; call < program->calls.len; call++) {
         live += change[call];
@@ -116,7 +114,7 @@ static void place_prepared(Program *program) {
         Buffer *buffer = program->buffers.at[k];
         if (buffer->scope != SCOPE_PREPARED || buffer->data) continue;
         buffer->offset = program->prepared_bytes;
-        program->prepared_bytes += aligned(buffer->bytes);
+        program->prepared_bytes += buffer_room(buffer);
     }
 }
 

@@ -84,17 +84,14 @@ static void put_atom(Printer *p, const Atom *atom) {
         return;
     }
     case ATOM_CLAMP:
-        str_put(p->s, "clamp(");
-        put_index(p, atom->of);
-        str_put(p->s, ", 0, ");
-        put_by(p, atom, -1);
-        str_put(p->s, ")");
-        return;
     case ATOM_MIN:
-        str_put(p->s, "min(");
+        str_put(p->s, atom->kind == ATOM_MIN ? "min(" : "clamp(");
         put_index(p, atom->of);
-        str_put(p->s, ", ");
-        put_index(p, atom->other);
+        str_put(p->s, atom->kind == ATOM_MIN ? ", " : ", 0, ");
+        if (atom->kind == ATOM_MIN)
+            put_index(p, atom->other);
+        else
+            put_by(p, atom, -1);
         str_put(p->s, ")");
         return;
     }
@@ -245,47 +242,39 @@ static void put_if(Printer *p, const Stmt *s) {
     put_body(p, s);
 }
 
+static void put_prefetch(Printer *p, const Stmt *s) {
+    str_put(p->s, "prefetch ");
+    put_place(p, s->buffer, s->at, 1);
+}
+
+static void put_transpose(Printer *p, const Stmt *s) {
+    str_put(p->s, "transpose ");
+    put_place(p, s->buffer, s->at, 1);
+    str_put(p->s, " = ");
+    put_place(p, s->source, s->from, 1);
+}
+
 static void put_stmt(Printer *p, const Stmt *s) {
+    static void (*const put[])(Printer *, const Stmt *) = {[STMT_FOR] = put_for,
+                                                           [STMT_STORE] = put_assignment,
+                                                           [STMT_ACCUMULATE] = put_assignment,
+                                                           [STMT_LOCAL] = put_local,
+                                                           [STMT_IF] = put_if,
+                                                           [STMT_PREFETCH] = put_prefetch,
+                                                           [STMT_TRANSPOSE] = put_transpose};
     if (s->kind == STMT_BLOCK) {
         for (int k = 0; k < s->body.len; k++) put_stmt(p, s->body.at[k]);
         return;
     }
     begin(p, s->value);
-    switch (s->kind) {
-    case STMT_BLOCK:
-        return;
-    case STMT_FOR:
-        put_for(p, s);
-        return;
-    case STMT_LOCAL:
-        put_local(p, s);
-        return;
-    case STMT_STORE:
-    case STMT_ACCUMULATE:
-        put_assignment(p, s);
-        return;
-    case STMT_PREFETCH:
-        str_put(p->s, "prefetch ");
-        put_place(p, s->buffer, s->at, 1);
-        return;
-    case STMT_TRANSPOSE:
-        str_put(p->s, "transpose ");
-        put_place(p, s->buffer, s->at, 1);
-        str_put(p->s, " = ");
-        put_place(p, s->source, s->from, 1);
-        return;
-    case STMT_IF:
-        put_if(p, s);
-        return;
-    }
+    put[s->kind](p, s);
 }
 
 // ---- programs -------------------------------------------------------------------------------------------------------
 
 static void put_buffer(Printer *p, const Buffer *b) {
     static const char *const scopes[] = {"argument", "storage", "arena", "prepared", "stack", "register"};
-    Type type = {.dtype = b->dtype, .rank = b->rank};
-    memcpy(type.dim, b->dim, sizeof type.dim);
+    Type type = buffer_shape(b);
     str_printf(p->s, "  %s %s: ", scopes[b->scope], b->name);
     type_print(p->s, &type, p->sizes);
     if (b->view) str_printf(p->s, " in %s", b->view->of->name);

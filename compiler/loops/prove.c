@@ -9,13 +9,6 @@ enum { MOST_STEPS = 400, DEEPEST_PROOF = 12 };
 
 static bool prove(Facts *facts, const Index *index, int depth);
 
-static Index *without(Arena *arena, const Index *index, int term) {
-    Index *rest = index_scale(arena, index, 1);
-    for (int k = term; k + 1 < rest->nterms; k++) rest->term[k] = rest->term[k + 1];
-    rest->nterms--;
-    return rest;
-}
-
 // rest * by + coef * of
 static Index *scaled_sum(Arena *arena, const Index *rest, int64_t by, int64_t coef, const Index *of) {
     return index_add(arena, index_scale(arena, rest, by), index_scale(arena, of, coef));
@@ -78,14 +71,6 @@ static bool prove_without_sized(Facts *facts, const Index *rest, const Atom *ato
            (atom->kind == ATOM_MOD && prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth));
 }
 
-static Index *index_of_term(Arena *arena, const struct Term *term) {
-    Index *index = NEW(arena, Index);
-    index->term = NEW(arena, struct Term);
-    *index->term = *term;
-    index->nterms = 1;
-    return index;
-}
-
 // coef * (of / by) makes up for what the rest is below 0: of / by >= m where of >= m * by. `of` is not negative.
 static bool prove_least_quotient(Facts *facts, const Index *rest, const Atom *atom, int64_t coef, int depth) {
     int64_t lo, hi;
@@ -99,7 +84,7 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
     Arena *arena = facts->arena;
     const Atom *atom = &index->term[term].atom;
     int64_t coef = index->term[term].coef, by = atom->by;
-    const Index *rest = without(arena, index, term);
+    const Index *rest = index_without(arena, index, term, -1);
     if (atom->other && atom->kind != ATOM_MIN) return prove_without_sized(facts, rest, atom, coef, depth);
     if (atom->kind == ATOM_MIN) {
         bool first = prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth);
@@ -107,15 +92,15 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
         return prove(facts, scaled_sum(arena, rest, 1, coef, atom->other), depth);
     }
     if (atom->kind == ATOM_DIV && coef > 0 && prove_least_quotient(facts, rest, atom, coef, depth)) return true;
-    if (atom->kind ==
-        ATOM_DIV) { // (of - by + 1) <= by * (of / by) <= of; beside a whole number, one more of `of` counts
+    if (atom->kind == ATOM_DIV) {
+        // (of - by + 1) <= by * (of / by) <= of; beside a whole number, one more of `of` counts
         int64_t slack = coef == 1 ? 0 : coef == -1 ? by - 1 : coef > 0 ? coef * (1 - by) : 0;
         return prove(facts, index_add_const(arena, scaled_sum(arena, rest, by, coef, atom->of), slack), depth);
     }
     if (atom->kind == ATOM_MOD && coef > 0) return prove(facts, rest, depth);
     if (atom->kind == ATOM_CLAMP) { // to its range
         int64_t lo, hi;
-        bool known = index_range(index_of_term(arena, &index->term[term]), &lo, &hi);
+        bool known = index_range(&(Index){.nterms = 1, .term = &index->term[term]}, &lo, &hi);
         return known && prove(facts, index_add_const(arena, rest, lo), depth);
     }
     if (atom->kind == ATOM_MOD)

@@ -7,12 +7,10 @@
 
 enum { MAX_TERMS_A_LANE = 1024 }; // of one f32 accumulator
 
-// naive.c: loops. Opens `for name = lo, lo + step .. hi` at the end of `to` and returns it; *at becomes the variable.
-Stmt *nest_range(LowerContext *ctx, Stmt *to, const char *name, const Index *lo, const Index *hi, int64_t step,
-                 Index **at);
+// naive.c: loops.
 // Whether a loop over [lo, hi) never runs.
 bool nest_is_empty(Arena *arena, const Index *lo, const Index *hi);
-// The same over 0 .. dim.
+// A loop over 0 .. dim (lower.h, loop_open).
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at);
 // Opens a loop of that kind over 0 .. n - 1; one turn needs none.
 Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, int n, Index **at);

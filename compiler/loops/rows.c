@@ -18,7 +18,7 @@ static void open_part(Rows *r, Stmt *to, const Index *lo, const Index *hi, int v
     if (nest_is_empty(r->arena, lo, hi)) return;
     int last = rows_last(r);
     const char *name = nest_letter(r->ctx, &r->domain, last);
-    Stmt *loop = nest_range(r->ctx, to, name, lo, hi, vectors ? vectors * r->lanes : 1, &r->at[last]);
+    Stmt *loop = loop_open(r->ctx, to, name, lo, hi, vectors ? vectors * r->lanes : 1, &r->at[last]);
     r->vector = vectors > 0;
     r->parts = vectors ? vectors : 1;
     r->ctx->lanes = vectors ? r->lanes : 1;
@@ -79,8 +79,7 @@ static bool is_whole(const Rows *r, const Node *node) { return shape_equal(&node
 static void select_outputs(const Rows *r, bool whole, NodeVec *selected) {
     for (int k = 0; k < r->computes.len; k++) { // in topological order
         Node *node = r->computes.at[k];
-        for (int o = 0; o < r->group->outputs.len; o++)
-            if (r->group->outputs.at[o] == node && is_whole(r, node) == whole) vec_push(r->arena, selected, node);
+        if (group_stores(r->group, node) && is_whole(r, node) == whole) vec_push(r->arena, selected, node);
     }
 }
 
@@ -197,12 +196,9 @@ static void lower_nest(Rows *r) {
     Stmt *to = ctx->kernel->body = stmt_block(r->arena);
     Index *chunk = NULL;
     if (r->chunks) {
-        Var *var = var_new(ctx, "chunk");
-        Stmt *loop = stmt_for(r->arena, var, index_const(r->arena, 0), index_const(r->arena, r->chunks), 1);
-        loop->loop = FOR_CHUNKS;
-        stmt_append(r->arena, to, loop);
-        to = loop;
-        chunk = index_scale(r->arena, index_var(r->arena, var), r->chunk_extent);
+        to = nest_open(ctx, to, "chunk", dim_fixed(r->chunks), &chunk);
+        to->loop = FOR_CHUNKS;
+        chunk = index_scale(r->arena, chunk, r->chunk_extent);
     }
     for (int k = 0; k < r->nouter; k++) {
         int axis = r->outer[k];
@@ -215,7 +211,7 @@ static void lower_nest(Rows *r) {
             rows_lane_loops(r, to, lo, hi, r->unroll, row_body, NULL);
             return;
         }
-        to = nest_range(ctx, to, nest_letter(ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
+        to = loop_open(ctx, to, nest_letter(ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
     }
     row_body(r, to, NULL);
 }
@@ -229,9 +225,7 @@ void lower_rows(LowerContext *ctx) {
 }
 
 void lower_copy(LowerContext *ctx, Buffer *to, Buffer *from) {
-    Rows r = {.to = to, .from = from};
-    r.domain = (Type){.dtype = to->dtype, .rank = to->rank};
-    for (int d = 0; d < to->rank; d++) r.domain.dim[d] = to->dim[d];
+    Rows r = {.to = to, .from = from, .domain = buffer_shape(to)};
     rows_plan(&r, ctx);
     lower_nest(&r);
 }

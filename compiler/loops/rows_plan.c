@@ -54,8 +54,6 @@ Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at) {
 
 // ---- lanes ----------------------------------------------------------------------------------------------------------
 
-static bool is_vector_dtype(DType dtype) { return dtype == F32 || dtype == I32; }
-
 // One register for each reduction, to be read in a trial.
 static void trial_totals(Rows *r, int lanes) {
     Dim one = dim_fixed(1);
@@ -67,7 +65,7 @@ static void trial_totals(Rows *r, int lanes) {
 }
 
 static void try_value(Rows *r, const Node *node, Index *const *at, bool stored) {
-    if (stored && !is_vector_dtype(node->type.dtype)) r->ctx->needs_scalar = true;
+    if (stored && !dtype_is_vector(node->type.dtype)) r->ctx->needs_scalar = true;
     lower_value(r->ctx, node, at);
 }
 
@@ -120,7 +118,7 @@ static void plan_lanes(Rows *r) {
     r->unroll = 1;
     if (r->lanes < 2 || !r->domain.rank || r->domain.dim[rows_last(r)].extent < r->lanes) return;
     r->lanes_kind = r->reduced >> rows_last(r) & 1 ? LANES_REDUCED : LANES_KEPT;
-    bool fits = r->group ? lanes_fit(r, r->lanes_kind) : is_vector_dtype(r->to->dtype);
+    bool fits = r->group ? lanes_fit(r, r->lanes_kind) : dtype_is_vector(r->to->dtype);
     if (!fits || !terms_fit(r)) {
         r->lanes_kind = LANES_NONE;
         return;

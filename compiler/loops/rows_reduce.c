@@ -89,14 +89,38 @@ static void close_block(Rows *r, Stmt *to, Round *round) {
         close_lanes(r, to, round);
 }
 
-static void open_block(Rows *r, Stmt *to, Round *round) {
-    int lanes = r->lanes, parts = rows_is_kept_vector(r) ? r->parts : r->unroll;
+// ---- loops ----------------------------------------------------------------------------------------------------------
+
+// How many of the first `n` reduced axes stand outside a block, whose loops over the others add few enough terms.
+// *terms begins as what one turn of the innermost of them adds.
+static int axes_outside(const Rows *r, int n, int64_t *terms) {
+    while (n > 0 && *terms * r->domain.dim[r->inner[n - 1]].extent <= MAX_TERMS_A_LANE)
+        *terms *= r->domain.dim[r->inner[--n]].extent;
+    return n;
+}
+
+static Stmt *open_axes(Rows *r, Stmt *to, int first, int end) {
+    for (int k = first; k < end; k++) to = rows_open_axis(r, to, r->inner[k]);
+    return to;
+}
+
+// Opens a block of its own; or, step > 0, one for every `step` elements of [*lo, *hi), which becomes its range.
+static Stmt *open_block(Rows *r, Stmt *to, Round *round, int64_t step, Index **lo, Index **hi) {
+    Stmt *block = stmt_block(r->arena);
+    if (step) {
+        block = loop_open(r->ctx, to, "block", *lo, *hi, step, lo);
+        *hi = index_min(r->arena, index_add_const(r->arena, *lo, step), *hi);
+    } else {
+        stmt_append(r->arena, to, block);
+    }
+    int parts = rows_is_kept_vector(r) ? r->parts : r->unroll;
     for (int k = 0; k < round->n; k++) {
         const Node *reduce = round_reduce(r, round, k);
         ReduceKind kind = round_kind(r, round, k);
-        round->acc[k] =
-            declare(r, to, arena_printf(r->arena, "%s_lanes", reduce_words[kind]), reduce, kind, parts, lanes);
+        const char *name = arena_printf(r->arena, "%s_lanes", reduce_words[kind]);
+        round->acc[k] = declare(r, block, name, reduce, kind, parts, r->lanes);
     }
+    return block;
 }
 
 // ---- lanes along the reduced axis -----------------------------------------------------------------------------------
@@ -113,76 +137,43 @@ static void add_scalar_rest(Rows *r, Stmt *to, const Round *round, const Index *
     rows_lane_loops(r, to, lo, hi, 0, add_lane_part, &rest);
 }
 
-static Index *whole_vectors(Rows *r, const Index *hi) {
-    return index_scale(r->arena, index_div(r->arena, hi, r->lanes), r->lanes);
-}
-
 static void reduce_lanes(Rows *r, Stmt *to, Round *round) {
     int last = rows_last(r), n = r->nreduced;
-    Index *zero = index_const(r->arena, 0), *extent = index_size(r->arena, r->domain.dim[last]);
+    Index *lo = index_const(r->arena, 0), *extent = index_size(r->arena, r->domain.dim[last]);
+    Index *whole = index_scale(r->arena, index_div(r->arena, extent, r->lanes), r->lanes), *hi = whole;
     int64_t terms = (r->domain.dim[last].extent / r->lanes + r->unroll - 1) / r->unroll;
-    int level = n - 1; // loops over inner[level...] stand inside a block
-    while (level > 0 && terms * r->domain.dim[r->inner[level - 1]].extent <= MAX_TERMS_A_LANE)
-        terms *= r->domain.dim[r->inner[--level]].extent;
-    for (int k = 0; k < level; k++) to = rows_open_axis(r, to, r->inner[k]);
-    Index *lo = zero, *hi = whole_vectors(r, extent);
-    Stmt *block = to;
-    if (terms > MAX_TERMS_A_LANE) { // so level is n - 1: only the last axis is inside
-        int64_t step = (int64_t)MAX_TERMS_A_LANE * r->lanes * r->unroll;
-        Var *var = var_new(r->ctx, "block");
-        block = stmt_for(r->arena, var, zero, hi, step);
-        stmt_append(r->arena, to, block);
-        lo = index_var(r->arena, var);
-        hi = index_min(r->arena, index_add_const(r->arena, lo, step), hi);
-    } else {
-        block = stmt_block(r->arena);
-        stmt_append(r->arena, to, block);
-    }
+    int outside = axes_outside(r, n - 1, &terms);
+    // Where the last axis alone adds too many terms, it is cut.
+    int64_t step = terms > MAX_TERMS_A_LANE ? (int64_t)MAX_TERMS_A_LANE * r->lanes * r->unroll : 0;
+    to = open_axes(r, to, 0, outside);
     r->vector = true;
-    open_block(r, block, round);
-    Stmt *inside = block;
-    for (int k = level; k < n - 1; k++) inside = rows_open_axis(r, inside, r->inner[k]);
-    rows_lane_loops(r, inside, lo, hi, r->unroll, add_lane_part, round);
+    Stmt *block = open_block(r, to, round, step, &lo, &hi);
+    rows_lane_loops(r, open_axes(r, block, outside, n - 1), lo, hi, r->unroll, add_lane_part, round);
     r->vector = true;
     close_block(r, block, round);
     r->vector = false;
-    Stmt *rest = to;
-    int64_t first, end;
-    if (index_range(index_add(r->arena, extent, index_scale(r->arena, whole_vectors(r, extent), -1)), &first, &end) &&
-        end <= 0)
-        return;
-    for (int k = level; k < n - 1; k++) rest = rows_open_axis(r, rest, r->inner[k]);
-    add_scalar_rest(r, rest, round, whole_vectors(r, extent), extent);
+    if (!nest_is_empty(r->arena, whole, extent))
+        add_scalar_rest(r, open_axes(r, to, outside, n - 1), round, whole, extent);
 }
 
 // ---- lanes along a kept axis, or none -------------------------------------------------------------------------------
 
 // Opens the loops over reduced axes; where a block must begin, returns its statement in *block.
 static Stmt *open_reduced(Rows *r, Stmt *to, Round *round, Stmt **block) {
-    int n = r->nreduced, level = n; // loops over inner[level...] stand inside a block
+    int n = r->nreduced;
     int64_t terms = 1;
-    while (level > 0 && terms * r->domain.dim[r->inner[level - 1]].extent <= MAX_TERMS_A_LANE)
-        terms *= r->domain.dim[r->inner[--level]].extent;
-    bool cut = rows_is_kept_vector(r) && level > 0;
-    if (!cut) level = n;
-    bool split = cut && terms == 1; // even the last loop alone is too long
-    for (int k = 0; k < (split ? n - 1 : level); k++) to = rows_open_axis(r, to, r->inner[k]);
-    if (!cut) return to;
-    if (split) {
-        int axis = r->inner[n - 1];
-        Index *extent = index_size(r->arena, r->domain.dim[axis]);
-        Index *lo, *zero = index_const(r->arena, 0);
-        *block = nest_range(r->ctx, to, "block", zero, extent, MAX_TERMS_A_LANE, &lo);
-        open_block(r, *block, round);
-        Index *hi = index_min(r->arena, index_add_const(r->arena, lo, MAX_TERMS_A_LANE), extent);
-        return nest_range(r->ctx, *block, nest_letter(r->ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
+    int outside = axes_outside(r, n, &terms);
+    if (!rows_is_kept_vector(r) || !outside) return open_axes(r, to, 0, n);
+    if (terms > 1) {
+        to = open_axes(r, to, 0, outside);
+        *block = open_block(r, to, round, 0, NULL, NULL);
+        return open_axes(r, *block, outside, n);
     }
-    *block = stmt_block(r->arena);
-    stmt_append(r->arena, to, *block);
-    open_block(r, *block, round);
-    to = *block;
-    for (int k = level; k < n; k++) to = rows_open_axis(r, to, r->inner[k]);
-    return to;
+    // The last loop alone adds too many terms.
+    int axis = r->inner[n - 1];
+    Index *lo = index_const(r->arena, 0), *hi = index_size(r->arena, r->domain.dim[axis]);
+    *block = open_block(r, open_axes(r, to, 0, n - 1), round, MAX_TERMS_A_LANE, &lo, &hi);
+    return loop_open(r->ctx, *block, nest_letter(r->ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
 }
 
 static void reduce_serial(Rows *r, Stmt *to, Round *round) {

@@ -82,24 +82,20 @@ static bool same_place(const Buffer *a, const Buffer *b) {
     return a->scope == b->scope && a->by_value == b->by_value && !a->view == !b->view && buffers_alike(a, b);
 }
 
-static bool same_inputs(const Node *a, const Node *b, const Tags *in_a, const Tags *in_b) {
-    for (int k = 0; k < a->nin; k++)
-        if (tag_known(in_a, a->in[k]) != tag_known(in_b, b->in[k])) return false;
-    return true;
-}
-
-static bool same_nodes(const NodeVec *a, const NodeVec *b, const Tags *in_a, const Tags *in_b) {
-    if (a->len != b->len) return false;
-    for (int k = 0; k < a->len; k++)
-        if (tag_known(in_a, a->at[k]) != tag_known(in_b, b->at[k])) return false;
+// The same places among what the two groups compute and load.
+static bool same_nodes(Node *const *a, Node *const *b, int n, const Tags *in_a, const Tags *in_b) {
+    for (int k = 0; k < n; k++)
+        if (tag_known(in_a, a[k]) != tag_known(in_b, b[k])) return false;
     return true;
 }
 
 static bool same_form(const Group *a, const Group *b, const Tags *in_a, const Tags *in_b) {
     bool same = a->kind == b->kind && a->reduced == b->reduced && !a->root == !b->root;
-    same &= !a->root || tag_known(in_a, a->root) == tag_known(in_b, b->root);
+    same &= a->reduces.len == b->reduces.len && a->outputs.len == b->outputs.len;
     same &= a->kind != GROUP_ROWS || shape_equal(&a->domain, &b->domain);
-    return same && same_nodes(&a->reduces, &b->reduces, in_a, in_b) && same_nodes(&a->outputs, &b->outputs, in_a, in_b);
+    return same && same_nodes(&a->root, &b->root, a->root != NULL, in_a, in_b) &&
+           same_nodes(a->reduces.at, b->reduces.at, a->reduces.len, in_a, in_b) &&
+           same_nodes(a->outputs.at, b->outputs.at, a->outputs.len, in_a, in_b);
 }
 
 // Laid out alike; and where one buffer stands for two of a, one stands for those of b.
@@ -124,7 +120,7 @@ static bool same_group(const Shares *s, const Share *a, const Group *b) {
     bool same = same_form(a->group, b, &in_a, &in_b);
     for (int k = 0; k < parts->computes.len && same; k++) {
         const Node *x = a->parts->computes.at[k], *y = parts->computes.at[k];
-        same = same_node(s, x, y, true) && same_inputs(x, y, &in_a, &in_b);
+        same = same_node(s, x, y, true) && same_nodes(x->in, y->in, x->nin, &in_a, &in_b);
     }
     for (int k = 0; k < parts->loads.len && same; k++) {
         const Load *x = &a->parts->loads.at[k], *y = &parts->loads.at[k];
@@ -137,14 +133,16 @@ static bool same_group(const Shares *s, const Share *a, const Group *b) {
 
 // ---- the table ------------------------------------------------------------------------------------------------------
 
+static void put_in_table(Shares *s, int number) {
+    int at = (int)(s->all.at[number]->hash & (uint64_t)(s->nslots - 1));
+    while (s->slots[at]) at = (at + 1) & (s->nslots - 1);
+    s->slots[at] = number + 1;
+}
+
 static void hash_all(Shares *s) {
     s->nslots = s->nslots ? 2 * s->nslots : 64;
     s->slots = NEW_ARRAY(s->program->arena, int, s->nslots);
-    for (int k = 0; k < s->all.len; k++) {
-        int at = (int)(s->all.at[k]->hash & (uint64_t)(s->nslots - 1));
-        while (s->slots[at]) at = (at + 1) & (s->nslots - 1);
-        s->slots[at] = k + 1;
-    }
+    for (int k = 0; k < s->all.len; k++) put_in_table(s, k);
 }
 
 static Share *find(const Shares *s, const Group *group) {
@@ -169,11 +167,8 @@ void share_remember(Shares *s, const Group *group, int prepares) {
     vec_push(program->arena, &s->all, share);
     if (2 * s->all.len > s->nslots)
         hash_all(s);
-    else {
-        int at = (int)(share->hash & (uint64_t)(s->nslots - 1));
-        while (s->slots[at]) at = (at + 1) & (s->nslots - 1);
-        s->slots[at] = s->all.len;
-    }
+    else
+        put_in_table(s, s->all.len - 1);
 }
 
 // ---- calls ----------------------------------------------------------------------------------------------------------

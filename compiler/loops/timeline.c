@@ -6,9 +6,7 @@
 // estimate a little too large.
 #include "loops/timeline.h"
 
-#include "loops/lower.h"
-
-enum { ALIGN = 64, FLOPS_PER_BYTE = 10 }; // ALIGN as the planner rounds
+enum { FLOPS_PER_BYTE = 10 };
 
 // ---- from a program ------------------------------------------------------------------------------------------------
 
@@ -49,7 +47,7 @@ static void make_values(Timeline *t, Program *program) {
     int ncalls = program->calls.len;
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k], *root = view_root(buffer);
-        int64_t bytes = round_up(buffer->bytes, ALIGN);
+        int64_t bytes = buffer_room(buffer);
         if (buffer != root || buffer->scope != SCOPE_ARENA || buffer->first_call < 0) continue;
         if (buffer->first_call == buffer->last_call && !buffer->value) {
             t->scratch[buffer->first_call] += bytes;

@@ -40,21 +40,19 @@ static void remember(LowerContext *ctx, const Node *node, Index *const *at, Expr
 
 // ---- lanes ----------------------------------------------------------------------------------------------------------
 
-static bool is_vector_dtype(DType dtype) { return dtype == F32 || dtype == I32; }
-
 static bool has_vector_text(const Expr *e) {
     DType operand = e->nargs ? e->arg[e->nargs - 1]->dtype : e->dtype;
     return op_c_text(e->op, e->node, e->dtype, operand, true) != NULL;
 }
 
 // Where the record has a text for it: f32, i32, and bool, which lives in masks only. Other dtypes have no vectors.
-static bool apply_fits(const Expr *e) { return (is_vector_dtype(e->dtype) || e->dtype == BOOL) && has_vector_text(e); }
+static bool apply_fits(const Expr *e) { return (dtype_is_vector(e->dtype) || e->dtype == BOOL) && has_vector_text(e); }
 
 // Notes what an expression along the lanes cannot be.
 static void check_vector(LowerContext *ctx, const Expr *e) {
     if (e->lanes <= 1) return;
     int64_t coef;
-    bool fits = e->kind == EXPR_APPLY ? apply_fits(e) : is_vector_dtype(e->dtype);
+    bool fits = e->kind == EXPR_APPLY ? apply_fits(e) : dtype_is_vector(e->dtype);
     if (e->kind == EXPR_INDEX_VALUE) fits = fits && index_linear(e->index, ctx->lane_var, &coef) && coef == 1;
     if (!fits) ctx->needs_scalar = true;
     for (int k = 0; k < e->nargs; k++) check_vector(ctx, e->arg[k]);
@@ -66,20 +64,13 @@ static Expr *load(LowerContext *ctx, Buffer *buffer, Index *const *at) {
         int64_t coef;
         if (!index_uses(at[d], ctx->lane_var)) continue;
         bool unit = d == buffer->rank - 1 && index_linear(at[d], ctx->lane_var, &coef) && coef == 1;
-        if (!unit || !is_vector_dtype(buffer->dtype)) ctx->needs_scalar = true;
+        if (!unit || !dtype_is_vector(buffer->dtype)) ctx->needs_scalar = true;
         lanes = unit ? ctx->lanes : 1;
     }
     return expr_load(ctx->arena, buffer, at, lanes);
 }
 
 // ---- nodes ----------------------------------------------------------------------------------------------------------
-
-// An output of the group being lowered is not in its buffer yet.
-static bool is_own_output(const LowerContext *ctx, const Node *node) {
-    for (int k = 0; ctx->group && k < ctx->group->outputs.len; k++)
-        if (ctx->group->outputs.at[k] == node) return true;
-    return false;
-}
 
 static Expr *elementwise(LowerContext *ctx, const Node *node, Index *const *at) {
     Expr **arg = NEW_ARRAY(ctx->arena, Expr *, node->nin + 1);
@@ -112,7 +103,9 @@ Expr *lower_value(LowerContext *ctx, const Node *node, Index *const *at) {
     value = recall(ctx, node, at);
     if (value) return value;
     Buffer *buffer = ctx->program->of_node[node->id];
-    value = buffer && !is_own_output(ctx, node) ? load(ctx, buffer, at) : inlined(ctx, node, at);
+    // An output of the group that is being lowered is not in its buffer yet.
+    bool stored = buffer && !(ctx->group && group_stores(ctx->group, node));
+    value = stored ? load(ctx, buffer, at) : inlined(ctx, node, at);
     remember(ctx, node, at, value);
     return value;
 }

@@ -91,7 +91,7 @@ static void check_axis(Verify *v, const Buffer *buffer, int axis, const Index *i
 }
 
 static void check_declared(Verify *v, const Buffer *buffer) {
-    if (buffer->scope != SCOPE_STACK && buffer->scope != SCOPE_REGISTER) return;
+    if (!buffer_is_local(buffer)) return;
     for (int k = 0; k < v->declared.len; k++)
         if (v->declared.at[k] == buffer) return;
     fail(v, "local %s is used outside the block that declares it", buffer->name);
@@ -155,47 +155,45 @@ static void check_if(Verify *v, const Stmt *s) {
 
 static void check_local(Verify *v, const Stmt *s) {
     const Buffer *b = s->buffer;
-    int64_t bytes = (b->accumulate_double ? 8 : dtype_info[b->dtype].bytes) * (int64_t)b->lanes;
-    for (int d = 0; d < b->rank; d++) bytes *= b->dim[d].extent;
-    if (b->scope != SCOPE_STACK && b->scope != SCOPE_REGISTER) fail(v, "%s is declared, but is no local", b->name);
+    int64_t bytes = buffer_count(b) * b->lanes * buffer_element_bytes(b);
+    if (!buffer_is_local(b)) fail(v, "%s is declared, but is no local", b->name);
     if (bytes > STACK_BYTES) fail(v, "local %s takes %lld bytes, more than 4 KiB", b->name, (long long)bytes);
     if (s->value) check_expr(v, s->value);
     vec_push(v->scratch, &v->declared, b);
 }
 
-static void check_stmt(Verify *v, const Stmt *s) {
+static void check_store(Verify *v, const Stmt *s) {
+    check_expr(v, s->value);
+    if (s->value->lanes > 1 && s->buffer->scope == SCOPE_REGISTER && s->buffer->lanes == 1)
+        fail(v, "register %s takes one element, not a vector", s->buffer->name);
+    check_place(v, s->buffer, s->at, s->value->lanes);
+}
+
+// It may lead anywhere, so only its variables count.
+static void check_prefetch(Verify *v, const Stmt *s) {
+    for (int d = 0; d < s->buffer->rank; d++) check_index(v, s->at[d]);
+}
+
+// Both tiles: as many elements as a vector has lanes along the last axis, as many rows along another.
+static void check_transpose(Verify *v, const Stmt *s) {
     int lanes = target_lanes(v->program->target);
+    check_place(v, s->buffer, s->at, lanes);
+    check_place(v, s->source, s->from, lanes);
+    if (!v->wrong) check_axis(v, s->buffer, s->dst_axis, s->at[s->dst_axis], lanes - 1);
+    if (!v->wrong) check_axis(v, s->source, s->src_axis, s->from[s->src_axis], lanes - 1);
+}
+
+static void check_stmt(Verify *v, const Stmt *s) {
+    static void (*const check[])(Verify *, const Stmt *) = {[STMT_BLOCK] = check_body,
+                                                            [STMT_FOR] = check_for,
+                                                            [STMT_IF] = check_if,
+                                                            [STMT_STORE] = check_store,
+                                                            [STMT_LOCAL] = check_local,
+                                                            [STMT_ACCUMULATE] = check_store,
+                                                            [STMT_PREFETCH] = check_prefetch,
+                                                            [STMT_TRANSPOSE] = check_transpose};
     v->seen = (Tags){.arena = v->scratch};
-    switch (s->kind) {
-    case STMT_BLOCK:
-        check_body(v, s);
-        return;
-    case STMT_FOR:
-        check_for(v, s);
-        return;
-    case STMT_IF:
-        check_if(v, s);
-        return;
-    case STMT_LOCAL:
-        check_local(v, s);
-        return;
-    case STMT_STORE:
-    case STMT_ACCUMULATE:
-        check_expr(v, s->value);
-        if (s->value->lanes > 1 && s->buffer->scope == SCOPE_REGISTER && s->buffer->lanes == 1)
-            fail(v, "register %s takes one element, not a vector", s->buffer->name);
-        check_place(v, s->buffer, s->at, s->value->lanes);
-        return;
-    case STMT_PREFETCH: // goes anywhere, so only its variables count
-        for (int d = 0; d < s->buffer->rank; d++) check_index(v, s->at[d]);
-        return;
-    case STMT_TRANSPOSE: // both tiles: lanes elements along the last axis, lanes rows along another
-        check_place(v, s->buffer, s->at, lanes);
-        check_place(v, s->source, s->from, lanes);
-        if (!v->wrong) check_axis(v, s->buffer, s->dst_axis, s->at[s->dst_axis], lanes - 1);
-        if (!v->wrong) check_axis(v, s->source, s->src_axis, s->from[s->src_axis], lanes - 1);
-        return;
-    }
+    check[s->kind](v, s);
 }
 
 // ---- what a kernel uses, and what a call gives for it ---------------------------------------------------------------
@@ -206,20 +204,22 @@ typedef struct Found {
     Use *seen; // by use: what the body does
 } Found;
 
-static void see_use(void *context, Buffer *buffer, bool write) {
+static void see_use(void *context, const Access *access) {
     Found *found = context;
-    if (buffer->scope == SCOPE_STACK || buffer->scope == SCOPE_REGISTER) return;
-    int place = tag_known(&found->uses, buffer);
+    if (buffer_is_local(access->buffer)) return;
+    int place = tag_known(&found->uses, access->buffer);
     const Use *use = place ? &found->v->kernel->uses.at[place - 1] : NULL;
-    if (!use || !(write ? use->written : use->read)) fail(found->v, "%s is not among the uses", buffer->name);
-    if (use) *(write ? &found->seen[place - 1].written : &found->seen[place - 1].read) = true;
+    if (!use || !(access->write ? use->written : use->read))
+        fail(found->v, "%s is not among the uses", access->buffer->name);
+    else
+        *(access->write ? &found->seen[place - 1].written : &found->seen[place - 1].read) = true;
 }
 
 static void check_uses(Verify *v) {
     int n = v->kernel->uses.len;
     Found found = {.v = v, .uses = {.arena = v->scratch}, .seen = NEW_ARRAY(v->scratch, Use, n + 1)};
     for (int k = 0; k < n; k++) *tag_of(&found.uses, v->kernel->uses.at[k].buffer) = k + 1;
-    stmt_visit_buffers(v->kernel->body, see_use, &found);
+    stmt_visit(v->kernel->body, see_use, &found);
     for (int k = 0; k < n; k++) {
         const Use *use = &v->kernel->uses.at[k];
         if (use->read != found.seen[k].read || use->written != found.seen[k].written)
@@ -229,12 +229,8 @@ static void check_uses(Verify *v) {
 
 // Alike in all that the proof of a kernel rests on.
 static bool laid_out_alike(const Buffer *a, const Buffer *b) {
-    bool alike = a->dtype == b->dtype && a->rank == b->rank && a->by_value == b->by_value &&
-                 (a->scope == SCOPE_ARGUMENT) == (b->scope == SCOPE_ARGUMENT);
-    for (int d = 0; d < a->rank && alike; d++)
-        alike = dim_equal(a->dim[d], b->dim[d]) && a->stride[d] == b->stride[d] && a->before[d] == b->before[d] &&
-                a->after[d] == b->after[d];
-    return alike;
+    bool same_kind = a->by_value == b->by_value && (a->scope == SCOPE_ARGUMENT) == (b->scope == SCOPE_ARGUMENT);
+    return same_kind && buffers_alike(a, b);
 }
 
 static const char *verify_call(const Program *program, int number) {

@@ -36,6 +36,13 @@ static void strides_of(const Views *v, const Node *node, int64_t *stride) {
         stride[d] = view->axis[d] == ONE ? 1 : base[view->axis[d]] * view->step[d];
 }
 
+void view_same_axes(View *view, int rank) {
+    for (int d = 0; d < rank; d++) {
+        view->axis[d] = (signed char)d;
+        view->step[d] = 1;
+    }
+}
+
 // ---- concats --------------------------------------------------------------------------------------------------------
 
 static bool is_free(const Views *v, const Node *node) {
@@ -68,10 +75,7 @@ static void place_parts(Views *v, const Node *concat) {
         const Node *part = parts.at[k];
         View *view = NEW(v->arena, View);
         *view = (View){.part = true, .whole = ((1u << part->type.rank) - 1) & ~(1u << axis)};
-        for (int d = 0; d < part->type.rank; d++) {
-            view->axis[d] = (signed char)d;
-            view->step[d] = 1;
-        }
+        view_same_axes(view, part->type.rank);
         view->first[axis] = first;
         first += part->type.dim[axis].extent;
         v->view[part->id] = view;
@@ -92,10 +96,7 @@ typedef struct Trail {
 static void start_at(const Views *v, const Node *base, Trail *t) {
     *t = (Trail){.base = base, .type = base->type, .view = {.whole = (1u << base->type.rank) - 1}};
     strides_of(v, base, t->stride);
-    for (int d = 0; d < base->type.rank; d++) {
-        t->view.axis[d] = (signed char)d;
-        t->view.step[d] = 1;
-    }
+    view_same_axes(&t->view, base->type.rank);
 }
 
 static int64_t stride_at(const Trail *t, int d) {
@@ -255,11 +256,6 @@ bool views_replace(const Views *v, const Group *group) {
 
 // ---- places ---------------------------------------------------------------------------------------------------------
 
-Buffer *view_root(Buffer *buffer) {
-    while (buffer->view) buffer = buffer->view->of;
-    return buffer;
-}
-
 // Whether axes `wide` of the buffer may get a halo, for all that lies in it.
 static bool may_widen(const Program *program, const Buffer *buffer, unsigned wide) {
     for (int k = 0; k < program->buffers.len; k++) {
@@ -305,7 +301,6 @@ static void lay_out(Buffer *buffer) {
     const View *view = buffer->view;
     const Buffer *of = view->of;
     unsigned shared = 0;
-    int64_t elements = 1;
     if (of->view) lay_out(view->of);
     for (int d = 0; d < buffer->rank; d++) {
         bool whole = view->whole >> d & 1;
@@ -313,12 +308,11 @@ static void lay_out(Buffer *buffer) {
         buffer->before[d] = whole ? of->before[view->axis[d]] : 0;
         buffer->after[d] = whole ? of->after[view->axis[d]] : 0;
         buffer->stride[d] = view->axis[d] == ONE ? 1 : of->stride[view->axis[d]] * view->step[d];
-        elements += (buffer->before[d] + buffer->dim[d].extent + buffer->after[d] - 1) * buffer->stride[d];
     }
     buffer->start = of->start;
     for (int a = 0; a < of->rank; a++)
         buffer->start += (view->first[a] + (shared >> a & 1 ? 0 : of->before[a])) * of->stride[a];
-    buffer->bytes = elements * dtype_info[buffer->dtype].bytes;
+    buffer->bytes = buffer_reach(buffer) * dtype_info[buffer->dtype].bytes;
 }
 
 void views_lay_out(Program *program) {

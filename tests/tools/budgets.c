@@ -22,7 +22,7 @@ typedef struct Step {
 static int64_t planned(const Step *s) {
     Arena scratch = {0};
     Program *program =
-        program_lower_in(&scratch, s->m->entries.at[s->entry], s->fit.target, s->fit.level, s->fit.threads);
+        program_lower_in(&scratch, s->m->entries.at[s->entry], s->fit.target, s->fit.level, s->fit.threads, false);
     program_plan(program);
     const char *wrong = program_check_plan(program);
     if (wrong) dlc_bug("plan", "%s: %s", s->who, wrong);

@@ -22,8 +22,7 @@ static World world_new(Arena *arena, Module *m, const char *target, int level, b
         (EmitOptions){.prefix = "net", .header = "net.h", .target = target_find(target), .level = level, .threads = 4};
     for (int k = 0; k < m->entries.len; k++) {
         Graph *g = m->entries.at[k];
-        programs[k] =
-            apart ? program_lower_apart(g, w.options.target, level, 4) : program_lower(g, w.options.target, level, 4);
+        programs[k] = program_lower_in(g->arena, g, w.options.target, level, 4, apart);
         const char *wrong = program_verify(programs[k]);
         cr_assert_null(wrong, "%s: %s", g->name, wrong);
         program_plan(programs[k]);
@@ -160,8 +159,7 @@ Test(share, differences_are_seen) {
 
 // The last prepared buffer. `apart`: every group has its own kernel; otherwise equal groups share one.
 static const float *prepared(Arena *arena, Module *m, bool apart, int64_t *count) {
-    Program *program = apart ? program_lower_apart(m->entries.at[0], target_find("c11"), 2, 1)
-                             : program_lower(m->entries.at[0], target_find("c11"), 2, 1);
+    Program *program = program_lower_in(arena, m->entries.at[0], target_find("c11"), 2, 1, apart);
     float *weights = NEW_ARRAY(arena, float, 16 * 24);
     for (int k = 0; k < 16 * 24; k++) weights[k] = (float)(k * 37 % 101) / 50;
     for (int k = 0; k < program->buffers.len; k++)
