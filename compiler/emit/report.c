@@ -48,13 +48,12 @@ static const char *buffer_place(Arena *arena, const Buffer *buffer) {
 
 // What the .dl calls the thing: the layer and the name of what the call computes.
 static const char *call_layer(Arena *arena, const Call *call) {
-    const Group *group = call->group;
-    if (!group) return "copy";
-    const Node *node = group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
-    const char *name = node && group->outputs.len && group->outputs.at[0]->name ? group->outputs.at[0]->name : NULL;
-    if (!name && node) name = node->name;
-    const char *origin = node ? node->origin : NULL;
-    const char *layer = name ? name : origin ? origin : node ? node->op->name : "";
+    const Node *node = call_node(call);
+    if (!node) return "copy";
+    const NodeVec *outputs = &call->group->outputs;
+    const char *name = outputs->len && outputs->at[0]->name ? outputs->at[0]->name : node->name;
+    const char *origin = node->origin;
+    const char *layer = name ? name : origin ? origin : node->op->name;
     if (name && origin && strcmp(name, origin)) layer = arena_printf(arena, "%s %s", origin, name);
     if (kernel_is_again(call->kernel)) return arena_printf(arena, "%s, again", layer);
     return call->section == SECTION_BACKWARD ? arena_printf(arena, "%s, gradient", layer) : layer;

@@ -15,8 +15,7 @@
 #include "emit/parts.h"
 
 const char *call_place(Arena *arena, const Module *module, const Call *call) {
-    const Group *group = call->group;
-    const Node *node = !group ? NULL : group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
+    const Node *node = call_node(call);
     return node ? text_without_folders(arena, module, span_text(arena, node->span)) : "";
 }
 

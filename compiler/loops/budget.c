@@ -1,12 +1,12 @@
-// budget.c: what a user is told whose arena is larger than --arena-max allows:
+// budget.c: the error when an arena is larger than --arena-max allows:
 //     net.dl:7:1: error: forward needs an arena of 868,352 bytes, and --arena-max allows 262,144
 //         7 | model forward(x: f32[N, 784]) -> ...
 //           | ^~~~~
 //        note: the peak: 868,352 bytes live while linear_relu is computed at net.dl:8:18
 //        note: scratch of linear_relu (panel_lanes), 802,816 bytes at net.dl:8:18
 //        note: h: f32[N, 256], 65,536 bytes at net.dl:8:48
-// Needs the plan, the smallest that compiler/fit.c found. The peak is the call with the largest sum of live bytes,
-// which is the lower bound.
+// Needs the plan, which is the smallest that compiler/fit.c found. The peak is the first call at which the sum of live
+// bytes is the lower bound, the largest such sum.
 #include "loops/budget.h"
 
 #include "support/sort.h"
@@ -32,8 +32,7 @@ static int find_peak(const Program *program) {
 }
 
 static Span call_span(const Call *call) {
-    const Group *group = call->group;
-    const Node *node = !group ? NULL : group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
+    const Node *node = call_node(call);
     return node ? node->span : (Span){0};
 }
 
@@ -72,7 +71,7 @@ static void note_live(Diag *diag, Arena *arena, const Program *program, int call
         diag_note(diag, (Span){0}, "and %d smaller ones, %s bytes", live.len - LISTED, text_grouped(arena, rest));
 }
 
-// What the user may change, where there is something.
+// Says what the user may change.
 static void note_advice(Diag *diag, Arena *arena, const Graph *g) {
     const Module *module = g->module;
     Str sizes = str_new(arena);
@@ -90,7 +89,7 @@ void program_check_budget(Diag *diag, const Program *program, int64_t most, int6
     int peak = find_peak(program);
     double again = 0;
     for (int k = 0; k < program->calls.len; k++) again += program->calls.at[k].kernel->flops_again;
-    diag->at = NULL; // a training step and its accumulation stand at one place
+    diag->at = NULL; // a training step and its accumulation have one place, and both shall be reported
     diag_error(diag, g->span, "%s needs an arena of %s bytes, and --arena-max allows %s",
                graph_is_public(g) ? g->name : "drawing the parameters", text_grouped(arena, program->arena_bytes),
                text_grouped(arena, most));

@@ -1,9 +1,8 @@
-// check.c: the independent proof of the memory plan. It shares nothing with plan.c: lifetimes are found again from what
-// the kernels of each call read and write, byte by byte overlaps are looked for pair by pair, and the lower bound is
-// summed anew. What lies in another buffer is part of it here; check_views.c proves that such sharing is right, and
-// check_storages.c that what is updated in place is not read again.
-// The prepare part and the calls of a model run at different times: only prepared buffers pass from the
-// one to the other.
+// check.c: the independent proof of the memory plan. It shares nothing with plan.c: it finds lifetimes again from what
+// the kernels of each call read and write, looks for overlaps pair by pair, and sums the lower bound anew. A view
+// counts as part of the buffer in which it lies; check_views.c proves that such sharing is right, and check_storages.c
+// that an old value is not read after an update in place. The prepare part and the calls of a model run at different
+// times, so only prepared buffers pass from one to the other.
 #include <stdlib.h>
 
 #include "loops/check.h"
@@ -16,7 +15,7 @@ typedef struct Seen {
     const char *wrong;
 } Seen;
 
-// The first mistake is the one to tell.
+// Keeps the first mistake.
 static void note(Seen *seen, const char *wrong) {
     if (!seen->wrong) seen->wrong = wrong;
 }
@@ -29,7 +28,7 @@ int *numbers_new(Arena *arena, int n) {
     return numbers;
 }
 
-// From the last buffer on, so that lists begin with the first.
+// Runs from the last buffer to the first, so that each list begins with its first buffer.
 static void find_memory(Memory *m, Arena *arena, const Program *program) {
     int n = program->buffers.len;
     *m = (Memory){.program = program, .numbers = {.arena = arena}, .in_place = {arena, {.arena = arena}, {0}}};
@@ -90,7 +89,7 @@ static void see_buffer(Seen *seen, const Buffer *buffer, bool write) {
     m->last_write[k] = seen->call;
 }
 
-// A call that is left out writes nothing, but what stands for its prepared buffers is there.
+// A call that is left out writes nothing; the buffers that stand for its prepared ones are there by then.
 static void see_left_out(Seen *seen, const Call *call) {
     for (int k = 0; k < call->kernel->uses.len; k++) {
         const Buffer *buffer = call->buffer[k];
@@ -103,8 +102,8 @@ static void see_left_out(Seen *seen, const Call *call) {
     }
 }
 
-// Within one call a kernel may write a scratch buffer and read it back: writes are visited first. program_verify shows
-// that a kernel's uses are those of its body.
+// Writes are visited first, because a kernel may write a scratch buffer and read it back. program_verify shows that a
+// kernel's uses are those of its body.
 static void see_call(Seen *seen, const Call *call) {
     if (call->shared) {
         see_left_out(seen, call);

@@ -18,14 +18,14 @@ typedef struct Memory {
 } Memory;
 int *numbers_new(Arena *arena, int n); // n times -1
 int buffer_number(const Memory *memory, const Buffer *buffer);
-// Whether what call `call` reads of buffer `number` is there: written by now, with the call's own writes, and not
-// written over.
+// Whether call `call` finds in buffer `number` what it reads: it was written by then (the call's own writes count) and
+// not overwritten.
 const char *check_read(Memory *memory, int number, int call);
-// Whether a call may write `to` in the memory of `from`, or one buffer that it reads: one layout, and each element is
-// read before it is overwritten, in one iteration of one loop.
+// Whether a call that reads `from` may write `to` in the same memory (both may be one buffer): their layout is the
+// same, and each element is read before it is overwritten, in one iteration of one loop.
 bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to);
-// Whether every call finds in parameters and the like what the graph wants there, the old value or the new one. NULL or
-// what is wrong.
+// Whether every call finds in each storage the value that the graph wants, the old one or the new one. NULL or what is
+// wrong.
 const char *check_storages(Memory *memory);
 
 #endif

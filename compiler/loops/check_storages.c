@@ -1,10 +1,10 @@
-// check_storages.c: the part of the plan's proof that is about parameters, buffers and optimiser state, which are
-// written in place: nobody reads an old value after the call that wrote the new one, or a new one before it.
+// check_storages.c: the part of the plan's proof that is about storages (parameters, buffers, optimiser state), which
+// are written in place: no call reads an old value after the call that wrote the new one, or a new value before it.
 //     call 5: d_h = ... fc2.weight          reads the old weight: must come before
 //     call 6: fc2.weight = fc2.weight - ... reads and writes it: each element is read before it is stored
 //     call 7: y = ... fc2.weight            is right only if the graph wants the new weight there
-// Which of the two a call wants is found in the graph, from the nodes that its group computes; what it reads and writes
-// in its statements. Nothing of lower.c is used.
+// The graph says which of the two a call wants, by the nodes that its group computes; its kernel says what it reads and
+// writes. Nothing of lower.c is used.
 #include "loops/check.h"
 
 enum { WANTS_OLD = 1, WANTS_NEW = 2, READS = 4, WRITES = 8 };
@@ -112,7 +112,7 @@ static const Output *output_in(const Graph *g, const Buffer *buffer) {
     return NULL;
 }
 
-// A copy makes an output of its value; into the arena it keeps an old value.
+// A copy to an output wants that output's value; a copy to the arena wants the old value, which it keeps.
 static void want_copied(Storages *s) {
     const Output *output = output_in(s->program->graph, s->written);
     if (output) want_value(s, output->value);

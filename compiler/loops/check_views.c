@@ -1,6 +1,6 @@
 // check_views.c: the part of the plan's proof that is about buffers which share memory on purpose. It shares nothing
-// with views.c and inplace.c: that a view shows the elements it should is tried with indices, through the operators'
-// own rules; that nothing is read after something else was written there follows from the calls in order.
+// with views.c and inplace.c: it tries with many indices, through the operators' own rules, that a view shows the
+// elements it should, and walks over the calls in order to show that nothing is read after it was overwritten.
 //     flatten in pool: flatten[n, 48*i + j] is pool[n, i, j]      every axis' first, second and last index, and others
 //     a, b in c: c is read when both were written, each its part  side by side, as many elements as c has
 //     out in x: call 3 reads x[n, j] and writes out[n, j]         each read has a later store at the same index in its
@@ -92,7 +92,7 @@ static const char *check_part(const Program *program, const Buffer *part) {
     return same ? NULL : wrong_view(program, part, "does not lie where the concat has it");
 }
 
-// What is neither written is right: reads are checked against it.
+// A view that is written is its own value, so only a part has a place to check; any other view must show its value.
 const char *check_view(const Program *program, const Buffer *view, bool written) {
     const Buffer *root = view_root(view);
     int bytes = dtype_info[view->dtype].bytes;
@@ -154,7 +154,8 @@ static bool at_same_place(const Buffer *buffer, const Index *const *a, const Ind
     return true;
 }
 
-// The statements of the load's loop, in order: no store at its index before it, one with it or behind it.
+// Looks through the statements of the read's loop, in order: no store at its index may come before it, and one must
+// stand in the same statement or a later one.
 static void find_store(Walk *w, const Stmt *stmt) {
     w->passed |= stmt == w->read->stmt;
     bool stores = stmt->kind == STMT_STORE && stmt->buffer == w->to && at_same_place(w->from, w->read->at, stmt->at);
@@ -188,7 +189,7 @@ static int use_of(const Call *call, const Buffer *buffer) {
     return k < call->kernel->uses.len ? k : -1;
 }
 
-// The layout is the call's, the rest the kernel's, which is proved once.
+// The layout is a question about the call; the order of reads and writes is one about the kernel, and proved once.
 bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to) {
     enum { NO = 1, YES };
     int a = use_of(call, from), b = use_of(call, to);
@@ -207,7 +208,7 @@ static const char *wrong_read(const Memory *m, int call, int number, const char 
                         other ? other->name : "");
 }
 
-// Buffer k was written: nothing else was written there since. `number`: the buffer that is read.
+// Checks that nothing has overwritten buffer k since it was written. `number`: the buffer that is read.
 static const char *check_kept(Memory *m, int number, int call, int k) {
     const Program *program = m->program;
     for (int w = m->first_in[m->root[k]]; w >= 0; w = m->next_in[w]) {
@@ -220,7 +221,7 @@ static const char *check_kept(Memory *m, int number, int call, int k) {
     return NULL;
 }
 
-// Checks that the bytes of buffer k were all written, and that no one has written over them since.
+// Checks that all bytes of buffer k were written, and that none was overwritten since.
 static const char *check_source(Memory *m, int number, int call, int k) {
     const Buffer *buffer = m->program->buffers.at[k];
     const char *wrong = NULL;

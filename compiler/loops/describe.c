@@ -27,7 +27,7 @@ bool group_stores(const Group *group, const Node *node) {
     return false;
 }
 
-// A value reached through element-wise operators alone is read at the index that is stored.
+// A value that is reached through element-wise operators alone is read at the index that is stored.
 static void walk(Walk *w, Node *node, Reach reach) {
     int *reached = tag_of(&w->reached, node);
     if (*reached & reach) return;
@@ -96,6 +96,11 @@ static double node_flops(const Node *node) {
 
 static const char *const suffix[] = {
     [SECTION_FORWARD] = "", [SECTION_LOSS] = "", [SECTION_BACKWARD] = "_grad", [SECTION_UPDATE] = "_update"};
+
+const Node *call_node(const Call *call) {
+    const Group *group = call->group;
+    return !group ? NULL : group->root ? group->root : group->outputs.len ? group->outputs.at[0] : NULL;
+}
 
 bool kernel_is_again(const Kernel *kernel) { return kernel->flops_again > kernel->flops / 2; }
 

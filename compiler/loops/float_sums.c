@@ -6,7 +6,8 @@
 //                                                   sum_block += x[n, i]
 //                                                 sum += sum_block
 // Recipes hold scalar sums as double. Here they become float, and no accumulator takes more than MAX_TERMS_A_LANE
-// terms: what would, adds to a block's sum first. A running sum, which is read as it grows, is `sum + sum_block` there.
+// terms: longer sums are added up in blocks first. A running sum, which is read as it grows, reads as `sum +
+// sum_block`.
 #include <string.h>
 
 #include "loops/recipes.h"
@@ -29,7 +30,7 @@ static bool writes(const Stmt *stmt, StmtKind kind, const Buffer *sum) {
     return false;
 }
 
-// e, where what was added so far is the sum and a part. Expressions are shared, so what changes is copied.
+// e with `sum + part` in place of each load of the sum. Expressions are shared, so those that change are copied.
 static Expr *with_part(FloatSums *f, Expr *e, const Buffer *sum, Buffer *part) {
     if (e->kind == EXPR_LOAD && e->buffer == sum) {
         Expr *both[2] = {e, expr_load(f->arena, part, (Index *const *)e->at, 1)};

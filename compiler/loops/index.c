@@ -85,7 +85,7 @@ static bool var_range(const Var *var, int64_t *lo, int64_t *hi) {
     const Stmt *loop = var->loop;
     int64_t unused;
     if (!loop || !index_range(loop->lo, lo, &unused) || !index_range(loop->hi, &unused, hi)) return false;
-    // From starts that are whole steps apart, the variable stays in one residue of the step.
+    // When all starts of the loop are whole steps apart, the variable keeps one remainder by the step.
     Index start = *loop->lo;
     start.c = 0;
     int64_t step = index_divisible(&start, loop->step) ? loop->step : 1;
@@ -166,7 +166,7 @@ Index *index_count(Arena *arena, Count place) {
 
 Index *index_size(Arena *arena, Dim dim) { return index_count(arena, count_of_dim(dim)); }
 
-// Adds into `to`, which has room.
+// Adds coef * atom to `to`, which has room for one term more.
 static void add_term(Index *to, int64_t coef, const Atom *atom) {
     int k = find_atom(to, atom);
     if (k < 0) to->term[k = to->nterms++] = (struct Term){0, *atom};
@@ -272,7 +272,8 @@ Index *index_div(Arena *arena, const Index *a, int64_t by) {
     int64_t lo, hi;
     bool known = index_range(rest, &lo, &hi);
     if (known && lo >= 0 && hi < by) return quotient;
-    // C's division truncates: the dividend must not be negative. The whole is not, by the caller's word; a part may be.
+    // C's division truncates, so the dividend must not be negative. The caller promises that for the whole of it, but a
+    // part of it may be negative.
     if (!known || lo < 0) {
         if (!a->nterms) return quotient;
         return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = a, .by = by});
@@ -321,7 +322,7 @@ Index *index_min(Arena *arena, const Index *a, const Index *b) {
 
 Index *index_clamp(Arena *arena, const Index *a, int64_t by) {
     int64_t lo, hi;
-    if (by == 1) return index_const(arena, 0); // for all lanes of a vector, whose first alone the range is of
+    if (by == 1) return index_const(arena, 0); // in all lanes of a vector; the range is that of its first lane alone
     if (index_range(a, &lo, &hi) && lo >= 0 && hi < by) return index_scale(arena, a, 1);
     if (index_is_const(a, &lo)) return index_const(arena, lo < 0 ? 0 : by - 1);
     return index_of_atom(arena, (Atom){.kind = ATOM_CLAMP, .of = a, .by = by});
@@ -355,7 +356,7 @@ Index *index_times(Arena *arena, const Index *a, const Index *by) {
     return index_add(arena, product, index_scale(arena, index_of_atom(arena, times), c));
 }
 
-// A variable that counts to `end`, or a remainder by it.
+// Whether the index is a variable that counts to `end`, or a remainder by it.
 static bool is_below(const Index *a, const Index *end) {
     if (!a->nterms) return a->c == 0;
     if (a->nterms > 1 || a->c || a->term[0].coef != 1) return false;
@@ -366,7 +367,7 @@ static bool is_below(const Index *a, const Index *end) {
     return index_range(atom->var->loop->lo, &lo, &hi) && lo >= 0;
 }
 
-// a = by * *quotient + *rest, where products with `by` itself make the quotient. True: the rest is below `by`.
+// a = by * *quotient + *rest: the products with `by` itself make the quotient. Returns whether the rest is below `by`.
 static bool split_times(Arena *arena, const Index *a, const Index *by, Index **quotient, Index **rest) {
     *quotient = index_const(arena, 0);
     *rest = index_const(arena, a->c);

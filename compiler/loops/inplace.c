@@ -1,9 +1,9 @@
-// inplace.c: results take the memory of inputs that end with their kernel, when it reads these only at the index that
-// it writes.
+// inplace.c: a result takes the memory of an input that no later call reads, when its kernel reads the input only at
+// the index that it writes.
 //     call 3: out[n, j] = add(acc, x[n, j])       nobody reads x later      out is a view of x: one buffer less
-// Both have one dtype, shape and layout, halo and all. Every element that the kernel reads is read in the loop that
-// stores the result's at the same index, before that store, in statements as they stand: no result is needed later than
-// the value that it overwrites. Needs lifetimes. check.c proves it in its own way.
+// Both have the same dtype, shape and layout, halo included. The kernel reads each element in the loop that stores the
+// result at the same index, and before that store, so nothing is overwritten that is still to be read. Needs lifetimes.
+// check_views.c proves it in its own way.
 #include "loops/recipes.h"
 
 typedef struct Pair {
@@ -61,7 +61,7 @@ static Buffer *in_arena(const Call *call, int use, bool written) {
     return (written ? of->written : of->read) && call->buffer[use]->scope == SCOPE_ARENA ? call->buffer[use] : NULL;
 }
 
-// Whether the call touches that memory through one buffer alone, and that to read it.
+// Whether the call uses that memory through one buffer alone, and only reads it.
 static bool touched_once(const Call *call, int from) {
     for (int k = 0; k < call->kernel->uses.len; k++)
         if (call->buffer[k]->scope == SCOPE_ARENA && view_root(call->buffer[k]) == view_root(call->buffer[from]))
@@ -102,7 +102,7 @@ static void try_result(Program *program, UsePairs *known, int number, int use) {
     }
 }
 
-// What a view lies in lives while it does.
+// A buffer lives at least as long as the views in it.
 static void join_lives(Program *program) {
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k], *root = view_root(buffer);

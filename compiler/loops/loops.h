@@ -1,7 +1,7 @@
 // loops.h: the loop IR between the graph and C. Written down, with worked examples, in docs/loops.md.
 //
-// A Program is what one entry becomes: buffers and a list of calls of kernels. A Kernel is a nest of statements over
-// buffers. Everything that reaches the printer is here; the printer decides nothing.
+// One entry becomes a Program: buffers, and a list of calls of kernels. A Kernel is a nest of statements over buffers.
+// The printer finds everything here, and decides nothing itself.
 #ifndef DLC_LOOPS_H
 #define DLC_LOOPS_H
 
@@ -22,7 +22,7 @@ typedef struct Kernel Kernel;
 struct Var {
     const char *name; // "n"; printers number the inner one of two loops of one name
     int id;
-    Stmt *loop; // the one loop that it counts in, which gives its range; NULL until that is made
+    Stmt *loop; // the one loop whose variable it is, which gives its range; NULL until that loop is made
 };
 
 typedef enum AtomKind {
@@ -41,11 +41,11 @@ typedef struct Atom {
     Var *var;        // VAR
     int size;        // SIZE: the module's run-time size with this number (0-based); `by` is its bound
     const Index *of; // TIMES: of * other; DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other); CLAMP: into [0, by)
-    // TIMES, MIN; DIV, MOD, CLAMP: NULL, or what stands for `by` at run time: c * N + d of one size, 1 or more.
+    // TIMES, MIN: see `of`. DIV, MOD, CLAMP: NULL, or the run-time value of `by`: c * N + d of one size, at least 1.
     const Index *other;
-    int64_t by;     // DIV, MOD, CLAMP: where `other` is given, the largest it can be; SIZE: the bound
-    Expr *loaded;   // LOADED: an integer expression, which was clamped into [lo, hi] where it was made
-    int64_t lo, hi; // LOADED; hi at the bound, where it follows a run-time size
+    int64_t by;     // DIV, MOD, CLAMP: the largest value of `other` where that is given; SIZE: the bound
+    Expr *loaded;   // LOADED: an integer expression that its maker has clamped into [lo, hi]
+    int64_t lo, hi; // LOADED; where hi follows a run-time size, its value at the bound
 } Atom;
 
 struct Index {
@@ -100,18 +100,18 @@ typedef enum StmtKind {
 
 typedef enum ForKind {
     FOR_SERIAL,
-    FOR_CHUNKS, // extent is the constant P of --threads (or fewer): iterations are independent, run by OpenMP
-    FOR_LANES,  // a vector's lanes, where the target has no vectors: the C compiler makes vectors of it. gcc 12 writes
-                // out a short loop first, and then finds none: 2 to 15 times slower
-    FOR_UNROLLED, // few iterations, their number constant: the C compiler writes them out. Its variable may index
-                  // registers. No other kind of loop stands inside, or gcc would leave it as it is.
+    FOR_CHUNKS, // P iterations (of --threads) or fewer; they are independent of each other, and OpenMP runs them
+    FOR_LANES,  // the lanes of a vector, where the target has no vectors: the C compiler makes vectors of the loop. gcc
+                // 12 must be kept from unrolling it, because it finds no vectors then: 2 to 15 times slower
+    FOR_UNROLLED, // a small constant number of iterations, which the C compiler writes out. Its variable may index
+                  // registers. No other kind of loop stands inside, because gcc would not unroll it then.
 } ForKind;
 
 struct Stmt {
     StmtKind kind;
     // BLOCK, FOR, IF
     VEC(Stmt *) body;
-    // FOR. hi may use ATOM_MIN and ATOM_SIZE; lo <= hi is not guaranteed (then no iteration)
+    // FOR. hi may use ATOM_MIN and ATOM_SIZE. Where hi <= lo there is no iteration.
     ForKind loop;
     Var *var;
     const Index *lo, *hi;
@@ -143,16 +143,16 @@ typedef enum Scope {
     SCOPE_REGISTER, // local; indexed by constants and variables of unrolled loops alone; elements have `lanes`
 } Scope;
 
-// A buffer without memory of its own: it is that of another one, or a part of it, in another order of dims. Axis d runs
-// along axis[d] of `of`, step[d] of its elements at a time, from first[axis[d]] on; -1: an axis of one element.
+// A buffer without memory of its own: it shows another buffer, or a part of it, with its dims in another order. Axis d
+// runs along axis[d] of `of`, step[d] of its elements at a time, from first[axis[d]] on; -1: an axis of one element.
 typedef struct View {
     Buffer *of;
     signed char axis[MAX_RANK];
     int64_t step[MAX_RANK];
     int64_t first[MAX_RANK]; // by axis of `of`
     unsigned whole;          // own axes that are a whole axis of `of`, and share its halo
-    unsigned merged;         // axes of `of` that must follow the one before without a gap
-    bool part;               // is written itself: `of` is what its parts hold, one behind another
+    unsigned merged;         // axes of `of` that were joined with the one before, so that no halo may come between
+    bool part;               // kernels write the view itself, a part of the concat `of`
 } View;
 
 struct Buffer {
@@ -163,7 +163,7 @@ struct Buffer {
     // In elements, run-time axes at their bound. An ARGUMENT is dense at the actual sizes instead: the stride of its
     // axis is the product of the actual extents behind it, which the printer forms from `dim` (48 * N).
     int64_t stride[MAX_RANK];
-    // A halo: elements that lie before and behind each axis in memory, and hold 0. Indices may lead there to read.
+    // The halo: elements before and behind each axis in memory. They hold 0, and may be read.
     int before[MAX_RANK], after[MAX_RANK];
     int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;
@@ -211,7 +211,7 @@ typedef struct Use {
     bool read, written; // what is accumulated to is both
 } Use;
 
-// Calls share a kernel: what its body works on stands for the buffers of each call, which are laid out alike.
+// Several calls may share a kernel. Its body names the buffers of the first; those of the others are laid out alike.
 struct Kernel {
     const char *name;    // "linear_relu": made unique by the printer
     const char *comment; // what it computes, its .dl line, the operators fused into it; of its first call
@@ -225,11 +225,11 @@ struct Kernel {
 
 typedef struct Call {
     Kernel *kernel;
-    Buffer **buffer;      // by kernel->uses: what this call gives for it
+    Buffer **buffer;      // one for each of kernel->uses, in its place
     const Group *group;   // NULL for copies
-    Buffer *skip_if_null; // a returned output that is this kernel's only result: skipped when the caller gave NULL
+    Buffer *skip_if_null; // a returned output that is all this call computes: it is left out when the caller gave NULL
     enum Section section;
-    bool shared; // of the prepare part: the call of another model makes the same
+    bool shared; // of the prepare part: a call of another model does the same, and this one is left out
 } Call;
 
 typedef struct Program {
@@ -239,7 +239,7 @@ typedef struct Program {
     int level;   // 0 or 2
     int threads; // P
     VEC(Buffer *) buffers;
-    // calls[0, nprepare) are the prepare part: what depends on parameters alone, run after they change, in a model.
+    // calls[0, nprepare) are the prepare part of a model: they depend on parameters alone, and run after these change.
     VEC(Call) calls;
     int nprepare;
     Buffer **of_node;                 // by node id: where a stored node's value lives, or NULL
@@ -255,9 +255,11 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
 static inline Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     return program_lower_in(g->arena, g, target, level, threads, false);
 }
+// The node that stands for what the call computes; NULL: it copies.
+const Node *call_node(const Call *call);
 // Whether most of what a kernel does was done before, in the forward pass.
 bool kernel_is_again(const Kernel *kernel);
-// Takes the prepare part out, when its buffers have their data.
+// Removes the prepare part, whose buffers have their data by now.
 void program_drop_prepare(Program *program);
 // Lets results take the memory of inputs that end with their kernel, then gives every arena and every prepared buffer
 // its offset; align is that of the target's vectors, at least 64.
@@ -274,7 +276,7 @@ const char *programs_check_prepared(Program *const *programs, int n);
 // defined before use; stacks below 4 KiB. Returns NULL or what is wrong.
 const char *program_verify(const Program *program);
 void program_print(Str *s, const Program *program); // --emit=loops
-// Sets kernel->uses, when its body is complete.
+// Sets kernel->uses from its body, which must be complete.
 void kernel_find_uses(Arena *arena, Kernel *kernel);
 // A call that gives the kernel the buffers that its body names.
 Call call_new(Arena *arena, Kernel *kernel);

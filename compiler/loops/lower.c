@@ -10,7 +10,7 @@
 //   - else in the arena, with copies at the end to where it is returned or bound.
 // An output that is a storage's old value is copied first, when that storage gets a new one.
 // In a model, groups that depend on parameters alone become the prepare part: the first calls of the list, which store
-// to prepared buffers. What only they read again is moved to the arena.
+// to prepared buffers. Prepared buffers that only the prepare part reads go to the arena.
 #include <stdio.h>
 #include <string.h>
 
@@ -316,7 +316,7 @@ static void find_lifetimes(Program *program) {
             if (buffer->first_call < 0) buffer->first_call = c;
             buffer->last_call = c;
         }
-    // What only the prepare part reads is not kept.
+    // Buffers that only the prepare part reads are not kept.
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k];
         if (buffer->scope == SCOPE_PREPARED && buffer->last_call < program->nprepare) buffer->scope = SCOPE_ARENA;

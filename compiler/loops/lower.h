@@ -17,7 +17,7 @@ typedef struct LowerContext {
     Expr *(*local)(struct LowerContext *ctx, const Node *node, Index *const *at);
     void *recipe;      // the recipe's own state
     struct Memo *memo; // (node, index) -> Expr within one statement, so that shared work is computed once
-    bool needs_scalar; // set by lower_value when something cannot be computed with lanes along lane_var
+    bool needs_scalar; // lower_value sets it when something has no vector form along lane_var
     VEC(Var *) vars;   // of the kernel
 } LowerContext;
 
@@ -83,8 +83,8 @@ Stmt *stmt_transpose(Arena *arena, Buffer *to, Index *const *at, int dst_axis, B
 Stmt *stmt_local(Arena *arena, Buffer *buffer, Expr *value);
 void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 
-// A kernel of the prepare part, and a context in which to fill its body, for something about `ctx`'s group that
-// parameters alone decide. What it stores for the calls is SCOPE_PREPARED.
+// Makes a kernel of the prepare part, for values of `ctx`'s group that depend on parameters alone, and returns a
+// context in which to fill its body. It stores what the calls read in SCOPE_PREPARED.
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment);
 
 // Whether the group stores the node, so that its own kernel computes it.
@@ -93,7 +93,7 @@ bool group_stores(const Group *group, const Node *node);
 static inline bool dtype_is_vector(DType dtype) { return dtype == F32 || dtype == I32; }
 // Whether both have one dtype, one shape and one layout, halos and all.
 bool buffers_alike(const Buffer *a, const Buffer *b);
-// It holds the node's elements in another order, and is called so.
+// Says in the buffer, and in its name, that it holds the node's elements in another order.
 void buffer_packs(Arena *arena, Buffer *buffer, const Node *node, const char *packed_as);
 // Appends a call to the prepare part.
 void program_add_prepare(Program *program, Call call);

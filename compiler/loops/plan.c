@@ -1,17 +1,17 @@
 // plan.c: give every arena buffer an offset, so that buffers share bytes when their lives do not overlap.
 //     a [0, 2] 4 KiB, b [1, 3] 2 KiB, c [3, 4] 4 KiB       a at 0, b at 4096, c at 0: peak 6 KiB
-// Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each at the
-// lowest gap among those it lives with; several orders are tried, then changes of the best one, and the lowest peak is
-// kept, until one meets the bound: the largest sum of simultaneously live bytes, below which no plan can come. check.c
-// proves the result. Views live in other buffers and need no place; what they lie in lives while any of them does.
-// Prepared buffers live forever: they stand side by side.
+// Needs lifetimes in calls (first_call, last_call, from lowering). Buffers are placed one after another, each in the
+// lowest gap among those that live at the same time. Three orders are tried, then changes of the best one, and the plan
+// with the lowest peak is kept. The search ends when the peak is the lower bound: the largest sum of bytes that live at
+// one time. check.c proves the result. Views need no place of their own; the buffer in which they lie lives as long as
+// any of them. Prepared buffers live forever, side by side.
 #include <stdlib.h>
 #include <string.h>
 
 #include "loops/lower.h"
 #include "support/sort.h"
 
-enum { TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that the tries may look at
+enum { TRIES = 1000, WORK = 4000000 }; // WORK: pairs of buffers that all tries together compare
 
 // A buffer that has its place, and the calls through which it lives.
 typedef struct Placed {
@@ -95,7 +95,7 @@ static void keep_if_better(Program *program, Plan *plan) {
     for (int k = 0; k < plan->n; k++) plan->buffer[k]->offset = plan->offset[k];
 }
 
-// Moves one buffer of the best order to an earlier place, or swaps two, as a fixed sequence says.
+// Moves one buffer of the best order to an earlier place, or swaps two; which ones, a fixed random sequence says.
 static void try_another(Plan *plan, uint32_t *state) {
     *state = *state * 1664525u + 1013904223u; // Numerical Recipes' generator: the same plan on every run
     int a = (int)((*state >> 8) % (uint32_t)plan->n), b = (int)((*state >> 16) % (uint32_t)plan->n);

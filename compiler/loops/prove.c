@@ -1,7 +1,7 @@
 // prove.c: is an index never negative, here, inside these loops and guards?
 //     for i = 0 .. N - 5 step 6:   N - 1 - (i + 5) >= 0 ?     i <= N - 6, so N - 6 - (N - 6) >= 0: yes
-// First by ranges; then a variable is replaced by the bound of its loop that makes the index smallest, a guard is taken
-// away, or a min, a division or a remainder by what bounds it, and the question is asked again. Every step is sound, so
+// First it asks the ranges. Then it subtracts a guard, replaces a variable by the bound of its loop that makes the
+// index smallest, or replaces a min, a division or a remainder by its bound, and asks again. Every step is sound, so
 // "yes" is a proof; "no" means that none was found within a number of steps.
 #include "loops/prove.h"
 
@@ -20,8 +20,8 @@ static const Index *last_value(Arena *arena, const Stmt *loop) {
     return index_add_const(arena, loop->hi, index_divisible(length, loop->step) ? -loop->step : -1);
 }
 
-// Whether the index only grows (1) or only shrinks (-1) as the variable grows; 0: it does not say. What is multiplied
-// with a size follows its first factor.
+// Whether the index only grows (1) or only shrinks (-1) as the variable grows; 0: neither is known. A product with a
+// size grows as its first factor does.
 static int direction(const Index *index, const Var *var) {
     int all = 0;
     for (int k = 0; k < index->nterms; k++) {
@@ -52,7 +52,7 @@ static bool prove_without_variable(Facts *facts, const Index *index, int depth) 
     return false;
 }
 
-// What is multiplied with, divided by or cut at a run-time size, which is 1 or more.
+// Replaces an atom that has a run-time size (1 or more) as its factor, divisor or limit.
 static bool prove_without_sized(Facts *facts, const Index *rest, const Atom *atom, int64_t coef, int depth) {
     Arena *arena = facts->arena;
     int64_t lo, hi, c;
@@ -71,7 +71,8 @@ static bool prove_without_sized(Facts *facts, const Index *rest, const Atom *ato
            (atom->kind == ATOM_MOD && prove(facts, scaled_sum(arena, rest, 1, coef, atom->of), depth));
 }
 
-// coef * (of / by) makes up for what the rest is below 0: of / by >= m where of >= m * by. `of` is not negative.
+// rest + coef * (of / by) >= 0, where the rest may be negative: enough is of / by >= m, which holds where of >= m * by.
+// `of` is not negative.
 static bool prove_least_quotient(Facts *facts, const Index *rest, const Atom *atom, int64_t coef, int depth) {
     int64_t lo, hi;
     if (!index_range(rest, &lo, &hi)) return false;
@@ -119,9 +120,9 @@ static int64_t times_in(Arena *arena, const Index *index, const Index *guard) {
     return 0;
 }
 
-// index = times * guard + rest is not negative where the rest is not. Windows over every second element of what they
-// read ask for twice what their guard says: 4 - 2*i - 2*j where 2 - i - j >= 0. An image that lies in one row asks for
-// two guards: 8*y + x. So a rest that lost a variable is asked about in full.
+// index = times * guard + rest is not negative where the rest is not negative. A window over every second element needs
+// its guard twice: 4 - 2*i - 2*j where 2 - i - j >= 0. An image that lies in one row needs two guards: 8*y + x. So when
+// a guard removes a variable, the rest is proved in full.
 static bool prove_by_guard(Facts *facts, const Index *index, const Index *guard, int depth) {
     int64_t lo, hi, times = times_in(facts->arena, index, guard);
     const Index *rest = index_add(facts->arena, index, index_scale(facts->arena, guard, -1));

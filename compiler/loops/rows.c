@@ -1,9 +1,10 @@
 // rows.c: recipe (b): element-wise groups, softmax, norms, sums: everything that is not a contraction.
 //     %m = reduce max x; %e = exp(x - m); %s = reduce sum e; y = e / s
 //     for n: max of the row; sum of exp(x - max); for i: y[n, i] = exp(x[n, i] - max) / sum
-// Axes that are not reduced are outer loops; each round of reductions is a loop inside; values of the outer shape that
-// follow from a round are kept in locals; a last loop stores what has the domain's shape. All values of a statement
-// list are computed before the first is stored, so that a storage may be updated in place.
+// Axes that are not reduced are outer loops. Inside them each round of reductions is a loop, whose results stay in
+// locals, as do the values of the outer shape that follow from them; a last loop stores what has the domain's shape.
+// All values that are stored at one index are computed before the first is stored, so that a storage may be updated in
+// place.
 #include <string.h>
 
 #include "loops/rows.h"
@@ -49,7 +50,7 @@ const char *rows_local_name(Rows *r, const char *name) {
     return used ? arena_printf(r->arena, "%s_%d", name, used + 1) : name;
 }
 
-// A scalar that fills a vector is made one by the local's declaration.
+// Where the value is a scalar and the local a vector, the declaration fills all lanes.
 static Buffer *make_local(Rows *r, Stmt *to, const char *name, Expr *value, int lanes) {
     Buffer *local = buffer_scratch(r->ctx->program, rows_local_name(r, name), value->dtype, 0, NULL, SCOPE_REGISTER);
     local->lanes = lanes;

@@ -5,7 +5,7 @@
 #include "loops/recipes.h"
 
 enum {
-    CHUNK_WORK = 100000 // elements or flops from which threads pay
+    CHUNK_WORK = 100000 // elements or flops: starting threads costs more than they save below that
 };
 
 // Where the vector lanes run. The lane axis is the domain's last.

@@ -1,8 +1,8 @@
 // rows_plan.c: where lanes run, how many vectors at once, what threads share: read off the group's domain.
 //     x: f32[N, 784], reduced {1}     lanes along the reduced axis, 4 vectors of partial sums
 //     dy: f32[N, 256], reduced {0}    lanes along the kept axis, 4 vectors, serial over n
-// Lanes need every load to be consecutive or the same along the last axis, and every operator to have a vector form:
-// a trial lowering with a variable that stands for the lanes finds out.
+// With lanes, every load must be of consecutive elements or of one element along the last axis, and every operator must
+// have a vector form: a trial lowering, with a variable that stands for the lanes, finds out.
 #include <string.h>
 
 #include "loops/rows.h"
@@ -105,7 +105,8 @@ static bool lanes_fit(Rows *r, RowsLanes kind) {
     return fits;
 }
 
-// Sums are cut into blocks of 1024 terms in a lane, whose sums go to one more accumulator: that many terms at most.
+// A lane's sum is cut into blocks of 1024 terms, whose sums go to one more accumulator, which takes 1024 of them at
+// most.
 static bool terms_fit(const Rows *r) {
     double terms = 1;
     for (int k = 0; k < r->nreduced; k++) terms *= r->domain.dim[r->inner[k]].extent;
@@ -143,7 +144,7 @@ static void plan_chunks(Rows *r) {
         int64_t share = chunk_share(units, chunks);
         if (chunks < threads) share = share * chunks / threads;
         if (dim.size) share /= 2; // it may turn out short
-        // The C compiler turns scalar loops over consecutive places into vectors, where they are long enough.
+        // The C compiler makes vectors of scalar loops over consecutive elements, but only of long ones.
         bool consecutive = axis == rows_last(r) && r->lanes_kind != LANES_KEPT;
         if (consecutive && each < SHORT_LOOP) share /= 2;
         if (share <= best + SHARE / 50) continue;

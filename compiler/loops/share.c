@@ -3,9 +3,9 @@
 // out over time, are such groups.
 //     k3 = relu(contract %7, w1 [...] + b1)      call 3: linear_relu
 //     k5 = relu(contract %9, w2 [...] + b2)      call 5: linear_relu, with %9 for %7, w2 for w1, b2 for b1
-// Equal is all that lowering reads of a group: its form, its nodes in order with their operators, attributes and types,
-// how they hang together, and how the buffers that it loads and stores are laid out. Which kernel it is does not depend
-// on the hash, which follows addresses: groups are compared in full.
+// Two groups are equal when they agree in all that lowering reads: their form, their nodes in order with operators,
+// attributes, types and inputs, and the layout of the buffers that they load and store. The hash follows addresses, so
+// it only finds candidates: which kernel a group shares is decided by comparing groups in full.
 #include <string.h>
 
 #include "loops/recipes.h"
@@ -20,7 +20,7 @@ typedef struct Share {
 
 // ---- what a group is ------------------------------------------------------------------------------------------------
 
-// The buffers of a group that others have too: what it loads, then its results.
+// The number of buffers that a group shares with others: those that it loads, then its results.
 static int nouter(const Group *group, const GroupParts *parts) { return parts->loads.len + group->outputs.len; }
 
 static Buffer *outer_buffer(const Shares *s, const Group *group, const GroupParts *parts, int k) {
@@ -70,7 +70,7 @@ static bool same_attrs(const Node *a, const Node *b) {
     return true;
 }
 
-// What is computed is one operator's on the same inputs; what is loaded may be anything of that type.
+// A computed node must have the same operator; a loaded one may be any value of that type.
 static bool same_node(const Shares *s, const Node *a, const Node *b, bool computed) {
     if (!type_equal(&a->type, &b->type) || s->prepared[a->id] != s->prepared[b->id]) return false;
     if (!computed) return true;
@@ -98,7 +98,7 @@ static bool same_form(const Group *a, const Group *b, const Tags *in_a, const Ta
            same_nodes(a->outputs.at, b->outputs.at, a->outputs.len, in_a, in_b);
 }
 
-// Laid out alike; and where one buffer stands for two of a, one stands for those of b.
+// Laid out alike; and where one buffer holds two values of a, one buffer holds those of b.
 static bool same_buffers(const Shares *s, const Share *a, const Group *b, Tags *at_a, Tags *at_b) {
     const GroupParts *parts = group_parts_of(s->program, b);
     for (int k = 0; k < nouter(b, parts); k++) {

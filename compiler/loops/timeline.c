@@ -1,9 +1,9 @@
 // timeline.c: an estimate of the arena for a choice of values that are computed again.
 //     calls       k0 -> a    k1 a -> b    k2 b -> loss    k3 b -> db    k4 a, db -> da
 //     a dropped   k0 -> a    k1 a -> b    k2 b -> loss    k3 b -> db    k0 -> a    k4 a, db -> da
-// The calls of the forward pass run again in front of whoever first wants what they make. Lives follow from the new
-// list of calls; scratch is counted with its call. What happens to views and in place is not known: that makes the
-// estimate a little too large.
+// Calls of the forward pass run again in front of the first call that needs their results. Lives follow from the new
+// list of calls; scratch is counted with its call. Which views there would be, and what would be computed in place, is
+// not known, so the estimate is a little too large.
 #include "loops/timeline.h"
 
 enum { FLOPS_PER_BYTE = 10 };

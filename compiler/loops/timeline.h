@@ -1,5 +1,5 @@
-// timeline.h: how much memory a program takes when some values of the forward pass are computed again, without lowering
-// it anew: what compiler/fit.c tries choices on.
+// timeline.h: estimates how much memory a program takes when some values of the forward pass are computed again,
+// without lowering it anew. compiler/fit.c tries its choices on it.
 #ifndef DLC_TIMELINE_H
 #define DLC_TIMELINE_H
 
@@ -8,7 +8,7 @@
 
 typedef VEC(int) IntVec;
 
-// A buffer of the arena that is not scratch of one call, with what lies in it.
+// A buffer of the arena with the views in it; scratch of one call is left out.
 typedef struct Value {
     const Buffer *buffer;
     int64_t bytes;
@@ -45,8 +45,8 @@ int timeline_value(const Timeline *timeline, const Buffer *buffer);
 bool timeline_is_choice(const Timeline *timeline, int value);
 // Whether a value is in memory when the backward pass reads it: it is kept, or cannot be computed again.
 bool timeline_is_kept(const Timeline *timeline, int value, const bool *kept);
-// kept: by value; what is early and not kept is computed again where a call behind the forward pass wants it, or what
-// is computed again there.
+// kept: by value. An early value that is not kept is computed again in front of the first call after the forward pass
+// that needs it, for itself or to compute another one again.
 Estimate timeline_estimate(const Timeline *timeline, const bool *kept);
 
 #endif

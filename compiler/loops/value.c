@@ -1,8 +1,8 @@
 // value.c: the value of a graph node at an index, as an expression: the one recursion that inlines.
 //     %4 = broadcast %b {axes=[1]}
 //     %5 = relu (%3 + %4)         at [n, o]    becomes    relu(add(acc, b[o]))        where %3 is the accumulator
-// A stored node is loaded; what the recipe holds in a local variable comes from ctx->local; everything else is its
-// operator's record. When lanes run along a variable, loads of consecutive elements become vectors, and
+// A stored node is loaded; a node that the recipe holds in a local comes from ctx->local; any other one is computed by
+// its operator's record. When lanes run along a variable, loads of consecutive elements become vectors, and
 // ctx->needs_scalar is set as soon as something has no vector form.
 #include "loops/lower.h"
 
@@ -45,10 +45,10 @@ static bool has_vector_text(const Expr *e) {
     return op_c_text(e->op, e->node, e->dtype, operand, true) != NULL;
 }
 
-// Where the record has a text for it: f32, i32, and bool, which lives in masks only. Other dtypes have no vectors.
+// Vectors hold f32 and i32, and bools as masks that never reach memory; the record must have a text for them.
 static bool apply_fits(const Expr *e) { return (dtype_is_vector(e->dtype) || e->dtype == BOOL) && has_vector_text(e); }
 
-// Notes what an expression along the lanes cannot be.
+// Sets needs_scalar when some part of a vector expression has no vector form.
 static void check_vector(LowerContext *ctx, const Expr *e) {
     if (e->lanes <= 1) return;
     int64_t coef;

@@ -52,9 +52,9 @@ static void check_index(Verify *v, const Index *index) {
     }
 }
 
-// A loaded integer was clamped to its axis where it was made: into its range, which proves the rest, or to the actual
-// run-time size, which its range does not say. Where two axes were merged into one, each of their indices is a quotient
-// or a remainder of the loaded one.
+// A loaded integer was clamped to its axis by its maker. Where it was clamped to a run-time size, its range does not
+// show that, so it is accepted here. Where two axes were merged into one, each of their indices is a quotient or a
+// remainder of the loaded one.
 static bool is_loaded(const Index *index, Dim dim) {
     for (int k = 0; dim.size && k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
@@ -227,7 +227,7 @@ static void check_uses(Verify *v) {
     }
 }
 
-// Alike in all that the proof of a kernel rests on.
+// Whether two buffers agree in all that the proof of a kernel uses.
 static bool laid_out_alike(const Buffer *a, const Buffer *b) {
     bool same_kind = a->by_value == b->by_value && (a->scope == SCOPE_ARGUMENT) == (b->scope == SCOPE_ARGUMENT);
     return same_kind && buffers_alike(a, b);
@@ -246,7 +246,7 @@ static const char *verify_call(const Program *program, int number) {
     return NULL;
 }
 
-// The entry refuses smaller sizes.
+// Run-time sizes are at least what the entry asks for: it refuses smaller ones.
 static void know_sizes(Facts *facts, const Graph *g) {
     for (int k = 0; k < g->module->nsizes; k++)
         if (g->need[k].size)

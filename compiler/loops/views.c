@@ -2,11 +2,10 @@
 //     %5 = reshape %4 : f32[N, 2352]      %4: f32[N, 7, 7, 48] is stored        the same memory: no kernel, no copy
 //     %5 = slice %4                       every step-th element of it           strides of %4, from an element on
 //     %7 = concat %5, %6 {axis=3}         %5 and %6 are stored into %7's parts  the concat is no kernel
-// Vectors need a unit stride along the last axis, and nothing else; so that is all that is asked of a view. Concats
-// come first: what is a part of one is stored with the strides of the whole, and a reshape that joins axes across its
-// edge stays a copy. A value can be a part of one concat only. An axis that runs along a whole axis of the memory
-// shares its halo. Other axes have none, and where a reshape joined axes, no halo may come between them later
-// (views_widen refuses).
+// Vectors need stride 1 along the last axis and nothing else, so that is all that a view must have. Concats come first:
+// a part is stored with the strides of the whole, and a reshape that joins axes across the part's edge stays a copy. A
+// value can be a part of one concat only. An axis of the view that is a whole axis of the memory shares its halo; other
+// axes have none. Where a reshape joined axes, no halo may come between them later (views_widen refuses).
 #include <string.h>
 
 #include "loops/lower.h"
@@ -194,7 +193,7 @@ static bool follow(const Views *v, const Node *node, const Node *until, Trail *t
     return fits;
 }
 
-// The caller's arrays and storages are dense: their views are all of them, in their order.
+// Whether the view is all of its memory, in the same order: the only views of the caller's arrays and of storages.
 static bool is_dense(const Trail *t) {
     int64_t stride[MAX_RANK];
     dense_strides(&t->type, stride);
