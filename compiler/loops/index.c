@@ -146,6 +146,12 @@ bool index_range(const Index *a, int64_t *lo, int64_t *hi) {
     return true;
 }
 
+// Whether all values are known to lie in [0, end).
+static bool is_within(const Index *a, int64_t end) {
+    int64_t lo, hi;
+    return index_range(a, &lo, &hi) && lo >= 0 && hi < end;
+}
+
 // ---- constructors ---------------------------------------------------------------------------------------------------
 
 Index *index_const(Arena *arena, int64_t c) { return index_new(arena, c, 0); }
@@ -258,26 +264,28 @@ static int64_t common_divisor(const Index *a, int64_t by) {
     return by;
 }
 
-const Index *index_tighten(Arena *arena, const Index *a) {
-    Index *quotient, *unused;
-    int64_t by = common_divisor(a, 0);
-    if (by < 2) return a;
-    split_by(arena, a, by, &quotient, &unused);
-    return quotient;
+// Divides the index by what divides all its coefficients and `also`; returns that. 4 * N + 2 becomes 2 * N + 1.
+static int64_t take_factor(Arena *arena, const Index **a, int64_t also) {
+    Index *quotient, *rest;
+    int64_t by = common_divisor(*a, also);
+    if (by < 2) return 1;
+    split_by(arena, *a, by, &quotient, &rest);
+    *a = quotient;
+    return by;
 }
 
+const Index *index_tighten(Arena *arena, const Index *a) {
+    take_factor(arena, &a, 0);
+    return a;
+}
+
+// C's division truncates, so the dividend must not be negative. The caller promises that for the whole of it; where a
+// part of it may be negative, the whole stays together.
 Index *index_div(Arena *arena, const Index *a, int64_t by) {
     Index *quotient, *rest;
     split_by(arena, a, by, &quotient, &rest);
-    int64_t lo, hi;
-    bool known = index_range(rest, &lo, &hi);
-    if (known && lo >= 0 && hi < by) return quotient;
-    // C's division truncates, so the dividend must not be negative. The caller promises that for the whole of it, but a
-    // part of it may be negative.
-    if (!known || lo < 0) {
-        if (!a->nterms) return quotient;
-        return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = a, .by = by});
-    }
+    if (is_within(rest, by)) return quotient;
+    if (!is_within(rest, INT64_MAX)) return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = a, .by = by});
     int64_t common = common_divisor(rest, by);
     if (common > 1) {
         Index *unused;
@@ -295,13 +303,8 @@ Index *index_div(Arena *arena, const Index *a, int64_t by) {
 Index *index_mod(Arena *arena, const Index *a, int64_t by) {
     Index *quotient, *rest;
     split_by(arena, a, by, &quotient, &rest);
-    int64_t lo, hi;
-    bool known = index_range(rest, &lo, &hi);
-    if (known && lo >= 0 && hi < by) return rest;
-    if (!known || lo < 0) {
-        if (!a->nterms) return rest;
-        return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = a, .by = by});
-    }
+    if (is_within(rest, by)) return rest;
+    if (!is_within(rest, INT64_MAX)) return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = a, .by = by});
     int64_t common = common_divisor(rest, by);
     if (common == 1) return index_of_atom(arena, (Atom){.kind = ATOM_MOD, .of = rest, .by = by});
     Index *unused;
@@ -321,10 +324,10 @@ Index *index_min(Arena *arena, const Index *a, const Index *b) {
 }
 
 Index *index_clamp(Arena *arena, const Index *a, int64_t by) {
-    int64_t lo, hi;
+    int64_t c;
     if (by == 1) return index_const(arena, 0); // in all lanes of a vector; the range is that of its first lane alone
-    if (index_range(a, &lo, &hi) && lo >= 0 && hi < by) return index_scale(arena, a, 1);
-    if (index_is_const(a, &lo)) return index_const(arena, lo < 0 ? 0 : by - 1);
+    if (is_within(a, by)) return index_scale(arena, a, 1);
+    if (index_is_const(a, &c)) return index_const(arena, c < 0 ? 0 : by - 1);
     return index_of_atom(arena, (Atom){.kind = ATOM_CLAMP, .of = a, .by = by});
 }
 
@@ -334,24 +337,14 @@ Index *index_loaded(Arena *arena, Expr *value, int64_t lo, int64_t hi) {
 
 // ---- by run-time sizes ----------------------------------------------------------------------------------------------
 
-// 4 * N + 2 becomes 2 * N + 1; returns the factor that it lost.
-static int64_t take_factor(Arena *arena, const Index **a) {
-    Index *quotient, *rest;
-    int64_t by = common_divisor(*a, (*a)->c);
-    if (by < 2) return 1;
-    split_by(arena, *a, by, &quotient, &rest);
-    *a = quotient;
-    return by;
-}
-
 Index *index_times(Arena *arena, const Index *a, const Index *by) {
     int64_t c;
     if (index_is_const(by, &c)) return index_scale(arena, a, c);
-    c = take_factor(arena, &by);
+    c = take_factor(arena, &by, by->c);
     if (c > 1) return index_scale(arena, index_times(arena, a, by), c);
     Index *of = index_add_const(arena, a, -a->c), *product = index_scale(arena, by, a->c);
     if (!of->nterms) return product;
-    c = take_factor(arena, (const Index **)&of);
+    c = take_factor(arena, (const Index **)&of, 0);
     Atom times = {.kind = ATOM_TIMES, .of = of, .other = by};
     return index_add(arena, product, index_scale(arena, index_of_atom(arena, times), c));
 }
@@ -361,10 +354,9 @@ static bool is_below(const Index *a, const Index *end) {
     if (!a->nterms) return a->c == 0;
     if (a->nterms > 1 || a->c || a->term[0].coef != 1) return false;
     const Atom *atom = &a->term[0].atom;
-    int64_t lo, hi;
     if (atom->kind == ATOM_MOD) return atom->other && index_equal(atom->other, end);
     if (atom->kind != ATOM_VAR || !atom->var->loop || !index_equal(atom->var->loop->hi, end)) return false;
-    return index_range(atom->var->loop->lo, &lo, &hi) && lo >= 0;
+    return is_within(atom->var->loop->lo, INT64_MAX);
 }
 
 // a = by * *quotient + *rest: the products with `by` itself make the quotient. Returns whether the rest is below `by`.
@@ -396,7 +388,7 @@ Index *index_quotient(Arena *arena, const Index *a, const Index *by) {
     if (index_is_const(by, &c)) return index_div(arena, a, c);
     if (is_below(a, by)) return index_const(arena, 0);
     // a / (5 * N) is a / N / 5, which meets a / N % 5 again.
-    c = take_factor(arena, &by);
+    c = take_factor(arena, &by, by->c);
     if (c > 1) return index_div(arena, index_quotient(arena, a, by), c);
     if (split_times(arena, a, by, &quotient, &rest)) return quotient;
     return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .of = a, .other = by, .by = largest(by)});
@@ -407,7 +399,7 @@ Index *index_remainder(Arena *arena, const Index *a, const Index *by) {
     int64_t c;
     if (index_is_const(by, &c)) return index_mod(arena, a, c);
     if (is_below(a, by)) return index_scale(arena, a, 1);
-    c = take_factor(arena, &by);
+    c = take_factor(arena, &by, by->c);
     if (c > 1) // as index_quotient takes it apart
         return index_add(arena, index_times(arena, index_mod(arena, index_quotient(arena, a, by), c), by),
                          index_remainder(arena, a, by));
