@@ -7,14 +7,14 @@
 #include "support/ints.h"
 
 const DTypeInfo dtype_info[DTYPES] = {
-    [F32] = {"f32", "float", 4, true, false, true, 1.1920928955078125e-07},
-    [F16] = {"f16", "uint16_t", 2, true, false, false, 0.0009765625},
-    [BF16] = {"bf16", "uint16_t", 2, true, false, false, 0.0078125},
+    [F32] = {"f32", "float", 4, true, false, true, 1.1920928955078125e-07, 0, 0},
+    [F16] = {"f16", "uint16_t", 2, true, false, false, 0.0009765625, 0, 0},
+    [BF16] = {"bf16", "uint16_t", 2, true, false, false, 0.0078125, 0, 0},
     [I8] = {"i8", "int8_t", 1, false, true, false, 0, INT8_MIN, INT8_MAX},
     [U8] = {"u8", "uint8_t", 1, false, true, true, 0, 0, UINT8_MAX},
     [I32] = {"i32", "int32_t", 4, false, true, true, 0, INT32_MIN, INT32_MAX},
     [I64] = {"i64", "int64_t", 8, false, true, true, 0, INT64_MIN, INT64_MAX},
-    [BOOL] = {"bool", "uint8_t", 1, false, false, true, 0},
+    [BOOL] = {"bool", "uint8_t", 1, false, false, true, 0, 0, 0},
 };
 
 bool dtype_find(const char *name, DType *dtype) {

@@ -91,7 +91,7 @@ DEFINE_OP(cast){
     .doc = "another dtype: float to integer rounds towards zero and saturates, NaN gives 0; integers wrap",
     .example = "cast(x: i32[2, 3], f32)",
     .inputs = 1,
-    .attrs = {{"dtype", ATTR_DTYPE, "of the result"}},
+    .attrs = {{"dtype", ATTR_DTYPE, "of the result", NULL}},
     .traits = OP_ELEMENTWISE | OP_JUMPS,
     .infer = cast_infer,
     .eval = eval_cast,

@@ -262,7 +262,8 @@ static void parts(const char *file) {
     mlp_get(to, "optim.step.0.fc2.bias.momentum_buffer", got, 40);
     check(got[0] == 0 && got[9] == 0, "no optimiser state");
     check(mlp_load_some(to, file, "", NULL) == 4 && alike(from, to), "all parameters");
-    check(mlp_load_some(to, file, "fc3", "") == -MLP_EMISMATCH && strstr(mlp_error(to), " has no parameter of mlp under \"fc3\""),
+    check(mlp_load_some(to, file, "fc3", "") == -MLP_EMISMATCH &&
+              strstr(mlp_error(to), " has no parameter of mlp under \"fc3\""),
           "a part without any");
     check(mlp_load_some(to, "no/such/file", "", "") == -MLP_EIO &&
               strstr(mlp_error(to), "cannot open no/such/file: No such file"),

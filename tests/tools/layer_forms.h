@@ -20,6 +20,9 @@ static const LayerForm layer_forms[] = {
     {.params = ROW, .call = "gelu(softplus(x, beta=2, threshold=3))"},
     // convolutions.dl
     {.params = ROW, .call = "channel_bias(x, 9)"},
+    {.params = IMAGE, .call = "pad(x, [1, 2, -1, 0])"},
+    {.params = IMAGE, .call = "pad_border(x, 2, \"replicate\", 2, 1)"},
+    {.params = ROW, .call = "border(x, 2, \"reflect\", 3, false)"},
     {.params = IMAGE, .call = "pad_around(x, [2, 1], \"reflect\")"},
     {.params = IMAGE, .call = "pad_same(x, [3, 4], [1, 1], \"circular\")"},
     {.params = ROW ", w: f32[4, 2, 3]", .call = "convolve_padded(x, w, 2, 1, 1, 2, \"replicate\")"},
