@@ -432,12 +432,13 @@ static const char *only_statement(const char *line) {
 // The body with its names and comments. A loop over one short statement gets one line.
 static void put_body(Str *s, const Naming *naming) {
     const char *body = naming->text->body;
-    const Comment *comment = naming->text->comments.at, *end = comment + naming->text->comments.len;
+    const Comment *comments = naming->text->comments.at;
+    int k = 0, n = naming->text->comments.len;
     for (const char *line = body; *line; line = next_line(line)) {
         int indent = (int)strspn(line, " ");
-        for (; comment < end && comment->at == line - body; comment++) put_comment(s, naming, comment->text, indent);
+        for (; k < n && comments[k].at == line - body; k++) put_comment(s, naming, comments[k].text, indent);
         const char *text = named(naming, line + indent), *only = only_statement(line + indent);
-        if (only && !(comment < end && comment->at < only - body)) {
+        if (only && !(k < n && comments[k].at < only - body)) {
             const char *joined =
                 arena_printf(naming->arena, "%.*s%s", (int)strlen(text) - 1, text, named(naming, only));
             if (indent + (int)strlen(joined) <= WIDTH) text = joined, line = next_line(only);
