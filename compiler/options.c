@@ -67,6 +67,10 @@ static bool check_prefix(Reader *r, const char *prefix) {
         return usage(r, "`%s` cannot begin a C name; --prefix=NAME takes letters, digits and `_`", prefix);
     if (!strncmp(prefix, "dlc_", 4) || !strncmp(prefix, "DLC_", 4))
         return usage(r, "`%s` begins as dlc's own names do; give another --prefix=NAME", prefix);
+    if (strlen(prefix) == 1 && strchr("frwxFRWX", *prefix))
+        return usage(r,
+                     "`%s` cannot be the prefix of C names: <unistd.h> has a macro `%c_OK`; give another --prefix=NAME",
+                     prefix, toupper((unsigned char)*prefix));
     if (names_reserved(prefix) || !strcmp(prefix, "dlc") || !strcmp(prefix, "std"))
         return usage(r, "`%s` cannot be the prefix of C names; give another --prefix=NAME", prefix);
     return true;

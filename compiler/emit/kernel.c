@@ -436,7 +436,7 @@ static void put_body(Str *s, const Naming *naming) {
     int k = 0, n = naming->text->comments.len;
     for (const char *line = body; *line; line = next_line(line)) {
         int indent = (int)strspn(line, " ");
-        for (; k < n && comments[k].at == line - body; k++) put_comment(s, naming, comments[k].text, indent);
+        for (; k < n && comments[k].at <= line - body; k++) put_comment(s, naming, comments[k].text, indent);
         const char *text = named(naming, line + indent), *only = only_statement(line + indent);
         if (only && !(k < n && comments[k].at < only - body)) {
             const char *joined =

@@ -1,6 +1,7 @@
 // builtin_parts.c: parts of tensors: indexing, narrow, flip, split, concat, pad, gather, scatter_add, cumsum.
 //     x[:, 0, 2:5, ::2, none, ...]    a slice, then a reshape that drops axis 1 and inserts one
-//     pad(x, [1, 2])                  the last axis, 1 before and 2 behind; pairs go on to the axes before it
+//     pad(x, 2, 1, -2, 0)             axis 2: a zero before it, two elements less after it; the prelude's pad takes
+//     pairs
 // Which elements are taken is known at compile time or depends on a run-time size. Only gather and scatter_add read
 // indices from a tensor.
 #include <inttypes.h>
@@ -410,10 +411,10 @@ Value run_pad(Elab *el, const Call *call) {
     if (!to_node(el, value, x->type.dtype, call->at[4])) return value_poison();
     double number = value.kind == VALUE_BOOL ? (double)value.i : number_of(value);
     Count n = count_of_dim(x->type.dim[axis]), kept = n, all = n;
-    int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
+    bool small = before >= -INT32_MAX && before <= INT32_MAX && after >= -INT32_MAX && after <= INT32_MAX;
+    int64_t skip = small && before < 0 ? -before : 0, drop = small && after < 0 ? -after : 0;
     Dim part, whole;
-    bool fits = before <= INT32_MAX && after <= INT32_MAX && skip <= INT32_MAX && drop <= INT32_MAX &&
-                count_add(n, 1, count_fixed(-skip - drop), &kept) &&
+    bool fits = small && count_add(n, 1, count_fixed(-skip - drop), &kept) &&
                 count_add(n, 1, count_fixed(before + after), &all) && count_to_dim(kept, &part) &&
                 count_to_dim(all, &whole);
     if (!fits)

@@ -335,8 +335,7 @@ static bool plan_halos(Plan *p) {
     return true;
 }
 
-// ---- panels, order of loops, chunks
-// ------------------------------------------------------------------------------------
+// ---- panels, order of loops, chunks ---------------------------------------------------------------------------------
 
 static void plan_staging(Plan *p) {
     const Target *target = p->program->target;

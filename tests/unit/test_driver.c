@@ -104,6 +104,7 @@ static const struct {
     {"net.dl -o String.c --prefix=net", 2, "the header would be String.h"},
     {"net.dl -o dlc.c --prefix=net", 2, "the header would be dlc.h"},
     {"net.dl --emit=c --prefix=omp", 2, "give another --prefix=NAME"},
+    {"net.dl -o a.c --prefix=w", 2, "has a macro `W_OK`"},
     {"net.dl -o a.c --prefix=int", 2, "cannot be the prefix"},
     {"net.dl -o a.c --prefix=xor", 2, "cannot be the prefix"},
     {"net.dl -o a.c --prefix=NULL", 2, "cannot be the prefix"},
