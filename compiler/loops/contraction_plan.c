@@ -151,15 +151,17 @@ static bool ends_both(const Iter *iter, int axis) {
     return true;
 }
 
-// The elements of a pool's window share the vectors of the lane operand, so that operand must not depend on their axes.
-// When both operands have the axis, the one that depends on them gives the rows.
-static bool moves_with_pool(const Plan *p, int axis) {
-    bool in_a = map_uses(&p->iter->map[1], axis), in_b = map_uses(&p->iter->map[2], axis);
-    const Map *map = &p->iter->map[in_a ? 1 : 2];
-    if (in_a && in_b) return false;
+static bool reads_pool(const Plan *p, const Map *map) {
     for (int k = 0; k < p->iter->nout; k++)
         if (in_pool(p, k) && map_uses(map, k)) return true;
     return false;
+}
+
+// The elements of a pool's window share the vectors of the lane operand, so that operand must not depend on their axes.
+// When both operands have the axis, the one that depends on them gives the rows; both cannot.
+static bool moves_with_pool(const Plan *p, int axis) {
+    const Map *a = &p->iter->map[1], *b = &p->iter->map[2];
+    return (!map_uses(a, axis) || reads_pool(p, a)) && (!map_uses(b, axis) || reads_pool(p, b));
 }
 
 // Whether the one operand that has the axis is the data: its first dim is the batch, the result's first axis. And

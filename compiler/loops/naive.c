@@ -181,18 +181,9 @@ static unsigned leading_axes(const Iter *iter) {
     return leading;
 }
 
-// Axes that are the result's first dims: their loops may stand outside all others, so that the rest stays in the
-// caches.
-static unsigned first_axes(const Map *map) {
-    unsigned first = 0;
-    for (int d = 0; d < map->rank && affine_bare_axis(&map->dim[d]) >= 0; d++)
-        first |= 1u << affine_bare_axis(&map->dim[d]);
-    return first;
-}
-
 // Results that several points reach, or none: zeros first, then every point adds where it leads.
-//     for n = 0 .. N:
-//       for l = 0 .. 3:           a window's axis: outside i, so that no inner loop comes to an element twice
+//     for l = 0 .. 3:             a window's axis: outermost, so that no inner loop comes to an element twice
+//       for n = 0 .. N:
 //         for i = 0 .. 8:
 //           local sum = 0
 //           for m = 0 .. 4:
@@ -211,9 +202,8 @@ static void scatter(Sum *s, Stmt *body, unsigned summed) {
                           : buffer_scratch(ctx->program, "sums", type->dtype, type->rank, type->dim, SCOPE_ARENA);
     Stmt *zero = nest_shape(ctx, body, type, -1, at), *guard = stmt_if(arena);
     stmt_append(arena, zero, stmt_store(arena, sums, at, reduce_identity(arena, type->dtype, s->kind)));
-    unsigned leading = leading_axes(s->iter), first = first_axes(&s->iter->map[0]);
-    Stmt *to = open_axes(s, body, first);
-    to = open_axes(s, open_axes(s, to, ~leading & ~summed & ~first), leading & ~first);
+    unsigned leading = leading_axes(s->iter);
+    Stmt *to = open_axes(s, open_axes(s, body, ~leading & ~summed), leading);
     map_at(s, 0, at, guard);
     if (summed) {
         to = guard_open(arena, to, guard);
