@@ -1,7 +1,7 @@
-// check_views.c: the part of the plan's proof that is about buffers which share memory on purpose. It shares no decision
-// with views.c and inplace.c, only the walk over accesses (visit.c) and questions about one buffer (build.c): it tries
-// with many indices, through the operators' own rules, that a view shows the elements it should, and walks over the
-// calls in order to show that nothing is read after it was overwritten.
+// check_views.c: the part of the plan's proof that is about buffers which share memory on purpose. It shares no
+// decision with views.c and inplace.c, only the walk over accesses (visit.c) and questions about one buffer (build.c):
+// it tries with many indices, through the operators' own rules, that a view shows the elements it should, and walks
+// over the calls in order to show that nothing is read after it was overwritten.
 //     flatten in pool: flatten[n, 48*i + j] is pool[n, i, j]      every axis' first, second and last index, and others
 //     a, b in c: c is read when both were written, each its part  side by side, as many elements as c has
 //     out in x: call 3 reads x[n, j] and writes out[n, j]         each read has a later store at the same index in its
