@@ -5,7 +5,7 @@
 #include "support/diag.h"
 #include "support/str.h"
 
-const char *path_base(const char *path); // behind the last `/`
+const char *path_base(const char *path); // after the last `/`
 bool path_ends(const char *path, const char *end);
 // Reads a whole file. NULL: reported to err.
 Source *file_read(Arena *arena, FILE *err, const char *path);

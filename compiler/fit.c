@@ -131,7 +131,7 @@ static void keep_all(const Fit *f, bool *kept) {
         kept[k] = f->timeline->values.at[k].first_late < f->timeline->program->calls.len;
 }
 
-// What it costs to compute a byte again, times 1024.
+// The cost of recomputing one byte, times 1024.
 static int64_t price(const Fit *f, int value) {
     const Value *v = &f->timeline->values.at[value];
     int64_t cost = f->timeline->cost[v->writer];

@@ -242,7 +242,7 @@ static const OptionRow *find_row(const char *name, size_t len) {
     return NULL;
 }
 
-// One argument; *next is argv behind it, of which `-o FILE` takes a word. False: reported.
+// One argument; *next is argv after it, of which `-o FILE` takes a word. False: reported.
 static bool read_option(Reader *r, const char *arg, char ***next) {
     bool is_long = arg[1] == '-';
     size_t len = is_long ? strcspn(arg, "=") : 2;

@@ -38,7 +38,7 @@ static void print_body(Printer *p, const Stmt *stmt) {
     for (int i = 0; i < stmt->body.len; i++) print_stmt(p, stmt->body.at[i]);
     p->indent--;
     p->places.len = outer_places;
-    p->locals.len = outer; // names are free again behind the brace
+    p->locals.len = outer; // names are free again after the brace
 }
 
 // A block in a block needs braces only when it declares something.

@@ -117,7 +117,7 @@ const char *names_macros(Arena *arena, const char *prefix) {
 
 // ---- reading C ----------------------------------------------------------------------------------------------------
 
-// Returns the offset behind a comment or literal that starts at `at`, or `at` when none does.
+// Returns the offset after a comment or literal that starts at `at`, or `at` when none does.
 static size_t skip_comment_or_literal(const char *text, size_t at) {
     if (text[at] == '/' && text[at + 1] == '/') return at + strcspn(text + at, "\n");
     if (text[at] == '/' && text[at + 1] == '*') {
@@ -130,7 +130,7 @@ static size_t skip_comment_or_literal(const char *text, size_t at) {
     return text[end] ? end + 1 : end;
 }
 
-// Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves behind it.
+// Next identifier of `text` at or after *at, outside comments and literals; false at the end. *at moves after it.
 static bool next_identifier(const char *text, size_t *at, size_t *start, size_t *len) {
     size_t i = *at;
     while (text[i]) {

@@ -63,7 +63,7 @@ typedef struct Formals {
     int size[MAX_SIZES]; // by run-time size: 0, or 1 + its number in order of first use; the body says ##0
 } Formals;
 
-// What is said of a statement, which the body's text leaves out.
+// Comments on a statement. They are not part of the body's text.
 typedef struct Comment {
     ptrdiff_t at; // the line's place in the body
     const char *text;
@@ -253,7 +253,7 @@ void signature_print(Str *s, Arena *arena, const Signature *signature, const Emi
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options);
 // Hash of what the model means: names, types, operators; not of places or of the machine.
 uint64_t module_hash(const Module *module);
-// Puts "open(items)" with lines broken before column 120, aligned behind the parenthesis.
+// Puts "open(items)" with lines broken before column 120, aligned after the parenthesis.
 void put_wrapped(Str *s, const char *open, const char *const *items, int count, const char *close);
 
 // api.c: a text in which $p stands for the prefix and $P for the prefix in capitals.

@@ -3,7 +3,7 @@
 //     forward:  prepare 0: fc1_weight_panels = fc1.weight        param + 37748736: fc1_weight_panels
 //     features: prepare 0: fc1_weight_panels = fc1.weight        the same: the call is left out
 //
-// A block behind the parameters begins with a flag that says whether it is fresh (dlc_prepare in the runtime); then
+// A block after the parameters begins with a flag that says whether it is fresh (dlc_prepare in the runtime); then
 // come the buffers. Two calls are equal when they call one function on equal inputs.
 #include "emit/parts.h"
 

@@ -17,7 +17,7 @@ typedef struct Block {
 } Block;
 
 typedef struct Blocks {
-    Names names; // of helpers, each behind those of earlier blocks
+    Names names; // of helpers, each after those of earlier blocks
     VEC(Block) at;
 } Blocks;
 

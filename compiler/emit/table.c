@@ -8,7 +8,7 @@
 
 #include "emit/parts.h"
 
-// What is known of a kernel, which is printed once.
+// One kernel's text and facts; it is printed once.
 typedef struct Known {
     Formals formals; // own buffers only
     Comments comments;

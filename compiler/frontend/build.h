@@ -22,7 +22,7 @@ typedef struct Parser {
     Span previous;       // the token before the one at hand
 } Parser;
 
-// EXPR(AST_UNARY, .span = span, .s = "-", .left = x). An expression whose op_span is not given has its span there.
+// EXPR(AST_UNARY, .span = span, .s = "-", .left = x). Without op_span, it is span.
 #define EXPR(kind_, ...) ast_expr(p, (AstExpr){.kind = (kind_), __VA_ARGS__})
 #define STMT(kind_, span_, keyword_, ...)                                                                              \
     ast_stmt(p, (AstStmt){.kind = (kind_), .span = (span_), .keyword = (keyword_), __VA_ARGS__})

@@ -263,7 +263,7 @@ Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span);
 // A function of the table in builtin.c, or an element-wise operator.
 bool builtin_exists(Elab *el, const char *name);
 Value call_builtin(Elab *el, const char *name, const Args *args, Span span);
-const char *builtin_name(int k); // of the table; NULL behind the last
+const char *builtin_name(int k); // of the table; NULL after the last
 // x[:, 0, 2:5, none, ...] with what is known at compile time (builtin_parts.c).
 Value index_tensor(Elab *el, Node *x, const AstExpr *expr);
 Value slice_list(Elab *el, Value list, const AstExpr *slice);

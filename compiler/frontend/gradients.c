@@ -21,7 +21,7 @@ static bool component_is(const char *at, const char *text, size_t len) {
     return (size_t)(component_end(at) - at) == len && !strncmp(at, text, len);
 }
 
-// Whole components; `*` stands for one or more; what matches up to a component takes all below it. What stands behind a
+// Whole components; `*` stands for one or more; what matches up to a component takes all below it. What stands after a
 // star is looked for from the left, and a star that is passed is not asked again: any later match would do as well.
 static bool pattern_matches(const char *pattern, const char *path) {
     size_t len = strlen(pattern);

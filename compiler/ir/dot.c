@@ -56,7 +56,7 @@ static void find_groups(Picture *p) {
         if (group->root) p->group_of[group->root->id] = k;
     }
     for (int k = 0; k < g->nodes.len; k++) stored[k] = p->group_of[k] != UNSEEN;
-    for (int k = g->nodes.len - 1; k >= 0; k--) { // all readers of a node stand behind it
+    for (int k = g->nodes.len - 1; k >= 0; k--) { // all readers of a node stand after it
         const Node *node = g->nodes.at[k];
         for (int i = 0; i < node->nin; i++) {
             int *of = &p->group_of[node->in[i]->id];

@@ -78,7 +78,7 @@ static void find_lines(Explain *e) {
         e->own[e->g->outputs.at[k].value->id] = true;
         uses[e->g->outputs.at[k].value->id].count++;
     }
-    for (int id = nodes->len - 1; id >= 0; id--) { // the users of a node stand behind it
+    for (int id = nodes->len - 1; id >= 0; id--) { // the users of a node stand after it
         const Node *node = nodes->at[id];
         if (!node->mark || node->op->traits & OP_INPUT) continue;
         bool shared = uses[id].count > 1 && !is_trivial(node) && !(is_plumbing(node) && node->nin == 1);

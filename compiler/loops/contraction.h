@@ -142,7 +142,7 @@ void contraction_halo_copy(const Cursor *outside, Stmt *to, const Operand *opera
 // contraction_stage.c: one operand copied into panels: all of it, in front of the product; or what lies in the ranges.
 void contraction_stage(const Cursor *outside, Stmt *to, const Operand *operand);
 void contraction_stage_range(Cursor *c, Stmt *to, const Operand *operand);
-// The operand's element where the axes stand, `offset` behind the tile's first one. lanes: 1, or the target's.
+// The operand's element where the axes stand, `offset` after the tile's first one. lanes: 1, or the target's.
 Expr *contraction_load(Cursor *c, const Operand *operand, const Index *offset, int lanes);
 
 // contraction_tile.c: the register tile with its epilogue.

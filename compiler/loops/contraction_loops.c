@@ -7,7 +7,7 @@
 // Edges are lower instances of the same tile, never guards inside one. The bound is `N - 5` rather than N, so that the
 // range analysis sees that no tile leaves its axis. Where a tail starts depends on the whole axis alone: a part of the
 // axis (a chunk, a block) that ends before it runs the tail zero times. Parts start and end at multiples of the first
-// tile, and a chunk that starts behind the end of the axis runs nothing.
+// tile, and a chunk that starts after the end of the axis runs nothing.
 #include "loops/contraction.h"
 
 Cursor contraction_cursor(const Plan *plan, Epilogue *epilogue) {
@@ -77,7 +77,7 @@ Stmt *contraction_open_chunks(Cursor *c, Stmt *to, int chunks, int axis, int uni
     range->lo = unit == 1 ? index_min(arena, first, extent) : first;
     range->hi = index_min(arena, index_add_const(arena, first, each), extent);
     if (unit == 1) return loop;
-    // A chunk behind the end of the axis would run its tails once more: what they update in place was updated already.
+    // A chunk after the end of the axis would run its tails once more: what they update in place was updated already.
     Stmt *some = stmt_if(arena);
     vec_push(arena, &some->cond, index_add(arena, index_add_const(arena, extent, -1), index_scale(arena, first, -1)));
     stmt_append(arena, loop, some);

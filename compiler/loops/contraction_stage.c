@@ -6,7 +6,7 @@
 // x 16.
 //
 // The copy stands before all other loops. If chunks are columns of panels, each chunk copies its own panels.
-// Lanes behind the end of the axis are zero, so that the product may read whole vectors; it drops what it makes of
+// Lanes after the end of the axis are zero, so that the product may read whole vectors; it drops what it makes of
 // them.
 #include "loops/contraction.h"
 #include "loops/recipes.h"
@@ -103,7 +103,7 @@ static void copy_transposed(Cursor *c, Stmt *to, const Operand *operand, const T
     copy(c, rest, operand, panel, l, k, index_add(arena, tile->base, l), 1);
 }
 
-// The first `valid` lanes of a vector (NULL: all) one by one, zeros behind them.
+// The first `valid` lanes of a vector (NULL: all) one by one, zeros after them.
 static void copy_lanes(Cursor *c, Stmt *to, const Operand *operand, const Tile *tile, const Index *offset,
                        const Index *valid) {
     Arena *arena = c->arena;

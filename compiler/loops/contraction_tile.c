@@ -14,7 +14,7 @@
 //     for lane < 16: unroll r < 6: h[i + r, o + lane] = relu(acc[r, lane] + bias[o + lane])
 //
 // Every tile is made here, those at the edges too. When K is in blocks, each block sums from 0 and adds what the blocks
-// before it gave; the last one runs the epilogue. Lanes behind the end of the axis are never stored: the last vector of
+// before it gave; the last one runs the epilogue. Lanes after the end of the axis are never stored: the last vector of
 // a padded tile goes through a small array on the stack. So does every vector when the epilogue has no vector form.
 #include <stdlib.h>
 
@@ -121,7 +121,7 @@ static Expr *value_of_sum(Cursor *c, int sum, const Index *element) {
     return row_value(c, index_const(c->arena, sum), element, 1);
 }
 
-// In the last panel of a run-time axis the loop runs over all lanes: the panel holds zeros behind the axis. The rows
+// In the last panel of a run-time axis the loop runs over all lanes: the panel holds zeros after the axis. The rows
 // are written out here, because gcc makes slower code of a loop over an array of scalars.
 static void multiply_in_loop(Cursor *c, Stmt *to) {
     const Plan *plan = c->plan;
@@ -302,7 +302,7 @@ static Stmt *open_if(Cursor *c, Stmt *to, const Index *not_negative) {
 
 typedef enum Pass { PASS_TAKE, PASS_GIVE, PASS_ADD } Pass;
 
-// sums += partial, partial = sums or partial += sums. `partial` has places for the lanes behind the end of the axis.
+// sums += partial, partial = sums or partial += sums. `partial` has places for the lanes after the end of the axis.
 static void pass_partial(Cursor *c, Stmt *to, Pass pass) {
     const Plan *plan = c->plan;
     Arena *arena = c->arena;

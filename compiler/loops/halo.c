@@ -52,7 +52,7 @@ static Stmt *open_range(LowerContext *ctx, Stmt *to, int d, const Index *lo, con
     return loop_open(ctx, to, arena_printf(ctx->arena, "h%d", d), lo, hi, 1, at);
 }
 
-// One side of axis d. Axes before it, from `first` on, run over the value alone; axes behind it over their halos too.
+// One side of axis d. Axes before it, from `first` on, run over the value alone; axes after it over their halos too.
 static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, int64_t lo, int64_t hi, Index **at) {
     Arena *arena = ctx->arena;
     if (lo == hi) return;

@@ -161,9 +161,9 @@ struct Buffer {
     int rank;
     Dim dim[MAX_RANK]; // logical = physical order; row-major
     // In elements, run-time axes at their bound. An ARGUMENT is dense at the actual sizes instead: the stride of its
-    // axis is the product of the actual extents behind it, which the printer forms from `dim` (48 * N).
+    // axis is the product of the actual extents after it, which the printer forms from `dim` (48 * N).
     int64_t stride[MAX_RANK];
-    // The halo: elements before and behind each axis in memory. They hold 0, and may be read.
+    // The halo: elements before and after each axis in memory. They hold 0, and may be read.
     int before[MAX_RANK], after[MAX_RANK];
     int lanes; // REGISTER and STACK vectors: lanes of each element, else 1
     Scope scope;

@@ -27,7 +27,7 @@ void guard_axis(Arena *arena, Stmt *guard, const Index *index, Dim dim);
 // Appends the guard to `to` and returns it; one without conditions is left out, and `to` is returned.
 Stmt *guard_open(Arena *arena, Stmt *to, Stmt *guard);
 
-// epilogue.c: what a group computes behind its contraction (or reduction), index by index, and stores.
+// epilogue.c: what a group computes after its contraction (or reduction), index by index, and stores.
 typedef struct EpilogueDone {
     const Node *node;
     Buffer *buffer;

@@ -14,7 +14,7 @@ typedef enum Trait {
     OP_COMMUTES = 1 << 5,
     OP_EXPENSIVE = 1 << 6, // exp, log, random, ...: do not recompute
     OP_IDENTITY = 1 << 7,  // detach: lowered to its input
-    OP_STOPS = 1 << 8,     // detach: no gradient goes through, and nothing behind it counts as depended on
+    OP_STOPS = 1 << 8,     // detach: no gradient goes through, and nothing after it counts as depended on
     OP_ALONE = 1 << 9,     // a kernel of its own, whose loops `nest` makes
     OP_EXACT = 1 << 10,    // element-wise, rounds nothing: of equal floats any machine makes equal results
     OP_JUMPS = 1 << 11,    // element-wise, of floats a last place apart it may make results that are far apart

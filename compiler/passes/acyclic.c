@@ -3,7 +3,7 @@
 // A vertex of that graph is a group, or a node that is in none. All nodes stand in one list in which every vertex comes
 // after those that it reads, the members of a group one after another. A cycle of a new group can only go through what
 // stands between its first and its last member, so only that part is searched. If there is none, the members move to
-// the place of the last one, and what depends on them moves behind them (after Pearce and Kelly, "A dynamic topological
+// the place of the last one, and what depends on them moves after them (after Pearce and Kelly, "A dynamic topological
 // sort algorithm for directed acyclic graphs", 2006). Numbers that grow along the list (`place`) say what comes first.
 // A node that its readers compute again (recompute.c) may both read a group and be read by it. Such a node is no
 // vertex: its readers count as reading its inputs, and its place in the list has no meaning.

@@ -97,7 +97,7 @@ static Node *sink_movement(Graph *to, const Node *old, Node *const *in) {
 
 // ---- movement ----------------------------------------------------------------------------------------------------
 
-// A reshape that only makes or drops axes of extent 1 is part of the broadcast behind it.
+// A reshape that only makes or drops axes of extent 1 is part of the broadcast after it.
 static Node *broadcast_of_reshape(Graph *to, const Node *old, const Node *reshape) {
     const Type *from = &reshape->in[0]->type, *via = &reshape->type;
     const Attr *axes = node_attr(old, "axes");
