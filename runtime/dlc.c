@@ -245,7 +245,7 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
     return status;
 }
 
-// The parameter's path in "optim.step.0.fc1.weight.grad_sum": behind entry and minimize. NULL: no such slot.
+// The parameter's path in "optim.step.0.fc1.weight.grad_sum": after entry and minimize. NULL: no such slot.
 static const char *dlc_summed_path(const char *slot) {
     static const char end[] = ".grad_sum";
     size_t len = strlen(slot);

@@ -73,7 +73,7 @@ struct dlc_model {
     // Draws the parameters; their memory is zero before. NULL: they stay zero.
     void (*init)(unsigned char *const region[DLC_REGIONS], int64_t seed);
     // Computes what models need of the parameters alone (packed weights, folded norms) if it is stale; NULL: there is
-    // nothing. The results lie in the region PARAM from byte `prepared` on, behind a flag (int32_t, 1: fresh), so that
+    // nothing. The results lie in the region PARAM from byte `prepared` on, after a flag (int32_t, 1: fresh), so that
     // nets share them together with the parameters. While the flag says fresh, nothing is written, and any number of
     // threads may call this at once.
     void (*prepare)(unsigned char *const region[DLC_REGIONS]);

@@ -159,7 +159,7 @@ static bool dlc_json_escape(struct dlc_json *j) {
     return true;
 }
 
-// Decodes a string behind j->names; it stays there.
+// Decodes a string after j->names; it stays there.
 static bool dlc_json_string(struct dlc_json *j, struct dlc_span *s) {
     if (!dlc_json_want(j, '"', "a string expected")) return false;
     s->at = j->names;
@@ -360,7 +360,7 @@ static bool dlc_json_header(struct dlc_json *j) {
         if (!more && !dlc_json_want(j, '}', "a comma or } expected")) return false;
     }
     dlc_json_space(j);
-    return j->at == j->end || dlc_json_fail(j, "text behind the last }");
+    return j->at == j->end || dlc_json_fail(j, "text after the last }");
 }
 
 // ---- a file as a whole --------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ static void dlc_write_string(struct dlc_writer *w, const char *s) {
     dlc_write_text(w, "\"");
 }
 
-// The slot behind `last` (NULL: the first) in the order of the file, or NULL: wide elements come first, so that every
+// The slot after `last` (NULL: the first) in the order of the file, or NULL: wide elements come first, so that every
 // tensor is aligned to its own.
 static const struct dlc_slot *dlc_next_stored(const struct dlc_model *model, bool all, const struct dlc_slot *last) {
     int k = last ? (int)(last - model->slots) + 1 : 0;

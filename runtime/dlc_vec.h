@@ -121,7 +121,7 @@ DLC_VEC dlc_vf dlc_vsqrt(dlc_vf x) {
 }
 
 //@block
-// Lanes of a, and behind them of b, by their numbers. gcc has clang's name for it from 12 on.
+// Lanes of a, and after them those of b, by their numbers. gcc has clang's name for it from 12 on.
 #if defined __clang__ || __GNUC__ >= 12
 #define DLC_VSHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else

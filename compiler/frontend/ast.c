@@ -98,8 +98,8 @@ AstParts ast_part(Parser *p, AstParts list, const char *text, AstExpr *expr) {
 }
 
 AstArgs ast_arg(Parser *p, AstArgs list, Span name_span, const char *name, AstExpr *value) {
-    bool behind = !name && list.len && list.at[list.len - 1].name;
-    if (behind) diag_error(p->diag, value->span, "an argument without a name stands after one with a name");
+    bool misplaced = !name && list.len && list.at[list.len - 1].name;
+    if (misplaced) diag_error(p->diag, value->span, "an argument without a name stands after one with a name");
     vec_push(p->arena, &list, (AstArg){name, name_span, value});
     check_items(p, list.len, value->span);
     return list;
@@ -138,8 +138,8 @@ AstStmt *ast_stmt(Parser *p, AstStmt stmt) {
 
 AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, AstExprs over, AstWith with) {
     // `with sgd(lr=0.1) over "head"` says of the one optimizer what `over "head" with sgd(lr=0.1)` says.
-    bool behind = with.groups.len == 1 && !with.braces && !over.len;
-    if (behind) over = with.groups.at[0].over, with.groups.at[0].over = (AstExprs){0};
+    bool trailing = with.groups.len == 1 && !with.braces && !over.len;
+    if (trailing) over = with.groups.at[0].over, with.groups.at[0].over = (AstExprs){0};
     return STMT(DO_MINIMIZE, span, keyword, .exprs = ast_exprs(p, (AstExprs){0}, loss), .over = over, .with = with);
 }
 

@@ -340,12 +340,12 @@ Value run_split(Elab *el, const Call *call) {
         if (length.kind == VALUE_INT && (length.i < 1 || length.i > INT32_MAX))
             return refuse_sections(el, call, x, axis);
         if (!dim_from_value(el, length, call->at[1], &part)) return value_poison();
-        Count behind;
-        bool inside = count_add(sum, 1, count_of_dim(part), &behind) && (n.size || behind.size || behind.at <= n.at);
+        Count after;
+        bool inside = count_add(sum, 1, count_of_dim(part), &after) && (n.size || after.size || after.at <= n.at);
         if (!inside) return refuse_sections(el, call, x, axis);
         list_push(el, &parts, value_tensor(cut_axis(el, x, axis, sum, 1, part)));
         if (!parts.list->at[k].node) return value_poison();
-        sum = behind;
+        sum = after;
     }
     return count_equal(sum, n) ? parts : refuse_sections(el, call, x, axis);
 }

@@ -26,15 +26,15 @@ static bool component_is(const char *at, const char *text, size_t len) {
 static bool pattern_matches(const char *pattern, const char *path) {
     size_t len = strlen(pattern);
     if (!len || pattern[len - 1] == '.') return false;
-    const char *behind_star = NULL, *longer = NULL; // where to go on when the star takes one component more
+    const char *after_star = NULL, *longer = NULL; // where to go on when the star takes one component more
     while (*pattern) {
         bool star = component_is(pattern, "*", 1);
         if (*path && (star || component_is(path, pattern, (size_t)(component_end(pattern) - pattern)))) {
             pattern = component_next(pattern), path = component_next(path);
-            if (star) behind_star = pattern, longer = path;
+            if (star) after_star = pattern, longer = path;
         } else {
-            if (!*path || !behind_star) return false;
-            pattern = behind_star, path = longer = component_next(longer);
+            if (!*path || !after_star) return false;
+            pattern = after_star, path = longer = component_next(longer);
         }
     }
     return true;
@@ -106,7 +106,7 @@ static void warn_late(Elab *el, int k) {
     if (!el->minimizes.len || late->minimizes < el->minimizes.len || el->phase != PHASE_STEP) return;
     for (int before = 0; before < k; before++)
         if (!strcmp(el->frozen.at[before].text, late->text)) return;
-    diag_warning(el->diag, user_place(el, late->span), "no `minimize` stands behind this `freeze`: it changes nothing");
+    diag_warning(el->diag, user_place(el, late->span), "no `minimize` follows this `freeze`: it changes nothing");
 }
 
 void check_frozen(Elab *el) {

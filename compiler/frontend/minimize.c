@@ -322,7 +322,7 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
         refuse(
             el, stmt->keyword,
             "`minimize` cannot stand in a `checkpoint` block: what the block computes again is for the backward pass "
-            "of a `minimize` behind it");
+            "of a later `minimize`");
         return;
     }
     Value loss = eval(el, stmt->exprs.at[0]);

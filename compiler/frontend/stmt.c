@@ -220,6 +220,6 @@ void run_body(Elab *el, const AstStmts *body) {
         if (!spend_step(el, body->at[k]->span)) return;
         run[body->at[k]->kind](el, body->at[k]);
         if (body->at[k]->kind == DO_RETURN && k + 1 < body->len)
-            warn_once(el, body->at[k + 1]->span, "this stands behind a `return`, and never runs");
+            warn_once(el, body->at[k + 1]->span, "this stands after a `return`, and never runs");
     }
 }

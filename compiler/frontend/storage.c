@@ -72,8 +72,8 @@ static Value unknown_initialiser(Elab *el, const AstExpr *call) {
     const char *meant = did_you_mean(el, call->s, &names);
     return refuse(el, call->op_span, "`%s` is no initialiser%s", call->s,
                   meant[0] ? meant
-                           : ": that is a layer whose first argument is the parameter, like zeros, normal or "
-                             "kaiming_uniform");
+                           : ": an initialiser is a layer whose first argument is the parameter, like zeros, "
+                             "normal or kaiming_uniform");
 }
 
 // The layer's first argument stands for the parameter: its shape and dtype are what it needs.

@@ -26,7 +26,7 @@ bool is_matrix_transpose(const Node *node) {
     return true;
 }
 
-// The axes in front of the last two of a map are those of the result, in that order.
+// The axes before the last two of a map are those of the result, in that order.
 static bool same_batch(const Iter *iter, const Map *map) {
     const Map *out = &iter->map[0];
     if (map->rank == 2) return true; // numpy repeats it

@@ -69,7 +69,7 @@ static const char *check_outputs(Graph *g) {
         const Output *output = &g->outputs.at[k];
         const Node *value = output->value;
         if (!graph_owns(g, value)) return arena_printf(g->arena, "output %d is no node of the graph", k);
-        if (bound && !output->storage) return "a returned output stands behind a bound one";
+        if (bound && !output->storage) return "a returned output stands after a bound one";
         bound |= output->storage != NULL;
         if (!output->storage && !output->name) return arena_printf(g->arena, "returned output %d has no name", k);
         if (output->storage && !type_equal(&output->storage->type, &value->type))

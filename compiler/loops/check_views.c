@@ -69,14 +69,14 @@ static const char *check_movement(const Program *program, const Buffer *view) {
 
 // Where `part` begins along the concat's axis; -1: it is not in there, or begins elsewhere in each call.
 static int64_t find_part(const Node *concat, const Node *part, int axis) {
-    int64_t behind = 0;
+    int64_t start = 0;
     for (int i = 0; i < concat->nin; i++) {
         const Node *in = concat->in[i];
         bool joins = in != part && node_is(in, concat) && node_attr(in, "axis")->i == axis;
         int64_t inside = in == part ? 0 : joins ? find_part(in, part, axis) : -1;
-        if (inside >= 0) return behind + inside;
+        if (inside >= 0) return start + inside;
         if (in->type.dim[axis].size) return -1;
-        behind += in->type.dim[axis].extent;
+        start += in->type.dim[axis].extent;
     }
     return -1;
 }

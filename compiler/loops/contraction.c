@@ -80,7 +80,7 @@ static void prepared_buffer(Arena *arena, Buffer *buffer, const Node *of, const 
     buffer_packs(arena, buffer, of, what);
 }
 
-// Copies an operand into its halo and panels: in front of the product or, where parameters alone decide them, in a
+// Copies an operand into its halo and panels: before the product or, where parameters alone decide them, in a
 // kernel of the prepare part.
 static void stage_operand(Cursor *c, const Operand *operand) {
     Cursor inside = *c;

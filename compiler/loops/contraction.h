@@ -106,7 +106,7 @@ typedef struct Cursor {
 } Cursor;
 
 // contraction_loops.c: loops over tiles, shared by staging and the product.
-// Stands in front of everything: ranges are whole axes.
+// Comes before everything else: ranges are whole axes.
 Cursor contraction_cursor(const Plan *plan, Epilogue *epilogue);
 typedef struct Tiles {
     int n;
@@ -139,7 +139,7 @@ const char *contraction_axis_name(const Cursor *c, int axis);
 bool contraction_halo(const Plan *plan, Operand *operand);
 void contraction_halo_copy(const Cursor *outside, Stmt *to, const Operand *operand);
 
-// contraction_stage.c: one operand copied into panels: all of it, in front of the product; or what lies in the ranges.
+// contraction_stage.c: one operand copied into panels: all of it, before the product; or what lies in the ranges.
 void contraction_stage(const Cursor *outside, Stmt *to, const Operand *operand);
 void contraction_stage_range(Cursor *c, Stmt *to, const Operand *operand);
 // The operand's element where the axes stand, `offset` after the tile's first one. lanes: 1, or the target's.

@@ -161,7 +161,8 @@ static bool reads_pool(const Plan *p, const Map *map) {
 // When both operands have the axis, the one that depends on them gives the rows; both cannot.
 static bool moves_with_pool(const Plan *p, int axis) {
     const Map *a = &p->iter->map[1], *b = &p->iter->map[2];
-    return (!map_uses(a, axis) || reads_pool(p, a)) && (!map_uses(b, axis) || reads_pool(p, b));
+    bool in_a = map_uses(a, axis), in_b = map_uses(b, axis);
+    return (in_a || in_b) && (!in_a || reads_pool(p, a)) && (!in_b || reads_pool(p, b));
 }
 
 // Whether the one operand that has the axis is the data: its first dim is the batch, the result's first axis. And

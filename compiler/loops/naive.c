@@ -189,7 +189,7 @@ static unsigned leading_axes(const Iter *iter) {
 //           for m = 0 .. 4:
 //             sum += mul(a[n, m, i], b[m, l])
 //           out[n, i + l] += sum
-// clang 14 moves the loads of `out[i * 6 + 1]` and its neighbours in front of stores to them (LLVM's issue 63602) where
+// clang 14 moves the loads of `out[i * 6 + 1]` and its neighbours before stores to them (LLVM's issue 63602) where
 // the loop over `l` is the inner one and unrolled.
 // The sums are the result itself, unless something follows from them: then they have an array of their own.
 static void scatter(Sum *s, Stmt *body, unsigned summed) {

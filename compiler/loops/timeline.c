@@ -1,7 +1,7 @@
 // timeline.c: an estimate of the arena for a choice of values that are computed again.
 //     calls       k0 -> a    k1 a -> b    k2 b -> loss    k3 b -> db    k4 a, db -> da
 //     a dropped   k0 -> a    k1 a -> b    k2 b -> loss    k3 b -> db    k0 -> a    k4 a, db -> da
-// Calls of the forward pass run again in front of the first call that needs their results. Lives follow from the new
+// Calls of the forward pass run again before the first call that needs their results. Lives follow from the new
 // list of calls; scratch is counted with its call. Which views there would be, and what would be computed in place, is
 // not known, so the estimate is a little too large.
 #include "loops/timeline.h"
@@ -113,7 +113,7 @@ typedef struct Run {
     Arena arena;
     Life *life[2]; // by value: as it is computed first, and again
     IntVec events; // calls
-    IntVec before; // by event: the call of the program that it is, or stands in front of
+    IntVec before; // by event: the call of the program that it is, or that it precedes
     IntVec work;   // values
     int64_t cost;
 } Run;
@@ -140,7 +140,7 @@ static void add_event(Run *run, int call, int before, bool again) {
 
 static bool is_missing(const Run *run, int value) { return is_dropped(run, value) && run->life[1][value].first < 0; }
 
-// Runs the calls that lead to a dropped value again, in front of a call.
+// Runs the calls that lead to a dropped value again, before a call.
 static void compute_again(Run *run, int value, int before) {
     const Timeline *t = run->t;
     vec_push(&run->arena, &run->work, value);

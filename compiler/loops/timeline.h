@@ -33,7 +33,7 @@ typedef struct Timeline {
 
 typedef struct Estimate {
     int64_t peak; // bytes
-    int at;       // the call of the peak, or in front of which something is computed again then
+    int at;       // the call of the peak, or the call before which something is computed again then
     int64_t cost; // of what is computed again
 } Estimate;
 
@@ -45,7 +45,7 @@ int timeline_value(const Timeline *timeline, const Buffer *buffer);
 bool timeline_is_choice(const Timeline *timeline, int value);
 // Whether a value is in memory when the backward pass reads it: it is kept, or cannot be computed again.
 bool timeline_is_kept(const Timeline *timeline, int value, const bool *kept);
-// kept: by value. An early value that is not kept is computed again in front of the first call after the forward pass
+// kept: by value. An early value that is not kept is computed again before the first call after the forward pass
 // that needs it, for itself or to compute another one again.
 Estimate timeline_estimate(const Timeline *timeline, const bool *kept);
 

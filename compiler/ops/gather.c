@@ -34,7 +34,7 @@ static bool gather_infer(Infer *infer) {
 // Element k of `parts` belongs to index number *which, and at index j to element *base + j * *stride of `whole`.
 static void place_of(const Tensor *whole, const Tensor *index, int axis, int64_t k, int64_t *which, int64_t *base,
                      int64_t *stride) {
-    *stride = elements_behind(whole, axis);
+    *stride = elements_after(whole, axis);
     *which = k / *stride % index->count;
     *base = k / *stride / index->count * whole->shape[axis] * *stride + k % *stride;
 }
@@ -206,7 +206,7 @@ static bool cumsum_infer(Infer *infer) {
 static void eval_cumsum(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
     int axis = (int)node->attr[0].i;
-    int64_t inner = elements_behind(out, axis), n = out->shape[axis];
+    int64_t inner = elements_after(out, axis), n = out->shape[axis];
     for (int64_t k = 0; k < out->count; k++) {
         if (k / inner % n) continue; // the first of each row
         double sum = 0;

@@ -133,7 +133,7 @@ static bool transpose_infer(Infer *infer) {
 static void eval_transpose(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
     int64_t stride[MAX_RANK];
-    for (int d = 0; d < out->rank; d++) stride[d] = elements_behind(in[0], (int)node->attr[0].ints[d]);
+    for (int d = 0; d < out->rank; d++) stride[d] = elements_after(in[0], (int)node->attr[0].ints[d]);
     copy_strided(in[0], stride, out);
 }
 
@@ -195,7 +195,7 @@ static void eval_broadcast(const Node *node, const Tensor *const *in, Tensor *ou
     (void)sizes;
     int64_t stride[MAX_RANK] = {0};
     for (int d = 0; d < in[0]->rank; d++)
-        if (!dim_is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = elements_behind(in[0], d);
+        if (!dim_is_one(node->in[0]->type.dim[d])) stride[node->attr[1].ints[d]] = elements_after(in[0], d);
     copy_strided(in[0], stride, out);
 }
 

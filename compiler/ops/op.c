@@ -102,7 +102,7 @@ bool op_shape_of_attr(Infer *infer, const Attr *shape, DType dtype) {
     return op_check_shape(infer, &infer->type);
 }
 
-int64_t elements_behind(const Tensor *t, int axis) {
+int64_t elements_after(const Tensor *t, int axis) {
     int64_t count = 1;
     for (int d = axis + 1; d < t->rank; d++) count *= t->shape[d];
     return count;

@@ -249,7 +249,7 @@ static bool concat_infer(Infer *infer) {
 static void eval_concat(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
     int axis = (int)node->attr[0].i;
-    int64_t inner = elements_behind(out, axis), to = 0;
+    int64_t inner = elements_after(out, axis), to = 0;
     int64_t run[2] = {inner * in[0]->shape[axis], inner * in[1]->shape[axis]};
     while (to < out->count)
         for (int k = 0; k < 2; k++)
@@ -274,14 +274,14 @@ static Expr *lower_concat(LowerContext *ctx, const Node *node, Index *const *out
     for (int d = 0; d < node->type.rank; d++) in[d] = out[d];
     bool known = lanes_range(ctx, out[axis], na, &lo, &hi);
     if (known && hi < 0) return lower_value(ctx, node->in[0], in);
-    Index *behind = index_add(ctx->arena, out[axis], index_scale(ctx->arena, na, -1));
+    Index *after = index_add(ctx->arena, out[axis], index_scale(ctx->arena, na, -1));
     if (known && lo >= 0) {
-        in[axis] = behind;
+        in[axis] = after;
         return lower_value(ctx, node->in[1], in);
     }
     in[axis] = index_clamp_to(ctx->arena, out[axis], na);
     Expr *a = lower_value(ctx, node->in[0], in);
-    in[axis] = index_clamp_to(ctx->arena, behind, nb);
+    in[axis] = index_clamp_to(ctx->arena, after, nb);
     Expr *b = lower_value(ctx, node->in[1], in);
     return choose(ctx, node->type.dtype, compare(ctx, &op_lt, out[axis], na), a, b);
 }

@@ -84,7 +84,7 @@ static bool iota_infer(Infer *infer) {
 static void eval_iota(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)in, (void)sizes;
     int axis = (int)node->attr[1].i;
-    int64_t inner = elements_behind(out, axis), extent = out->shape[axis];
+    int64_t inner = elements_after(out, axis), extent = out->shape[axis];
     for (int64_t k = 0; k < out->count; k++) {
         int64_t index = k / inner % extent;
         if (out->f)

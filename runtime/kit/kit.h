@@ -55,7 +55,7 @@ struct kit_dataset {
 };
 
 // Reads the images DIRECTORY/PREFIX-images-idx3-ubyte (idx4 for four axes) and the labels
-// DIRECTORY/PREFIX-labels-idx1-ubyte, each also with .gz behind it or with .idx3-ubyte in place of -idx3-ubyte. prefix:
+// DIRECTORY/PREFIX-labels-idx1-ubyte, each also with .gz appended or with .idx3-ubyte in place of -idx3-ubyte. prefix:
 // "train" and "t10k" for MNIST. limit: use that many pictures at most, 0 for all. KIT_EFORMAT when there are no
 // pictures, when there are not as many labels, or when a label is not below `classes` (1 to 256); the message names the
 // file, the label and its index. On failure `set` is empty.
@@ -339,7 +339,7 @@ void kit_progress_start(struct kit_progress *p, FILE *out, const char *what, int
 #ifdef __GNUC__
 __attribute__((format(printf, 3, 4)))
 #endif
-// `done` of total; the text behind the numbers, as printf does it, is made when it is shown.
+// `done` of total; the text after the numbers, formatted as by printf, is made when it is shown.
 void kit_progress_update(struct kit_progress *p, int64_t done, const char *fmt, ...);
 // Shows the last state and ends the line.
 void kit_progress_end(struct kit_progress *p);
@@ -363,7 +363,7 @@ struct kit_history {
 
 // Epoch 1 and up; epochs that were left out are NaN. KIT_EVALUE, KIT_ENOMEM.
 int kit_history_set(struct kit_history *h, int epoch, const struct kit_epoch *e, char *error);
-// Forgets what lies behind the first `count` epochs.
+// Forgets what comes after the first `count` epochs.
 void kit_history_cut(struct kit_history *h, int count);
 void kit_history_free(struct kit_history *h);
 // A CSV with a line of names: epoch,train_loss,train_accuracy,test_loss,test_accuracy,seconds. On failure of reading
@@ -426,7 +426,7 @@ struct kit_file {
     FILE *out;        // write here
     const char *path; // kept, not copied
     char *beside;     // what becomes path; NULL for devices and pipes, which are written as they are
-    char *target;     // the file behind links, when there is one
+    char *target;     // the file that links lead to, when there is one
 };
 
 // A new file beside `path`. KIT_EIO.

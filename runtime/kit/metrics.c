@@ -118,7 +118,7 @@ void kit_confusion_print(FILE *out, const int64_t *matrix, int classes, const ch
     fprintf(out, "%*s ", width, "truth");
     for (int k = 0; k < classes; k++) {
         int shown = (int)strlen(names[k]) < cell ? (int)strlen(names[k]) : cell;
-        while (shown > 0 && names[k][shown - 1] == ' ') shown--; // "Ankle boot" is cut behind its space
+        while (shown > 0 && names[k][shown - 1] == ' ') shown--; // "Ankle boot" is cut after its space
         fprintf(out, " %*.*s", cell, shown, names[k]);
     }
     fprintf(out, "\n");

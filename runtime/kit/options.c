@@ -6,7 +6,7 @@
 #include "fail.h"
 
 static int read_value(const struct kit_option *o, const char *text, char *error) {
-    if (!text) return kit_fail(error, KIT_EVALUE, "%s: %s is missing behind it", o->name, o->value);
+    if (!text) return kit_fail(error, KIT_EVALUE, "%s: %s is missing after it", o->name, o->value);
     if (o->kind == KIT_TEXT) {
         *(const char **)o->to = text;
         return KIT_OK;

@@ -9,7 +9,7 @@
 
 enum { MAX_SIDE = 1 << 15 };
 
-// The next number of the header, behind white space and comments; -1 when there is none up to 2^15.
+// The next number of the header, after white space and comments; -1 when there is none up to 2^15.
 static int read_number(FILE *file) {
     int c = getc(file);
     while (isspace(c) || c == '#') {

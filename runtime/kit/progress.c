@@ -38,7 +38,7 @@ static int columns_of(const char *s) {
     return columns;
 }
 
-// Cuts the text behind its first `columns` characters.
+// Cuts the text after its first `columns` characters.
 static void cut(char *s, int columns) {
     for (; *s; s++)
         if (begins(*s) && columns-- == 0) break;
@@ -76,7 +76,7 @@ static void put_bar(struct text *t, double part, int columns, bool utf8) {
     }
 }
 
-// What stands behind the bar; `known` says that there is a total.
+// What stands after the bar; `known` says that there is a total.
 static void put_numbers(struct text *t, const struct kit_progress *p, double elapsed, bool known) {
     double rate = elapsed > 0 ? (double)p->done / elapsed : 0;
     if (known)
@@ -95,11 +95,11 @@ static void put_numbers(struct text *t, const struct kit_progress *p, double ela
 
 int kit_progress_text(const struct kit_progress *p, double elapsed, int columns, char *to, size_t room) {
     char numbers[512];
-    struct text line = {to, 0, room}, behind = {numbers, 0, sizeof numbers};
+    struct text line = {to, 0, room}, after = {numbers, 0, sizeof numbers};
     bool known = p->total > 0 && p->done <= p->total;
     double part = known ? (double)p->done / (double)p->total : 0;
     to[0] = 0;
-    put_numbers(&behind, p, elapsed, known);
+    put_numbers(&after, p, elapsed, known);
     if (p->what[0]) put(&line, "%s: ", p->what);
     if (known) put(&line, "%3.0f%%", 100 * part);
     if (known && columns > 0) {

@@ -84,7 +84,7 @@ static int check(struct kit_pipeline *p, char *error) {
         if ((unsigned)t->kind > KIT_NORMALIZE)
             return kit_fail(error, KIT_EVALUE, "transform %d: there is no kind %d", p->steps + 1, (int)t->kind);
         if (p->steps && t[-1].kind == KIT_NORMALIZE)
-            return kit_fail(error, KIT_EVALUE, "transform %d (%s) stands behind normalize, which must be the last",
+            return kit_fail(error, KIT_EVALUE, "transform %d (%s) stands after normalize, which must be the last",
                             p->steps + 1, names[t->kind]);
         int status = check_step(t, p->steps + 1, p->shape[0], error);
         if (status) return status;

@@ -6,7 +6,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1"
 cd "$1"
 
-# step INPUT OPTIMISER: the training step behind a model `forward` that classifies.
+# step INPUT OPTIMISER: the training step after a model `forward` that classifies.
 step() {
     cat <<END
 train step(image: $1, label: i32[N], lr: f32[]) -> (loss: f32[]) {

@@ -120,7 +120,7 @@ wrong 1 'cannot make the directory picture.ppm/x: Not a directory' --save pictur
 wrong 1 'schedule is constant, step, cosine or one-cycle, not "sine"' --schedule sine
 wrong 2 'lr takes a number from 0 to 1e+38, not "fast".*usage.*--resume FILE' --lr fast
 wrong 2 'epochs takes a whole number from 0 to 100000, not "1.5"' --epochs 1.5
-wrong 2 'save: DIR is missing behind it' --save
+wrong 2 'save: DIR is missing after it' --save
 wrong 1 'pictures are classified by weights' picture.ppm
 # A disk that is full while an epoch is saved: the checkpoint before is named, and is whole.
 (

@@ -60,7 +60,7 @@ bool compiled_save_weights(Compiled *c, const char *path);
 double drawn(uint32_t seed, uint64_t k);
 Tensor tensor_drawn(Arena *arena, const Type *type, const int64_t *sizes, uint32_t seed, double low, double high);
 // How far got is from the exact value, in units in the last place of f32 there; 0 for the same bits. Infinity counts as
-// the number behind the largest; the zeros differ.
+// the number after the largest; the zeros differ.
 double ulps(double got, double want);
 // max |a - b| / max |b| over the tensor; NaN or Inf on one side only give infinity.
 double tensor_difference(const Tensor *a, const Tensor *b);

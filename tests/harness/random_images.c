@@ -283,7 +283,7 @@ static void residual(Generator *r, int from) {
     }
 }
 
-// Channels of two images behind each other: a skip connection.
+// Channels of two images one after the other: a skip connection.
 static void skip(Generator *r, int from) {
     Node *x = r->pool[from];
     for (int k = r->npool - 1; k >= 0; k--) {

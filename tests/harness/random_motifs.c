@@ -52,7 +52,7 @@ static int join(Generator *r, int a, int b, bool sum) {
     return put(r, y, exact);
 }
 
-// Two or three convolutions of one value, joined; often another convolution behind, or a pool.
+// Two or three convolutions of one value, joined; often another convolution after them, or a pool.
 static void branches(Generator *r, int from) {
     bool sum = random_pick(r, 2);
     int channels = r->pool[from]->type.dim[1].extent, out = random_pick(r, 2) ? channels : 1 + random_pick(r, 20);
@@ -172,7 +172,7 @@ static void reshaped(Generator *r, int from) {
     if (other >= 0) same_convolution(r, other, 1 + random_pick(r, 40), 1);
 }
 
-// A learned image is added to each of the batch, or stands behind its channels.
+// A learned image is added to each of the batch, or follows its channels.
 static void positions(Generator *r, int from) {
     Node *x = r->pool[from];
     Type one = {F32, x->type.rank - 1, {{0}}};

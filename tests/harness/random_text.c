@@ -325,7 +325,7 @@ static void begin_entry(Writer *w, Str *arguments) {
     w->inputs = w->nvalues;
 }
 
-// Puts `head` before the text from `start` on, and a brace behind it.
+// Puts `head` before the text from `start` on, and a brace after it.
 static void end_entry(Writer *w, size_t start, const char *head) {
     char *inside = arena_strdup(w->arena, str_text(&w->text) + start);
     w->text.len = start;

@@ -214,7 +214,7 @@ case((2, 9), "conv1d(2, 1, $) |> max_pool1d(3)",
 case((5, 12, 34), "conv2d(3, 3, padding=1, $) |> max_pool2d(2)",
      nn.Sequential(OrderedDict(weights=nn.Conv2d(5, 3, 3, padding=1), pool=nn.MaxPool2d(2))), True)
 
-# A window over axes of one element behind a reshape: what leaves them is 0, though nothing moves.
+# A window over axes of one element after a reshape: what leaves them is 0, though nothing moves.
 case((21, 3), "conv1d(42, 3, stride=3, padding=1, groups=21, $) |> reshape([N, 42, 1, 1]) |> conv2d(19, 5, padding=2, $.second)",
      nn.Sequential(OrderedDict(weights=nn.Conv1d(21, 42, 3, stride=3, padding=1, groups=21),
                                apart=nn.Unflatten(2, (1, 1)), second=nn.Conv2d(42, 19, 5, padding=2))), True)

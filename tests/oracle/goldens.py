@@ -47,7 +47,7 @@ def uniform(seed, shape, low, high):
 
 
 def filled(name, shape, bias=0):
-    """A parameter or buffer: weights keep the variance behind a ReLU, factors and variances are about 1, biases about
+    """A parameter or buffer: weights keep the variance after a ReLU, factors and variances are about 1, biases about
     `bias`."""
     if len(shape) >= 2:
         bound = (6.0 / (np.prod(shape) // shape[0]))**0.5
@@ -135,7 +135,7 @@ class Kinks(torch.overrides.TorchFunctionMode):
             kernel, stride, padding = args[1], kwargs.get("stride") or args[1], kwargs.get("padding", 0)
             padded = F.pad(x, [padding] * 4, value=-1e9).flatten(0, 1)[:, None]
             two = F.unfold(padded, kernel, stride=stride).topk(2, dim=1).values
-            differ = torch.where(two[:, 0] > 0, two[:, 0] - two[:, 1], torch.inf)  # two zeros behind a ReLU stay zeros
+            differ = torch.where(two[:, 0] > 0, two[:, 0] - two[:, 1], torch.inf)  # two zeros after a ReLU stay zeros
             self.near(differ, x)
         return func(*args, **kwargs)
 

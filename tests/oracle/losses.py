@@ -4,7 +4,7 @@ loss) on a batch below the bound, the means on a full one too.
     python tests/oracle/losses.py        writes tests/nets/losses.dl and tests/golden/data/losses.txt
 
 PyTorch computes in double. Float inputs with a batch axis are parameters of the bound's rows, of which an entry gathers
-the first N: the optimizer `take` then leaves d sum(y * w) / d input in them, zero behind the batch.
+the first N: the optimizer `take` then leaves d sum(y * w) / d input in them, zero after the batch.
 """
 import math
 import os

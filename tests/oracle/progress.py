@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/data/progress.txt: the bars of tqdm (tqdm.format_meter), one a line.
 
-Fields behind tabs: what, done, total (0: not known), elapsed, columns (0: no bar), unit, postfix, 1 for blocks, the text.
+Fields separated by tabs: what, done, total (0: not known), elapsed, columns (0: no bar), unit, postfix, 1 for blocks, the text.
 """
 import pathlib
 

@@ -5,7 +5,7 @@ for every N from the least that the entry takes to the bound.
 
 Each case is two entries: a `model` over the caller's arrays, which are dense in the given size, and a `train` over
 parameters of the bound's extents, of which the first elements of each run-time axis are gathered: the optimizer `take`
-then leaves d sum(y * w) / d input in them, and zero behind what was taken.
+then leaves d sum(y * w) / d input in them, and zero after what was taken.
 """
 import os
 

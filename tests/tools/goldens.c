@@ -155,7 +155,7 @@ static const struct Build {
     {OTHERS, {.target = "native", .level = 2, .cc = "gcc", .openmp = true}},
 };
 
-// Weights keep the variance behind a ReLU, factors and variances are about 1; the dropouts' seed is 5.
+// Weights keep the variance after a ReLU, factors and variances are about 1; the dropouts' seed is 5.
 static void fill_storages(Runner *r, const Net *net) {
     runner_open(r);
     for (int k = 0; k < r->module->storages.len; k++) {

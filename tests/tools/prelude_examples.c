@@ -36,7 +36,7 @@ typedef struct Examples {
 
 // ---- reading --------------------------------------------------------------------------------------------------------
 
-// "[1, nan]" at *at; moves behind it.
+// "[1, nan]" at *at; moves after it.
 static bool read_list(const char **at, Numbers *n) {
     n->count = 0;
     if (**at != '[') return false;

@@ -65,7 +65,7 @@ static inline Dim dim_of(const char **at) {
     return dim;
 }
 
-// "f32[2, N]"; *end, if given, is behind it.
+// "f32[2, N]"; *end, if given, is set to what follows it.
 static inline Type type_of(const char *text, const char **end) {
     Type type = {0};
     char name[8] = {0};

@@ -400,7 +400,7 @@ Test(autodiff, new_nodes_carry_the_forward_node_and_the_section) {
     bench_close(&b);
 }
 
-// What stands behind no wrt costs nothing.
+// What depends on no wrt costs nothing.
 Test(autodiff, only_paths_from_wrt_to_the_loss_are_differentiated) {
     Bench b;
     bench_open(&b);

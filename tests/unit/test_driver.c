@@ -14,7 +14,7 @@ typedef struct Run {
     char *out, *err;
 } Run;
 
-// Runs dlc with the words of `line` behind its name.
+// Runs dlc with the words of `line` after its name.
 static Run run(const char *line) {
     Run r;
     size_t sizes[2];

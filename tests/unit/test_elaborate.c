@@ -415,7 +415,7 @@ Test(elaborate, groups_chains_freeze_and_detach) {
     release(&r);
 }
 
-// eval { } turns training off for its block and for what is called in it, and on again behind it.
+// eval { } turns training off for its block and for what is called in it, and on again after it.
 Test(elaborate, eval_is_not_training) {
     Result r = elaborate_text("layer mode(x: f32[]) { if training { return x } else { return -x } }\n"
                               "train step(x: f32[]) -> (a: f32[], b: f32[], c: f32[]) {\n a = mode(x)\n"
@@ -440,7 +440,7 @@ Test(elaborate, a_minimize_in_eval_trains) {
     release(&r);
 }
 
-// A list of numbers where a tensor of one axis is asked for; `over` behind the optimizer.
+// A list of numbers where a tensor of one axis is asked for; `over` after the optimizer.
 Test(elaborate, lists_of_numbers_are_tensors) {
     Result r =
         elaborate_text("layer weigh(x: T[], w: T[C]) { return x * sum(w * cast(iota([C]), T)) }\n"

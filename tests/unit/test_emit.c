@@ -540,8 +540,8 @@ Test(emit, places_that_a_body_reads_often_get_names) {
     Var *i = var("i"), *k = var("k");
     Expr *sum = NULL;
     for (int c = 4; c >= 1; c--) {
-        const Index *behind = at_sum(c, 1, &(struct Term){1, {.kind = ATOM_VAR, .var = k}});
-        Expr *value = load(x, AT(at_var(i), behind), 1);
+        const Index *after = at_sum(c, 1, &(struct Term){1, {.kind = ATOM_VAR, .var = k}});
+        Expr *value = load(x, AT(at_var(i), after), 1);
         sum = sum ? apply("add", 2, sum, value, NULL) : value;
     }
     Stmt *body = BLOCK(store(out, AT(at_var(i), at_var(k)), sum));

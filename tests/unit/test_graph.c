@@ -334,7 +334,7 @@ static void groups_empty(Case *c) {
 static void groups_numbered_wrongly(Case *c) { c->b.g->groups.at[1].id = 5; }
 static void groups_nobody_computes(Case *c) { c->b.g->groups.at[0].root = NULL; }
 static void groups_read_too_early(Case *c) {
-    // product is stored by a group behind the one that reads it
+    // product is stored by a group after the one that reads it
     Group late = {.kind = GROUP_CONTRACT, .id = 2, .root = c->product};
     vec_push(&c->b.arena, &late.outputs, c->product);
     vec_push(&c->b.arena, &c->b.g->groups, late);
@@ -374,7 +374,7 @@ static const Breakage breakages[] = {
     {"two identical nodes", break_uniqueness, false, "is %3 again"},
     {"a storage bound to another type", break_storage_type, false, "is bound to w, which has type f32[3, 3]"},
     {"a storage bound twice", break_storage_once, false, "w is bound twice"},
-    {"a returned output behind a bound one", break_output_order, false, "behind a bound one"},
+    {"a returned output after a bound one", break_output_order, false, "after a bound one"},
     {"a returned output without a name", break_output_name, false, "has no name"},
     {"an output that is not in the graph", break_output_owner, false, "output 0 is no node of the graph"},
     {"an argument that is none", break_argument, false, "argument 0 is no argument node"},

@@ -1,4 +1,4 @@
-// test_halo.c: the zeros around values that contractions read through windows: how many elements before and behind each
+// test_halo.c: the zeros around values that contractions read through windows: how many elements before and after each
 // axis, and the bytes of the whole. Values are laid out with their channels last: batch, rows, columns, channels.
 #include <criterion/criterion.h>
 
@@ -8,7 +8,7 @@
 
 static const struct {
     const char *what, *text; // the value in question is h
-    const char *halo;        // by axis: elements before + behind
+    const char *halo;        // by axis: elements before + after
     int64_t bytes;           // 4 (rows + halo) (columns + halo) channels
 } rows[] = {
     // y + p - 1 goes from -1 to 8, of 0 to 7.

@@ -131,7 +131,7 @@ Test(interp, matmul_follows_numpy) {
     }
 }
 
-// y = w + sum over n of x[n], with N = 4 of at most 6: what is behind the size is not there.
+// y = w + sum over n of x[n], with N = 4 of at most 6: what is beyond the size is not there.
 Test(interp, loops_run_to_the_size_and_not_to_its_bound) {
     Bench b;
     bench_open(&b);

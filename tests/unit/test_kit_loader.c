@@ -16,7 +16,7 @@ static char directory[64];
 
 static void path_of(char path[128], const char *name) { snprintf(path, 128, "%s/%s", directory, name); }
 
-// An IDX file of these dims (a negative one or the fourth ends them) with `bytes` behind its header; byte k is k % 7.
+// An IDX file of these dims (a negative one or the fourth ends them) with `bytes` after its header; byte k is k % 7.
 static void write_idx(const char *name, const int32_t *dim, size_t bytes) {
     static unsigned char text[1 << 16];
     char path[128];
@@ -89,7 +89,7 @@ Test(kit_dataset, files_by_their_names, .init = make_directory, .fini = remove_d
 Test(kit_dataset, files_that_are_refused, .init = make_directory, .fini = remove_directory) {
     static const struct {
         int32_t images[4], labels[2];
-        size_t pixels, marks; // bytes behind the headers
+        size_t pixels, marks; // bytes after the headers
         int classes, limit, status;
         const char *says;
     } row[] = {

@@ -164,13 +164,13 @@ static int count_of(const char *s, char c) {
     return count;
 }
 
-// What has been written: to the mark that is put behind it, for a terminal passes text on when it likes.
+// What has been written: to the mark that is put after it, because a terminal passes text on when it likes.
 static void read_terminal(char *to, size_t room, FILE *out, int master) {
     size_t len = 0;
     fputc('@', out), fflush(out);
     for (to[0] = 0; !strchr(to, '@'); to[len] = 0) {
         struct pollfd ready = {master, POLLIN, 0};
-        cr_assert(poll(&ready, 1, 10000) == 1, "the terminal says nothing more behind \"%s\"", to);
+        cr_assert(poll(&ready, 1, 10000) == 1, "the terminal says nothing more after \"%s\"", to);
         ssize_t got = read(master, to + len, room - 1 - len);
         cr_assert(got > 0);
         len += (size_t)got;
@@ -322,7 +322,7 @@ Test(kit_options, read_and_refused) {
         {{"--rate", "1x"}, "--rate takes a number from 0 to 1, not \"1x\"", 0},
         {{"--rate", ""}, "not \"\"", 0},
         {{"--rate", "nan"}, "not \"nan\"", 0},
-        {{"--rate"}, "--rate: R is missing behind it", 0},
+        {{"--rate"}, "--rate: R is missing after it", 0},
         {{"--rat", "1"}, "--rat is no option", 0},
         {{"a", "--rate"}, "--rate: options stand before everything else", 0},
     };

@@ -264,7 +264,7 @@ static struct png take_apart(void) {
         }
         at += 12 + bytes;
     }
-    cr_expect(at == len && !strcmp(names, "IHDRIDATIEND"), "%zu bytes behind %s", len - at, names);
+    cr_expect(at == len && !strcmp(names, "IHDRIDATIEND"), "%zu bytes after %s", len - at, names);
     return png;
 }
 
@@ -336,7 +336,7 @@ Test(kit_output, a_grid_of_pictures) {
     }
 }
 
-// A caption that is wider than its picture is cut behind a letter; nothing to show is an error.
+// A caption that is wider than its picture is cut after a letter; nothing to show is an error.
 Test(kit_output, grids_at_the_edge) {
     static const uint8_t image[9] = {0};
     struct kit_tile tile = {image, "a very long name that does not fit", "", false};

@@ -183,7 +183,7 @@ Test(kit_transforms, lists_that_are_refused) {
          1,
          28,
          28,
-         "transform 2 (resize) stands behind normalize"},
+         "transform 2 (resize) stands after normalize"},
         {{{{.kind = 42}}}, 1, 28, 28, "there is no kind 42"},
         {{{{0}}}, 2, 28, 28, "images of 2 channels"},
         {{{{0}}}, 1, 0, 28, "0 x 28 pixels"},

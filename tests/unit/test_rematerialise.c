@@ -161,7 +161,7 @@ static Program *plan(Arena *arena, const char *text, int level) {
     return program;
 }
 
-// The layers of a block are computed again after the backward pass of the block behind it, and before their own.
+// The layers of a block are computed again after the backward pass of the next block, and before their own.
 Test(rematerialise, copies_run_when_they_are_needed) {
     for (int level = 0; level <= 2; level += 2) {
         Arena arena = {0};

@@ -191,7 +191,7 @@ Test(save, into_memory) {
         cr_assert(bytes && file);
         memset(bytes, 0x55, size + 1);
         cr_expect(save(from, bytes, size - 1) == size && bytes[0] == 0x55, "a byte short, but written");
-        cr_expect(save(from, bytes, size) == size && bytes[size] == 0x55, "written behind the end");
+        cr_expect(save(from, bytes, size) == size && bytes[size] == 0x55, "written past the end");
         FILE *f = fopen(path, "rb");
         cr_assert(f && fread(file, 1, size + 1, f) == size && !fclose(f));
         cr_expect(!memcmp(file, bytes, size), "the file has other bytes");

@@ -116,7 +116,7 @@ static const struct {
     const char *want;
 } damages[] = {
     {"an update before the gradient that reads the old weight", update_too_early, "whose old value is overwritten by"},
-    {"an update behind what reads the new weight", update_too_late, "whose new value is written by"},
+    {"an update after what reads the new weight", update_too_late, "whose new value is written by"},
     {"an update that stores the next row", update_next_row, "parts of which are overwritten before"},
     {"a momentum that stores the next row", update_next_momentum, "parts of which are overwritten before"},
     {"an update that runs twice", update_twice, "whose new value is written by"},

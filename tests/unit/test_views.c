@@ -137,7 +137,7 @@ static const struct {
      IMAGES "h = conv2d(x, 16, 3, padding=1)\n a = conv2d(z, 16, 3, padding=1) + h\n"
             " return a |> conv2d(16, 3, padding=1) |> conv2d(16, 3)\n}",
      ""},
-    {"parts lie one behind another",
+    {"parts lie one after another",
      SUM2 "a = softmax(x, axis=1)\n b = softmax(z, axis=1)\n c = concat([a, b], axis=1)\n return linear(c, 10)\n}",
      "a in c+0, b in c+48"},
     {"a concat in a concat along the same axis",
