@@ -1,14 +1,14 @@
 // ast.c: the constructors of build.h.
 //     x |> f(2)     becomes     CALL f (x, 2), piped
-// What a constructor refuses it reports, and returns something harmless: the tree is not used after an error.
+// A constructor reports an error and returns a value that parsing can go on with: no tree is used after an error.
 #include <string.h>
 
 #include "frontend/build.h"
 
 // ---- Expressions
 
-// Takes a child's depth into e. Beyond the limit, which is reported once, e keeps no children: its tree stays shallow
-// and marks its parents by its depth alone.
+// Updates the depth of e for one child. Beyond the limit, which is reported once, e becomes a node without children:
+// the tree stays shallow, and the depth of e tells its parents that the limit was passed.
 static void add_depth(Parser *p, AstExpr *e, const AstExpr *child) {
     if (!child) return;
     if (child->depth >= e->depth) e->depth = child->depth + 1;
@@ -137,7 +137,7 @@ AstStmt *ast_stmt(Parser *p, AstStmt stmt) {
 }
 
 AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, AstExprs over, AstWith with) {
-    // `with sgd(lr=0.1) over "head"` says of the one optimizer what `over "head" with sgd(lr=0.1)` says.
+    // For a single optimizer `with sgd(lr=0.1) over "head"` means the same as `over "head" with sgd(lr=0.1)`.
     bool trailing = with.groups.len == 1 && !with.braces && !over.len;
     if (trailing) over = with.groups.at[0].over, with.groups.at[0].over = (AstExprs){0};
     return STMT(DO_MINIMIZE, span, keyword, .exprs = ast_exprs(p, (AstExprs){0}, loss), .over = over, .with = with);

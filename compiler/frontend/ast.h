@@ -1,4 +1,4 @@
-// ast.h: what the parser makes of a .dl file, and what the elaborator reads. Every node keeps its span.
+// ast.h: the syntax tree of a .dl file: the parser makes it, the elaborator reads it. Every node keeps its span.
 #ifndef DLC_AST_H
 #define DLC_AST_H
 
@@ -45,7 +45,7 @@ struct AstExpr {
     AstExprKind kind;
     Span span;    // the whole expression
     Span op_span; // BINARY, UNARY: the operator; CALL: the name
-    int depth;    // of the tree below, capped by the constructors
+    int depth;    // levels of its tree, 1 for a leaf; the constructors limit it
     long long i;
     double f;
     const char *s;
@@ -61,18 +61,18 @@ struct AstType {
     Span span;
     const char *name; // "f32", "T", "int"
     Span name_span;
-    bool has_dims; // f32[] has dims, none of them
+    bool has_dims; // brackets follow the name; those of f32[] are empty
     AstExprs dims; // expressions; AST_SPREAD for ...S and ...
 };
 
-// The optimizer of a `minimize`: one group for all parameters, or several with patterns, the first that matches wins.
+// The `with` part of a `minimize`: one group, or several. The first group that matches a parameter updates it.
 typedef struct AstGroup {
     AstExpr *with; // a call, or a chain of them: clip_norm(1.0) |> sgd(lr=0.1)
-    AstExprs over; // strings; none: all
+    AstExprs over; // patterns (strings); empty: all parameters
 } AstGroup;
 typedef struct AstWith {
-    bool braces;    // there are some
-    AstExpr *chain; // before the braces, for the gradients of all groups; or NULL
+    bool braces;    // the groups stand in braces
+    AstExpr *chain; // the call before the braces, which changes the gradients of all groups; or NULL
     VEC(AstGroup) groups;
 } AstWith;
 
@@ -136,8 +136,8 @@ typedef struct AstDecl {
     bool runtime;   // written with <=
     // the others
     AstParams params;
-    bool accumulates;   // TRAIN: gradients over several calls
-    AstResults results; // none where the header has no `->`
+    bool accumulates;   // TRAIN: `accumulate`: sums gradients over several calls
+    AstResults results; // empty when the header has no `->`
     AstStmts body;
 } AstDecl;
 

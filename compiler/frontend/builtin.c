@@ -1,7 +1,7 @@
-// builtin.c: what can be called and is not written in the language: one table of functions, and the element-wise
-// operator records by their names.
+// builtin.c: functions that are not written in the language itself: one table of functions, and the element-wise
+// operators, each called by the name of its record.
 //     exp(x)    max(a, b)    sum(x, axis=1, keepdim=true)    cast(x, f32)    reshape(x, [B, -1])    shape(x, 0)
-// Over compile-time numbers the element-wise ones compute at once, in double.
+// Element-wise functions of compile-time numbers are computed at once, in double.
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *a
     int64_t i;
     if (!value_to_int(el, v, "an axis", span, &i)) return false;
     if (i < -rank || i >= rank) {
-        // The standard layers' own calls are not what the user wrote.
+        // A call inside the prelude is not what the user wrote, so the message does not name it.
         const char *who = span.source && span.source->prelude ? "" : arena_printf(el->arena, "%s: ", name);
         if (!rank) return deny(el, span, "%saxis %" PRId64 " of a scalar, which has no axes", who, i);
         return deny(el, span,
@@ -71,7 +71,7 @@ bool flag_arg(Elab *el, const Call *call, int k, bool *flag) {
     return deny(el, call->at[k], "%s: true or false is needed, got %s", call->name, value_text(el, v));
 }
 
-// f32, T, or `otherwise` when not given.
+// Reads a dtype such as f32 or T; it is `otherwise` when not given.
 static bool dtype_arg(Elab *el, const Call *call, int k, DType otherwise, DType *dtype) {
     Value v = call->arg[k];
     *dtype = v.kind == VALUE_DTYPE ? v.dtype : otherwise;
@@ -111,11 +111,11 @@ static Value run_len(Elab *el, const Call *call) {
     return is_list(el, call) ? value_int(call->arg[0].list->len) : value_poison();
 }
 
-// The number of elements that a list of dims makes; a run-time number when one of them is.
+// The product of a list of dims. It is a run-time number when one of the dims is.
 static Value run_product(Elab *el, const Call *call) {
     if (!is_list(el, call)) return value_poison();
     Value product = value_int(1);
-    for (int runtime = 0; runtime < 2; runtime++) // what is known first, so that less is left to calculate
+    for (int runtime = 0; runtime < 2; runtime++) // known dims first, so that less is computed at run time
         for (int k = 0; k < call->arg[0].list->len; k++) {
             Value item = call->arg[0].list->at[k];
             if (is_runtime(item) == runtime) product = value_binary(el, "*", product, item, call->span);
@@ -137,7 +137,7 @@ static Value run_detach(Elab *el, const Call *call) {
     return x ? value_tensor(build_unary(el->g, "detach", x)) : value_poison();
 }
 
-// "2 * N * 784", as messages have it.
+// The number of elements as text for messages: "2 * N * 784".
 static const char *count_text(Elab *el, const Type *type) {
     const char *names[MAX_SIZES];
     for (int k = 0; k < el->module->nsizes; k++) names[k] = el->module->sizes[k].name;
@@ -161,7 +161,7 @@ Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
     return value_tensor(build_reshape(el->g, x, to));
 }
 
-// The extent of the one axis that is not given: x's elements divided by the other axes. False: reported.
+// The extent of the axis given as -1: the elements of x divided by the product of the other axes. False: reported.
 static bool rest_of(Elab *el, const Call *call, const Node *x, const Type *given, Value dims, Value *rest) {
     Factors left = type_factors(&x->type), by = type_factors(given);
     Dim dim = dim_fixed(1);
@@ -180,7 +180,7 @@ static bool rest_of(Elab *el, const Call *call, const Node *x, const Type *given
     return true;
 }
 
-// One -1 among the dims stands for what is left.
+// Replaces a -1 among the dims by the extent that keeps the number of elements of x.
 static bool infer_dim(Elab *el, const Call *call, const Node *x, Value dims, Value *filled) {
     int hole = -1;
     Type given = type_scalar(x->type.dtype);
@@ -211,7 +211,7 @@ static Value run_reshape(Elab *el, const Call *call) {
     return reshape_checked(el, x, &type, call->span);
 }
 
-// Two axes swap, as torch.transpose.
+// Swaps two axes, like torch.transpose.
 static Value run_transpose(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int a, b, perm[MAX_RANK];
@@ -221,7 +221,7 @@ static Value run_transpose(Elab *el, const Call *call) {
     return value_tensor(build_transpose(el->g, x, perm));
 }
 
-// All axes in a new order, as torch.permute.
+// Puts all axes in a new order, like torch.permute.
 static Value run_permute(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     Value axes = call->arg[1];
@@ -272,8 +272,8 @@ static Value reduce(Elab *el, const Call *call, ReduceKind kind, int axis_arg) {
 
 static Value run_sum(Elab *el, const Call *call) { return reduce(el, call, REDUCE_SUM, 1); }
 
-// max(x, 1) is a maximum over axis 1 to PyTorch. A number that could be an axis is warned of where it stands in the
-// call as an integer: 1.0, other=1 and a name are meant as numbers, and so is 0, with which max is a relu.
+// In PyTorch max(x, 1) is a maximum over axis 1, so an integer literal that could be an axis gets a warning. 1.0,
+// other=1 and a name are meant as numbers, and so is 0, because max(x, 0) is a relu.
 static void warn_of_axis(Elab *el, const Call *call) {
     const Node *x = call->arg[0].node;
     int64_t i = call->arg[1].i;
@@ -323,7 +323,7 @@ static Value run_full(Elab *el, const Call *call) {
     return value_tensor(value ? build_broadcast_numpy(el->g, value, &type) : NULL);
 }
 
-// integer(2.9) is 2: a compile-time number without its fraction.
+// integer(2.9) is 2: drops the fraction of a compile-time number.
 static Value run_integer(Elab *el, const Call *call) {
     Value v = call->arg[0];
     if (v.kind == VALUE_INT) return v;
@@ -332,23 +332,23 @@ static Value run_integer(Elab *el, const Call *call) {
     return value_int((int64_t)v.f);
 }
 
-// known(lr): the number of a scalar that is a constant, as `f32[]` makes one of a number that was given; else none.
+// known(lr): the value of a number, or of a constant scalar, which an `f32[]` parameter makes of a number; else none.
 static Value run_known(Elab *el, const Call *call) {
     Value v = call->arg[0];
     double number;
     if (is_number(v)) return v;
     if (!is_tensor(v) || v.node->type.rank || !node_constant(v.node, &number)) return value_none();
     if (!dtype_info[v.node->type.dtype].is_float) return value_int((int64_t)number);
-    double shortest = strtod(arena_printf(el->arena, "%.7g", number), NULL); // 0.1, not what f32 makes of it
+    double shortest = strtod(arena_printf(el->arena, "%.7g", number), NULL); // 0.1, not 0.100000001
     return value_float((float)shortest == (float)number ? shortest : number);
 }
 
-// A compile-time condition chooses without a node.
+// With a compile-time condition the choice is made here, without a node.
 static Value run_select(Elab *el, const Call *call) {
     if (call->arg[0].kind == VALUE_BOOL) return call->arg[0].i ? call->arg[1] : call->arg[2];
     for (int k = 1; k < 3; k++)
         if (is_tensor(call->arg[k])) return tensor_elementwise(el, "select", "select", call->arg, 3, call->span);
-    // Two numbers: a tensor of f32 that the condition chooses.
+    // Both values are numbers: the result is f32, with the shape of the condition.
     Value v[3] = {call->arg[0], value_tensor(to_node(el, call->arg[1], F32, call->at[1])), call->arg[2]};
     return is_poison(v[1]) ? v[1] : tensor_elementwise(el, "select", "select", v, 3, call->span);
 }
@@ -361,7 +361,7 @@ static Value call_op_by_name(Elab *el, const Call *call, const char *op, int n) 
     return call_op(el, op_find(op), &args, call->span);
 }
 
-// What bounds nothing from below, or from above.
+// A bound that clips nothing: the largest value of x's dtype if `above`, else the smallest.
 static Value no_bound(Value x, bool above) {
     DType dtype = is_tensor(x) ? x.node->type.dtype : F32;
     if (dtype_info[dtype].is_float) return value_float(above ? INFINITY : -INFINITY);
@@ -380,7 +380,7 @@ static Value run_clip(Elab *el, const Call *call) {
     return call_op_by_name(el, &filled, "clip", 3);
 }
 
-// A power that is known at compile time is as cheap as x ** 2.
+// With an exponent that is known at compile time, pow(x, 2) is as cheap as x ** 2.
 static Value run_pow(Elab *el, const Call *call) {
     if (is_tensor(call->arg[0]) && is_number(call->arg[1]))
         return tensor_binary(el, "**", call->arg[0], call->arg[1], call->span);
@@ -438,7 +438,7 @@ const char *builtin_name(int k) { return k < BUILTINS ? builtins[k].name : NULL;
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
-// Positional arguments in order, keywords by name; then the row's function.
+// Assigns positional arguments in order and keyword arguments by name, then runs the row's function.
 static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span span) {
     Call call = {.name = builtin->name, .required = builtin->required, .span = span};
     Names names = {0};
@@ -456,7 +456,7 @@ static Value call_table(Elab *el, const Builtin *builtin, const Args *args, Span
     return builtin->run(el, &call);
 }
 
-// exp(2.0) and the like, through the record's own evaluation.
+// Computes calls such as exp(2.0) with the operator's own evaluation.
 static Value evaluate_numbers(const Op *op, const Args *args) {
     Arena scratch = {0};
     Type type = type_scalar(F32);
@@ -476,7 +476,7 @@ static Value evaluate_numbers(const Op *op, const Args *args) {
     return result;
 }
 
-// An element-wise record: as many arguments as it has inputs, broadcast to one shape.
+// Calls an element-wise operator: one argument for each of its inputs, broadcast to one shape.
 static Value call_op(Elab *el, const Op *op, const Args *args, Span span) {
     bool numbers = op->infer == elementwise_infer || op->infer == elementwise_float_infer, tensors = false;
     Value values[3];
@@ -511,7 +511,7 @@ Value call_builtin(Elab *el, const char *name, const Args *args, Span span) {
     Args rest = {0};
     for (int k = 0; k < args->len; k++) {
         const Arg *arg = &args->at[k];
-        bool names = arg->name && !strcmp(arg->name, "name"); // an operator has no parameters: only a comment's name
+        bool names = arg->name && !strcmp(arg->name, "name"); // an operator has no params: names its nodes only
         if (!names)
             vec_push(el->arena, &rest, *arg);
         else if (arg->value.kind == VALUE_STRING)

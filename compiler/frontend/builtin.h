@@ -1,4 +1,4 @@
-// builtin.h: what builtin.c, builtin_parts.c and window.c share: a call of a function of the table.
+// builtin.h: shared by the files that implement built-in functions: a call of a function of the table in builtin.c.
 #ifndef DLC_BUILTIN_H
 #define DLC_BUILTIN_H
 
@@ -8,7 +8,7 @@ enum { MAX_PARAMS = 7 };
 
 typedef struct Call {
     const char *name;
-    int required;          // so many arguments must be given
+    int required;          // the number of arguments that must be given
     Value arg[MAX_PARAMS]; // NONE where not given
     Span at[MAX_PARAMS];
     bool keyword[MAX_PARAMS]; // whether it was given by name
@@ -16,7 +16,7 @@ typedef struct Call {
 } Call;
 
 Node *tensor_arg(Elab *el, const Call *call, int k); // NULL: reported
-// Sums of integers and bools are i64, as PyTorch's: x as the i64 that is added up, floats as they are.
+// Converts integers and bools to i64, the dtype of their sums as in PyTorch; floats stay as they are.
 Node *widened(Elab *el, Node *x);
 bool flag_arg(Elab *el, const Call *call, int k, bool *flag);
 
@@ -25,11 +25,11 @@ Value run_convolve(Elab *el, const Call *call);
 Value run_convolve_transposed(Elab *el, const Call *call);
 Value run_pool(Elab *el, const Call *call);
 
-// An axis, counted from the end when negative. False: reported.
+// Reads an axis; a negative one counts from the end. False: reported.
 bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis);
-// The argument k as an axis; 0 when it is optional and not given.
+// Reads argument k as an axis; it is 0 when it is optional and not given.
 bool axis_arg(Elab *el, const Call *call, int k, int rank, int *axis);
-// axis=1, axis=[1, 2] or none for all, as a bit mask.
+// Reads axis=1, axis=[1, 2] or none (all axes) as a bit mask.
 bool axes_arg(Elab *el, const Call *call, int k, int rank, unsigned *axes);
 
 // random.c

@@ -1,7 +1,6 @@
 // builtin_parts.c: parts of tensors: indexing, narrow, flip, split, concat, pad, gather, scatter_add, cumsum.
 //     x[:, 0, 2:5, ::2, none, ...]    a slice, then a reshape that drops axis 1 and inserts one
-//     pad(x, 2, 1, -2, 0)             axis 2: a zero before it, two elements less after it; the prelude's pad takes
-//     pairs
+//     pad(x, 2, 1, -2, 0)             axis 2: one zero is added before it, two elements are removed at its end
 // Which elements are taken is known at compile time or depends on a run-time size. Only gather and scatter_add read
 // indices from a tensor.
 #include <inttypes.h>
@@ -11,7 +10,7 @@
 
 // ---- slices ---------------------------------------------------------------------------------------------------------
 
-// What is taken of each axis of x.
+// The part of x that is taken: a length, a start and a step for each axis.
 typedef struct Cut {
     Type shape;
     Count start[MAX_RANK];
@@ -28,7 +27,7 @@ static Node *cut_node(Elab *el, Node *x, const Cut *cut) {
     return build_slice(el->g, x, &cut->shape, cut->start, cut->step);
 }
 
-// `length` elements of one axis; the caller knows that they are there.
+// Takes `length` elements of one axis. The slice operator reports an error when they are not there.
 static Node *cut_axis(Elab *el, Node *x, int axis, Count start, int64_t step, Dim length) {
     if (!x) return NULL;
     Cut cut = cut_nothing(x);
@@ -38,14 +37,14 @@ static Node *cut_axis(Elab *el, Node *x, int axis, Count start, int64_t step, Di
     return cut_node(el, x, &cut);
 }
 
-// Of an integer, or of what is counted by a run-time size. False: of anything else, or beyond 2^31.
+// Converts an integer or a run-time size to a Count. Returns false for any other value, and for integers beyond 2^31.
 static bool value_place(Value v, Count *to) {
     if (v.kind == VALUE_SIZE) *to = (Count){v.size.plus, v.size.times, dim_bound(v.size), v.size.size};
     if (v.kind == VALUE_INT) *to = count_fixed(v.i);
     return v.kind == VALUE_SIZE || (v.kind == VALUE_INT && v.i <= INT32_MAX && v.i >= -INT32_MAX);
 }
 
-// A number of elements, as an axis; `what` says of what it is. False: reported.
+// Converts a number of elements to an axis. `what` says in messages which part of x has it. False: reported.
 static bool count_dim(Elab *el, Count count, const char *what, const Node *x, int axis, Span span, Dim *dim) {
     if (count_to_dim(count, dim)) return true;
     Str s = str_new(el->arena);
@@ -81,7 +80,7 @@ static bool slice_part(Elab *el, const AstExpr *part, bool sized, Value *v) {
     return value_to_int(el, *v, "a slice's start, end and step", part->span, &i);
 }
 
-// False: reported.
+// Evaluates the parts of a slice; `sized` allows run-time sizes in them. False: reported.
 static bool slice_parts(Elab *el, const AstExpr *slice, bool sized, SliceParts *parts) {
     if (!slice_part(el, slice->third, false, &parts->step)) return false;
     bool zero = parts->step.kind == VALUE_INT && parts->step.i == 0;
@@ -91,7 +90,7 @@ static bool slice_parts(Elab *el, const AstExpr *slice, bool sized, SliceParts *
 
 static int64_t between(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-// numpy's rules: negative numbers count from the end, what lies outside is cut off.
+// The indices that a slice takes, by numpy's rules: negative numbers count from the end, ends outside are cut off.
 typedef struct Range {
     int64_t start, step, length;
     bool whole; // nothing was given: `:`
@@ -104,23 +103,23 @@ static Range range_of(const SliceParts *parts, int64_t n) {
     int64_t from = has_from ? parts->from.i : back ? n - 1 : 0, to = has_to ? parts->to.i : back ? -1 : n;
     if (has_from) from = between(from < 0 ? from + n : from, back ? -1 : 0, back ? n - 1 : n);
     if (has_to) to = between(to < 0 ? to + n : to, back ? -1 : 0, back ? n - 1 : n);
-    step = between(step, -n - 1, n + 1); // longer ones take one element all the same
+    step = between(step, -n - 1, n + 1); // a longer step would take one element too
     int64_t reach = back ? from - to : to - from, by = back ? -step : step;
     return (Range){from, step, reach > 0 ? (reach + by - 1) / by : 0, !has_from && !has_to && step == 1};
 }
 
-// Whether it is known how a and b compare: they depend on one size at most.
+// Whether a and b can be compared: they depend on at most one run-time size.
 static bool comparable(Count a, Count b) { return !a.size || !b.size || a.size == b.size; }
 
-// An end that is negative for every N, as -N is, counts from the end of the axis. 8 - N counts from the start, and
-// check_axis refuses it if N may become larger than 8.
+// An end that is negative for every N, such as -N, counts from the end of the axis. 8 - N counts from the start, and
+// the slice operator refuses it if N may be larger than 8.
 static bool resolve_end(Value v, Count n, Count *to) {
     bool negative = v.kind == VALUE_SIZE ? v.size.times < 0 && v.size.times + v.size.plus < 0 : v.i < 0;
     return value_place(v, to) && (!negative || count_add(*to, 1, n, to));
 }
 
-// A slice whose axis or ends are counted by a run-time size. Nothing is cut off where it reaches too far: the entry
-// asks for a size with which all elements are there.
+// A slice whose axis or ends depend on a run-time size. It is not cut off where it reaches too far: the entry refuses
+// sizes with which an element is missing.
 static bool cut_counted(Elab *el, const AstExpr *item, const SliceParts *parts, const Node *x, int axis, Cut *cut) {
     Count n = count_of_dim(x->type.dim[axis]), from = count_fixed(0), to = n, count;
     int64_t step = parts->step.kind == VALUE_INT ? between(parts->step.i, -INT32_MAX, INT32_MAX) : 1;
@@ -185,7 +184,7 @@ static bool push_axis(Elab *el, Span span, Type *type, Dim dim) {
     return deny(el, span, "a tensor has at most %d axes", MAX_RANK);
 }
 
-// How many axes the items take; -1: reported. `...` stands for the others, once.
+// The number of axes that the items of an index take; `...` stands for the others. -1: two `...`, reported.
 static int count_axes(Elab *el, const AstExprs *items, const Value *values) {
     int axes = 0, dots = 0;
     for (int k = 0; k < items->len; k++) {
@@ -197,7 +196,7 @@ static int count_axes(Elab *el, const AstExprs *items, const Value *values) {
     return -1;
 }
 
-// An item that is no slice and no `...`: an integer, or none. False: reported.
+// Evaluates an item of an index to an integer or none; a slice and `...` give none. False: reported.
 static bool eval_item(Elab *el, const AstExpr *item, Value *value) {
     *value = value_none();
     if (item->kind == AST_SLICE) return true;
@@ -257,7 +256,7 @@ Value slice_list(Elab *el, Value list, const AstExpr *slice) {
     return part;
 }
 
-// narrow(x, axis, start, length), as torch.narrow.
+// narrow(x, axis, start, length), like torch.narrow.
 Value run_narrow(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     int axis;
@@ -320,7 +319,7 @@ static bool equal_part(Elab *el, const Call *call, const Node *x, int axis, int6
     return false;
 }
 
-// split(x, 3): equal parts; split(x, [4, 8]): parts of these lengths. A list of tensors.
+// split(x, 3) gives a list of equal parts, split(x, [4, 8]) a list of parts of these lengths.
 Value run_split(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     Value sections = call->arg[1], parts = value_list(el);
@@ -352,7 +351,7 @@ Value run_split(Elab *el, const Call *call) {
 
 // ---- concat ---------------------------------------------------------------------------------------------------------
 
-// As a balanced tree, so that an element is chosen in few steps.
+// Joins the parts as a balanced tree of concats, so that few comparisons find the part of an element.
 static Node *join(Elab *el, Node *const *parts, int n, int axis) {
     if (n == 1) return parts[0];
     Node *last = join(el, parts + n / 2, n - n / 2, axis);
@@ -395,7 +394,7 @@ Value run_concat(Elab *el, const Call *call) {
 
 // ---- pad ------------------------------------------------------------------------------------------------------------
 
-// pad(x, axis, before, after, value), under the prelude's pad. A negative number takes away.
+// pad(x, axis, before, after, value), which the prelude's pad calls for each axis. A negative number removes elements.
 Value run_pad(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0);
     Value value = call->arg[4];
@@ -430,7 +429,7 @@ Value run_pad(Elab *el, const Call *call) {
 
 // ---- indices in a tensor --------------------------------------------------------------------------------------------
 
-// Whether integers are seen to be 0 or more; `depth` bounds the look at what they are made of.
+// Whether the graph shows that all elements are 0 or more; `depth` limits how far the inputs are followed.
 static bool never_negative(const Node *node, int depth) {
     double number;
     if (node_constant(node, &number)) return number >= 0;
@@ -445,7 +444,7 @@ static bool never_negative(const Node *node, int depth) {
     return first && node->nin == 1 && node->op->traits & OP_MOVEMENT && !node_is(node, pad);
 }
 
-// Negative indices count from the end, over a run-time size from the end of what this call was given.
+// Adds the extent to negative indices, so that they count from the end; a run-time size is that of the actual call.
 static Value from_end(Elab *el, const Call *call, Node *x, Node *index, int axis) {
     Value at = value_tensor(index), size = value_dim(x->type.dim[axis]);
     bool is_int = index->type.dtype == I32 || index->type.dtype == I64; // the operator refuses all others
@@ -456,7 +455,7 @@ static Value from_end(Elab *el, const Call *call, Node *x, Node *index, int axis
     return tensor_elementwise(el, "select", call->name, (Value[]){negative, moved, at}, 3, call->span);
 }
 
-// gather(x, index, axis=0): the parts of x at these indices, whose axes stand where the axis stood.
+// gather(x, index, axis=0): the parts of x at these indices. The axes of `index` replace the axis.
 Value run_gather(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0), *index = x ? tensor_arg(el, call, 1) : NULL;
     int axis;
@@ -467,7 +466,7 @@ Value run_gather(Elab *el, const Call *call) {
     return value_tensor(graph_op(el->g, &op_gather, (Node *[]){x, index}, 2, &(Attr){.i = axis}));
 }
 
-// scatter_add(x, index, source, axis=0): x, and the parts of source added to it at these indices.
+// scatter_add(x, index, source, axis=0): x with the parts of `source` added at these indices.
 Value run_scatter_add(Elab *el, const Call *call) {
     Node *x = tensor_arg(el, call, 0), *index = x ? tensor_arg(el, call, 1) : NULL;
     Node *source = index ? tensor_arg(el, call, 2) : NULL;

@@ -7,7 +7,7 @@
 
 // ---- arguments -----------------------------------------------------------------------------------------------------
 
-// In the order in which they stand; every mistake is reported, not just the first.
+// Evaluates the arguments in order. Every error is reported, not only the first.
 bool eval_args(Elab *el, const AstExpr *call, int first, Args *args) {
     bool good = true, keywords = false;
     for (int k = first; k < call->args.len; k++) {
@@ -66,7 +66,7 @@ bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Spa
     return true;
 }
 
-// An optimizer's p, g and t, before `first`, are not the caller's to give. False: reported.
+// Matches args to the parameters from `first` on: the caller does not give an optimizer's p, g and t. False: reported.
 static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *args, int *given, Span span) {
     Names names = {0};
     for (int k = 0; k < first; k++) given[k] = -1;
@@ -88,7 +88,7 @@ bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) 
     Frame *caller = el->frame;
     el->frame = callee; // defaults may use earlier arguments
     bool good = true;
-    // After a mistake the names that its type would have bound are missing: go no further.
+    // Stop at the first error: the names that the parameter's type would have bound are missing.
     for (int k = first; k < decl->params.len && good; k++) {
         const AstParam *param = &decl->params.at[k];
         const Arg *arg = given[k] >= 0 ? &args->at[given[k]] : NULL;
@@ -107,7 +107,7 @@ bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) 
 
 // ---- frames --------------------------------------------------------------------------------------------------------
 
-// What was returned against the header; each value may be converted (a number to f32[]).
+// Checks the returned values against the header, and may convert them (a number to f32[]).
 static Value check_results(Elab *el, Frame *frame, Span span) {
     const AstDecl *decl = frame->decl;
     if (!frame->returned) {
@@ -126,7 +126,7 @@ static Value check_results(Elab *el, Frame *frame, Span span) {
     return good ? frame->result : value_poison();
 }
 
-// Nodes made by the prelude keep the tags of the call that the user wrote.
+// Nodes made inside the prelude keep the name and the origin of the call that the user wrote.
 Value run_frame(Elab *el, Frame *frame, Span span) {
     Frame *caller = el->frame;
     const char *name = el->g->name_now, *origin = el->g->origin_now;
@@ -159,7 +159,7 @@ static const char *auto_name(Elab *el, Tags *counters, const char *name) {
     return n == 1 ? name : arena_printf(el->arena, "%s_%d", name, n);
 }
 
-// Takes name= out of the arguments. False: reported.
+// Removes name= from the arguments and returns its value in *name. False: reported.
 static bool take_name(Elab *el, const AstDecl *decl, Args *args, const char **name) {
     for (int k = 0; k < args->len; k++) {
         const Arg arg = args->at[k];
@@ -180,7 +180,7 @@ static bool take_name(Elab *el, const AstDecl *decl, Args *args, const char **na
     return true;
 }
 
-// The chain of frames is the chain of calls.
+// Refuses recursion, and calls that nest too deeply. The chain of frames is the chain of calls.
 static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
     int calls = 0;
     for (const Frame *f = el->frame; f; f = f->caller, calls++)
@@ -195,7 +195,7 @@ static bool check_recursion(Elab *el, const AstDecl *decl, Span span) {
     return deny(el, span, "calls nest deeper than %d", MAX_CALLS);
 }
 
-// The path grows by name=; a model adds nothing, so that its parameters are the same from every entry.
+// name= extends the path of the parameters. A model adds nothing to it, so that all entries share its parameters.
 Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
     const char *name = NULL;
     if (!take_name(el, decl, args, &name) || !check_recursion(el, decl, span)) return value_poison();
@@ -218,7 +218,7 @@ Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span) {
 
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
-// Suggests from the user's layers, the prelude's, the table and the operators.
+// Reports an unknown layer, with a suggestion from the user's layers, the prelude, the table and the operators.
 static Value unknown_call(Elab *el, const AstExpr *call) {
     Names names = {0};
     push_names(el, &names, ~(1u << DECL_DIM));

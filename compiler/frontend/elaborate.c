@@ -4,7 +4,7 @@
 //     model forward(x: f32[N, 8]) -> ...   ->   param "fc1.weight": f32[4, 8]
 //                                               model forward(x: f32[N, 8]) -> ... { %0 = ... }
 //                                               init init(seed: i64[]) { ... }
-// Everything that is wrong is reported; the module is returned only when nothing was.
+// All errors are reported; the module is returned only when there was none.
 #include <inttypes.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ Value refuse(Elab *el, Span span, const char *fmt, ...) {
     const char *layer = inside ? blamed_layer(el) : "";
     bool named = !inside || !strncmp(text, layer, strlen(layer));
     diag_error(el->diag, user_place(el, span), "%s%s%s", named ? "" : layer, named ? "" : ": ", text);
-    // A template is wrong for one of its calls: say which.
+    // A layer's body may be wrong for one of its calls only: say which.
     const Frame *f = el->frame;
     while (f && f->decl->span.source->prelude) f = f->caller;
     bool in_body = f && f->caller && span.source && !span_within(f->user, user_place(el, span));
@@ -58,7 +58,7 @@ bool warn_once(Elab *el, Span span, const char *fmt, ...) {
 
 void place_nodes(Elab *el, Span span) { el->g->span_now = user_place(el, span); }
 
-// The graph is capped for memory, the steps for time: a loop may run long and make nothing.
+// The limit on nodes bounds memory, the limit on steps bounds time: a loop may run long without making nodes.
 bool spend_step(Elab *el, Span span) {
     if (el->stop) return false;
     el->steps++;
@@ -78,8 +78,8 @@ static const AstDecl *find_in_file(const Elab *el, const char *name) {
     return place ? el->file->decls.at[place - 1] : NULL;
 }
 
-// The user's layers come first, except inside the prelude, which keeps its meaning. A layer of the prelude that has an
-// operator's name, as pad has, calls the operator by it.
+// The user's layers come first, except inside the prelude, whose meaning they must not change. Inside a prelude layer
+// that is named like an operator, such as pad, the name means the operator.
 const AstDecl *find_decl(Elab *el, const char *name) {
     const Frame *frame = el->frame;
     bool in_prelude = frame && frame->decl && frame->decl->span.source->prelude;
@@ -139,7 +139,7 @@ static const Define *find_define(const Elab *el, const char *name) {
     return NULL;
 }
 
-// The module's size k is the tag k + 1 of an axis.
+// Adds a run-time size to the module. An axis refers to size k as k + 1; 0 means that its extent is fixed.
 static Value run_time_size(Elab *el, const AstDecl *decl) {
     int64_t bound;
     Module *m = el->module;
@@ -154,7 +154,7 @@ static Value run_time_size(Elab *el, const AstDecl *decl) {
     return value_dim(dim_size((int32_t)bound, m->nsizes - 1));
 }
 
-// -D fixes either kind.
+// -D gives the value of a dim of either kind; it makes a run-time size a fixed number.
 static Value dim_value(Elab *el, const AstDecl *decl) {
     const Define *define = find_define(el, decl->name);
     int64_t value;
@@ -166,7 +166,7 @@ static Value dim_value(Elab *el, const AstDecl *decl) {
     return value_int(value);
 }
 
-// Dims may use the dims above them. They stand in a graph of their own that is thrown away.
+// Dims may use the dims above them. Nodes that are made on the way go into a graph that is thrown away.
 static void run_dims(Elab *el) {
     el->g = graph_new(el->module, "dims", ENTRY_MODEL);
     for (int k = 0; k < el->file->decls.len; k++) {
@@ -191,7 +191,7 @@ static void run_dims(Elab *el) {
 
 static bool is_entry(const AstDecl *decl) { return decl->kind == DECL_MODEL || decl->kind == DECL_TRAIN; }
 
-// The C functions of an entry: one, or with `accumulate` one for each phase.
+// The number of C functions of an entry: one, or with `accumulate` one for each phase.
 static int phases_of(const AstDecl *decl) { return !is_entry(decl) ? 0 : decl->accumulates ? PHASE_UPDATE + 1 : 1; }
 
 static const char *phase_name(const Elab *el, const AstDecl *decl, enum Phase phase) {
@@ -199,7 +199,7 @@ static const char *phase_name(const Elab *el, const AstDecl *decl, enum Phase ph
     return phase == PHASE_STEP ? decl->name : arena_printf(el->arena, "%s%s", decl->name, suffix[phase]);
 }
 
-// step_update of `train step(...) accumulate` cannot be an entry of its own.
+// Refuses an entry named like one that another entry makes: step_update next to `train step(...) accumulate`.
 static void check_phases(Elab *el) {
     for (int k = 0; k < el->file->decls.len; k++) {
         const AstDecl *decl = el->file->decls.at[k];
@@ -219,7 +219,7 @@ static bool is_selected(const Elab *el, const char *name) {
     return !el->options->entries;
 }
 
-// An entry of --entry that is not there is reported once, before anything runs.
+// Reports a file without entries, and names in --entry that are no entry, before anything runs.
 static void check_selection(Elab *el) {
     Names names = {0};
     for (int k = 0; k < el->file->decls.len; k++)
@@ -241,7 +241,7 @@ static void check_selection(Elab *el) {
     }
 }
 
-// An entry `x` is the C function PREFIX_x, and these are taken, as is what begins with dlc_.
+// An entry `x` becomes the C function PREFIX_x. These names are taken, and so are those that begin with dlc_.
 static bool is_reserved(const char *name) {
     if (!strncmp(name, "dlc_", 4)) return true;
     static const char *const taken[] = {
@@ -254,7 +254,7 @@ static bool is_reserved(const char *name) {
     return false;
 }
 
-// A return of values in these statements or in a block of theirs.
+// Finds a `return` with values in these statements or in their blocks.
 static const AstStmt *find_return(const AstStmts *stmts) {
     for (int k = 0; k < stmts->len; k++) {
         const AstStmt *stmt = stmts->at[k], *inside = NULL;
@@ -266,7 +266,7 @@ static const AstStmt *find_return(const AstStmts *stmts) {
     return NULL;
 }
 
-// What the C function of the entry needs: a free name, results, arguments that differ.
+// Checks what the entry's C function needs: a free name, declared results, and arguments with different names.
 static bool check_header(Elab *el, const AstDecl *decl) {
     if (is_reserved(decl->name))
         return deny(el, decl->name_span, "an entry cannot be called `%s`: the generated C has a function of that name",
@@ -291,7 +291,7 @@ static bool check_header(Elab *el, const AstDecl *decl) {
     return true;
 }
 
-// All parameters become `argument` nodes, also after a mistake in one of them.
+// Makes an `argument` node of each parameter; an error in one does not stop the others.
 static bool make_arguments(Elab *el, Frame *frame) {
     bool good = true;
     for (int k = 0; k < frame->decl->params.len; k++) {
@@ -325,7 +325,7 @@ static void return_results(Elab *el, const AstDecl *decl, Value result) {
     }
 }
 
-// An argument that nothing reads is hardly meant: a learning rate that the optimiser was not given.
+// Warns about arguments that nothing reads, such as a learning rate that is not passed to the optimiser.
 static void warn_unused(Elab *el) {
     Graph *g = el->g;
     graph_mark_live(g);
@@ -340,7 +340,7 @@ static void warn_unused(Elab *el) {
     }
 }
 
-// step_accumulate needs no learning rate, step_update no images.
+// Drops the arguments that a phase does not read: step_accumulate needs no learning rate, step_update no images.
 static void drop_unused_arguments(Graph *g) {
     NodeVec all = g->arguments;
     g->arguments = (NodeVec){0};
@@ -349,7 +349,7 @@ static void drop_unused_arguments(Graph *g) {
         if (all.at[k]->mark) vec_push(g->arena, &g->arguments, all.at[k]);
 }
 
-// Versions, counters and the training flag begin anew for each graph; each phase draws from the same random sites.
+// Elaborates one graph. Versions, counters and the training flag start anew; all phases use the same random sites.
 static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     bool is_train = decl->kind == DECL_TRAIN;
     el->g = graph_new(el->module, phase_name(el, decl, phase), is_train ? ENTRY_TRAIN : ENTRY_MODEL);
@@ -371,7 +371,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     el->frame = NULL;
     if (!good) return;
     if ((is_train && !decl->results.len) || phase == PHASE_UPDATE) {
-        // A step that only trains: its end is a return of nothing.
+        // The entry returns nothing, so the body runs without a check of its results.
         el->frame = frame;
         run_body(el, &decl->body);
         el->frame = NULL;
@@ -383,7 +383,7 @@ static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
         refuse(el, decl->span, "%s accumulates gradients, but nothing in it minimizes a loss", decl->name);
         return;
     }
-    // After an error in a model that it calls, nothing is known of its arguments.
+    // After an error, for example in a model that the entry calls, it is not known which arguments are read.
     if (phase == PHASE_STEP && !el->diag->errors) warn_unused(el);
     if (phase != PHASE_STEP) drop_unused_arguments(el->g);
     vec_push(el->module->arena, &el->module->entries, el->g);
@@ -409,7 +409,7 @@ static void begin_init(Elab *el) {
     el->seed = build_argument(el->init, "seed", type_scalar(I64));
 }
 
-// What was only tried on the way (shapes, zeros of initialisers) is dropped, so that --emit=graph reads well.
+// Adds `start` and `init`, and drops nodes that were only tried (shapes, zeros), so that --emit=graph reads well.
 static void tidy(Elab *el) {
     if (el->start->outputs.len) vec_push(el->module->arena, &el->module->entries, el->start);
     if (el->init->outputs.len) vec_push(el->module->arena, &el->module->entries, el->init);

@@ -17,7 +17,7 @@ typedef struct ElaborateOptions {
     int nentries;
 } ElaborateOptions;
 
-// Elaborates `file` over the prelude. Returns the module, or NULL when anything was reported to diag.
+// Elaborates `file` with the layers of the prelude. Returns the module, or NULL when an error was reported to diag.
 Module *elaborate(Arena *arena, Diag *diag, const AstFile *file, const ElaborateOptions *options);
 
 // The prelude's files, embedded by the build: compiler/prelude/*.dl.

@@ -5,8 +5,9 @@
 //         return double(x)                        ->      %2 = broadcast %1 ...
 //     }                                                   %3 = mul %0, %2
 //
-// Elaboration runs the program at compile time: every name has a Value, every call makes a Frame, and what is a tensor
-// is a node of the graph that is being built. A Value of kind POISON stands for an error that was reported.
+// Elaboration runs the program at compile time: every name has a Value, every call makes a Frame, and a tensor is a
+// node of the graph that is being built. A Value of kind POISON stands for an error that was reported. "False:
+// reported" and "NULL: reported" mean that a function reports an error and then returns that.
 #ifndef DLC_ELABORATOR_H
 #define DLC_ELABORATOR_H
 
@@ -23,8 +24,8 @@ typedef enum ValueKind {
     VALUE_BOOL,
     VALUE_STRING,
     VALUE_DTYPE,
-    VALUE_SIZE,  // c * N + d of one run-time size: can stand in types, if it is no less than 1
-    VALUE_COUNT, // other arithmetic over run-time sizes: an i64[] node that takes the dtype of the tensor it meets
+    VALUE_SIZE,  // c * N + d of one run-time size N; types can use it when it is at least 1
+    VALUE_COUNT, // other arithmetic over run-time sizes: an i64[] node, cast to the dtype of the tensor it is used with
     VALUE_TENSOR,
     VALUE_LIST,
     VALUE_TUPLE, // several results of a call
@@ -37,7 +38,7 @@ typedef struct Value {
         double f;
         const char *s;
         DType dtype;
-        Dim size;               // SIZE: times may be negative, and the extent (the number at the bound) below 1
+        Dim size;               // SIZE: unlike in a type, times may be negative, and the extent (at the bound) below 1
         Node *node;             // TENSOR, COUNT
         struct ValueList *list; // LIST, TUPLE
     };
@@ -53,15 +54,15 @@ typedef struct ValueList {
 typedef struct Binding {
     const char *name;
     Value value;
-    Storage *storage; // a param, buffer: the value is what it holds now
-    bool is_step;     // the optimiser's t: made when it is read
+    Storage *storage; // of a param or buffer, whose current value the name stands for; else NULL
+    bool is_step;     // the optimiser's t: its node is made when it is first read
     Span span;
 } Binding;
 
 // Bindings, each name once.
 typedef struct Scope {
     VEC(Binding) all;
-    Tags places; // by name, from 1
+    Tags places; // by name: its place in `all`, from 1
 } Scope;
 
 typedef struct Frame Frame;
@@ -70,14 +71,14 @@ struct Frame {
     const AstDecl *decl;
     Graph *g; // its tensors are nodes of this graph
     Scope names;
-    const char *path; // of its parameters: "" or "encoder.fc1"
-    Tags *counters;   // how often each layer was called without a name; the caller's when name="" adds no component
+    const char *path; // the prefix of its parameters' names: "" or "encoder.fc1"
+    Tags *counters;   // how often each layer was called without a name; name="" shares those of the caller
     Span user;        // the call in the user's file that led here
-    bool numbered;    // its component was made of the layer's name: "linear_2"
+    bool numbered;    // its path ends with a component made from the layer's name: "linear_2"
     bool returned;
     Span return_span;
     Value result;
-    struct Minimize *minimize; // of an optimizer
+    struct Minimize *minimize; // of an optimizer's frame; else NULL
 };
 
 typedef struct Arg {
@@ -91,22 +92,22 @@ typedef VEC(const char *) Names;
 
 typedef VEC(NodeVec) Versions;
 
-// Of parameters: "head", "*.bias".
+// A pattern for the paths of parameters: "head", "*.bias".
 typedef struct Pattern {
     const char *text;
     Span span;
-    int minimizes; // that stand before it; of `freeze`
+    int minimizes; // for `freeze`: how many `minimize` stand before it
 } Pattern;
 typedef VEC(Pattern) Patterns;
 
 typedef struct Gradient {
     Storage *storage;
     Node *node; // NULL: the loss does not depend on it
-    int group;  // of the minimize's optimizers
+    int group;  // of the minimize; -1: none
 } Gradient;
 typedef VEC(Gradient) Gradients;
 
-// The graphs that a train entry stands for. Without `accumulate` it is the first alone.
+// The graphs that are made from a train entry. Without `accumulate` there is only the first.
 enum Phase {
     PHASE_STEP,       // step: gradients and update
     PHASE_ACCUMULATE, // step_accumulate: adds gradients to sums instead of updating
@@ -124,13 +125,13 @@ typedef struct Elab {
     Module *module;
     Graph *g;     // being built
     Graph *init;  // draws the parameters
-    Graph *start; // what the optimisers' buffers begin with
-    Node *seed;   // of init
-    int sites;    // of random, so far
+    Graph *start; // sets the initial values of the optimisers' buffers
+    Node *seed;   // the argument of init
+    int sites;    // of random so far; each draw has a site of its own
     VEC(struct Initial {
-        Node *value;    // of init or start; NULL: reported, or none
-        int sites;      // of random before it
-        const char *by; // the initialiser
+        Node *value;    // of init or start; NULL: an error was reported, or there is none
+        int sites;      // el->sites before it
+        const char *by; // the initialiser's name
         Span place;
     })
     initials;       // by storage
@@ -144,12 +145,12 @@ typedef struct Elab {
     VEC(const AstStmt *) minimizes; // in g so far
     VEC(Span) numbered;             // by storage, of g: the first call of a layer without a name that declared it
     Span numbered_told;             // the call that was warned of last
-    Tags warned;                    // by warn_once: places and texts
-    int checkpoints;                // blocks of g so far
+    Tags warned;                    // the places and texts of warn_once
+    int checkpoints;                // `checkpoint` blocks of g so far
     const AstStmt *loop;            // innermost `for`
-    int64_t steps;                  // of work, capped
-    int depth;                      // of nested evaluation, capped
-    bool stop;                      // a cap was hit: everything is poison from here on
+    int64_t steps;                  // of work so far, at most MAX_STEPS
+    int depth;                      // of nested evaluation, at most MAX_DEPTH
+    bool stop;                      // a limit was hit: every value is poison from here on
 } Elab;
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION // `make fuzz`: sanitizers make everything ten times slower
@@ -167,7 +168,7 @@ static inline Value value_float(double f) { return (Value){.kind = VALUE_FLOAT, 
 static inline Value value_bool(bool b) { return (Value){.kind = VALUE_BOOL, .i = b}; }
 static inline Value value_string(const char *s) { return (Value){.kind = VALUE_STRING, .s = s}; }
 static inline Value value_dtype(DType dtype) { return (Value){.kind = VALUE_DTYPE, .dtype = dtype}; }
-// A NULL node is an error that graph_op reported.
+// A NULL node stands for an error that was reported.
 static inline Value value_tensor(Node *node) {
     return node ? (Value){.kind = VALUE_TENSOR, .node = node} : value_poison();
 }
@@ -180,8 +181,8 @@ static inline bool is_tensor(Value v) { return v.kind == VALUE_TENSOR; }
 static inline bool is_runtime(Value v) { return v.kind == VALUE_SIZE || v.kind == VALUE_COUNT; }
 static inline double number_of(Value v) { return v.kind == VALUE_INT ? (double)v.i : v.f; }
 Value value_dim(Dim dim);
-// Of an INT (times 0) or a SIZE: times * N + plus. False: of neither.
-bool value_count(Value v, int64_t *times, int64_t *plus); // INT, or SIZE of a run-time axis
+// Gives an INT (with times 0) or a SIZE as times * N + plus. Returns false for any other value.
+bool value_count(Value v, int64_t *times, int64_t *plus);
 // "f32[N, 10]", "3", "\"fc1\"", "[1, 2]": for messages.
 const char *value_text(Elab *el, Value v);
 const char *value_kind_text(Value v); // "an integer", "a tensor"
@@ -189,25 +190,25 @@ bool value_equal(Value a, Value b);
 bool value_holds_node(Value v);
 // `a op b` without tensors: numbers, strings, lists, run-time sizes.
 Value value_binary(Elab *el, const char *op, Value a, Value b, Span span);
-// As an integer, or reports what `what` must be and returns false. Poison returns false silently.
+// Reads an integer. For any other value it reports that `what` must be one and returns false; for poison only false.
 bool value_to_int(Elab *el, Value v, const char *what, Span span, int64_t *to);
 
 // ---- trouble (elaborate.c) -----------------------------------------------------------------------------------------
 
 // The user's place for a span: itself, or the user's call when it is in the prelude.
 Span user_place(const Elab *el, Span span);
-// The layer that the user called: the one that runs, or the outermost of the prelude's.
+// The layer that messages name: the one that runs, or the outermost prelude layer, which the user called.
 const char *blamed_layer(const Elab *el);
 // Reports an error at the user's place; returns poison.
 Value refuse(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
-// The same, and false: for functions that return whether all is well.
+// Like refuse, but gives false: for functions that return whether all is well.
 #define deny(...) (refuse(__VA_ARGS__), false)
-// Warns at the user's place, once for each place and text: a model that is called from another entry runs again. False:
-// it was said before, and its notes are not repeated either.
+// Warns at the user's place, once for each place and text, because a model that other entries call runs again. Returns
+// false when the warning was given before: the caller then leaves out its notes too.
 bool warn_once(Elab *el, Span span, const char *fmt, ...) PRINTF_LIKE(3, 4);
 // Tags the next nodes with the user's place.
 void place_nodes(Elab *el, Span span);
-// Counts work; false (reported once) when a cap is hit.
+// Counts a step of work. Returns false when a limit is hit, which is reported once.
 bool spend_step(Elab *el, Span span);
 const AstDecl *find_decl(Elab *el, const char *name);
 // Appends the names of the file's and the prelude's declarations of some kinds, bits 1 << DECL_LAYER and the like.
@@ -223,7 +224,7 @@ Value eval(Elab *el, const AstExpr *expr);
 Value eval_items(Elab *el, const AstExprs *items); // a list: ranges and spreads unrolled
 bool eval_bool(Elab *el, const AstExpr *expr, const char *what, bool *to);
 const char *eval_string(Elab *el, const AstExpr *expr, const char *what); // NULL: reported
-Binding *scope_find(const Scope *scope, const char *name);                // the pointer holds until the next binding
+Binding *scope_find(const Scope *scope, const char *name);                // the pointer is valid until the next binding
 Binding *scope_bind(Elab *el, Scope *scope, Binding binding);
 static inline Binding *frame_find(Frame *frame, const char *name) { return scope_find(&frame->names, name); }
 void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span);
@@ -231,7 +232,7 @@ Value eval_name(Elab *el, const char *name, Span span);
 
 // ---- tensors (tensor.c) --------------------------------------------------------------------------------------------
 
-// A number, bool or tensor as a node of `dtype`; NULL: reported.
+// Converts a number, bool or run-time size to a node of `dtype`; a tensor must have that dtype. NULL: reported.
 Node *to_node(Elab *el, Value v, DType dtype, Span span);
 // The element-wise operator over tensors and numbers, broadcast to one shape. `label` names it in messages.
 Value tensor_elementwise(Elab *el, const char *op, const char *label, const Value *args, int n, Span span);
@@ -239,7 +240,7 @@ Value tensor_binary(Elab *el, const char *op, Value a, Value b, Span span);
 Value tensor_unary(Elab *el, const char *op, Value a, Span span);
 // Notes where the extent of an axis comes from.
 void note_axis(Elab *el, const Node *node, int axis);
-// Notes what makes a tensor of another dtype of it.
+// Notes how to convert the tensor to the wanted dtype.
 void note_dtype(Elab *el, const Node *node, DType wanted);
 
 // ---- calls (call.c, builtin.c) -------------------------------------------------------------------------------------
@@ -249,31 +250,31 @@ Frame *frame_new(Elab *el, const AstDecl *decl, Frame *caller, const char *path)
 Value eval_call(Elab *el, const AstExpr *call);
 // The place that a call is reported at: without the left side of a `|>`.
 Span call_span(const AstExpr *call);
-// From the call's argument `first` on.
+// Evaluates the call's arguments from `first` on. False: reported.
 bool eval_args(Elab *el, const AstExpr *call, int first, Args *args);
 // Binds args to the decl's parameters from `first` on, in the callee's frame. False: reported.
 bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span);
-// Which argument goes to which parameter: given[k] is an index into args, or -1. `who` is called, and takes name= or
-// does not. False: reported.
+// Matches arguments to parameters: given[k] is the index in args of the argument for parameter k, or -1. `who` is what
+// is called, `takes_name` whether it accepts name=. False: reported.
 bool match_args(Elab *el, const char *who, const Names *params, bool takes_name, const Args *args, int *given);
 bool bind_param(Elab *el, Frame *callee, const AstParam *param, Value value, Span span);
 // Runs a body in a frame that is set up; checks the results.
 Value run_frame(Elab *el, Frame *frame, Span span);
 Value call_layer(Elab *el, const AstDecl *decl, Args *args, Span span);
-// A function of the table in builtin.c, or an element-wise operator.
+// Whether the name is a function of the table in builtin.c or an element-wise operator.
 bool builtin_exists(Elab *el, const char *name);
 Value call_builtin(Elab *el, const char *name, const Args *args, Span span);
 const char *builtin_name(int k); // of the table; NULL after the last
-// x[:, 0, 2:5, none, ...] with what is known at compile time (builtin_parts.c).
+// x[:, 0, 2:5, none, ...], whose items are known up to run-time sizes (builtin_parts.c).
 Value index_tensor(Elab *el, Node *x, const AstExpr *expr);
 Value slice_list(Elab *el, Value list, const AstExpr *slice);
 Value reshape_checked(Elab *el, Node *x, const Type *to, Span span);
 
 // ---- types (types.c) -----------------------------------------------------------------------------------------------
 
-// A type whose names are all bound. False: reported.
+// Evaluates a type whose names are all bound. False: reported.
 bool type_resolve(Elab *el, const AstType *ast, Type *type);
-// Checks that a tensor's shape is possible; false: reported.
+// Checks that a tensor has fewer than 2^31 elements. False: reported.
 bool type_check_size(Elab *el, const Type *type, Span span);
 bool dim_from_value(Elab *el, Value v, Span span, Dim *dim);
 bool dims_from_list(Elab *el, Value list, DType dtype, Span span, Type *type);
@@ -282,7 +283,7 @@ bool type_match(Elab *el, Frame *callee, const AstParam *param, Value *value, Sp
 // Checks the dims that are expressions, once every parameter has bound its names.
 bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Span span);
 bool check_result(Elab *el, const AstResult *result, Value *value, Span span);
-const char *span_source(Elab *el, Span span); // its text
+const char *span_source(Elab *el, Span span); // the text of the span
 
 // ---- statements (stmt.c), storages (storage.c), minimize (minimize.c) ----------------------------------------------
 
@@ -297,17 +298,17 @@ Value minimize_step(Elab *el, Frame *frame, Span span);
 
 // ---- gradients (gradients.c) ---------------------------------------------------------------------------------------
 
-// Each must match a parameter that is used; false: reported.
+// Reads patterns, each of which must match a parameter that the entry uses. False: reported.
 bool patterns_read(Elab *el, const AstExprs *strings, Patterns *patterns);
 bool patterns_match(const Patterns *patterns, const char *path);
 void run_freeze(Elab *el, const AstStmt *stmt);
-void check_frozen(Elab *el); // at the end of an entry: what matched nothing is reported
-// The parameters that the entry used so far, that the patterns ask for (all when there are none) and that are not
-// frozen.
+void check_frozen(Elab *el); // at the end of an entry: reports patterns that match nothing
+// Selects the parameters that the entry has used so far, that a pattern matches (without patterns: all) and that are
+// not frozen.
 void select_parameters(Elab *el, const Patterns *over, Gradients *to);
-// Fills each one's node. False: reported.
+// Computes the gradient of each parameter and sets its node. False: reported.
 bool differentiate(Elab *el, Node *loss, Gradients *of);
-// One float; false: reported.
+// Checks that the loss is a scalar of a float dtype. False: reported.
 bool check_loss(Elab *el, const char *who, Value loss, Span span);
 
 // ---- the prelude (prelude.c) ---------------------------------------------------------------------------------------

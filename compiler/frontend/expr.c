@@ -1,7 +1,7 @@
 // expr.c: expressions to values.
 //     [B, ...S, 2 * C]  ->  a list        x + 1  ->  a node        "blocks.{i}"  ->  a string
-// Whatever was reported is poison and stays silent from there on. Operators over tensors are in tensor.c, over
-// compile-time values in value.c, calls in call.c.
+// A value with an error is poison, and what is computed from poison reports nothing more. Operators over tensors are in
+// tensor.c, over compile-time values in value.c, calls in call.c.
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -30,7 +30,7 @@ void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span
     scope_bind(el, &frame->names, (Binding){.name = name, .value = value, .span = span});
 }
 
-// Names that are there without being declared. They can be shadowed.
+// Predefined names, which need no declaration. They can be shadowed.
 static bool eval_constant_name(Elab *el, const char *name, Value *value) {
     DType dtype;
     if (dtype_find(name, &dtype))
@@ -46,7 +46,7 @@ static bool eval_constant_name(Elab *el, const char *name, Value *value) {
     return true;
 }
 
-// Suggests from everything that could stand here.
+// Reports an unknown name, with a suggestion from all names that could stand here.
 static Value unknown_name(Elab *el, const char *name, Span span) {
     Names near = {0};
     const Scope *scopes[] = {&el->frame->names, &el->dims};
@@ -61,7 +61,7 @@ static Value unknown_name(Elab *el, const char *name, Span span) {
     return refuse(el, span, "unknown name `%s`%s", name, meant);
 }
 
-// Frame, then dims (the prelude sees none: its meaning does not depend on the user's names), then the built-in names.
+// Looks in the frame, in the dims (not from the prelude, which must not depend on them) and in the predefined names.
 Value eval_name(Elab *el, const char *name, Span span) {
     Frame *frame = el->frame;
     Binding *bound = frame_find(frame, name);
@@ -116,7 +116,7 @@ static bool push_range(Elab *el, Value *list, const AstExpr *range) {
     return true;
 }
 
-// One item of a list, a range or a spread list.
+// Appends one item: a value, a range, or all items of a spread list.
 static bool push_item(Elab *el, Value *list, const AstExpr *item) {
     if (item->kind == AST_RANGE) return push_range(el, list, item);
     if (item->kind != AST_SPREAD) {
@@ -146,7 +146,7 @@ Value eval_items(Elab *el, const AstExprs *items) {
     return good ? list : value_poison();
 }
 
-// list[i], negative from the end.
+// list[i]; a negative i counts from the end.
 static Value eval_index(Elab *el, const AstExpr *expr) {
     Value base = eval(el, expr->left);
     if (is_poison(base)) return base;
@@ -200,7 +200,7 @@ static Value eval_binary(Elab *el, const AstExpr *expr) {
     Value a = eval(el, expr->left), b = eval(el, expr->right);
     if (is_poison(a) || is_poison(b)) return value_poison();
     bool asks = !strcmp(expr->s, "==") || !strcmp(expr->s, "!=");
-    if (asks && (a.kind == VALUE_NONE || b.kind == VALUE_NONE)) // given or not: a tensor is never none
+    if (asks && (a.kind == VALUE_NONE || b.kind == VALUE_NONE)) // was it given? a tensor is never none
         return value_bool((a.kind == b.kind) == (expr->s[0] == '='));
     if (is_tensor(a) || is_tensor(b)) return tensor_binary(el, expr->s, a, b, expr->span);
     return value_binary(el, expr->s, a, b, expr->span);
@@ -242,7 +242,7 @@ static Value eval_kind(Elab *el, const AstExpr *expr) {
     return value_poison();
 }
 
-// The stack of C is the only recursion of the elaborator: its depth is capped here.
+// The elaborator recurses on the C stack, so the depth is limited here.
 Value eval(Elab *el, const AstExpr *expr) {
     if (!expr || !spend_step(el, expr->span)) return value_poison();
     if (el->depth >= MAX_DEPTH) {

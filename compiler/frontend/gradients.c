@@ -1,7 +1,7 @@
-// gradients.c: which parameters are meant, and their gradients.
+// gradients.c: patterns that select parameters, `freeze`, and gradients.
 //     over "head", "*.bias"    freeze "encoder"    grad(loss, x)    grad(loss, "fc1.weight")
-// Patterns and `freeze` speak of parameters by path; autodiff of nodes. A parameter that an earlier minimize updated is
-// there in several versions: its gradient is the sum over all of them.
+// Patterns and `freeze` name parameters by path, but autodiff works on nodes. A parameter that an earlier minimize
+// updated has several versions, each a node: its gradient is the sum over all of them.
 #include <string.h>
 
 #include "frontend/builtin.h"
@@ -21,8 +21,8 @@ static bool component_is(const char *at, const char *text, size_t len) {
     return (size_t)(component_end(at) - at) == len && !strncmp(at, text, len);
 }
 
-// Whole components; `*` stands for one or more; what matches up to a component takes all below it. What stands after a
-// star is looked for from the left, and a star that is passed is not asked again: any later match would do as well.
+// Compares whole components. `*` stands for one or more, and a pattern also matches every path below the one it names.
+// On a mismatch only the last star takes one more component: the parts before it matched as far left as possible.
 static bool pattern_matches(const char *pattern, const char *path) {
     size_t len = strlen(pattern);
     if (!len || pattern[len - 1] == '.') return false;
@@ -40,12 +40,12 @@ static bool pattern_matches(const char *pattern, const char *path) {
     return true;
 }
 
-// A parameter that the entry never read has no gradient.
+// Whether the entry reads this parameter. A parameter that it never reads has no gradient.
 static bool is_used(const Elab *el, const Storage *storage) {
     return storage->kind == STORAGE_PARAM && storage->index < el->versions.len && el->versions.at[storage->index].len;
 }
 
-// Nothing matches `pattern`: says what comes near.
+// Reports a pattern that matches no parameter, and suggests the nearest name.
 static bool refuse_pattern(Elab *el, const char *pattern, Span span) {
     VEC(const char *) names = {0};
     for (int k = 0; k < el->module->storages.len; k++) {
@@ -90,7 +90,7 @@ bool patterns_match(const Patterns *patterns, const char *path) {
 
 // ---- freeze --------------------------------------------------------------------------------------------------------
 
-// In a layer, paths begin at the layer. What the pattern is for may be used only later: it is checked at the end.
+// In a layer, paths are relative to it. The parameters may be used only later, so patterns are checked at the end.
 void run_freeze(Elab *el, const AstStmt *stmt) {
     for (int k = 0; k < stmt->exprs.len; k++) {
         const char *text = eval_string(el, stmt->exprs.at[k], "a pattern");
@@ -100,7 +100,7 @@ void run_freeze(Elab *el, const AstStmt *stmt) {
     }
 }
 
-// Behind the last minimize, where nothing that stands before it says the same, `freeze` changes nothing.
+// Warns about a `freeze` that no minimize follows, unless an earlier `freeze` has the same pattern.
 static void warn_late(Elab *el, int k) {
     const Pattern *late = &el->frozen.at[k];
     if (!el->minimizes.len || late->minimizes < el->minimizes.len || el->phase != PHASE_STEP) return;
@@ -155,7 +155,7 @@ bool check_loss(Elab *el, const char *who, Value loss, Span span) {
                 is_float ? "; sum(x) and mean(x) make one" : "");
 }
 
-// One parameter by its path.
+// The gradient of one parameter, given by its path.
 static Value gradient_of_path(Elab *el, Node *loss, const char *path, Span span) {
     Gradients one = {0};
     for (int k = 0; k < el->module->storages.len; k++) {
@@ -186,8 +186,8 @@ static Value gradient_of(Elab *el, Node *loss, Value x, Span span) {
     return value_tensor(grad);
 }
 
-// grad(loss, x): x a tensor, a parameter's path, or a list of them. What it gives is a node like any other and can be
-// differentiated again, as for a gradient penalty.
+// grad(loss, x), where x is a tensor, a parameter's path, or a list of these. The result is a node like any other, and
+// can be differentiated again, as for a gradient penalty.
 Value run_grad(Elab *el, const Call *call) {
     if (!check_loss(el, "grad", call->arg[0], call->at[0])) return value_poison();
     Node *loss = call->arg[0].node;

@@ -1,12 +1,12 @@
 // minimize.c: minimize LOSS over "patterns" with OPTIMIZER(...).
 //     minimize loss with sgd(lr=lr)    ->    gradients by autodiff, then sgd's body once per parameter:
 //                                            store "fc1.weight" = %p - lr * %g
-// What was computed before keeps its value; what comes after sees the new parameters. The optimizer's buffers are the
+// Values computed before it do not change; statements after it see the new parameters. The optimizer's buffers are the
 // storages optim.<entry>.<minimize>.<parameter>.<buffer>, its step count optim.<entry>.<minimize>.t.
-//     with clip_norm(1.0) |> sgd(lr=lr)                  layers before the optimizer take and give all gradients, a
-//     list with { adamw(lr=lr) over "*.weight"; adamw(lr=lr, weight_decay=0) over "*" }      the first match wins
-// In an entry that accumulates, the body stands for three graphs (enum Phase): the step, one that adds the gradients to
-// optim.<entry>.<minimize>.<parameter>.grad_sum, and one that updates from these.
+//     with clip_norm(1.0) |> sgd(lr=lr)      layers before the optimizer map the list of all gradients to a new list
+//     with { adamw(lr=lr) over "*.weight"; adamw(lr=lr, weight_decay=0) over "*" }      the first match wins
+// An entry that accumulates becomes three graphs (enum Phase): the step, one that adds the gradients to the sums
+// optim.<entry>.<minimize>.<parameter>.grad_sum, and one that updates from these sums.
 #include <string.h>
 
 #include "frontend/elaborator.h"
@@ -26,7 +26,7 @@ typedef VEC(Link) Chain;
 
 // ---- chains --------------------------------------------------------------------------------------------------------
 
-// NULL: reported. What stands last is an optimizer, what stands before it a layer.
+// Finds what a call of the chain names: an optimizer for the last one, a layer for those before it. NULL: reported.
 static const AstDecl *find_link(Elab *el, const AstExpr *call, bool last) {
     if (call->kind != AST_CALL) {
         refuse(el, call->span, "`with` takes an optimizer, like sgd(lr=0.1)");
@@ -48,7 +48,7 @@ static const AstDecl *find_link(Elab *el, const AstExpr *call, bool last) {
     return NULL;
 }
 
-// In the order in which they run. False: reported.
+// Collects the calls of a chain in the order in which they run. False: reported.
 static bool read_chain(Elab *el, const AstExpr *call, bool last, Chain *chain) {
     bool piped = call->kind == AST_CALL && call->piped;
     bool good = !piped || read_chain(el, call->args.at[0].value, false, chain);
@@ -59,7 +59,7 @@ static bool read_chain(Elab *el, const AstExpr *call, bool last, Chain *chain) {
     return good;
 }
 
-// A layer of a chain over the gradients of one group, or of all when group is -1. False: reported.
+// Runs a layer of a chain on the gradients of one group, or on all when group is -1. False: reported.
 static bool change_gradients(Elab *el, const Link *link, Gradients *of, int group) {
     Span span = call_span(link->call);
     Value list = value_list(el);
@@ -89,7 +89,7 @@ static bool change_gradients(Elab *el, const Link *link, Gradients *of, int grou
 
 // ---- the optimizer -------------------------------------------------------------------------------------------------
 
-// Made the first time; other phases and other rounds of a loop find it again.
+// Makes the storage the first time; other phases and other iterations of a loop find it again.
 static Storage *optim_storage(Elab *el, const char *name, Type type, Span span) {
     Storage *storage = module_find_storage(el->module, name);
     if (storage) return storage;
@@ -98,7 +98,7 @@ static Storage *optim_storage(Elab *el, const char *name, Type type, Span span) 
     return storage;
 }
 
-// t, read for the first time in this minimize: 1 at the first step.
+// The step count t, which is 1 at the first step. Its node is made at the first read in this minimize.
 Value minimize_step(Elab *el, Frame *frame, Span span) {
     Minimize *minimize = frame->minimize;
     if (!minimize->step) {
@@ -113,7 +113,7 @@ Value minimize_step(Elab *el, Frame *frame, Span span) {
     return value_tensor(minimize->step);
 }
 
-// An optimizer's first parameters are p, g and, if it asks, t. Returns how many; 0: reported.
+// An optimizer's first parameters are p, g and optionally t. Returns their number; 0: an error was reported.
 static int leading_params(Elab *el, const AstDecl *decl, Span span) {
     bool good = decl->params.len >= 2;
     for (int k = 0; k < 2 && good; k++) good = decl->params.at[k].type && decl->params.at[k].type->has_dims;
@@ -128,7 +128,7 @@ static int leading_params(Elab *el, const AstDecl *decl, Span span) {
     return has_step ? 3 : 2;
 }
 
-// One parameter: the optimizer's body in a frame of its own, with the step count bound lazily.
+// Updates one parameter: runs the optimizer's body in a frame of its own. The step count is made only if it is read.
 static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minimize, const Gradient *one) {
     const AstDecl *decl = optimizer->decl;
     Span span = call_span(optimizer->call);
@@ -154,8 +154,8 @@ static bool update(Elab *el, const Link *optimizer, int leading, Minimize *minim
 
 // ---- accumulation --------------------------------------------------------------------------------------------------
 
-// How many samples one call brings: the first axis of the first tensor among the arguments whose first axis is a
-// run-time size, or where there is none of the first tensor.
+// The number of samples of one call: the first axis of the first argument whose first axis is a run-time size. If there
+// is none, that of the first tensor argument; without tensors, 1.
 static Node *samples_of_call(Elab *el) {
     const Type *first = NULL;
     for (int k = 0; k < el->g->arguments.len; k++) {
@@ -169,8 +169,8 @@ static Node *as_factor(Elab *el, Node *samples, const Type *type) {
     return build_broadcast_numpy(el->g, build_cast(el->g, samples, type->dtype), type);
 }
 
-// PHASE_ACCUMULATE: a loss is a mean over the samples of its call, so its gradient counts as often as there are any.
-// PHASE_UPDATE: the gradient is the mean over all samples since the last update; sum and count begin anew.
+// PHASE_ACCUMULATE: a loss is a mean over the samples of its call, so its gradient is multiplied by their number.
+// PHASE_UPDATE: the gradient is the mean over all samples since the last update; sum and count start again from 0.
 static void accumulate(Elab *el, const Minimize *minimize, Gradients *of, Span span) {
     Storage *count = optim_storage(el, arena_printf(el->arena, "%s.samples", minimize->prefix), type_scalar(I64), span);
     bool adds = el->phase == PHASE_ACCUMULATE;
@@ -215,7 +215,7 @@ static const char *names_text(Elab *el, const Gradients *of, bool (*concerned)(c
 static bool has_no_gradient(const Gradient *one) { return !one->node; }
 static bool has_no_group(const Gradient *one) { return one->group < 0; }
 
-// As in PyTorch, no gradient means no update; but who names the parameters means them.
+// As in PyTorch, a parameter without a gradient is not updated. But each pattern of `over` must match one that has one.
 static bool check_dependence(Elab *el, const AstStmt *stmt, const Patterns *over, const Gradients *of) {
     int trained = 0;
     for (int k = 0; k < of->len; k++) trained += of->at[k].node != NULL;
@@ -242,7 +242,7 @@ static bool check_dependence(Elab *el, const AstStmt *stmt, const Patterns *over
     return true;
 }
 
-// Which group takes which parameter: the first that matches. False: reported.
+// Gives each parameter to the first group that matches it, and leaves out the others. False: reported.
 static bool assign_groups(Elab *el, const AstStmt *stmt, Gradients *of) {
     for (int k = 0; k < of->len; k++) of->at[k].group = -1;
     for (int g = 0; g < stmt->with.groups.len; g++) {
@@ -271,7 +271,7 @@ static bool assign_groups(Elab *el, const AstStmt *stmt, Gradients *of) {
     return true;
 }
 
-// Which minimize of the entry this is; it keeps its number, and so its state, in every round of a loop. -1: reported.
+// The number of this minimize in the entry. All iterations of a loop share it, and so the state. -1: reported.
 static int minimize_number(Elab *el, const AstStmt *stmt) {
     for (int k = 0; k < el->minimizes.len; k++) {
         if (el->minimizes.at[k] != stmt) continue;
@@ -329,7 +329,7 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
     enum Section section = el->g->section_now;
     const char *name = el->g->name_now;
     bool training = el->training;
-    el->training = true; // of a loss from an `eval` block too
+    el->training = true; // in an `eval` block too: optimizers write buffers
     el->g->section_now = SECTION_UPDATE;
     Chain common = {0}, *chains = NEW_ARRAY(el->arena, Chain, stmt->with.groups.len + 1);
     bool good = !stmt->with.chain || read_chain(el, stmt->with.chain, false, &common);

@@ -30,7 +30,7 @@ AstFile *parse_source(Arena *arena, Diag *diag, const Source *source) {
         p.invalid = t.kind == TOK_INVALID ? t.value.text : NULL;
         status = dlc_push_parse(state, t.kind, &t.value, &t.span, &p);
         p.previous = t.span;
-        // A token that fits nowhere and says nothing makes the parser skip to the end of the statement.
+        // An invalid token without a message makes the parser skip to the end of the statement.
         bool skip = status == YYPUSH_MORE && p.give_up;
         p.give_up = false;
         p.invalid = NULL;
@@ -77,7 +77,7 @@ static int find(const char *const *words, int count, const char *word) {
     return -1;
 }
 
-// Replaces the group's members by its word; leaves all as it is when one is missing.
+// Replaces the group's members by its word; changes nothing when one of them is missing.
 static bool fold_group(const char **words, int count, const Group *group) {
     for (int m = 0; group->members[m]; m++)
         if (find(words, count, group->members[m]) < 0) return false;

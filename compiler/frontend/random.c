@@ -6,8 +6,8 @@
 
 #include "frontend/builtin.h"
 
-// The stream of an entry: its seed and how many calls there were, in storages beside the optimisers', so that a
-// checkpoint goes on to the bit. The count goes up once for each call.
+// The random stream of train entries: a seed and the number of calls so far, stored with the optimisers' state so that
+// a resumed run draws the same numbers. The count goes up once for each call of an entry.
 static bool random_stream(Elab *el, const Call *call, Node **in) {
     if (el->g == el->init) {
         in[0] = el->seed;

@@ -5,7 +5,7 @@
 
 #include "frontend/elaborator.h"
 
-// The name of a buffer is written through; any other name is bound anew.
+// Assigning to a buffer's name writes the buffer; any other name gets a new binding.
 static void bind_target(Elab *el, const AstParam *target, Value value, Span span) {
     Frame *frame = el->frame;
     const Binding *dim = frame->decl->span.source->prelude ? NULL : scope_find(&el->dims, target->name);
@@ -48,8 +48,8 @@ static void bind_target(Elab *el, const AstParam *target, Value value, Span span
     storage_set(el, storage, value.node, span);
 }
 
-// A number that a train entry computes for itself is a loss: the section LOSS takes what leads there from the last
-// contraction on, up to a loss of the prelude. Nodes before `before` are other statements'.
+// A float scalar that a train entry computes itself is taken for a loss. The nodes that lead to it move to the section
+// LOSS, back to the last contraction or a loss of the prelude. Nodes before `before` belong to other statements.
 static void mark_loss(Elab *el, Node *loss, int before) {
     const NodeVec *nodes = &el->g->nodes;
     bool *wanted = NEW_ARRAY(el->arena, bool, loss->id - before + 1);
@@ -64,8 +64,8 @@ static void mark_loss(Elab *el, Node *loss, int before) {
     }
 }
 
-// What a statement of an entry computes is called what the user called it, and nothing else is. What is rebound keeps
-// the path of its layer: x = x |> block(name="blocks.{i}").
+// In an entry, the result of an assignment has the target's name, and the nodes that lead to it do not. When a name is
+// bound again, the result keeps the path of its layer: x = x |> block(name="blocks.{i}").
 static void name_result(Elab *el, const AstParam *target, Value value, int before) {
     if (!is_tensor(value) || value.node->id < before || value.node->op->traits & OP_INPUT) return;
     bool entry = el->frame->decl->kind == DECL_MODEL || el->frame->decl->kind == DECL_TRAIN;
@@ -77,7 +77,7 @@ static void name_result(Elab *el, const AstParam *target, Value value, int befor
     if (number && el->frame->decl->kind == DECL_TRAIN) mark_loss(el, value.node, before);
 }
 
-// Nodes of the right side get the name, unless a layer's path says more.
+// Nodes of the right side get the target's name, unless they have the path of a layer.
 static void run_assign(Elab *el, const AstStmt *stmt) {
     const char *name = el->g->name_now;
     int before = el->g->nodes.len;
@@ -111,7 +111,7 @@ static void run_return(Elab *el, const AstStmt *stmt) {
     frame->result = !good ? value_poison() : tuple.list->len == 1 ? tuple.list->at[0] : tuple;
 }
 
-// The loop is remembered for the message of a cap that is hit inside.
+// el->loop is for the message when a limit is hit inside the loop.
 static void run_for(Elab *el, const AstStmt *stmt) {
     const AstExpr *over = stmt->exprs.at[0];
     Value list = eval(el, over);
@@ -139,7 +139,7 @@ static void run_if(Elab *el, const AstStmt *stmt) {
         run_body(el, condition ? &stmt->body : &stmt->other);
         return;
     }
-    // Which names either side would bind is unknown now: what they assign is poison, so that nothing cascades.
+    // It is unknown which side runs, so the names that either side assigns are poison, and no more errors follow.
     const AstStmts *sides[2] = {&stmt->body, &stmt->other};
     for (int s = 0; s < 2; s++)
         for (int k = 0; k < sides[s]->len; k++) {
@@ -153,7 +153,7 @@ static void run_if(Elab *el, const AstStmt *stmt) {
         }
 }
 
-// A frozen backbone, a teacher: as in a model.
+// Runs the block as in a model, not as in training: for a frozen backbone or a teacher.
 static void run_eval(Elab *el, const AstStmt *stmt) {
     bool training = el->training;
     el->training = false;
@@ -161,7 +161,7 @@ static void run_eval(Elab *el, const AstStmt *stmt) {
     el->training = training;
 }
 
-// require(cond, message) stops what does not hold; warn(cond, message) says what holds and goes on.
+// require(cond, message) is an error when cond is false; warn(cond, message) is a warning when cond is true.
 static void run_check(Elab *el, const AstStmt *stmt) {
     bool condition, warns = stmt->kind == DO_WARN;
     const char *what = warns ? "what `warn` asks" : "what `require` asks";
@@ -171,7 +171,7 @@ static void run_check(Elab *el, const AstStmt *stmt) {
     if (!message) return;
     if (!message[0])
         message = arena_printf(el->arena, "%s%s", warns ? "" : "requires ", span_source(el, stmt->exprs.at[0]->span));
-    // What a layer says is about its arguments: it is the call that has to change.
+    // A layer's message is about its arguments, so it is reported at the call.
     Span place = el->frame->caller ? el->frame->user : stmt->span;
     if (warns) {
         warn_once(el, place, "%s: %s", blamed_layer(el), message);
@@ -182,7 +182,7 @@ static void run_check(Elab *el, const AstStmt *stmt) {
     el->frame->result = value_poison();
 }
 
-// Opens no scope: its nodes carry the blocks that they are in, "2.3", and the pass rematerialise does the rest.
+// Opens no scope. Each node records the blocks that it is in, "2.3", for the pass rematerialise.
 static void run_checkpoint(Elab *el, const AstStmt *stmt) {
     Graph *g = el->g;
     const char *outer = g->checkpoint_now;

@@ -12,7 +12,7 @@
 // ---- paths ---------------------------------------------------------------------------------------------------------
 
 bool path_valid(const char *path) {
-    bool after_dot = true; // a component must begin
+    bool after_dot = true; // a component must begin here
     for (; *path; path++) {
         bool dot = *path == '.';
         if (dot && after_dot) return false;
@@ -34,7 +34,7 @@ static NodeVec *versions_of(Elab *el, const Storage *storage) {
     return &el->versions.at[storage->index];
 }
 
-// Read for the first time in this graph, it becomes a `storage` node.
+// The current value. The first read in this graph makes a `storage` node.
 Node *storage_now(Elab *el, Storage *storage) {
     NodeVec *versions = versions_of(el, storage);
     if (versions->len) return versions->at[versions->len - 1];
@@ -52,10 +52,10 @@ Node *storage_now(Elab *el, Storage *storage) {
 void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
     storage_now(el, storage); // the value at entry is the first version
     place_nodes(el, span);
-    // step_update repeats the body for its optimizers alone: the forward pass was another call's.
+    // step_update repeats the body only for its optimizers: step_accumulate has written the buffers already.
     bool repeated = el->phase == PHASE_UPDATE && storage->kind == STORAGE_BUFFER;
     if (!repeated) graph_bind(el->g, storage, value, user_place(el, span));
-    // A later loss must not differentiate through an update to the parameter of before.
+    // The gradient of a later loss ends at the updated parameter; it must not pass through the update.
     if (storage->kind == STORAGE_PARAM) value = build_unary(el->g, "detach", value);
     vec_push(el->arena, versions_of(el, storage), value);
 }
@@ -76,7 +76,7 @@ static Value unknown_initialiser(Elab *el, const AstExpr *call) {
                              "normal or kaiming_uniform");
 }
 
-// The layer's first argument stands for the parameter: its shape and dtype are what it needs.
+// Calls the initialiser. Its first argument stands for the parameter: zeros of that shape and dtype.
 static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *storage, const char *component) {
     const AstExpr *call = stmt->init;
     if (call->kind != AST_CALL)
@@ -95,7 +95,7 @@ static Value run_initialiser(Elab *el, const AstStmt *stmt, const Storage *stora
                   type_name(el, &storage->type));
 }
 
-// What the storage begins with, as a node of init or start, whatever graph is being built; the caller's is restored.
+// The initial value of the storage, as a node of the graph init or start. The graph that was being built is restored.
 // NULL: reported.
 static Node *initial_value(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
     Graph *entry = el->g;
@@ -125,8 +125,8 @@ static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const ch
     if (initial.value && !zero) graph_bind(g, storage, initial.value, user_place(el, stmt->span));
 }
 
-// The first declaration of a path decides what it begins with. Another one that says the same makes the same node, when
-// its random numbers are counted from where the first one's were.
+// The first declaration of a path decides its initial value. A later one with another initialiser gets a warning. An
+// equal initialiser makes the same node if its random sites are counted from the same number.
 static void check_initial(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
     if (!stmt->init || storage->kind == STORAGE_OPTIM || el->phase != PHASE_STEP) return;
     struct Initial first = el->initials.at[storage->index];
@@ -143,10 +143,10 @@ static void check_initial(Elab *el, const AstStmt *stmt, Storage *storage, const
 
 // ---- declarations --------------------------------------------------------------------------------------------------
 
-// As the language calls it.
+// The language's word for it.
 static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? "param" : "buffer"; }
 
-// The place in the body of an entry that led here.
+// The place in the body of the entry or model that led here.
 static Span entry_place(const Elab *el, Span span) {
     const Frame *f = el->frame;
     if (!f->caller || f->decl->kind == DECL_MODEL) return span;
@@ -165,7 +165,7 @@ static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, St
     return false;
 }
 
-// What a param or buffer may be, and where.
+// Checks whether a param or buffer of this kind and type may be declared here.
 static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, const Type *type) {
     const char *name = stmt->names.at[0].name;
     if (el->g == el->init || el->g == el->start)
@@ -186,7 +186,7 @@ static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, c
 
 static bool same_start(Span a, Span b) { return a.source == b.source && a.start == b.start; }
 
-// Two calls without a name, one of them in a model that this entry calls, may come to one path.
+// Warns when two calls without a name have the same path: one of them is in a model that this entry calls.
 static void warn_numbered(Elab *el, const Storage *storage) {
     const Frame *f = el->frame;
     while (f && !f->numbered) f = f->caller;

@@ -25,7 +25,7 @@ static bool int_fits(int64_t i, DType dtype) {
     }
 }
 
-// A constant of the dtype. Nothing is lost silently: fractions, ranges and bools are refused.
+// A constant of the dtype. Refuses numbers that it cannot hold: fractions for integers, out of range, any for bool.
 static Node *number_node(Elab *el, Value v, DType dtype, Span span) {
     const DTypeInfo *info = &dtype_info[dtype];
     if (info->is_float) {
@@ -92,7 +92,7 @@ static int follow_axis(const Node *node, int i, int axis) {
     return -1;
 }
 
-// Follows the axis back through what leaves it alone, to what made it.
+// Follows the axis back through the nodes that leave it unchanged, to the node that made it.
 void note_axis(Elab *el, const Node *node, int axis) {
     const char *extent = value_text(el, value_dim(node->type.dim[axis]));
     for (bool moved = true; moved;) {
@@ -100,7 +100,7 @@ void note_axis(Elab *el, const Node *node, int axis) {
         for (int i = 0; i < node->nin && !moved; i++) {
             int from = follow_axis(node, i, axis);
             if (from < 0) continue;
-            // A contraction's own extent comes from its weights: the layer is the better answer than its parameter.
+            // This extent of a contraction comes from its weights: naming the layer helps more than naming them.
             if (node_is(node, contract) && i == 1 && node->origin) break;
             node = node->in[i];
             axis = from;
@@ -120,7 +120,7 @@ void note_axis(Elab *el, const Node *node, int axis) {
                   type_name(el, &node->in[0]->type));
 }
 
-// Says how a tensor becomes one of the dtype that was wanted, and where an i64 comes from that was not asked for.
+// Says how to convert a tensor to the wanted dtype, and where an unexpected i64 comes from.
 void note_dtype(Elab *el, const Node *node, DType wanted) {
     diag_note(el->diag, (Span){0}, "cast(x, %s) converts", dtype_info[wanted].name);
     while (node->op->traits & OP_MOVEMENT) node = node->in[0];
@@ -236,8 +236,8 @@ static Value power_by_squaring(Elab *el, Value x, int n, Span span) {
     return is_poison(square) ? square : result;
 }
 
-// Whole exponents up to 64 are products, 0.5 and -0.5 are roots, everything else is pow. A negative exponent is a power
-// of 1 / x: the gradient of 1 / x**2 would be infinity times 0 at 0, and x**2 may overflow.
+// Whole exponents up to 64 become products, 0.5 and -0.5 roots, all others pow. A negative exponent becomes a power of
+// 1 / x: 1 / x**2 would have the gradient infinity times 0 at 0, and x**2 may overflow.
 static Value tensor_power(Elab *el, Value a, Value b, Span span) {
     if (!is_number(b)) return tensor_elementwise(el, "pow", "**", (Value[]){a, b}, 2, span);
     double exponent = number_of(b);
@@ -273,8 +273,8 @@ static Value tensor_divide(Elab *el, const char *op, Value a, Value b, Span span
     return is_poison(product) ? product : tensor_elementwise(el, "sub", op, (Value[]){a, product}, 2, span);
 }
 
-// An integer compared with itself, as `x != x` asks for NaN: what it gives is known, and C compilers warn of the
-// question.
+// An integer or bool tensor compared with itself, such as `x != x` to find NaN. The result is known, and C compilers
+// warn about the comparison.
 static bool compares_itself(const char *op, Value a, Value b) {
     bool same = is_tensor(a) && is_tensor(b) && a.node == b.node && !dtype_info[a.node->type.dtype].is_float;
     return same && strchr("=!<>", op[0]);

@@ -118,14 +118,14 @@ bool type_resolve(Elab *el, const AstType *ast, Type *type) {
 
 // ---- matching parameters -------------------------------------------------------------------------------------------
 
-// The header's own text says what is expected: T[B, 2 * C]. The layer is the one that the user called.
+// Reports a mismatch, with the expected type as the header writes it, T[B, 2 * C], and the layer that the user called.
 static bool mismatch(Elab *el, const Frame *callee, const AstParam *param, Value value, Span span) {
     const char *layer = el->frame == callee ? blamed_layer(el) : callee->decl->name;
     return deny(el, span, "%s: `%s` must be %s, got %s", layer, param->name, span_source(el, param->type->span),
                 value_text(el, value));
 }
 
-// int, float, bool and string; integers become floats.
+// Matches int, float, bool and string. An integer becomes a float where `float` is wanted.
 static bool match_plain(const char *name, Value *value) {
     if (!strcmp(name, "float") && value->kind == VALUE_INT) *value = value_float((double)value->i);
     ValueKind wanted = !strcmp(name, "int")     ? VALUE_INT
@@ -153,8 +153,8 @@ static bool match_plain_list(Elab *el, Frame *callee, const AstParam *param, Val
     return true;
 }
 
-// In a layer every bare name binds. A model's names are dims: a run-time size, fixed by -D or not, follows the caller's
-// axis.
+// In a layer every bare name binds. A model's names are dims, and only those declared as run-time sizes bind: to the
+// caller's axis, also when -D fixes them.
 static bool binds(Elab *el, const Frame *callee, const AstExpr *item) {
     if (item->kind != AST_NAME) return false;
     if (callee->decl->kind != DECL_MODEL) return true;
@@ -174,7 +174,7 @@ static bool axis_differs(Elab *el, Frame *callee, const AstParam *param, Node *n
     return false;
 }
 
-// Binding pass: names; checking pass: everything else.
+// Called twice for each axis: the first pass (`binding`) binds names, the second checks everything else.
 static bool match_axis(Elab *el, Frame *callee, const AstParam *param, Node *node, int axis, const AstExpr *item,
                        bool binding, Span span) {
     Value got = value_dim(node->type.dim[axis]);
@@ -189,7 +189,7 @@ static bool match_axis(Elab *el, Frame *callee, const AstParam *param, Node *nod
     return value_equal(got, want) || axis_differs(el, callee, param, node, axis, want, span);
 }
 
-// ...S binds a list, `...` anything.
+// ...S binds the list of the dims that it stands for; `...` matches any dims and binds nothing.
 static bool match_rest(Elab *el, Frame *callee, const AstParam *param, Node *node, int from, int n, const AstExpr *item,
                        Span span) {
     if (!item->s) return true;
@@ -223,7 +223,7 @@ static bool match_dims(Elab *el, Frame *callee, const AstParam *param, Node *nod
     return spread < 0 || !binding || match_rest(el, callee, param, node, spread, rest, dims->at[spread], span);
 }
 
-// A dtype variable binds at its first parameter.
+// A dtype variable such as T binds at the first parameter that has it.
 static bool match_dtype(Elab *el, Frame *callee, const AstParam *param, Node *node, Span span) {
     DType dtype, got = node->type.dtype;
     const char *name = param->type->name;
@@ -246,7 +246,7 @@ static bool match_dtype(Elab *el, Frame *callee, const AstParam *param, Node *no
     return false;
 }
 
-// [0.5, 1, 2] for `weight: T[C]`: one axis, of T's dtype if that is known. What is no list of numbers stays as it is.
+// Makes a tensor of one axis of [0.5, 1, 2] for `weight: T[C]`, of T's dtype if it is known. Other lists do not change.
 static Value list_tensor(Elab *el, Frame *callee, const AstParam *param, Value list, Span span) {
     DType dtype = F32;
     const Binding *bound = frame_find(callee, param->type->name);
@@ -298,7 +298,7 @@ bool type_check(Elab *el, Frame *callee, const AstParam *param, Value value, Spa
     return !is_tensor(value) || !param->type->has_dims || match_dims(el, callee, param, value.node, false, span);
 }
 
-// A returned value against the type that the header gives; a number takes a scalar's dtype.
+// Checks a returned value against the header's type; a number becomes a scalar of that dtype.
 bool check_result(Elab *el, const AstResult *result, Value *value, Span span) {
     Type type;
     if (is_poison(*value) || !type_resolve(el, result->type, &type)) return false;

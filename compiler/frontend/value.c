@@ -127,8 +127,8 @@ bool value_equal(Value a, Value b) {
     }
 }
 
-// A run-time size may turn out to be any number, or another size's: only the same one is known to be equal, and N + 1
-// to differ from N. In lists of one length, one such pair leaves the answer open. Returns the size, or NONE.
+// A run-time size may equal any number or any other size: at compile time it is only known that N equals N and differs
+// from N + 1. In lists of one length, one undecided pair leaves the answer open. Returns the undecided size, or NONE.
 static Value undecided(Value a, Value b) {
     bool numbers = (is_runtime(a) || is_number(a)) && (is_runtime(b) || is_number(b));
     bool apart = a.kind == VALUE_SIZE && b.kind == VALUE_SIZE && a.size.size == b.size.size &&
@@ -140,7 +140,7 @@ static Value undecided(Value a, Value b) {
     return open;
 }
 
-// Nodes belong to one graph: such a value must not reach another one (an initialiser's).
+// A node belongs to one graph, so a value that holds one must not be used in another graph (an initialiser's).
 bool value_holds_node(Value v) {
     if (v.kind == VALUE_TENSOR || v.kind == VALUE_COUNT) return true;
     if (v.kind != VALUE_LIST && v.kind != VALUE_TUPLE) return false;
@@ -167,7 +167,7 @@ static Value overflow(Elab *el, const char *op, int64_t a, int64_t b, Span span)
     return refuse(el, span, "%" PRId64 " %s %" PRId64 " does not fit 64-bit integers", a, op, b);
 }
 
-// base ** exponent by squaring. False: overflow. The last square is not needed, so it may not overflow either.
+// base ** exponent by squaring. False: overflow. The last square is not computed, because it is not needed.
 static bool power_int(int64_t base, int64_t exponent, int64_t *to) {
     int64_t result = 1;
     while (exponent) {
@@ -244,7 +244,7 @@ static Value decided_later(Elab *el, const char *op, Value size, Span span) {
 
 static bool fits_dim(int64_t x) { return x >= -INT32_MAX && x <= INT32_MAX; }
 
-// times * N + plus of the size that a or b has. False: it does not fit a Dim.
+// Makes times * N + plus, where N is the size in a or b. Returns false when it does not fit a Dim.
 static bool make_count(Elab *el, Value a, Value b, int64_t times, int64_t plus, Value *to) {
     int16_t size = a.kind == VALUE_SIZE ? a.size.size : b.size.size;
     int64_t extent;
@@ -256,7 +256,7 @@ static bool make_count(Elab *el, Value a, Value b, int64_t times, int64_t plus, 
     return true;
 }
 
-// 2 * N + 7 by 2 is N + 3 and leaves 1; 4 * N by N is 4. False: the quotient is no c * N + d.
+// 2 * N + 7 by 2 is N + 3 and leaves 1; 4 * N by N is 4. Returns false when the quotient is not c * N + d.
 static bool divide_count(Elab *el, Value a, Value b, Value *quotient, int64_t *rest) {
     int64_t times = 0, plus = 0, by_times = 0, by_plus = 0;
     value_count(a, &times, &plus), value_count(b, &by_times, &by_plus);
@@ -272,7 +272,7 @@ static bool divide_count(Elab *el, Value a, Value b, Value *quotient, int64_t *r
     return make_count(el, a, b, times / by_plus, floor, quotient);
 }
 
-// Arithmetic that stays c * N + d of one size, which can stand in types. False: anything else.
+// Arithmetic whose result is c * N + d of one size, which types can use. Returns false for any other result.
 static bool count_binary(Elab *el, const char *op, Value a, Value b, Value *to) {
     int64_t at, ap, bt, bp, times, plus;
     if (!value_count(a, &at, &ap) || !value_count(b, &bt, &bp)) return false;
@@ -295,7 +295,7 @@ static bool count_binary(Elab *el, const char *op, Value a, Value b, Value *to) 
     return fits && make_count(el, a, b, minus ? at - bt : at + bt, plus, to);
 }
 
-// What is no c * N + d is a number that no type can use, but that a tensor can meet (a mean's divisor).
+// A result that is not c * N + d is a number that types cannot use, but tensors can (the divisor of a mean).
 static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span span) {
     bool ints = (is_runtime(a) || a.kind == VALUE_INT) && (is_runtime(b) || b.kind == VALUE_INT);
     const char *size = value_text(el, is_runtime(a) ? a : b);
@@ -306,7 +306,7 @@ static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span spa
                       size, size);
     place_nodes(el, span);
     if (count_binary(el, op, a, b, &count)) {
-        if (is_runtime(count)) build_size(el->g, count.size); // here, where it is written, should a tensor meet it
+        if (is_runtime(count)) build_size(el->g, count.size); // at its place in the source, in case a tensor uses it
         return count;
     }
     const char *name = !strcmp(op, "+")    ? "add"
@@ -322,7 +322,7 @@ static Value runtime_binary(Elab *el, const char *op, Value a, Value b, Span spa
 
 // ---- everything else -----------------------------------------------------------------------------------------------
 
-// lists[0], lists[1], lists[0], ... n times: `a + b` and `a * n` in one.
+// Joins n lists, alternately lists[0] and lists[1]: for both `a + b` and `a * n`.
 static Value list_join(Elab *el, const Value *lists, int64_t n, Span span) {
     Value joined = value_list(el);
     for (int64_t k = 0; k < n; k++) {

@@ -1,17 +1,17 @@
-// window.c: the functions under the layers of convolution and pooling: arguments to windows, with every check.
+// window.c: the functions that the layers of convolution and pooling call: reads and checks the arguments of windows.
 //     convolve(x, weight, stride=2, padding="same", dilation=[1, 2], groups=4)
 //     convolve_transposed(x, weight, stride=2, padding=1, output_padding=1, groups=1, dilation=1)
 //     pool(x, "max", kernel_size, stride, padding, dilation, ceil_mode)        "max" or "sum"
-// One number stands for all axes. The messages name the axis and what it holds: the user sees them at conv2d(...).
+// One number stands for all axes. Messages name the axis and its extent, because the user sees them at conv2d(...).
 #include <inttypes.h>
 #include <string.h>
 
 #include "frontend/builtin.h"
 #include "ir/windows.h"
 
-enum { MAX_WINDOW = 1 << 20 }; // of a kernel, stride, padding or dilation
+enum { MAX_WINDOW = 1 << 20 }; // the largest kernel, stride, padding or dilation
 
-// One integer, or a list with one for each axis, each at least `least`, which is also what is not given.
+// Reads one integer for all axes, or a list with one for each. They are at least `least`, which is also the default.
 static bool ints_arg(Elab *el, const Call *call, int k, const char *what, int n, int least, int *to) {
     Value v = call->arg[k];
     bool list = v.kind == VALUE_LIST;
@@ -29,10 +29,10 @@ static bool ints_arg(Elab *el, const Call *call, int k, const char *what, int n,
     return true;
 }
 
-// The inputs that a window spans.
+// The number of inputs that a window spans.
 static int64_t span_of(const Windows *w, int k) { return (int64_t)w->dilation[k] * (w->kernel[k] - 1) + 1; }
 
-// A run-time size can only be gone through one by one.
+// Over a run-time size only windows of one element are allowed, with stride 1 and no padding.
 static bool check_axis(Elab *el, const Call *call, const Node *x, const Windows *w, int k) {
     Dim dim = x->type.dim[x->type.rank - w->n + k];
     bool trivial = w->kernel[k] == 1 && w->stride[k] == 1 && w->before[k] == 0;
@@ -98,7 +98,7 @@ static bool convolution_args(Elab *el, const Call *call, Convolution *c, int cha
     return true;
 }
 
-// Padding as PyTorch has it: a number, one for each axis, "valid" or "same" (stride 1; an odd one goes to the end).
+// Reads PyTorch's padding: a number, one for each axis, "valid" or "same" (stride 1; an odd element goes to the end).
 static bool padding_arg(Elab *el, const Call *call, int k, Windows *w, int *after) {
     Value v = call->arg[k];
     bool same = v.kind == VALUE_STRING && !strcmp(v.s, "same"), valid = v.kind == VALUE_STRING && !strcmp(v.s, "valid");
@@ -168,7 +168,7 @@ static int pool_extent(const Windows *w, int k, int64_t extent, bool ceil_mode) 
     return (int)out;
 }
 
-// Every window has an element of the input.
+// Checks that every window has an element of the input.
 static bool check_windows(Elab *el, const Call *call, const Windows *w, int k, int64_t extent, int axis) {
     for (int y = 0; y < w->out[k]; y++) {
         bool inside = false;
