@@ -1,4 +1,4 @@
-// api.c: mynet_load and the like: one line each over the runtime's dlc_load.
+// api.c: the functions that every model has, such as mynet_load: each calls one of the runtime, such as dlc_load.
 //
 //     int mynet_param_count(void) { return dlc_param_count(&mynet_dlc_model); }
 #include "emit/parts.h"
@@ -13,7 +13,7 @@ void put_template(Str *s, const char *template, const char *prefix) {
     }
 }
 
-// One line of C in each line; a literal of ISO C has at most 4,095 characters.
+// Each line holds one line of C. There are several literals, because ISO C limits a literal to 4,095 characters.
 // clang-format off
 static const char net_prototypes[] =
     "// Functions take NULL for `net`: those that give a code give $P_ENULL, those that give a pointer NULL, the others do\n"

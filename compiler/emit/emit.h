@@ -4,7 +4,7 @@
 
 #include "loops/loops.h"
 
-// Of dlc. The C says which one made it.
+// The version of dlc, which the emitted C names.
 #define DLC_VERSION "0.1.0"
 
 typedef struct EmitOptions {
@@ -13,7 +13,7 @@ typedef struct EmitOptions {
     const Target *target;
     int level, threads;
     bool standalone;
-    const char *options; // the options as given that matter, for the header's comment
+    const char *options; // the options that decide the output, for the header's comment
 } EmitOptions;
 
 typedef struct EmitInput {
@@ -30,9 +30,9 @@ extern const struct RuntimeFile {
     int len;
 } runtime_files[]; // name NULL at the end
 
-// Is it a word of C or C++, or a macro that their headers define as a plain word?
+// Whether `name` is a keyword of C or C++, or a plain word that their headers define as a macro.
 bool names_reserved(const char *name);
-// Whether NAME.h is a header that others include.
+// Whether NAME.h is the name of a known header (of C, the system or dlc), which a header of ours would hide.
 bool names_header(const char *name);
 
 // What the three texts are made of: which functions there are, and where everything lives.

@@ -15,7 +15,7 @@
 #include "emit/parts.h"
 
 enum {
-    DEEPEST = 8,           // operators in one expression before it is cut by a name
+    DEEPEST = 8,           // operators nested in one expression; what is deeper gets a name
     INT_OFFSETS = 1 << 28, // tensors of fewer elements: partial sums of an offset stay far below 2^31
 };
 
@@ -29,7 +29,7 @@ static Text cast_text(Printer *p, const char *ctype, Text text) {
     return text_primary(arena_printf(p->arena, "(%s)%s", ctype, in_parentheses(p, text)));
 }
 
-// Targets with vectors compute floats as floats; nothing has to be rounded there.
+// Whether a text must be rounded. Targets with vectors compute floats in float precision, so nothing is rounded there.
 static bool is_rounded(const Printer *p, Text text) { return text.wide && !p->target->vector_bytes; }
 
 const char *rounded_text(Printer *p, Text text) {
@@ -38,7 +38,7 @@ const char *rounded_text(Printer *p, Text text) {
 
 // ---- names --------------------------------------------------------------------------------------------------------
 
-// Names that are in scope together differ.
+// The name of a local or variable. Names that are in scope together differ.
 static const char *name_in_scope(Printer *p, const void *of, const char *wanted) {
     Names taken = {.arena = p->arena};
     for (int i = 0; i < p->locals.len; i++) {
@@ -82,7 +82,7 @@ static const char *size_name(Printer *p, int size) {
 
 // ---- indices ------------------------------------------------------------------------------------------------------
 
-// c and a sum of coef * factor.
+// An offset: a constant c and a sum of coef * factor.
 typedef struct Summand {
     int64_t coef;
     const char *factor;
@@ -103,8 +103,8 @@ static void terms_add(Printer *p, Terms *terms, int64_t coef, const char *factor
     vec_push(p->arena, &terms->at, (Summand){coef, factor});
 }
 
-// The summands of one coefficient: "i * 784", "(i + r) * 784". Marks them as printed. Offsets that
-// may not fit an int are cast one by one.
+// The summands that have the same coefficient as the first one: "i * 784", "(i + r) * 784". Marks them as printed.
+// Summands of an offset that may not fit an int are cast one by one.
 static const char *product_text(Printer *p, Terms *terms, int first, bool as_size_t) {
     int64_t coef = terms->at.at[first].coef, size = coef < 0 ? -coef : coef;
     Str s = str_new(p->arena);
@@ -154,7 +154,7 @@ static const char *by_text(Printer *p, const Atom *atom) {
                        : arena_printf(p->arena, "%lld", (long long)atom->by);
 }
 
-// by - 1
+// The text of by - 1, the largest value of a clamp.
 static const char *last_text(Printer *p, const Atom *atom) {
     if (!atom->other) return arena_printf(p->arena, "%lld", (long long)atom->by - 1);
     Index last = *atom->other;
@@ -163,7 +163,7 @@ static const char *last_text(Printer *p, const Atom *atom) {
     return text.c;
 }
 
-// An atom as an operand of `*`: a name, or in parentheses.
+// The text of an atom as an operand of `*`: a name, a product, a call, or in parentheses.
 static const char *atom_text(Printer *p, const Atom *atom) {
     switch (atom->kind) {
     case ATOM_VAR:
@@ -241,7 +241,7 @@ static bool is_large(const Buffer *buffer) { return buffer_reach(buffer) >= INT_
 
 static void add_axis(Printer *p, Terms *terms, const Buffer *buffer, int axis, const Index *at) {
     const char *sizes;
-    if (!at->nterms && !at->c && !buffer->before[axis]) return; // then no run-time size is asked for
+    if (!at->nterms && !at->c && !buffer->before[axis]) return; // no stride, and so no run-time size
     int64_t stride = axis_stride(p, buffer, axis, &sizes);
     terms_add_index(p, terms, at, stride, sizes);
     terms->c += buffer->before[axis] * stride;
@@ -322,7 +322,7 @@ static Text float_text(Printer *p, double value, bool as_double) {
     }
     const char *point = strpbrk(digits, ".e") ? "" : ".0";
     const char *suffix = as_double ? "" : "f";
-    // A compiler that computes wider reads 0.1f wider too.
+    // A compiler that computes with more precision reads 0.1f with more precision too.
     bool wide = !as_double && strtold(digits, NULL) != (long double)(float)value;
     const char *form = signbit(value) && !(wide && !p->target->vector_bytes) ? "(%s%s%s)" : "%s%s%s";
     return (Text){.c = arena_printf(p->arena, form, digits, point, suffix), .primary = true, .wide = wide};
@@ -350,15 +350,15 @@ static const char *unsigned_ctype(DType dtype) {
     return bytes == 1 ? "uint8_t" : bytes == 4 ? "uint32_t" : "uint64_t";
 }
 
-// One element in every lane. Masks have all bits set or none.
+// Copies a scalar into every lane. The lanes of a mask have all bits set or none.
 static Text splat(Printer *p, const Expr *e, Text text) {
     if (dtype_info[e->dtype].is_float) return text_primary(arena_printf(p->arena, "dlc_vsplat(%s)", text.c));
     return text_primary(
         arena_printf(p->arena, e->dtype == BOOL ? "dlc_vsplat_i32(-(%s))" : "dlc_vsplat_i32(%s)", text.c));
 }
 
-// A template with a letter calls a function; then scalars among vectors are made vectors. Operators of GNU C take them
-// as they are, which keeps `acc + s * b` one broadcast fused multiply-add; a scalar mask must be widened always.
+// Whether a template calls a function: it has a letter. Then scalars among vectors must become vectors. The operators
+// of GNU C take scalars, which keeps `acc + s * b` one broadcast fused multiply-add; a scalar mask is always widened.
 static bool template_calls(const char *template) {
     for (const char *c = template; *c; c++)
         if (isalpha((unsigned char)*c) && (c == template || c[-1] != '$')) return true;
@@ -373,7 +373,7 @@ static const char *pick_template(const Expr *e) {
     return template;
 }
 
-// Does `text` from `at` on end with the bracket that is opened there?
+// Whether the parenthesis that opens at `at` closes at the end of the text.
 static bool one_group(const char *at) {
     int depth = 0;
     for (; *at; at++) {
@@ -383,7 +383,7 @@ static bool one_group(const char *at) {
     return false;
 }
 
-// Is a template's text primary? A call is, and a cast of one operand.
+// Whether a template's text is primary (struct Text): a call is, and a cast of one operand.
 static bool template_is_primary(const char *template) {
     const char *at = strncmp(template, "($T)", 4) ? template : template + 4;
     if (at != template && at[0] == '$' && !at[2]) return true;
@@ -393,7 +393,7 @@ static bool template_is_primary(const char *template) {
     return *at == '(' && one_group(at);
 }
 
-// One operand: whole arguments of a call need no parentheses, nor do products in a sum.
+// Puts one operand. A whole argument of a call needs no parentheses, nor does a product in a sum.
 static void put_operand(Str *s, Printer *p, const char *template, const char *hole, Text arg) {
     char before = hole > template ? hole[-1] : 0, after = hole[2];
     if (before == ' ' && hole - 1 > template && hole[-2] == ',') before = ',';
@@ -430,8 +430,8 @@ static Text fill_template(Printer *p, const Expr *e, const char *template, const
 
 static bool is_cast_bool(const Expr *e) { return e->kind == EXPR_APPLY && e->nargs == 1 && e->arg[0]->dtype == BOOL; }
 
-// C compilers warn of comparisons that the operands' types decide: of a whole number with itself, of bytes or truth
-// values with a constant out of their range. Sums and differences have no such range.
+// C compilers warn about comparisons that the operands' types decide: an integer with itself, a byte or a truth value
+// with a constant out of its range. Such a comparison is written with a difference or a unary `+`, which have no range.
 static const char *undecided(Printer *p, const Expr *e, const char *template, const Text *arg) {
     if (e->dtype != BOOL || e->nargs != 2 || strncmp(template, "$0 ", 3) || !dtype_info[e->arg[0]->dtype].is_int)
         return template;
@@ -481,7 +481,7 @@ static Text index_value_text(Printer *p, const Expr *e) {
     return cast_text(p, dtype_info[e->dtype].c, text);
 }
 
-// What has one text for float and double: a name, reduced lanes, or an index as a number.
+// The text of an expression that is the same in float and in double: a name, reduced lanes, or an index as a number.
 static Text given_text(Printer *p, const Expr *e) {
     int uses = tag_known(&p->uses, e);
     if (uses < 0) return text_primary(arena_printf(p->arena, "t%d", -uses)); // named above the statement
@@ -504,8 +504,8 @@ static Text any_text(Printer *p, Expr *e, bool as_double) {
 Text expr_text(Printer *p, Expr *e) { return any_text(p, e, false); }
 Text expr_text_double(Printer *p, Expr *e) { return any_text(p, e, dtype_info[e->dtype].is_float); }
 
-// Bools are true when they are not 0, and callers may give any byte: operators read them so. A load passes that byte
-// on, which must not reach a result.
+// A bool is true when it is not 0, and callers may pass any such byte. Operators allow for that, but a plain load
+// passes the byte on, and it must not reach a result.
 bool expr_passes_bool(const Expr *e) { return e->dtype == BOOL && e->lanes <= 1 && e->kind == EXPR_LOAD; }
 
 // ---- names for what is used twice ---------------------------------------------------------------------------------
@@ -518,7 +518,7 @@ static int mentions(const char *template, int arg) {
 }
 
 static void count_uses(Printer *p, const Expr *e) {
-    if ((*tag_of(&p->uses, e))++) return; // below it was counted already
+    if ((*tag_of(&p->uses, e))++) return; // its arguments were counted already
     const char *template = e->kind == EXPR_APPLY ? pick_template(e) : NULL;
     for (int i = 0; i < e->nargs; i++) {
         count_uses(p, e->arg[i]);
@@ -531,7 +531,7 @@ static bool is_leaf(const Expr *e) {
     return e->kind == EXPR_CONST;
 }
 
-// Prints declarations below and for `e`; returns how many operators deep its text will be.
+// Declares names for parts of `e`, and for `e` itself if needed; returns how deep operators nest in the text of `e`.
 static int declare(Printer *p, Expr *e, bool top) {
     int uses = tag_known(&p->uses, e);
     if (uses < 0 || is_leaf(e)) return 0;

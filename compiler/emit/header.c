@@ -57,7 +57,7 @@ static void put_usage(Str *s, Arena *arena, const EmitInput *in, const Signature
 
 // "    DLC_EIO = 2, // a file ..." of the runtime's enum dlc_status becomes "#define MYNET_EIO 2 // a file ...".
 static void put_codes(Str *s, const EmitInput *in, const char *upper) {
-    bool in_range = true; // of every entry: 1 to the bound
+    bool in_range = true; // every entry takes all sizes from 1 to the bound
     for (int i = 0; i < in->nprograms; i++)
         for (int k = 0; k < in->module->nsizes; k++) in_range &= !in->programs[i]->graph->need[k].size;
     const char *line = strstr(runtime_text(s->arena, "dlc.h"), "    DLC_OK = ");
@@ -74,7 +74,7 @@ static void put_codes(Str *s, const EmitInput *in, const char *upper) {
 }
 
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options) {
-    // Names of the header's own macros stay its own.
+    // The header defines macros of these names itself; a size with such a name gets the suffix _SIZE.
     static const char taken[] =
         " PREPARED_BYTES WEIGHTS_BYTES WEIGHTS_ATTR PARAM_BYTES OPTIM_BYTES STATE_BYTES ARENA_BYTES "
         "STACK_BYTES ALIGN H NO_STDIO NO_MALLOC ";
@@ -164,7 +164,7 @@ static void put_prototype(Str *s, Arena *arena, const Program *program, const Si
     str_put(s, ";\n");
 }
 
-// struct dlc_param, as it stands in the runtime's dlc.h: applications may include several models.
+// struct dlc_param, copied from the runtime's dlc.h with its guard: an application may include several models.
 static const char *param_struct(Arena *arena) {
     static const char end[] = "#endif\n";
     const char *start = strstr(runtime_text(arena, "dlc.h"), "#ifndef DLC_PARAM_INFO");

@@ -31,7 +31,7 @@ static void print_stmt(Printer *p, Stmt *stmt);
 
 static void print_body(Printer *p, const Stmt *stmt) {
     while (stmt->body.len == 1 && stmt->body.at[0]->kind == STMT_BLOCK && !stmt->body.at[0]->comment)
-        stmt = stmt->body.at[0]; // braces stand there already
+        stmt = stmt->body.at[0]; // it has braces already
     int outer = p->locals.len;
     p->indent++;
     int outer_places = places_open(p, stmt);
@@ -70,7 +70,7 @@ static void print_for(Printer *p, Stmt *stmt) {
     p->locals.len = outer;
 }
 
-// Guards are affine and each >= 0; what is subtracted goes to the other side: N - n - 1 >= 0 is N > n.
+// A guard is an affine index that must be >= 0. Negative terms go to the other side: N - n - 1 >= 0 is N > n.
 static const char *condition_text(Printer *p, const Index *index) {
     Index left = {.term = NEW_ARRAY(p->arena, struct Term, index->nterms + 1)};
     Index right = {.term = NEW_ARRAY(p->arena, struct Term, index->nterms + 1)};
@@ -96,7 +96,7 @@ static void print_if(Printer *p, Stmt *stmt) {
     print_line(p, "}");
 }
 
-// Elements of the buffer are themselves vectors.
+// Whether the elements of the buffer are vectors.
 static bool holds_vectors(const Buffer *buffer) { return buffer->lanes > 1; }
 
 static const char *splat_if(Printer *p, const Expr *value, const char *text, bool vector) {
@@ -129,7 +129,7 @@ static void print_store(Printer *p, Stmt *stmt) {
     expr_release(p);
 }
 
-// max and min of floats let NaN through; sums of integers wrap.
+// max and min of floats give NaN when either value is NaN; sums of integers wrap.
 static void print_combine(Printer *p, const Stmt *stmt, const char *element, const char *value) {
     const Buffer *buffer = stmt->buffer;
     const DTypeInfo *type = &dtype_info[buffer->dtype];
@@ -264,7 +264,7 @@ const char *kernel_body(Arena *scratch, Arena *kept, const Kernel *kernel, const
 
 // ---- the function in the file -------------------------------------------------------------------------------------
 
-// A function with the names that its formals have in the file, by their numbers.
+// The names that a function's formals have in the file, by their numbers.
 typedef struct Naming {
     Arena *arena;
     const KernelText *text;
@@ -280,7 +280,7 @@ static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, 
     return n < 8 ? arena_printf(arena, "%c", "abcdefgh"[n]) : arena_printf(arena, "in%d", n);
 }
 
-// A name, together with those of the places in its buffer.
+// Takes a name for a buffer whose places (NAME_at, NAME_at2) can be named too.
 static const char *take_with_places(Names *names, const char *wanted, int places) {
     const char *name = NULL;
     for (bool free = false; !free;) {
@@ -292,7 +292,7 @@ static const char *take_with_places(Names *names, const char *wanted, int places
     return name;
 }
 
-// Takes names that nothing in the function's text has already: its variables, locals, and what it calls.
+// Names the formals. The names must differ from all others in the function's text: variables, locals, functions.
 static Naming naming_new(Arena *arena, const KernelText *text, const Module *module, const EmitOptions *options) {
     const Formals *formals = &text->formals;
     Naming naming = {.arena = arena,
@@ -387,7 +387,7 @@ static void put_comment(Str *s, const Naming *naming, const char *text, int inde
     }
 }
 
-// A long line goes on at a deeper indent; there are no literals with spaces in it.
+// Breaks a long line at spaces, and indents the rest deeper. No literal in it contains a space.
 static void put_line(Str *s, const char *text, int indent) {
     int column = indent;
     str_printf(s, "%*s", indent, "");
@@ -421,7 +421,7 @@ static const char *named(const Naming *naming, const char *line) {
 
 static const char *next_line(const char *line) { return strchr(line, '\n') + 1; }
 
-// The statement of a loop that has only one, which is simple; `line` is the loop's head. Otherwise NULL.
+// `line` is the head of a loop: returns the loop's statement if it is the only one and a simple one, otherwise NULL.
 static const char *only_statement(const char *line) {
     const char *body = next_line(line), *end = body[-2] == '{' ? next_line(body) : "";
     bool loop = !strncmp(line, "for ", 4) || !strncmp(line, "DLC_", 4);

@@ -68,13 +68,13 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
     const Module *module = g->module;
     Signature signature = {.function = arena_printf(arena, "%s_%s", options->prefix, g->name),
                            .names = {.arena = arena, .macros = names_macros(arena, options->prefix)}};
-    for (int i = 0; i < table->functions.len; i++) // what it calls
+    for (int i = 0; i < table->functions.len; i++) // the functions that it calls
         vec_push(arena, &signature.names.at, (Name){table->functions.at[i]->name, 2});
     names_take(&signature.names, graph_is_public(g) ? "net" : "region");
     for (int i = 0; i < g->arguments.len; i++) mark_sizes(&signature, &g->arguments.at[i]->type);
     for (int i = 0; i < g->outputs.len; i++)
         if (!g->outputs.at[i].storage) mark_sizes(&signature, &g->outputs.at[i].value->type);
-    for (int c = 0; c < program->calls.len; c++) // a size may live inside only
+    for (int c = 0; c < program->calls.len; c++) // a size may be used inside only
         for (int k = 0; k < MAX_SIZES; k++)
             if (table->calls[number][c].formals.size[k]) signature.size[k] = true;
     for (int k = 0; k < module->nsizes; k++) {

@@ -1,4 +1,4 @@
-// names.c: from what users call things to C identifiers, comments and string literals.
+// names.c: makes C identifiers, comments and string literals of the user's names and texts.
 //
 //     "blocks.0.attn.q"  ->  blocks_0_attn_q        "class"  ->  class_        a second "h"  ->  h_2
 //
@@ -27,7 +27,7 @@ bool names_reserved(const char *name) {
     return false;
 }
 
-// Headers of C, and others that they, the C that dlc emits or its runtime include.
+// Headers of C, and all others that these, the emitted C or the runtime include.
 static const char headers[] =
     " assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
     "stdbool stdbit stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype "
@@ -62,7 +62,7 @@ const char *names_identifier(Arena *arena, const char *text) {
     char *name = arena_printf(arena, "%s%s", isdigit((unsigned char)*text) ? "x" : "", text);
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127) *c = '_';
-    // A leading underscore is the implementation's; dlc_ is ours.
+    // C reserves names with a leading underscore; those with dlc_ are dlc's own.
     if (*name == '_' || begins(name, "dlc_") || begins(name, "DLC_")) name = arena_printf(arena, "x%s", name);
     return names_reserved(name) || is_of_headers(name) ? arena_printf(arena, "%s_", name) : name;
 }
@@ -76,7 +76,7 @@ static int *names_slot(const Names *names, const char *name) {
     return &names->slots[at];
 }
 
-// Names may have been added to the list since the last call.
+// Hashes the names that were added to the list since the last call, then looks the name up.
 int names_find(Names *names, const char *name) {
     if (2 * names->at.len + 2 > names->nslots) {
         names->nslots = names->nslots ? names->nslots : 32;
@@ -86,7 +86,7 @@ int names_find(Names *names, const char *name) {
     }
     for (; names->hashed < names->at.len; names->hashed++) {
         int *slot = names_slot(names, names->at.at[names->hashed].text);
-        if (!*slot) *slot = names->hashed + 1; // of equal names the first
+        if (!*slot) *slot = names->hashed + 1; // the first of equal names
     }
     return *names_slot(names, name) - 1;
 }

@@ -8,19 +8,19 @@
 
 // ---- names.c: C identifiers ----------------------------------------------------------------------------------------
 
-// A scope's names; what was taken is never given again.
+// The names of a scope. A name that was taken is never given again.
 typedef struct Name {
     const char *text;
-    int next; // the number to try for another one of this name
+    int next; // the number that the next name of this text gets
 } Name;
 
 typedef struct Names {
     Arena *arena;
-    const char *macros; // "MYNET_": the header's macros begin so, and no name may; NULL: not asked
+    const char *macros; // "MYNET_": begins the header's macros, so no name may begin so; NULL: any may
     VEC(Name) at;
     int *slots; // a hash table of places in `at`, plus 1; 0: free
     int nslots; // a power of 2
-    int hashed; // names of `at` that are in it
+    int hashed; // how many names of `at` are in the table
 } Names;
 
 // `text` with everything that may not stand in an identifier replaced by '_'; never a keyword of C or C++.
@@ -28,33 +28,33 @@ const char *names_identifier(Arena *arena, const char *text);
 // The identifier for `wanted`; when that is taken, wanted_2 and so on.
 const char *names_take(Names *names, const char *wanted);
 int names_find(Names *names, const char *name); // its place among the names, or -1
-void names_add(Names *names, const char *name); // as it is, if it is not there
+void names_add(Names *names, const char *name); // unchanged, if it is not there yet
 const char *names_upper(Arena *arena, const char *name);
 const char *names_macros(Arena *arena, const char *prefix); // "MYNET_"
 // The identifiers of a C text outside comments and literals, each once, in order of first use.
 Names text_identifiers(Arena *arena, const char *text);
 // Appends `text` so that it may stand in a // comment: no control characters, no line splices, no trigraphs.
 void put_comment_text(Str *s, const char *text);
-// `text` with the folders of the .dl's name left out: the C must not depend on where it was compiled.
+// `text` without the folders in the path of the .dl file: the C must not depend on where it was compiled.
 const char *text_without_folders(Arena *arena, const Module *module, const char *text);
-// The same as a line: "// " and the text.
+// Appends "// " and the text, made safe like that of put_comment_text, as a line.
 void put_comment_line(Str *s, const char *text);
 // Appends a C string literal with quotes.
 void put_string(Str *s, const char *text);
 
 // ---- kernel.c, expr.c, places.c: one kernel as a function ----------------------------------------------------------
 
-// What a kernel gets from its caller: found while its body is printed.
+// A parameter of a kernel's C function. The parameters are found while the kernel's body is printed.
 typedef struct Formal {
-    const Buffer *own; // as the kernel's body names it
-    Buffer *buffer;    // what the call gives for it
+    const Buffer *own; // the buffer in the kernel's body
+    Buffer *buffer;    // the buffer that the call passes
     int number;        // in order of first use: the body says #3
-    int places;        // names of places in it that are in scope together: #3_at, #3_at2
+    int places;        // the most places in it that have names at once: #3_at, #3_at2
     bool written, read;
-    bool shares; // bytes with another formal: no restrict
+    bool shares; // has bytes in common with another formal: no restrict
 } Formal;
 
-// Memory that only this kernel uses.
+// Whether the buffer is memory that only one kernel uses.
 bool is_scratch(const Buffer *buffer);
 const char *buffer_type(Arena *arena, const Buffer *buffer, const Module *module); // "f32[N, 784]"
 
@@ -65,7 +65,7 @@ typedef struct Formals {
 
 // Comments on a statement. They are not part of the body's text.
 typedef struct Comment {
-    ptrdiff_t at; // the line's place in the body
+    ptrdiff_t at; // the offset in the body of the line that it precedes
     const char *text;
 } Comment;
 typedef VEC(Comment) Comments;
@@ -79,8 +79,8 @@ typedef struct Local {
 // places.c: a place in a buffer that many accesses start from.
 typedef struct Place {
     Buffer *buffer;
-    const Index *const *far; // the variables of each index, but for those of unrolled loops
-    int64_t c;               // elements from the buffer's start to the first access, its variables left out
+    const Index *const *far; // each index without its constant and the variables of unrolled loops
+    int64_t c;               // elements from the buffer's start to the first access, with its variables at 0
     int uses;
     bool written;
     const char *name; // of the pointer; NULL: none yet
@@ -98,57 +98,57 @@ typedef struct Printer {
     Comments comments;
     VEC(Local) locals;
     VEC(Place) places;
-    Tags uses; // of the expression being printed: how often it is used, then minus its name's number
+    Tags uses; // by part of the expression being printed: its number of uses, or minus the number of its name
     int temps;
 } Printer;
 
-// Expressions are printed to texts of their own, so that whoever puts them somewhere knows about parentheses.
+// The text of an expression, with what must be known of it to set parentheses and to round.
 typedef struct Text {
     const char *c;
     bool primary; // needs no parentheses as an operand: a name, a literal, a call, an element, a cast
     bool product; // a * b: needs none in a sum
-    bool wide;    // what an operator of floats gives: the C compiler may keep more digits of it than a float has
+    bool wide;    // the result of a float operator: the C compiler may keep it with more precision than a float has
 } Text;
 
 Text index_text(Printer *p, const Index *index);
 Text expr_text(Printer *p, Expr *e);
 // The same in double, for what is added to an accumulator that is held as double.
 Text expr_text_double(Printer *p, Expr *e);
-// As an operand of what is computed in float: rounded to one.
+// The text as an operand of float arithmetic: rounded to float where it is wide.
 const char *rounded_text(Printer *p, Text text);
-// May it be a byte that is neither 0 nor 1?
+// Whether the value may be a byte other than 0 and 1.
 bool expr_passes_bool(const Expr *e);
 // &buffer[at], "fc1_weight + (n * 784 + i)"; and buffer[at] itself, also for registers.
 const char *address_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
 const char *prefetch_text(Printer *p, Buffer *buffer, const Index *const *at); // DLC_PREFETCH's arguments
 const char *element_text(Printer *p, Buffer *buffer, const Index *const *at, bool write);
-// Elements from one index of an axis to the next, as C.
+// The C text of an axis's stride, in elements.
 const char *stride_text(Printer *p, const Buffer *buffer, int axis);
 const char *local_name(Printer *p, const Buffer *buffer);
 const char *variable_name(Printer *p, const Var *var);
 const char *expr_ctype(DType dtype, int lanes);
-// Counts uses below `e`, prints a declaration for everything that is used twice or lies too deep; expr_text then uses
-// the names, until expr_release.
+// Counts the uses of the parts of `e`, and declares a name for each part that is used twice or lies too deep. expr_text
+// uses these names until expr_release.
 void expr_prepare(Printer *p, Expr *e);
 void expr_release(Printer *p);
 void print_line(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-// Declares pointers to the places that the body uses often; whoever closes it sets p->places.len to the result.
+// Declares pointers to the places that the body uses often. At the end of the body p->places.len is set to the result.
 int places_open(Printer *p, const Stmt *body);
-// The named place that buffer[at] follows; *offset is the constant part of the distance, in elements. NULL: none.
 const char *place_address(Printer *p, const Place *place); // "x + (n * 64 + k)"
-// Is it a variable of an unrolled loop?
+// Whether it is the variable of an unrolled loop.
 bool term_is_unrolled(const struct Term *term);
+// The named place that buffer[at] follows; *offset is the constant part of the distance, in elements. NULL: none.
 const Place *place_find(Printer *p, const Buffer *buffer, const Index *const *at, int64_t *offset);
 
-Formal *formal_of(Printer *p, Buffer *buffer);                    // adds it if it is new; until the next one is
+Formal *formal_of(Printer *p, Buffer *buffer);                    // adds it if it is new; valid until the next is added
 const char *formal_number(Arena *arena, const Formal *formal);    // "#3"
 const char *place_name(Arena *arena, const char *of, int number); // "x_at", "x_at2", from 1
 
-// Prints the kernel's body on `scratch`; what was found on the way is in `kept`: formals in the order of the
-// function's.
+// Prints the kernel's body into `scratch`. What it finds is allocated in `kept`: comments, and formals in the order of
+// the function's parameters.
 const char *kernel_body(Arena *scratch, Arena *kept, const Kernel *kernel, const EmitOptions *options, Formals *formals,
                         Comments *comments);
-// "float *restrict #0, ...": with what it says of memory that formals share.
+// "float *restrict #0, ...". A formal that shares memory with another one has no restrict.
 const char *kernel_signature(Arena *arena, const Formals *formals);
 
 // ---- table.c: which functions there are -----------------------------------------------------------------------------
@@ -160,7 +160,7 @@ typedef struct KernelText {
     const Kernel *kernel; // of the first call, as are formals and comments
     Formals formals;
     Comments comments;
-    bool neutral; // formals are out, a, b, ...: calls differ in the names of their buffers, or these repeat
+    bool neutral; // formals are named out, a, b, ...: calls have different buffer names, or one call has a name twice
     int calls;
 } KernelText;
 
@@ -183,7 +183,7 @@ void kernel_print(Str *s, const KernelText *text, const EmitInput *in, const Emi
 
 enum { REGION_PARAM, REGION_OPTIM, REGION_STATE, REGION_ARENA, REGIONS }; // as enum dlc_region in the runtime
 
-// What a net itself takes at the head of its state, when the application places it: the runtime's DLC_NET_BYTES.
+// The bytes of the net itself, at the start of its state when the application places it: the runtime's DLC_NET_BYTES.
 enum { NET_BYTES = 2304 };
 
 enum { LAYOUT_ALIGN = 64 }; // of each region, and of what lies in it
@@ -193,7 +193,7 @@ typedef struct Layout {
     int *region;
     int64_t *offset; // -1: embedded
     int64_t bytes[REGIONS];
-    int64_t stack;                    // locals of the hungriest kernel
+    int64_t stack;                    // bytes of the locals of the kernel that has most
     int64_t prepared, prepared_bytes; // what models compute once after load, in the region of the parameters
 } Layout;
 Layout layout_make(Arena *arena, const EmitInput *in, const KernelTable *table);
@@ -208,7 +208,7 @@ struct Emission {
     struct Weights *weights;
 };
 
-// prepared.c: merges equal prepared buffers, gives each its offset in the block; returns the length of that, or 0.
+// prepared.c: merges equal prepared buffers and gives each its offset in the block. Returns the bytes of the block.
 int64_t prepared_place(const EmitInput *in, const KernelTable *table);
 // Whether the entry writes a storage that some prepare part reads.
 bool prepared_made_stale(const EmitInput *in, const Graph *g);
@@ -240,7 +240,7 @@ typedef struct Parameter {
 typedef struct Signature {
     const char *function; // "mynet_step"
     bool size[MAX_SIZES]; // the run-time sizes that it takes
-    bool sized;           // any: returns a status
+    bool sized;           // it takes some, and so returns a status
     const char *size_name[MAX_SIZES];
     VEC(Parameter) parameters; // inputs, then outputs
     Names names;               // taken in its scope
@@ -258,7 +258,7 @@ void put_wrapped(Str *s, const char *open, const char *const *items, int count, 
 
 // api.c: a text in which $p stands for the prefix and $P for the prefix in capitals.
 void put_template(Str *s, const char *template, const char *prefix);
-// What every model has, over the runtime.
+// The functions that every model has: their prototypes, and their definitions by the runtime's functions.
 void put_api_prototypes(Str *s, const char *prefix);
 void put_api(Str *s, const char *prefix);
 

@@ -4,19 +4,19 @@
 //     sum += x[n * 4096 + i * 64 + k + 64]         sum += x_at[0];
 //     sum += x[n * 4096 + i * 64 + k + 128]        sum += x_at[64]; sum += x_at[128]; ...
 //
-// Accesses that differ by constants and by the variables of unrolled loops share a place. The place named is the first
-// of them in memory, which every turn of the body reaches: the pointer never leaves its buffer.
+// Accesses that differ only by constants and by variables of unrolled loops share a place: that of the first of them in
+// memory. Every iteration of the body makes that access, so the pointer never leaves its buffer.
 #include <string.h>
 
 #include "emit/parts.h"
 
-enum { FEW_USES = 4 }; // fewer are written out
+enum { FEW_USES = 4 }; // places with fewer uses get no name
 
 bool term_is_unrolled(const struct Term *term) {
     return term->atom.kind == ATOM_VAR && term->atom.var->loop && term->atom.var->loop->loop == FOR_UNROLLED;
 }
 
-// A variable, or a sum of variables divided by a constant. Its value does not change within the body.
+// Whether it is a variable, or a sum of variables divided by a constant: its value does not change within the body.
 static bool is_fixed(const Atom *atom) {
     if (atom->kind == ATOM_VAR) return true;
     if ((atom->kind != ATOM_DIV && atom->kind != ATOM_MOD) || atom->other) return false;
@@ -25,8 +25,8 @@ static bool is_fixed(const Atom *atom) {
     return true;
 }
 
-// Elements from the buffer's start to at[] without its variables; false: it is no sum of variables and a constant, or
-// so short that a name would not help.
+// *c: the elements from the buffer's start to at[], with its variables at 0. Returns false when at[] is not a sum of
+// variables and a constant, or is so short that a name would not help.
 static bool fixed_part(const Buffer *buffer, const Index *const *at, int64_t *c) {
     int terms = 0;
     *c = 0;
@@ -86,7 +86,7 @@ static bool uses_unrolled(const Buffer *buffer, const Index *const *at) {
 typedef struct Counter {
     Printer *p;
     Tags seen;
-    int turns; // of the unrolled loops around
+    int turns; // iterations of the unrolled loops around
 } Counter;
 
 static void count(const Counter *counter, Buffer *buffer, const Index *const *at, bool write) {
@@ -131,7 +131,7 @@ const char *place_name(Arena *arena, const char *of, int number) {
     return number == 1 ? arena_printf(arena, "%s_at", of) : arena_printf(arena, "%s_at%d", of, number);
 }
 
-// Places of one buffer that are in scope together have numbers.
+// Declares the pointer of a place. Places of one buffer that are in scope together have numbers.
 static void name_place(Printer *p, Place *place) {
     const char *address = place_address(p, place);
     Formal *formal = formal_of(p, place->buffer);

@@ -1,4 +1,4 @@
-// prepared.c: what models compute once after load: where it lives, and that equal values of two models are one.
+// prepared.c: the values that models compute once after load: where they live, and how models share equal ones.
 //
 //     forward:  prepare 0: fc1_weight_panels = fc1.weight        param + 37748736: fc1_weight_panels
 //     features: prepare 0: fc1_weight_panels = fc1.weight        the same: the call is left out
@@ -14,7 +14,7 @@ static bool same_input(const Buffer *a, const Buffer *b) {
     return kept(a) == kept(b);
 }
 
-// Both results are kept beside the parameters, or both lie in the arena.
+// Whether both results are kept beside the parameters, or both lie in the arena.
 static bool same_output(const Buffer *a, const Buffer *b) { return a->scope == b->scope; }
 
 static bool same_call(const CallText *a, const CallText *b) {
@@ -47,8 +47,8 @@ static bool reads(const CallText *call, const Buffer *buffer) {
     return false;
 }
 
-// Leaves out the calls that equal others. But the arena does not keep the results of those others, so a call stays when
-// a call that stays reads its result in the arena.
+// Leaves out calls that equal earlier ones. But the arena does not keep the results of the earlier calls, so a call
+// stays when its result lies in the arena and another call that stays reads it.
 static void share_calls(const EmitInput *in, const KernelTable *table, int program) {
     Program *of = in->programs[program];
     const CallText *calls = table->calls[program];

@@ -1,7 +1,7 @@
 // report.c: --report: what each kernel computes, costs and holds, per entry, with totals and the arena's peak.
 //
-//     step: 64 at most, x86-64-v4, -O2, 8 threads
-//       place      layer        output        parameters       FLOPs    bytes  buffer      kernel
+//     train step: x86-64-v4, -O2, 8 chunks for threads
+//       place      layer        output        parameters       FLOPs    bytes  buffer      kernel (recipe)
 //       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (..)
 // Numbers are at the bounds of the run-time sizes. A parameter counts where the entry reads it first. What is computed
 // once after load has a row, but is no part of the totals of a call.
@@ -46,7 +46,7 @@ static const char *buffer_place(Arena *arena, const Buffer *buffer) {
     }
 }
 
-// What the .dl calls the thing: the layer and the name of what the call computes.
+// What a call computes, as the .dl calls it: the layer and the name of the result.
 static const char *call_layer(Arena *arena, const Call *call) {
     const Node *node = call_node(call);
     if (!node) return "copy";
@@ -65,7 +65,7 @@ typedef struct Totals {
     int again; // calls that compute something again
 } Totals;
 
-// The written buffer that stands in the table: the first of the call.
+// The buffer that the table shows: the first one that the call writes.
 static const Buffer *written_buffer(const CallText *call) {
     for (int i = 0; i < call->formals.buffers.len; i++)
         if (call->formals.buffers.at[i].written) return call->formals.buffers.at[i].buffer;

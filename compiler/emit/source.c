@@ -32,7 +32,7 @@ typedef enum Part { PART_CALLS, PART_PREPARE, PART_START, PART_INIT } Part;
 typedef struct Entry {
     Arena *arena;
     Part part;
-    int first, end; // calls
+    int first, end; // its calls are [first, end) of the program's
     const EmitInput *in;
     const EmitOptions *options;
     const Program *program;
@@ -43,7 +43,7 @@ typedef struct Entry {
     const char *region[REGIONS]; // names of the base pointers, NULL when not used
     VEC(Binding) bindings;       // pointers into regions, in order of first use
     Tags places;                 // by buffer: its place in `bindings`, from 1
-    bool *used;                  // of signature.parameters
+    bool *used;                  // by place in signature.parameters
 } Entry;
 
 static int buffer_region(const Entry *e, const Buffer *buffer) {
@@ -147,7 +147,7 @@ static void put_bindings(Str *s, const Entry *e) {
     }
 }
 
-// The returned output without which a call has nothing to do, or NULL.
+// The returned output that is all a call computes, or NULL. The call is skipped when the caller gave NULL for it.
 static const Buffer *call_guard(const Entry *e, int c) {
     if (e->program->calls.at[c].skip_if_null) return e->program->calls.at[c].skip_if_null;
     const Formals *formals = &e->calls[c].formals;
@@ -252,8 +252,8 @@ static Entry entry_of(Arena *arena, const Emission *emission, int number, bool p
                    .end = prepare ? program->nprepare : program->calls.len};
 }
 
-// The flag that says whether prepared values are fresh, and the function that makes them so; models and the runtime
-// call it. The flag stands at the head of the prepared block, so twins share it.
+// Puts the flag that says whether prepared values are fresh, and the function that computes them again, which models
+// and the runtime call. The flag is at the start of the prepared block, so twins share it.
 static void put_refresh(Str *s, const char *prefix, const char *calls) {
     put_template(s,
                  "// Is what models keep beside the parameters fresh?\n"
@@ -266,7 +266,7 @@ static void put_refresh(Str *s, const char *prefix, const char *calls) {
     put_template(s, "    *$p_dlc_fresh(region) = 1;\n}\n\n", prefix);
 }
 
-// Both parts of every program. Returns whether there is a prepare part, which mynet_dlc_prepare runs when it is stale.
+// Puts both parts of every program: prepare and calls. Returns whether any has a prepare part.
 static bool put_entries(Str *s, const Emission *emission) {
     const EmitInput *in = emission->in;
     const EmitOptions *options = emission->options;
@@ -305,7 +305,7 @@ static bool has_kind(const EmitInput *in, EntryKind kind) {
     return false;
 }
 
-// "mynet_dlc_slots": no entry's name begins with dlc_.
+// "mynet_dlc_slots", which is no entry, because no entry's name begins with dlc_.
 static const char *own_name(Arena *arena, const char *prefix, const char *name) {
     return arena_printf(arena, "%s_dlc_%s", prefix, name);
 }

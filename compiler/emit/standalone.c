@@ -2,9 +2,9 @@
 // runtime itself. Guards let several models stand in one translation unit.
 //
 // dlc_math.h and dlc_vec.h are cut into blocks by lines `//@block`, and end with `//@end`. A block is included when the
-// emitted text uses something that it defines, or another included block does; nothing unused is pasted, so nothing
-// warns. Who defines a name? C declares before use, so it is the first block in which the name (dlc_ or DLC_ in front)
-// occurs. What stands before the first `//@block` and after the last block's own text (include guards) is left out.
+// emitted text, or another included block, uses a name that it defines. Nothing unused is included, so no compiler
+// warns. A name that begins with dlc_ or DLC_ is defined by the first block that has it, because C declares before use.
+// Text before the first `//@block` and after the last block (include guards) is left out.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -12,12 +12,12 @@
 typedef struct Block {
     const char *text;
     Names names;
-    int first; // of its own names, among those of all blocks
+    int first; // the first name that it defines, as a place in Blocks.names
     bool wanted;
 } Block;
 
 typedef struct Blocks {
-    Names names; // of helpers, each after those of earlier blocks
+    Names names; // of all helpers, in the order of the blocks that define them
     VEC(Block) at;
 } Blocks;
 
@@ -50,7 +50,7 @@ static void want(Blocks *blocks, const Names *used) {
         while (place >= 0 && blocks->at.at[owner].first > place) owner--;
         if (place < 0 || blocks->at.at[owner].wanted) continue;
         blocks->at.at[owner].wanted = true;
-        want(blocks, &blocks->at.at[owner].names); // as deep as there are blocks
+        want(blocks, &blocks->at.at[owner].names); // recursion is at most as deep as there are blocks
     }
 }
 
@@ -88,7 +88,7 @@ void put_helpers(Str *s, const Names *used, const Target *target) {
     }
 }
 
-// Lines that stand elsewhere already: our own headers, and what must come before the first #include.
+// Lines that the emitted C has elsewhere: includes of dlc's headers, and what must come before the first #include.
 static bool leave_out(const char *line) {
     return !strncmp(line, "#include \"dlc", 13) || !strncmp(line, "#define _POSIX_C_SOURCE", 23);
 }

@@ -1,9 +1,9 @@
 // table.c: which functions the C file has, and which one each call calls.
 //     call 3: linear_relu on h, x, w1      k_linear_relu(h, x, w1)
 //     call 5: linear_relu on g, h, w2      k_linear_relu(g, h, w2)
-// A function is known by its text, with numbers for formals and without comments. `restrict` stands only on formals
-// that share no byte with another one of the same call; being part of the text, it tells functions apart, so a kernel
-// may become several.
+// Calls share a function when its text is the same, with numbers for formals and without comments. `restrict` is part
+// of that text, and only formals that share no byte with another one of the call have it. So a kernel may become
+// several functions.
 #include <string.h>
 
 #include "emit/parts.h"
@@ -12,7 +12,7 @@
 typedef struct Known {
     Formals formals; // own buffers only
     Comments comments;
-    int body; // among the bodies
+    int body; // its place in Builder.bodies
 } Known;
 
 typedef struct Builder {
@@ -20,9 +20,9 @@ typedef struct Builder {
     Arena *arena;
     const EmitOptions *options;
     Names names;
-    Names bodies; // their texts
+    Names bodies; // the texts of all bodies
     Names keys;   // by function: its signature and the number of its body
-    Tags kernels; // the place of what is known of it, from 1
+    Tags kernels; // by kernel: its place in `known`, from 1
     VEC(Known *) known;
 } Builder;
 
@@ -37,7 +37,7 @@ static bool same_names(const Formals *a, const Formals *b) {
     return true;
 }
 
-// Two buffers of one name would be told apart by numbers only.
+// Whether two buffers have one name, so that only numbers would tell them apart.
 static bool names_repeat(const Formals *formals) {
     for (int i = 0; i < formals->buffers.len; i++)
         for (int j = 0; j < i; j++)
@@ -72,7 +72,7 @@ static KernelText *find_or_add(Builder *b, const Known *known, const Kernel *ker
 
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
-// Do two buffers that are not the same one share bytes?
+// Whether two buffers of one call share bytes.
 static bool buffers_share(const Buffer *a, const Buffer *b) {
     if (a->scope != b->scope) return false;
     if (a->scope == SCOPE_STORAGE) return a->storage == b->storage;

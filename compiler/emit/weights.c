@@ -1,4 +1,4 @@
-// weights.c: --weights: what calls read of the parameters, and what was prepared from them, as constant arrays.
+// weights.c: --weights: the parameters that calls read, and what was prepared from them, as constant arrays.
 //
 //     alignas(64) static const float mynet_dlc_weights_fc1_bias[512] MYNET_WEIGHTS_ATTR = {
 //         0.0123456782f, -0.5f, ...
@@ -56,7 +56,7 @@ static int literal_text(char *text, size_t room, const Buffer *buffer, int64_t k
     switch (buffer->dtype) {
     case F32:
         return float_text(text, room, ((const float *)buffer->data)[k]);
-    case I32: // the least has no literal of its own
+    case I32: // the smallest value cannot be written as an int literal
         return snprintf(text, room, "(int32_t)%lldLL", (long long)((const int32_t *)buffer->data)[k]);
     case I64: {
         int64_t value = ((const int64_t *)buffer->data)[k];
