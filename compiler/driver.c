@@ -1,6 +1,6 @@
 // driver.c: dlc from its arguments to its outputs: the file to read first.
 //     source -> tree -> graphs -> passes -> loops -> a plan of memory -> C
-// Every stage is a call in compile(). User errors are on err already when a stage gives nothing.
+// Every stage is a call in compile(). A stage that fails has already reported the user's errors to err.
 #include "driver.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static void prove_plans(Program *const *programs, int n) {
     if (wrong) dlc_bug("plan", "%s", wrong);
 }
 
-// plain: by entry, what the arena would be without --arena-max.
+// plain[k]: the bytes that the arena of entry k would have without --arena-max.
 static void fit_entries(Job *job, Module *module, const PassOptions *passes, int64_t *plain) {
     const Options *o = &job->options;
     FitOptions fit = {.target = o->target,
@@ -75,7 +75,7 @@ static void fit_entries(Job *job, Module *module, const PassOptions *passes, int
     for (int k = 0; k < module->entries.len; k++) plain[k] = fit_entry(module, k, &fit);
 }
 
-// Weights that are embedded are not drawn.
+// Drops the entries start and init, which stand last: embedded weights are not drawn.
 static void drop_init(Module *module) {
     while (module->entries.len && !graph_is_public(module->entries.at[module->entries.len - 1])) module->entries.len--;
 }

@@ -1,8 +1,7 @@
 // files.c: a file is read whole; a C file and its header are replaced together, or both stay as they were.
 //     write both without a name, where they belong  ->  name them  ->  rename the header, then the C file
-// A file without a name (Linux's O_TMPFILE) is gone when dlc is killed. Signals that can wait do so while the names
-// change; SIGKILL in those microseconds can leave a temporary name, and so it can at any time where there are no files
-// without a name.
+// A file without a name (Linux's O_TMPFILE) is gone when dlc is killed. Signals that can wait do so until both files
+// are done. SIGKILL can leave a temporary file: while the names change, or at any time on systems without O_TMPFILE.
 #define _GNU_SOURCE // O_TMPFILE
 #include "files.h"
 
@@ -45,7 +44,7 @@ Source *file_read(Arena *arena, FILE *err, const char *path) {
         complain(err, "read", path, "it is a directory");
         return NULL;
     }
-    // Not by st_size: pipes have none.
+    // st_size is not used, because pipes have none.
     Str text = str_new(arena);
     char block[16384];
     for (size_t n; (n = fread(block, 1, sizeof block, file)) > 0 && text.len < INT_MAX;) str_putn(&text, block, n);
@@ -82,13 +81,13 @@ static bool write_device(FILE *err, const char *path, const Str *first, const St
     return good || complain(err, "write", path, strerror(errno));
 }
 
-// /dev/stdout may be a file of the shell's: it is written to, and not replaced.
+// /dev/stdout may be a file that the shell opened: it is written to, and not replaced.
 bool file_is_device(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode) && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5));
 }
 
-// Where Linux shows a process the files that it has open, which is how one without a name gets one.
+// Linux lists the open files of a process here. Through this path a file without a name gets one.
 #define OPEN_FILES "/proc/self/fd"
 
 // An output that is being written.
@@ -96,9 +95,9 @@ typedef struct Output {
     FILE *err;
     const char *path; // as the user gave it
     const char *to;   // what is replaced: links are followed, as a C compiler does
-    char *aside;      // a name in the same folder
+    char *aside;      // its temporary name, in the same folder
     int fd;           // open while the file has no name yet, else -1
-    bool named;       // aside is there
+    bool named;       // the file `aside` exists
 } Output;
 
 static bool fail(const Output *out) { return complain(out->err, "write", out->path, strerror(errno)); }
@@ -165,7 +164,7 @@ static void drop(Output *out) {
     if (out->named && out->aside) unlink(out->aside);
 }
 
-// The old header stays at hand under another name until the C file is there.
+// The old header keeps another name until the C file is replaced too, so that it can be put back.
 static bool replace_both(Arena *arena, Output *source, Output *header) {
     char *old = arena_printf(arena, "%s.old", header->aside);
     bool kept = link(header->to, old) == 0, is_new = !kept && access(header->to, F_OK) != 0;

@@ -12,8 +12,8 @@ Source *file_read(Arena *arena, FILE *err, const char *path);
 // A path that is written to, and not replaced: a pipe, a device, whatever is under /dev.
 bool file_is_device(const char *path);
 // Replaces both files, or neither. False: reported to err; both are as they were, and no temporary file stays. Links
-// are followed; a file that is replaced leaves its permissions, a new one has those of the umask. A device gets both
-// texts directly.
+// are followed. The permissions of a replaced file stay; those of a new one follow the umask. A device gets both texts
+// directly.
 bool files_write(Arena *arena, FILE *err, const char *source, const Str *source_text, const char *header,
                  const Str *header_text);
 

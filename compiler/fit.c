@@ -1,16 +1,16 @@
 // fit.c: what --arena-max chooses, so that an entry's plan fits.
 //     as it is -> another order of kernels -> values of the forward pass that are computed again, the cheapest choice
-// Choices of values are tried on an estimate (loops/timeline.c), which takes microseconds; what is best there is
-// passed, lowered and planned, and if that does not fit, the next search aims lower: a few plans in all. Two ways lead
-// to choices:
-//   - the value at the peak that has most bytes for the work of computing it again is dropped, one after another;
-//   - the forward pass is cut where few bytes cross, once for so many bytes that are dropped, and what crosses is kept
-//     (after Chen et al., 2016, arXiv:1604.06174): that is what brings a chain of n to the root of n.
-// Then what need not be dropped is kept again, the most expensive first.
+// A choice of values is tried on an estimate (loops/timeline.c), which takes microseconds. The best one is lowered and
+// planned; if the plan does not fit, the next search aims lower. So only a few plans are made. There are two ways to
+// find choices:
+//   - drop one value after another: at the peak, the one with most bytes for the work of computing it again;
+//   - cut the forward pass into segments, at places where few bytes cross, and keep only what crosses (after Chen et
+//     al., 2016, arXiv:1604.06174): this reduces the memory of a chain of n values to the order of the root of n.
+// After that, values that need not be dropped are kept again, the most expensive first.
 //
 // The smallest plan is found first, among choices that do not depend on the budget, and budgets below its size are
-// refused. A search for the budget looks for less work; no plan below the smallest one is taken, and where the search
-// fails, one of the first choices fits. So an error names the smallest plan that any budget gives. All of it follows
+// refused. The search for the budget then looks for less work. It takes no plan below the smallest one, and where it
+// fails, one of the first choices fits. So an error names the smallest plan that any budget gives. Everything follows
 // from the graph alone, in integers: the same input gives the same bytes.
 #include "fit.h"
 
@@ -23,8 +23,8 @@
 
 enum {
     MOST_PLANS = 8,   // made by a search for the budget
-    MOST_RUNGS = 4,   // planned while climbing from the smallest choice upwards, but at most
-    RUNG_CALLS = 400, // so many divided by the number of calls: plans of large programs take long
+    MOST_RUNGS = 4,   // choices planned while climbing from the smallest one upwards, but
+    RUNG_CALLS = 400, // at most this divided by the number of calls: plans of large programs take long
     SEGMENTS = 24,    // lengths of segments that are tried, each 3/4 of the one before: down to a thousandth
     PRICES = 8,       // highest prices that are tried: one for each eighth of the values
 };
@@ -39,10 +39,10 @@ typedef struct Plan {
 // A way to order kernels, and what is known of the graph that it gives.
 typedef struct Variant {
     bool frugal;
-    Plan base;          // computes nothing again but what checkpoint blocks say
-    const Node **last;  // of its trace
+    Plan base;          // computes again only what checkpoint blocks ask for
+    const Node **last;  // by id in the source graph: the node in the base's graph (Trace)
     Timeline *timeline; // of the base
-    int64_t over;       // what the estimate says too much of the base, and so perhaps of others
+    int64_t over;       // bytes by which the estimate of the base, and so perhaps of other plans, is too high
 } Variant;
 
 typedef struct Fit {
@@ -50,12 +50,12 @@ typedef struct Fit {
     int entry;
     const FitOptions *options;
     Arena arena;
-    Graph *source;      // of all its graphs
+    Graph *source;      // the graph that all others are made from
     Plan plan;          // the best so far
-    int64_t least;      // the bytes of the smallest plan: none that is smaller counts; 0: not known yet
-    Variant *variant;   // that is searched
-    Timeline *timeline; // its
-    int *by_writer;     // values that may be dropped and live when there is too much
+    int64_t least;      // bytes of the smallest plan: no smaller plan is taken; 0: not known yet
+    Variant *variant;   // the one that is searched
+    Timeline *timeline; // of that variant
+    int *by_writer;     // values that may be dropped and live when memory is too full, in the order of writers
     int nchoices;
     int64_t work;
     // The best choices so far, by value.
@@ -87,7 +87,7 @@ static Plan make_plan(const Fit *f, Graph *g) {
 
 static bool fits(const Fit *f, const Plan *plan) { return f->least <= plan->bytes && plan->bytes <= f->options->most; }
 
-// What fits is better than what does not; then less work (of plans that do not fit, less memory); then less memory.
+// A plan that fits is better. Then, of plans that fit: less work, then less memory; of others: less memory, less work.
 static bool is_better(const Fit *f, const Plan *a, const Plan *b) {
     bool fits_a = fits(f, a), fits_b = fits(f, b);
     if (fits_a != fits_b) return fits_a;
@@ -140,7 +140,7 @@ static int64_t price(const Fit *f, int value) {
 
 static bool lives_between(const Value *v, int call) { return v->last_early < call && call < v->first_late; }
 
-// Drops what is cheapest for its bytes at the peak, again and again.
+// Drops values at the peak, the cheapest for its bytes first, until the peak is low enough.
 static void drop_at_peaks(Fit *f, int64_t target, bool *kept) {
     keep_all(f, kept);
     for (;;) {
@@ -161,8 +161,8 @@ static void drop_at_peaks(Fit *f, int64_t target, bool *kept) {
 // Whether the forward pass still reads the value after the call: a cut there has to keep it.
 static bool crosses(const Value *v, int call) { return v->writer <= call && call < v->last_early; }
 
-// Cuts the forward pass into segments of about so many bytes that are dropped, where few bytes cross, and keeps those;
-// and all values whose price is higher than `most`.
+// Cuts the forward pass, at places where few bytes cross, into segments that drop about `segment` bytes each. Keeps
+// what crosses a cut, and all values whose price is higher than `most`.
 static void drop_segments(Fit *f, int64_t target, int64_t segment, int64_t most, bool *kept) {
     const Timeline *t = f->timeline;
     int64_t dropped = 0, fewest = 0;
@@ -208,11 +208,11 @@ static void try_segments(Fit *f, int64_t target, bool *kept) {
     }
 }
 
-// Keeps what need not be dropped.
+// Keeps values again that need not be dropped.
 static void keep_again(Fit *f, int64_t target, bool *kept) {
     int *order = NEW_ARRAY(&f->arena, int, f->nchoices + 1);
     memcpy(order, f->by_writer, sizeof *order * (size_t)f->nchoices);
-    for (int k = 1; k < f->nchoices; k++) // the most expensive first; a stable insertion
+    for (int k = 1; k < f->nchoices; k++) // sorts the most expensive first, by stable insertion
         for (int j = k; j > 0; j--) {
             const Timeline *t = f->timeline;
             if (t->cost[t->values.at[order[j]].writer] <= t->cost[t->values.at[order[j - 1]].writer]) break;
@@ -278,8 +278,8 @@ static void search(Fit *f, int64_t target) {
 typedef struct Marking {
     Fit *f;
     const bool *kept;
-    bool views;               // a part of a value that is kept is in memory too; else it is computed again
-    bool *early, *late;       // by id of the last graph: computed by a call of the forward pass, by another one
+    bool views;               // a part (view) of a kept value counts as in memory; else it is computed again
+    bool *early, *late;       // by id of the last graph: computed in the forward pass; computed after it
     bool *dropped, *in_place; // by id of the source graph: computed again; stays in memory
 } Marking;
 
@@ -310,8 +310,8 @@ static void find_places(Marking *mark, const Program *program) {
     }
 }
 
-// Computed again are the values that are dropped, what they need that is not in memory, and what follows from them
-// without being stored itself.
+// Marks what is computed again: values that are dropped, what they need that is not in memory, and what follows from
+// them and is not stored itself.
 static void set_levels(const Marking *mark, Choice *choice) {
     const Graph *source = mark->f->source;
     int n = source->nodes.len;
@@ -357,7 +357,7 @@ static Choice *choice_of(Fit *f, const bool *kept, bool views) {
 
 // ---- the entry -----------------------------------------------------------------------------------------------------
 
-// The order of kernels of the graph that the passes made last.
+// The variant whose graph the passes made last.
 static Variant open_variant(const Fit *f, bool frugal, Graph *g) {
     return (Variant){.frugal = frugal, .base = make_plan(f, g), .last = f->options->passes->trace[f->entry].last};
 }
@@ -382,8 +382,8 @@ static bool is_same(const Fit *f, const Choice *a, const Choice *b) {
     return !memcmp(a->level, b->level, n * sizeof *a->level) && !memcmp(a->late, b->late, n * sizeof *a->late);
 }
 
-// Plans a choice, and keeps the plan if it is the best so far. Where parts of a concat follow from what is dropped,
-// either they stay in memory with it, which costs nothing, or they are computed again, and it need not stay.
+// Plans a choice, and keeps the plan if it is the best so far. Parts of a concat that follow from dropped values can
+// stay in memory with it, which costs nothing, or be computed again, so that it need not stay. Both are planned.
 static Plan try_choice(Fit *f, const bool *kept, bool climbs) {
     Choice *choice[2] = {choice_of(f, kept, true), choice_of(f, kept, false)};
     Plan plan[2] = {0};
@@ -409,8 +409,8 @@ static void try_rung(Fit *f, const bool *kept) {
     try_choice(f, kept, true);
 }
 
-// Plans choices from the smallest by the estimate upwards, whatever the budget. The estimate may be wrong
-// about which is smallest, so the choice that drops most is planned too, and the smallest plan of all is kept.
+// Plans choices from the one with the smallest estimate upwards, whatever the budget. The estimate may be wrong about
+// which is smallest, so several are planned, and the smallest plan is kept.
 static void climb(Fit *f) {
     search(f, 0);
     if (!f->nchoices) return;
@@ -436,7 +436,7 @@ static void search_for_budget(Fit *f) {
 }
 
 static void compute_again(Fit *f, Variant *variants) {
-    f->least = f->plan.bytes; // of those that compute nothing again
+    f->least = f->plan.bytes; // of the two that compute nothing again
     for (int frugal = 1; frugal >= 0; frugal--) {
         open_search(f, &variants[frugal]);
         climb(f);
@@ -455,7 +455,7 @@ int64_t fit_entry(Module *m, int entry, const FitOptions *options) {
         variants[1] = open_variant(&f, true, make_graph(&f, true, NULL));
         if (is_better(&f, &variants[1].base, &f.plan)) f.plan = variants[1].base;
     }
-    // The frugal order takes less as it is, but may do in the forward pass already what could be done again later.
+    // The frugal order takes less memory as it is, but may compute early what could be computed again later: try both.
     if (f.plan.bytes > options->most && m->entries.at[entry]->kind == ENTRY_TRAIN) compute_again(&f, variants);
     m->entries.at[entry] = f.plan.graph;
     arena_release(&f.arena);

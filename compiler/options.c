@@ -1,6 +1,6 @@
 // options.c: the command line: one table, from which --help is printed too.
 //     dlc net.dl -o net.c --target=native -D CLASSES=43
-// Whatever cannot be understood is a usage error with what was probably meant.
+// An argument that is not understood is a usage error, with a suggestion.
 #include "options.h"
 
 #include <ctype.h>
@@ -22,10 +22,10 @@ typedef struct Reader {
 
 typedef struct OptionRow {
     const char *name;  // "--emit"
-    const char *value; // what follows: after `=`, at once after one letter, or as the next word; or NULL
+    const char *value; // the name of its value, which follows `=` or the letter, or is the next word; or NULL
     bool (*take)(Reader *r, const char *value);
     const char *doc;
-    size_t flag; // without a value: the bool of Options that it sets
+    size_t flag; // without a value: the offset of the bool of Options that it sets
 } OptionRow;
 
 static bool usage(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -61,7 +61,7 @@ static bool take_output(Reader *r, const char *value) {
     return true;
 }
 
-// Every C name begins with the prefix, and it is a struct's name itself, in C and in C++.
+// The prefix begins every C name, and is itself the name of a struct, in C and in C++.
 static bool check_prefix(Reader *r, const char *prefix) {
     if (!is_identifier(prefix))
         return usage(r, "`%s` cannot begin a C name; --prefix=NAME takes letters, digits and `_`", prefix);
@@ -242,7 +242,7 @@ static const OptionRow *find_row(const char *name, size_t len) {
     return NULL;
 }
 
-// One argument; *next is argv after it, of which `-o FILE` takes a word. False: reported.
+// Reads one option. *next points to the words after it, of which `-o FILE` takes one. False: reported.
 static bool read_option(Reader *r, const char *arg, char ***next) {
     bool is_long = arg[1] == '-';
     size_t len = is_long ? strcspn(arg, "=") : 2;

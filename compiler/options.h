@@ -20,13 +20,13 @@ typedef struct Options {
     bool standalone;
     const char *weights;       // --weights, or NULL
     const char *weights_strip; // --weights-strip: paths taken off its names, or NULL
-    int64_t arena_max;         // -1: any
+    int64_t arena_max;         // -1: no limit
     EmitKind emit;
     const Pass *dump_after;
     bool time_passes, verify, report, validate;
     const char *print_prelude;
     bool help, version, target_help;
-    const char *text; // the options that decide the bytes, for the header's comment
+    const char *text; // the options that decide the output, for the header's comment
 } Options;
 
 // Reads main's arguments. False: reported to err as a usage error.

@@ -11,7 +11,7 @@
 
 enum { MAX_ARGS = 32, NOT_RUN = 127 };
 
-// "dir/dlc" -> "dir/dlc-validate" of the program that runs now, or NULL.
+// The path of dlc-validate beside the program that runs now: "dir/dlc" -> "dir/dlc-validate". Or NULL.
 static const char *beside(Arena *arena, const char *self) {
     char path[4096];
     ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -41,7 +41,7 @@ static _Noreturn void become(const char *path, char **argv, int out) {
     _exit(NOT_RUN);
 }
 
-// The exit status; what it printed goes to err.
+// Runs dlc-validate and returns its exit status; what it prints goes to err.
 static int run(const char *path, char **argv, FILE *err) {
     int ends[2], status;
     fflush(err);

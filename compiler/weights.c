@@ -1,8 +1,8 @@
 // weights.c: --weights: a file's parameters become data of the program's buffers, and the prepare part runs here.
 //     storage fc1.weight                            data: read from the file; the C has it when a call reads it
 //     prepare 0: fc1_weight_panels = fc1.weight     run now, gone from the program; the C has fc1_weight_panels
-// The runtime reads the file: a model of its kind is made of the module's parameters, so that the compiler accepts and
-// refuses the files that mynet_load does, in the same words.
+// The runtime reads the file into a model that is made from the module's parameters. So the compiler accepts the files
+// that mynet_load accepts, and refuses others with the same messages.
 #include "weights.h"
 
 #include <string.h>
@@ -75,7 +75,7 @@ static void **read_weights(Arena *arena, FILE *err, const char *path, const char
 
 // ---- the programs ---------------------------------------------------------------------------------------------------
 
-// One array for equal ones: two models may prepare the same.
+// Makes equal prepared buffers share one array: two models may prepare the same.
 static void share_equal(Buffer *buffer, Program *const *programs, int nprograms) {
     for (int p = 0; p < nprograms; p++)
         for (int k = 0; k < programs[p]->buffers.len; k++) {

@@ -7,9 +7,9 @@
 
 // Whether no entry of the module writes what would be embedded; otherwise reports which does.
 bool weights_fit(FILE *err, const Module *module);
-// Reads the file, strictly as mynet_load does, less the paths `strip` (NULL: none) of its names; gives the buffers of
-// all parameters and buffers their data, runs every prepare part and takes it out of its program. False: reported.
-// Plans are made after this.
+// Reads the file as strictly as mynet_load, with the paths `strip` (NULL: none) taken off its names. Sets the data of
+// all parameters and buffers, runs every prepare part and removes it from its program. False: reported. Plans are made
+// after this.
 bool weights_embed(Arena *arena, FILE *err, const char *path, const char *strip, const Module *module,
                    Program *const *programs, int nprograms);
 
