@@ -7,7 +7,7 @@
 enum { WIDTH = 720, HEIGHT = 400, LEFT = 64, RIGHT = 60, TOP = 64, BOTTOM = 48 };
 static const double left = LEFT, right = WIDTH - RIGHT, bottom = HEIGHT - BOTTOM, top = TOP;
 
-// Numbers with a point whatever the locale, no more digits than `step` shows.
+// Puts a number with a point in any locale, and with no more digits than `step` needs.
 static void put_number(FILE *out, double value, double step) {
     int digits = 0;
     for (double unit = 1; digits < 9 && fabs(step - floor(step / unit + 0.5) * unit) > step * 1e-6; unit /= 10)
@@ -19,7 +19,7 @@ static void put_number(FILE *out, double value, double step) {
     fputs(text, out);
 }
 
-// Text inside an element: what XML has a use for is written as a reference, what it cannot hold is left out.
+// Puts text inside an element: XML's special characters become references, control characters are left out.
 static void put_text(FILE *out, const char *s) {
     for (; *s; s++) {
         if (*s == '<' || *s == '>' || *s == '&' || *s == '"')

@@ -7,7 +7,7 @@
 
 enum { PATH_BYTES = 4096 };
 
-// Whether the name leads to something: a file that cannot be opened for another reason than that is there.
+// Whether there is a file of that name. One that cannot be opened, for example without permission, is there too.
 static int exists(const char *path) {
     errno = 0;
     FILE *file = fopen(path, "rb");
@@ -16,7 +16,7 @@ static int exists(const char *path) {
     return 1;
 }
 
-// Reads the first that exists of the names which a file of the set goes by; `path` gets its name. axes: "34" or "1".
+// Reads a file of the set under the first of its possible names that exists; `path` gets that name. axes: "34" or "1".
 static int read_part(struct kit_idx *idx, char path[PATH_BYTES], const char *directory, const char *prefix,
                      const char *what, const char *axes, char *error) {
     static const char *const endings[] = {".gz", ""};

@@ -1,4 +1,4 @@
-// grid.c: pictures beside each other, each above what it is (grey) and what the net says (green when right, else red).
+// grid.c: a grid of pictures; below each, what it is (grey) and what the net says (green when right, else red).
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static void draw_pixels(struct canvas *c, int x, int y, const struct kit_grid *g
         }
 }
 
-// Captions in the largest letters, up to half the scale of the pixels, in which all fit below their pictures.
+// The largest scale of letters with which all captions fit below their pictures; at most half that of the pixels.
 static int text_scale(const struct kit_grid *g, const struct kit_tile *tile, int count) {
     int longest = 1;
     for (int k = 0; k < count; k++) {

@@ -19,7 +19,7 @@ static int read_all(gzFile file, void *to, size_t n) {
     return 1;
 }
 
-// The message for bytes that did not come: what zlib or the system says, else `end`.
+// Reports why bytes could not be read: what zlib or the system says, or else `end`.
 static int fail_read(gzFile file, int got, const char *path, char *error, const char *end) {
     int number = Z_OK, why = errno;
     const char *said = gzerror(file, &number);
@@ -42,7 +42,7 @@ static int read_header(gzFile file, struct kit_idx *idx, const char *path, char 
     if (head[3] < 1 || head[3] > KIT_MAX_RANK)
         return kit_fail(error, KIT_EFORMAT, "%s: %d axes; 1 to %d are read", path, head[3], KIT_MAX_RANK);
     idx->rank = head[3];
-    // 2^40 elements, or what a size_t of 32 bits can count.
+    // At most 2^40 elements, or 2^31 where size_t has 32 bits.
     const int bits = sizeof(size_t) > 4 ? 40 : 31;
     uint64_t count = 1;
     for (int d = 0; d < idx->rank; d++) {
@@ -76,7 +76,7 @@ static int read_body(gzFile file, struct kit_idx *idx, const char *path, char *e
         if (got != 1) return fail_read(file, got, path, error, "truncated: shorter than its header says");
         have += part;
     }
-    // One byte more must be the end; only then has zlib compared the checksum.
+    // Reading one more byte must meet the end of the file; only then has zlib compared the checksum.
     unsigned char extra;
     int got = gzread(file, &extra, 1);
     if (got > 0)

@@ -18,8 +18,8 @@ struct affine {
     double xx, xy, x0, yx, yy, y0;
 };
 
-// To the nearest of 15 decimals, so that right angles are exact. A product of doubles loses up to 1/16 here; fma says
-// how much, which decides when the rest is near one half.
+// Rounds to 15 decimals, so that right angles are exact. The product of doubles is off by up to 1/16 here; fma gives
+// the error, which decides when the fraction is near one half.
 static double decimals(double x) {
     double product = x * 1e15, lost = fma(x, 1e15, -product), whole = floor(product);
     return (product - whole - 0.5 + lost > 0 ? whole + 1 : whole) / 1e15;
@@ -55,7 +55,7 @@ static double between(double a, double b, double part) {
     return a + step;
 }
 
-// The mean of the four pixels around (x, y), each counted by how near it is; those outside are the ones at the edge.
+// The mean of the four pixels around (x, y), weighted by how near they are. A pixel outside is the one at the edge.
 static uint8_t bilinear(const uint8_t *from, int rows, int columns, double x, double y) {
     if (!(x >= 0 && x < columns && y >= 0 && y < rows)) return 0;
     x -= 0.5, y -= 0.5;

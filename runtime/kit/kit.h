@@ -9,7 +9,7 @@
 //         fprintf(stderr, "%s\n", error);
 //
 // Nothing here keeps global state. Functions that can fail return 0, or a status of enum kit_status with a message in
-// `error` (KIT_ERROR_BYTES bytes; NULL is fine). Texts are written with LC_NUMERIC as "C", where a program starts.
+// `error` (KIT_ERROR_BYTES bytes; NULL is fine). Texts need LC_NUMERIC to be "C", as it is when a program starts.
 #ifndef DLC_KIT_H
 #define DLC_KIT_H
 
@@ -23,7 +23,7 @@ enum { KIT_ERROR_BYTES = 512, KIT_MAX_RANK = 4 };
 enum kit_status {
     KIT_OK = 0,
     KIT_EIO = 1,     // a file cannot be read or written
-    KIT_EFORMAT = 2, // not what the reader reads, truncated, or longer than it says
+    KIT_EFORMAT = 2, // a file of another format, truncated, or longer than it says
     KIT_ENOMEM = 3,
     KIT_EVALUE = 4, // an argument is out of its range
     KIT_ENAN = 5    // a loss that is not finite
@@ -36,7 +36,7 @@ struct kit_idx {
     int rank;
     int32_t dim[KIT_MAX_RANK];
     size_t count; // elements
-    uint8_t *at;  // owned; kit_idx_free gives it back
+    uint8_t *at;  // owned; kit_idx_free frees it
 };
 
 // Reads a whole file. On failure `idx` is empty.
@@ -49,7 +49,7 @@ void kit_idx_free(struct kit_idx *idx);
 // are (count, rows, columns); a file of four axes is (count, channels, rows, columns).
 struct kit_dataset {
     struct kit_idx images, labels;   // owned
-    int32_t count;                   // pictures that are used: the first ones; an application may lower it
+    int32_t count;                   // how many pictures are used, from the first on; an application may lower it
     int32_t channels, rows, columns; // of a picture
     int32_t classes;                 // labels are 0 .. classes - 1
 };
@@ -67,8 +67,8 @@ const uint8_t *kit_dataset_image(const struct kit_dataset *set, int32_t index);
 
 // ---- picture.c: pictures for nets that take colours -------------------------------------------------------------
 
-// Reads a binary PPM (P6) into (3, side, side) floats from 0 to 1: the square around its middle, each pixel the mean of
-// the pixels below it. On failure `to` is as it was.
+// Reads a binary PPM (P6) into (3, side, side) floats from 0 to 1: the square around its middle, scaled, where each
+// result is the mean of the pixels that it covers. On failure `to` does not change.
 int kit_ppm_read(float *to, int side, const char *path, char *error);
 
 // ---- batches.c: epochs in shuffled batches ----------------------------------------------------------------------
@@ -79,7 +79,7 @@ struct kit_batches {
     int32_t *order; // (count)
 };
 
-// order is made by kit_batches_new and given back by kit_batches_free. count and batch >= 1.
+// order is allocated by kit_batches_new and freed by kit_batches_free. count and batch >= 1.
 int kit_batches_new(struct kit_batches *b, int32_t count, int32_t batch, char *error);
 void kit_batches_free(struct kit_batches *b);
 // Starts an epoch; a negative epoch keeps the order of the data.
@@ -105,7 +105,7 @@ int kit_image_resize(uint8_t *to, int to_rows, int to_columns, const uint8_t *fr
                      char *error);
 // Luma of ITU-R 601: to (pixels), from (3, pixels). to may be from.
 void kit_image_gray(uint8_t *to, const uint8_t *from, size_t pixels);
-// One plane, turned counter-clockwise about its middle; 0 where the result looks outside. to and from are apart.
+// One plane, turned counter-clockwise about its middle; pixels from outside are 0. to and from must not overlap.
 void kit_image_rotate(uint8_t *to, const uint8_t *from, int rows, int columns, double degrees,
                       enum kit_interpolation interpolation);
 // Mirrored left to right, in place: image (planes * rows, columns).
@@ -149,7 +149,7 @@ struct kit_transform {
     float degrees;                        // KIT_ROTATION: 0 .. 180
     enum kit_interpolation interpolation; // KIT_ROTATION
     float probability;                    // KIT_FLIP: 0 .. 1
-    float brightness, contrast;           // KIT_COLOR_JITTER: 0 and more; 0 leaves out
+    float brightness, contrast;           // KIT_COLOR_JITTER: 0 or more; 0 leaves it out
     float mean[3], std[3];                // KIT_NORMALIZE: of values from 0 to 1; std above 0
 };
 
@@ -158,8 +158,8 @@ struct kit_transforms {
     struct kit_transform step[KIT_MAX_TRANSFORMS];
 };
 
-// The list made ready for images of one shape: checked, its tables computed, its memory allocated. One thread at a time
-// may run it.
+// The list, prepared for images of one shape: it is checked, its tables are computed, its memory is allocated. One
+// thread at a time may run it.
 struct kit_pipeline;
 
 // KIT_EVALUE with a message that names the step when one is out of range or out of place; KIT_ENOMEM. NULL transforms:
@@ -209,7 +209,7 @@ int kit_loader_threads(const struct kit_loader *loader);          // 1 or 0
 
 // ---- metrics.c: what a classifier did -----------------------------------------------------------------------------
 
-// The index of the largest of n values; the first one of equals. NaN never wins, all NaN gives 0.
+// The index of the largest of n values, the first of equal ones. NaN is never the largest; if all are NaN, it is 0.
 int kit_argmax(const float *value, int n);
 
 // matrix[truth * classes + predicted] counts; zeroed by the caller.
@@ -240,7 +240,7 @@ void kit_table_free(struct kit_table *table);
 
 // ---- regression.c: errors of numbers, and when to stop --------------------------------------------------------------
 
-// Zeroed at first. Sums in double over what was added.
+// Begins as {0}. Sums in double over all numbers that were added.
 struct kit_regression {
     int64_t count;
     double absolute, squared, mean, spread;
@@ -261,27 +261,27 @@ struct kit_stopping {
     int patience;     // epochs without a better value until `stop`; 0 counts as 1
     double min_delta; // a value must be better by more than this
     bool larger;      // better is larger: accuracies
-    // What came so far.
+    // The state so far.
     double best;
     int best_epoch, epochs, waited; // best_epoch counts from 1
     bool stop;
 };
-// The value of one more epoch: whether it is the best so far. NaN is none.
+// Adds the value of one more epoch. Returns whether it is the best so far; NaN never is.
 bool kit_stopping_add(struct kit_stopping *s, double value);
 
 // ---- meter.c: running loss and accuracy ---------------------------------------------------------------------------
 
-// Sums in double over the samples of an epoch: batches count by their samples.
+// Sums in double over the samples of an epoch, so that each batch counts by its number of samples.
 struct kit_meter {
     int64_t epoch, batches, samples, right;
     double loss; // the sum of loss * n
 };
 
-// Everything is zero again; epoch is counted from 1 and stands in messages alone.
+// Sets everything to zero. epoch counts from 1 and is used in messages only.
 void kit_meter_start(struct kit_meter *m, int64_t epoch);
-// A batch of n samples of this mean loss, `right` of them classified right. KIT_ENAN when the loss is NaN or infinite:
-// the sums are as before, and the message names epoch, batch (from 1) and, above 0, the learning rate. The net has then
-// been updated from such a loss: what goes on is what was saved before.
+// Adds a batch of n samples with this mean loss, `right` of them classified right. KIT_ENAN when the loss is NaN or
+// infinite: the sums do not change, and the message names epoch, batch (from 1) and the learning rate if it is above 0.
+// The net has then been updated from that loss already: go on from a net that was saved before.
 int kit_meter_add(struct kit_meter *m, double loss, int64_t right, int32_t n, double lr, char *error);
 double kit_meter_loss(const struct kit_meter *m);     // mean over the samples; NaN without one
 double kit_meter_accuracy(const struct kit_meter *m); // 0 to 1; NaN without a sample
@@ -289,7 +289,7 @@ double kit_meter_accuracy(const struct kit_meter *m); // 0 to 1; NaN without a s
 // ---- schedule.c: learning rates as functions of the step ------------------------------------------------------------
 //
 // Names and arithmetic are those of torch.optim.lr_scheduler: `lr` is the rate that the optimiser was made with, `step`
-// how often scheduler.step() has been called, from 0. Pure functions, so that a resumed run goes on where it was. A
+// the number of calls of scheduler.step() so far. The functions keep no state, so a resumed run goes on where it was. A
 // warm-up of W steps before a cosine (SequentialLR):
 //
 //     lr = step < W ? kit_lr_linear(1e-3, step, 0.01, 1, W) : kit_lr_cosine(1e-3, step - W, steps - W, 0);
@@ -298,7 +298,7 @@ double kit_meter_accuracy(const struct kit_meter *m); // 0 to 1; NaN without a s
 double kit_lr_step(double lr, int64_t step, int64_t step_size, double gamma);
 // MultiStepLR: times gamma from each milestone on. milestone: (count).
 double kit_lr_multi_step(double lr, int64_t step, const int64_t *milestone, int count, double gamma);
-// LinearLR: from lr * start_factor to lr * end_factor (PyTorch: 1/3, 1) in total_iters steps, then as it is: a warm-up.
+// LinearLR: from lr * start_factor to lr * end_factor (PyTorch: 1/3, 1) in total_iters steps, then constant: a warm-up.
 double kit_lr_linear(double lr, int64_t step, double start_factor, double end_factor, int64_t total_iters);
 // CosineAnnealingLR: half a cosine from lr to eta_min (PyTorch: 0) in t_max steps; beyond them it rises again.
 double kit_lr_cosine(double lr, int64_t step, int64_t t_max, double eta_min);
@@ -319,7 +319,7 @@ double kit_lr_one_cycle(double max_lr, int64_t step, int64_t total_steps, double
 //     while (...) kit_progress_update(&bar, done += n, "loss=%.4f", loss);
 //     kit_progress_end(&bar);
 //
-// Share done, elapsed time < time left, mean rate (seconds for each when it is below 1 a second), what the caller adds.
+// Shows the share done, elapsed time < time left, mean rate (below 1 a second: seconds for each), the caller's text.
 // On a terminal it is redrawn at most ten times a second, in blocks when the locale (LC_ALL, LC_CTYPE, LANG) is UTF-8,
 // else in ASCII. Elsewhere it is lines without a bar: at the quarters, when they are 10 seconds apart, and at the end.
 
@@ -339,14 +339,14 @@ void kit_progress_start(struct kit_progress *p, FILE *out, const char *what, int
 #ifdef __GNUC__
 __attribute__((format(printf, 3, 4)))
 #endif
-// `done` of total; the text after the numbers, formatted as by printf, is made when it is shown.
+// Sets the number done. fmt and its arguments make the text after the numbers; it is formatted only when it is shown.
 void kit_progress_update(struct kit_progress *p, int64_t done, const char *fmt, ...);
 // Shows the last state and ends the line.
 void kit_progress_end(struct kit_progress *p);
-// Or takes the bar away for what the caller prints in its place. Where there is no terminal nothing happens.
+// Or removes the bar, so that the caller can print something in its place. Does nothing without a terminal.
 void kit_progress_clear(struct kit_progress *p);
-// The text of the bar after `elapsed` seconds in `columns` columns, cut where it is longer (0: without a bar, not cut).
-// A character takes one column. Gives their number. to: (room), room >= 1.
+// The text of the bar after `elapsed` seconds, cut to `columns` columns (0: without a bar, not cut). Returns the number
+// of its columns; a character takes one. to: (room), room >= 1.
 int kit_progress_text(const struct kit_progress *p, double elapsed, int columns, char *to, size_t room);
 
 // ---- history.c: what every epoch came to ----------------------------------------------------------------------------
@@ -361,7 +361,7 @@ struct kit_history {
     struct kit_epoch *epoch; // (count), owned
 };
 
-// Epoch 1 and up; epochs that were left out are NaN. KIT_EVALUE, KIT_ENOMEM.
+// Sets one epoch, from 1 on. Epochs that were left out are NaN. KIT_EVALUE, KIT_ENOMEM.
 int kit_history_set(struct kit_history *h, int epoch, const struct kit_epoch *e, char *error);
 // Forgets what comes after the first `count` epochs.
 void kit_history_cut(struct kit_history *h, int count);
@@ -390,13 +390,13 @@ struct kit_grid {
 
 struct kit_tile {
     const uint8_t *image;          // (channels, rows, columns)
-    const char *truth, *predicted; // below the picture, the latter green when `right`, else red
+    const char *truth, *predicted; // texts below the picture; `predicted` is green when `right`, else red
     bool right;
 };
 
 // A PNG of `count` pictures, at least one. KIT_EVALUE when there is nothing to show.
 int kit_grid_write(const struct kit_grid *g, const struct kit_tile *tile, int count, const char *path, char *error);
-// The seven rows of a character, five pixels each, the leftmost is 16; a box for what is not printable ASCII.
+// The seven rows of a character, five pixels each, of values 16 (left) to 1; a box for what is not printable ASCII.
 const uint8_t *kit_glyph(char c);
 
 // ---- options.c: the command line ------------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ struct kit_option {
     double least, most; // of numbers
 };
 
-// Reads options and their values up to the first word that is none; *rest is its index, argc at the end. options end
+// Reads options and their values up to the first word that is not an option; *rest is its index, or argc. options end
 // with {0}. KIT_EVALUE: the message names the option, what was found and what is expected.
 int kit_options_read(const struct kit_option *options, int argc, char **argv, int *rest, char *error);
 // A line for each option.
@@ -425,17 +425,17 @@ void kit_options_print(FILE *out, const struct kit_option *options);
 struct kit_file {
     FILE *out;        // write here
     const char *path; // kept, not copied
-    char *beside;     // what becomes path; NULL for devices and pipes, which are written as they are
-    char *target;     // the file that links lead to, when there is one
+    char *beside;     // the file that becomes path; NULL for devices and pipes, which are written directly
+    char *target;     // the file that path leads to through links; NULL when there is none yet
 };
 
-// A new file beside `path`. KIT_EIO.
+// Opens a new file beside `path`. KIT_EIO.
 int kit_file_open(struct kit_file *file, const char *path, char *error);
 // Syncs it and renames it to `path`. KIT_EIO when anything since open has failed (a full disk): the new file is gone,
 // and the old one is as it was.
 int kit_file_close(struct kit_file *file, char *error);
 
-// Seconds of a clock that only goes forward; differences alone mean something.
+// Seconds of a clock that never goes back; only differences have a meaning.
 double kit_now(void);
 
 #endif

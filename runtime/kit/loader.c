@@ -26,11 +26,11 @@ struct kit_loader {
     int64_t seed, epoch;
     int threads, slots;
     pthread_t worker;
-    pthread_mutex_t lock; // of what follows, where there is a worker
-    pthread_cond_t work;  // for the worker: there may be something to make, or to end
-    pthread_cond_t done;  // for the caller: a batch is made
+    pthread_mutex_t lock; // guards the fields below when there is a worker
+    pthread_cond_t work;  // wakes the worker: there may be a batch to make, or it shall end
+    pthread_cond_t done;  // wakes the caller: a batch is made
     int32_t total;        // batches in this epoch; 0 when none runs
-    int32_t made, taken;  // batches made; handed out, of which the last one is still in use
+    int32_t made, taken;  // batches made; batches handed out, of which the last is in use
     int busy, quit;       // the worker is making batch `made`; it shall end
 };
 
@@ -176,7 +176,7 @@ void kit_loader_start(struct kit_loader *l, int64_t epoch) {
     }
 }
 
-// Gives the last batch back and waits for the next one, which is made here when there is no worker. Its number, or -1.
+// Gives the last batch back and waits for the next one; without a worker it is made here. Returns its number, or -1.
 static int32_t take(struct kit_loader *l) {
     if (l->taken == l->total) return -1; // the epoch is over
     int32_t batch = l->taken++;

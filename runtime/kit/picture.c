@@ -9,7 +9,7 @@
 
 enum { MAX_SIDE = 1 << 15 };
 
-// The next number of the header, after white space and comments; -1 when there is none up to 2^15.
+// The next number of the header, after white space and comments; -1 when there is none or it is above 2^15.
 static int read_number(FILE *file) {
     int c = getc(file);
     while (isspace(c) || c == '#') {
@@ -24,7 +24,7 @@ static int read_number(FILE *file) {
     return isspace(c) ? value : -1; // one white space ends the header
 }
 
-// Each pixel of the result is the mean of those below it, at least one, in the square around the middle.
+// Each pixel of the result is the mean of the pixels that it covers, at least one, in the square around the middle.
 static void scale(float *to, int side, const unsigned char *pixel, int width, int height) {
     int square = width < height ? width : height, left = (width - square) / 2, top = (height - square) / 2;
     for (int y = 0; y < side; y++)

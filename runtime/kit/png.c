@@ -23,7 +23,7 @@ static void put_chunk(FILE *out, const char *name, const unsigned char *data, si
     fwrite(word, 1, 4, out);
 }
 
-// Every row after a byte that names its filter (none), compressed. NULL without memory.
+// Compresses all rows, each after a byte that names its filter (none). NULL without memory.
 static unsigned char *compress_rows(const uint8_t *rgb, size_t width, size_t height, uLongf *len) {
     size_t row = 3 * width, raw_len = (row + 1) * height;
     unsigned char *raw = malloc(raw_len), *packed = raw ? malloc(compressBound((uLong)raw_len)) : NULL;

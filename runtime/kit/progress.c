@@ -14,7 +14,7 @@
 
 // ---- the text ------------------------------------------------------------------------------------------------------
 
-// Grows within `room` bytes, its 0 among them.
+// Text that grows within `room` bytes, which include its final 0.
 struct text {
     char *at;
     size_t len, room;
@@ -29,7 +29,7 @@ static void put(struct text *t, const char *fmt, ...) {
     t->len += (size_t)len < t->room - t->len ? (size_t)len : t->room - t->len - 1;
 }
 
-// A character is what a byte that does not continue one begins; each takes one column.
+// Whether a byte of UTF-8 begins a character. Each character takes one column.
 static bool begins(char c) { return ((unsigned char)c & 0xc0) != 0x80; }
 
 static int columns_of(const char *s) {
@@ -61,7 +61,7 @@ static void put_rate(struct text *t, double rate, const char *unit) {
         put(t, "%5.2f%s/s", rate, unit);
 }
 
-// `columns` columns of which `part` are full: eighths of a block, or tenths written as digits.
+// A bar of `columns` columns that is filled up to `part`, in eighths of a block, or in tenths written as digits.
 static void put_bar(struct text *t, double part, int columns, bool utf8) {
     int steps = utf8 ? 8 : 10;
     long long filled = (long long)(part * columns * steps);
@@ -115,7 +115,7 @@ int kit_progress_text(const struct kit_progress *p, double elapsed, int columns,
 
 // ---- where it is drawn ----------------------------------------------------------------------------------------------
 
-// The first of these that is set decides, as in setlocale(LC_CTYPE, ""), which would change the whole program.
+// The first variable that is set decides, as in setlocale(LC_CTYPE, ""), which would change the whole program.
 static bool locale_is_utf8(void) {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     for (int k = 0; k < 3; k++) {

@@ -1,5 +1,5 @@
-// resize.c: images of bytes made larger or smaller, bilinear with antialiasing, in Pillow's fixed-point arithmetic:
-// first along the rows, rounded to bytes, then along the columns.
+// resize.c: images of bytes made larger or smaller, bilinear with antialiasing, in Pillow's fixed-point arithmetic: one
+// pass along the rows and one along the columns, rounded to bytes in between.
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,8 +16,8 @@ static void axis_free(struct kit_axis *axis) {
 
 static double triangle(double x) { return x < 0 ? (x > -1 ? 1 + x : 0) : x < 1 ? 1 - x : 0; }
 
-// Weights are a triangle around the result's middle in the source. It reaches one pixel to each side, or as many as a
-// pixel of a smaller result covers; what reaches over the edge is left out, and the rest scaled to the sum 1.
+// The weights are a triangle around the place of the result's middle in the source. It reaches one pixel to each side,
+// or as many as a pixel of a smaller result covers. Weights beyond the edge are left out; the rest is scaled to sum 1.
 static void axis_weigh(struct kit_axis *axis, double *w) {
     double scale = (double)axis->from / axis->to, reach = scale < 1 ? 1 : scale;
     for (int k = 0; k < axis->to; k++) {

@@ -1,6 +1,6 @@
 // schedule.c: the learning rate as a function of the step, with the names and the arithmetic of
-// torch.optim.lr_scheduler. PyTorch updates the last rate in most of these; here each is its closed form, the same up
-// to rounding.
+// torch.optim.lr_scheduler. In most of these PyTorch updates the last rate; here each is in closed form, which is equal
+// up to rounding.
 #include <math.h>
 
 #include "kit.h"

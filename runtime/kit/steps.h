@@ -1,4 +1,4 @@
-// steps.h: transforms whose tables are made once for many images. Inside the kit; kit.h has kit_image_resize and
+// steps.h: transforms whose tables are made once for many images. Private to the kit; kit.h has kit_image_resize and
 // kit_image_normalize for one image.
 #ifndef DLC_KIT_STEPS_H
 #define DLC_KIT_STEPS_H
@@ -18,7 +18,7 @@ struct kit_axis {
 
 struct kit_resizer {
     struct kit_axis x, y;
-    int columns_first; // which axis the first pass changes: y, else x
+    int columns_first; // the first pass resizes y; else x
     uint8_t *between;  // a plane after the first pass: (y.to, x.from) or (y.from, x.to)
     int32_t *sum;      // (widest of x.from, x.to)
 };

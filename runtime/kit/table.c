@@ -18,7 +18,7 @@ typedef struct Reader {
     char *field, *error;
     size_t len, room;
     int separator, line;
-    size_t numbers, cells; // read, and room for
+    size_t numbers, cells; // numbers read; numbers that there is room for
 } Reader;
 
 static int put_char(Reader *r, int c) {
@@ -92,7 +92,7 @@ static int add_number(Reader *r, int line, int column) {
     return KIT_OK;
 }
 
-// One record; *end as read_field gives it. An empty line is none.
+// Reads one record; *end is what ended it, as in read_field. An empty line is skipped.
 static int read_record(Reader *r, bool names, int *end) {
     struct kit_table *t = r->table;
     int column = 0, line = r->line, status = KIT_OK;

@@ -15,7 +15,7 @@ struct kit_pipeline {
     float table[3][256];                            // what bytes become, for each channel
     int steps;
     int32_t from[3], shape[3]; // (channels, rows, columns) at the start and at the end
-    size_t largest;            // bytes of an image at most
+    size_t largest;            // bytes of the largest image on the way
     uint8_t *buffer[2];        // (largest) each
 };
 
@@ -31,7 +31,7 @@ static const char *const names[] = {"end", "resize", "grayscale", "rotation", "f
 
 static int within(double value, double low, double high) { return value >= low && value <= high; } // NaN is not
 
-// A message for what is out of range in one step; `channels` come in.
+// Checks the values of one step, which gets images of `channels` channels.
 static int check_step(const struct kit_transform *t, int place, int channels, char *error) {
     const char *name = names[t->kind];
     switch (t->kind) {

@@ -1,6 +1,6 @@
 // write.c: files that appear whole or not at all: written beside the old one, synced, renamed; and the clock.
 //     kit_file_open(&f, "curve.svg")   curve.svg.4711.tmp is written      kit_file_close(&f)   it becomes curve.svg
-// 4711 is the process: what a killed one left stands in nobody's way. A link stays, and the file that it names is new.
+// 4711 is the process: what a killed one left is in nobody's way. A link stays, and the file at its end is replaced.
 #ifndef _XOPEN_SOURCE
 #define _XOPEN_SOURCE 700 // POSIX 2008 with realpath
 #endif
@@ -18,7 +18,7 @@ static int fail_write(const struct kit_file *file, int why, char *error) {
     return kit_fail(error, KIT_EIO, "cannot write %s: %s", file->path, why ? strerror(why) : "unknown error");
 }
 
-// A rename would put a file in the place of a device or a pipe: they are written as they are.
+// Devices and pipes are written directly, because a rename would replace them by a file.
 static bool is_special(const char *path) {
     struct stat status;
     return !stat(path, &status) && !S_ISREG(status.st_mode);
@@ -48,7 +48,7 @@ int kit_file_open(struct kit_file *file, const char *path, char *error) {
 int kit_file_close(struct kit_file *file, char *error) {
     bool ok = !ferror(file->out) && !fflush(file->out);
     int why = errno;
-    // What cannot be synced (a pipe, a device) says EINVAL.
+    // fsync fails with EINVAL on what cannot be synced (a pipe, a device).
     if (ok && fsync(fileno(file->out)) && errno != EINVAL) ok = false, why = errno;
     struct stat old; // its permissions stay
     if (ok && file->target && !stat(file->target, &old)) fchmod(fileno(file->out), old.st_mode & 07777);
