@@ -1,12 +1,14 @@
 // layout.c: channels last: the axes of what convolutions and pools read and write, in the order that vectors like.
 //     %2 = contract %x, %w out[n, o, y, x] += a[n, i, y+p-1, x+q-1] * b[o, i, p, q]  : f32[N, 64, 48, 48]
 //     %3 = relu %2                                                                   : f32[N, 64, 48, 48]
-//     return %3
-// becomes
-//     %2 = contract %x, %w out[n, y, x, o] += ..                                     : f32[N, 48, 48, 64]
-//     %3 = relu %2                                                                   : f32[N, 48, 48, 64]
-//     %4 = transpose %3 {perm=[0, 3, 1, 2]}                                          : f32[N, 64, 48, 48]
+//     %4 = contract %3, %v out[n, o, y, x] += a[n, i, y+p-1, x+q-1] * b[o, i, p, q]  : f32[N, 10, 48, 48]
 //     return %4
+// becomes
+//     %2 = contract %x, %w out[n, y, x, o] += a[n, i, y+p-1, x+q-1] * b[o, i, p, q]  : f32[N, 48, 48, 64]
+//     %3 = relu %2                                                                   : f32[N, 48, 48, 64]
+//     %4 = contract %3, %v out[n, o, y, x] += a[n, y+p-1, x+q-1, i] * b[o, i, p, q]  : f32[N, 10, 48, 48]
+//     return %4
+// A result that only the caller reads is computed in the caller's order; one that others read too is transposed for it.
 // Needs SIMPLE, breaks DEDUPED. The graph's arguments, storages and results stay as the user knows them (NCHW). A
 // contraction reads operands in whatever order they come; its own result is laid out with the axes of windows and
 // batches first and the channels last, where it slides windows or follows something that does. Everything else takes
