@@ -244,13 +244,12 @@ static void check_selection(Elab *el) {
 // An entry `x` becomes the C function PREFIX_x. These names are taken, and so are those that begin with dlc_.
 static bool is_reserved(const char *name) {
     if (!strncmp(name, "dlc_", 4)) return true;
-    static const char *const taken[] = {
-        "new",        "free",         "load",    "load_memory", "load_some", "load_some_memory",
-        "save",       "save_weights", "error",   "init",        "seed",      "get",
-        "set",        "reset",        "share",   "place",       "memory",    "param_count",
-        "param_info", "prepare",      "get_grad"};
-    for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
-        if (!strcmp(taken[k], name)) return true;
+    static const char taken[] =
+        " new free load load_memory load_some load_some_memory save save_memory save_weights save_weights_memory error "
+        "init seed get set copy publish adopt reset share place memory param_count param_info prepare get_grad ";
+    size_t len = strlen(name);
+    for (const char *at = strstr(taken, name); at; at = strstr(at + 1, name))
+        if (at[-1] == ' ' && at[len] == ' ') return true;
     return false;
 }
 

@@ -99,6 +99,14 @@ head -c 3000 /dev/urandom >noise.dl
 expect 1 'noise.dl:[0-9]+:[0-9]+: error: (unexpected .*: this is not a text|this string is not text) in UTF-8' noise.dl -o left.c
 
 # ---- names and shapes
+# An entry cannot have the name of a function that every header declares.
+"$dlc" good.dl -o api.c || bad "good.dl does not compile"
+functions=$(sed -n '/^[a-z].*;/s/^[^(]*[ *]api_\([a-z_]*\)(.*/\1/p' api.h | grep -vx forward)
+[ "$(echo "$functions" | wc -l)" -ge 25 ] && ok || bad "functions of the header: $functions"
+for name in $functions; do
+    broken "model $name(x: f32[2]) -> (y: f32[2]) { return x }\n"
+    expect 1 "bad.dl:1:7: error: an entry cannot be called .$name.: the generated C has a function of that name" bad.dl -o left.c
+done
 broken 'model f(x: f32[2, 3]) -> (y: f32[2, 4]) { return liner(x, 4) }\n'
 expect 1 'bad.dl:1:50: error: unknown layer `liner`; did you mean `linear`' bad.dl -o left.c
 broken 'model f(x: f32[2, 3]) -> (y: f32[2, 4]) { return linear(z, 4) }\n'
