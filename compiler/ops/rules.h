@@ -16,7 +16,7 @@ bool op_check_dtypes(Infer *infer, const Type *a, const Type *b); // equal
 bool op_check_numbers(Infer *infer, const Type *type);            // not bool
 bool op_check_axis(Infer *infer, int64_t axis, const Type *type); // one of its axes
 Attr attr_shape(const Type *type);                                // points into `type`
-int64_t elements_after(const Tensor *t, int axis);               // how many one step along the axis skips
+int64_t elements_after(const Tensor *t, int axis);                // how many one step along the axis skips
 
 // ---- element-wise operators ---------------------------------------------------------------------------------------
 

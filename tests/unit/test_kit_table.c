@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kit/kit.h"
 
@@ -11,12 +12,15 @@ static char path[200];
 
 static int read_text(struct kit_table *t, const char *text, char separator, bool names, char *error) {
     const char *build = getenv("BUILD");
-    snprintf(path, sizeof path, "%s/tests/work/table.csv", build ? build : "build");
+    // Tests run at the same time, each in a process of its own.
+    snprintf(path, sizeof path, "%s/tests/work/%d-table.csv", build ? build : "build", (int)getpid());
     FILE *f = fopen(path, "wb");
     cr_assert(f, "%s", path);
     fputs(text, f);
     fclose(f);
-    return kit_table_read(t, path, separator, names, error);
+    int status = kit_table_read(t, path, separator, names, error);
+    remove(path);
+    return status;
 }
 
 typedef struct Row {
