@@ -22,11 +22,10 @@ enum {
 void span_locate(Span span, int *line, int *column) {
     *line = *column = 1;
     if (!span.source) return;
-    for (int i = 0; i < span.start && i < span.source->len; i++) {
-        bool end = span.source->text[i] == '\n';
-        *line += end;
-        *column = end ? 1 : *column + 1;
-    }
+    const char *from = span.source->text, *end;
+    const char *at = from + (span.start < span.source->len ? span.start : span.source->len);
+    for (; (end = memchr(from, '\n', (size_t)(at - from))); from = end + 1) ++*line;
+    *column = (int)(at - from) + 1;
 }
 
 char *span_text(Arena *arena, Span span) {
