@@ -172,7 +172,8 @@ static void nest_scatter(LowerContext *ctx, const Node *node) {
     Stmt *inner = nest_shape(ctx, ctx->kernel->body, &v->type, -1, at), *guard = stmt_if(arena);
     lower_forget(ctx);
     Index *end = index_size(arena, node->type.dim[axis]);
-    for (int d = 0; d < node->type.rank; d++) out[d] = at[d < axis ? d : d - 1 + index->type.rank];
+    for (int d = 0; d < node->type.rank; d++)
+        if (d != axis) out[d] = at[d < axis ? d : d - 1 + index->type.rank];
     out[axis] = loaded_index(ctx, index, at + axis, -1, end);
     vec_push(arena, &guard->cond, out[axis]);
     vec_push(arena, &guard->cond, index_add_const(arena, index_add(arena, end, index_scale(arena, out[axis], -1)), -1));
