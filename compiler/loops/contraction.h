@@ -7,8 +7,7 @@
 
 enum {
     NO_AXIS = -1,
-    MAX_TERMS = 1024, // of one f32 accumulator; longer sums are cut into blocks of K
-    MAX_HEIGHTS = 4   // a tile, and the lower ones that cover the rest of its axis
+    MAX_HEIGHTS = 4 // a tile, and the lower ones that cover the rest of its axis
 };
 
 // ---- the plan -------------------------------------------------------------------------------------------------------

@@ -103,13 +103,15 @@ static Stmt *open_elements(Cursor *c, Stmt *to, const Operand *operand, int firs
     return to;
 }
 
-// The first dim, often the batch, is shared among the chunks, if it is an axis from end to end.
-static Stmt *open_first(Cursor *c, Stmt *to, const Halo *h, int *first, Index **at) {
+// The first dim, often the batch, is shared among the chunks, if it is an axis from end to end, and the operand's dim.
+static Stmt *open_first(Cursor *c, Stmt *to, const Operand *operand, int *first, Index **at) {
+    const Halo *h = operand->halo;
     const Affine *lead = &h->map.dim[0];
     const Iter *iter = c->plan->iter;
     int axis = affine_bare_axis(lead);
     if (c->plan->chunks == 1 || h->shape.rank == 1 || axis == NO_AXIS || h->from[0].lo) return to;
     if (!dim_equal(h->shape.dim[0], iter->axis[axis]) || iter->axis[axis].extent < 2) return to;
+    if (!dim_equal(h->shape.dim[0], operand->node->type.dim[h->from[0].source])) return to;
     *first = 1;
     to = contraction_open_chunks(c, to, min_int(iter->axis[axis].extent, c->plan->program->threads), axis, 1);
     return contraction_open(c, to, "h0", c->range[axis].lo, c->range[axis].hi, 1, at);
@@ -142,7 +144,7 @@ void contraction_halo_copy(const Cursor *outside, Stmt *to, const Operand *opera
     Index *at[MAX_RANK], *source[MAX_RANK];
     int first = 0;
     Stmt *nest = stmt_block(arena), *guard = stmt_if(arena);
-    Stmt *outer = open_first(&inside, nest, h, &first, &at[0]);
+    Stmt *outer = open_first(&inside, nest, operand, &first, &at[0]);
     Stmt *zero = contraction_open_shape(&inside, outer, 'h', h->shape.dim, first, h->shape.rank, at);
     stmt_append(arena, zero, stmt_store(arena, operand->buffer, at, expr_const(arena, F32, 0)));
     Stmt *body = open_elements(&inside, outer, operand, first, at);

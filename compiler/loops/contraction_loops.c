@@ -7,7 +7,7 @@
 // Edges are lower instances of the same tile, never guards inside one. The bound is `N - 5` rather than N, so that the
 // range analysis sees that no tile leaves its axis. Where a tail starts depends on the whole axis alone: a part of the
 // axis (a chunk, a block) that ends before it runs the tail zero times. Parts start and end at multiples of the first
-// tile, and a chunk that starts after the end of the axis runs nothing.
+// tile, and a chunk that starts after the end of the axis runs nothing (nest_chunks).
 #include "loops/contraction.h"
 
 Cursor contraction_cursor(const Plan *plan, Epilogue *epilogue) {
@@ -57,31 +57,8 @@ Stmt *contraction_open_shape(const Cursor *c, Stmt *to, char letter, const Dim *
 }
 
 Stmt *contraction_open_chunks(Cursor *c, Stmt *to, int chunks, int axis, int unit) {
-    Arena *arena = c->arena;
     struct Range *range = &c->range[axis];
-    Index *chunk, *extent = contraction_extent(c, axis);
-    Stmt *loop = contraction_open(c, to, "chunk", index_const(arena, 0), index_const(arena, chunks), 1, &chunk);
-    loop->loop = FOR_CHUNKS;
-    int bound = axis_extent(c->plan->iter, axis), units = ceil_div(bound, unit);
-    int64_t fixed;
-    if (index_is_const(extent, &fixed)) {
-        // Chunk c has the tiles [c * units / chunks, (c + 1) * units / chunks).
-        Index *first = index_scale(arena, chunk, units), *next = index_add_const(arena, first, units);
-        range->lo = index_scale(arena, index_div(arena, first, chunks), unit);
-        range->hi = index_scale(arena, index_div(arena, next, chunks), unit);
-        if (units * unit != bound) range->hi = index_min(arena, range->hi, extent);
-        return loop;
-    }
-    int64_t each = (int64_t)ceil_div(units, chunks) * unit;
-    Index *first = index_scale(arena, chunk, each);
-    range->lo = unit == 1 ? index_min(arena, first, extent) : first;
-    range->hi = index_min(arena, index_add_const(arena, first, each), extent);
-    if (unit == 1) return loop;
-    // A chunk after the end of the axis would run its tails once more: what they update in place was updated already.
-    Stmt *some = stmt_if(arena);
-    vec_push(arena, &some->cond, index_add(arena, index_add_const(arena, extent, -1), index_scale(arena, first, -1)));
-    stmt_append(arena, loop, some);
-    return some;
+    return nest_chunks(c->ctx, to, c->plan->iter->axis[axis], chunks, unit, &range->lo, &range->hi);
 }
 
 Stmt *contraction_open_blocks(Cursor *c, Stmt *to) {

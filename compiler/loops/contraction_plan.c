@@ -20,8 +20,7 @@ enum {
     MANY_TILES = 16,      // so many tiles
     LONG_SUM = 64,        // products for each result: then another choice of the lanes is worth its cost
     PAGE_BYTES = 4096,
-    PARTIALS_BYTES = 4 << 20, // of all chunks together: a limit on memory
-    CHUNKED_FLOPS = 100000    // for each lane: what a product must cost before threads share it
+    PARTIALS_BYTES = 4 << 20 // of all chunks together: a limit on memory
 };
 
 static int64_t flops_of(const Iter *iter) {
@@ -310,7 +309,7 @@ static bool lanes_slide(const Plan *p) {
 
 // Whether vectors along n can be read from the operand where it lies, up to the last one.
 static bool vectors_fit(const Plan *p, const Operand *operand) {
-    if (p->lane_loop) return operand->buffer;
+    if (p->lane_loop) return operand->buffer && !is_runtime(p, p->n); // multiply_in_loop runs over all lanes
     return operand->buffer && !is_runtime(p, p->n) && extent_of(p, p->n) % p->lanes == 0 && unit_stride(operand, p->n);
 }
 
@@ -385,7 +384,7 @@ static void plan_chunks(Plan *p) {
     int threads = p->program->threads;
     p->chunks = 1;
     p->chunk_axis = NO_AXIS;
-    if (threads < 2 || flops_of(p->iter) < (int64_t)CHUNKED_FLOPS * p->lanes) return;
+    if (threads < 2 || flops_of(p->iter) < (int64_t)p->program->target->chunk_work * p->lanes) return;
     int64_t best = 0;
     // Outer axes come first, because a chunk of columns or of pixels would walk through all of the memory. A later
     // option must be better by a fiftieth.
@@ -446,7 +445,7 @@ static void plan_sums(Plan *p) {
     p->sum_outside = p->nsum && others * steps > MAX_TERMS && others > MAX_TERMS / 16;
     p->parts = 1;
     sort_sums(p);
-    p->blocks = ceil_div(p->sum_outside ? steps : (int)(others * steps), MAX_TERMS);
+    p->blocks = (int)ceil_div(p->sum_outside ? steps : others * steps, MAX_TERMS);
     p->block_k = ceil_div(steps, p->blocks);
     if (!p->sum_outside) return;
     plan_strips(p);

@@ -11,10 +11,7 @@
 #include "loops/contraction.h"
 #include "loops/recipes.h"
 
-enum {
-    ROWS_TOGETHER = 4,          // panels of a row operand that are filled side by side, since they share cache lines
-    COPY_WORTH_CHUNKS = 1 << 17 // elements that an operand must have before threads share the copy
-};
+enum { ROWS_TOGETHER = 4 }; // panels of a row operand that are filled side by side, since they share cache lines
 
 // ---- places --------------------------------------------------------------------------------------------------------
 
@@ -183,7 +180,8 @@ void contraction_stage(const Cursor *outside, Stmt *to, const Operand *operand) 
     int axis = operand->tile, unit = operand == &plan->lane ? operand->width : operand->width * ROWS_TOGETHER;
     int chunks = min_int(ceil_div(axis_extent(plan->iter, axis), unit), plan->program->threads);
     bool fixed = axis != NO_AXIS && !plan->iter->axis[axis].size;
-    if (plan->chunks > 1 && chunks > 1 && fixed && type_count(&operand->node->type) >= COPY_WORTH_CHUNKS)
+    if (plan->chunks > 1 && chunks > 1 && fixed &&
+        type_count(&operand->node->type) >= plan->program->target->chunk_work)
         to = contraction_open_chunks(&inside, to, chunks, axis, unit);
     contraction_stage_range(&inside, to, operand);
 }

@@ -121,7 +121,7 @@ static Expr *value_of_sum(Cursor *c, int sum, const Index *element) {
     return row_value(c, index_const(c->arena, sum), element, 1);
 }
 
-// In the last panel of a run-time axis the loop runs over all lanes: the panel holds zeros after the axis. The rows
+// In the last panel of a run-time axis the loop runs over all lanes: panels hold zeros after the axis. The rows
 // are written out here, because gcc makes slower code of a loop over an array of scalars.
 static void multiply_in_loop(Cursor *c, Stmt *to) {
     const Plan *plan = c->plan;

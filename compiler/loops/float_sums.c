@@ -5,7 +5,7 @@
 //                                                 for i = block .. min(block + 1024, 4096):
 //                                                   sum_block += x[n, i]
 //                                                 sum += sum_block
-// Recipes hold scalar sums as double. Here they become float, and no accumulator takes more than MAX_TERMS_A_LANE
+// Recipes hold scalar sums as double. Here they become float, and no accumulator takes more than MAX_TERMS
 // terms: longer sums are added up in blocks first. A running sum, which is read as it grows, reads as `sum +
 // sum_block`.
 #include <string.h>
@@ -111,7 +111,7 @@ static int64_t limit_body(FloatSums *f, Stmt *stmt) {
         total += terms[k] = limit(f, &stmt->body.at[k]);
         adding += terms[k] > 0;
     }
-    if (total <= MAX_TERMS_A_LANE) return total;
+    if (total <= MAX_TERMS) return total;
     for (int k = 0; k < stmt->body.len; k++)
         if (terms[k] > 1) stmt->body.at[k] = enclose(f, &stmt->body.at[k], 1);
     return adding;
@@ -120,14 +120,14 @@ static int64_t limit_body(FloatSums *f, Stmt *stmt) {
 // Cuts a loop whose iterations add `per` terms each into blocks.
 static int64_t limit_loop(FloatSums *f, Stmt **at, int64_t per, int64_t iterations) {
     Stmt *loop = *at;
-    if (2 * per > MAX_TERMS_A_LANE) { // an iteration is a block
+    if (2 * per > MAX_TERMS) { // an iteration is a block
         Stmt *block = enclose(f, loop->body.at, loop->body.len);
         loop->body.at[0] = block;
         loop->body.len = 1;
         per = 1;
-        if (iterations <= MAX_TERMS_A_LANE) return iterations;
+        if (iterations <= MAX_TERMS) return iterations;
     }
-    int64_t step = MAX_TERMS_A_LANE / per * loop->step;
+    int64_t step = MAX_TERMS / per * loop->step;
     Var *var = var_new(f->ctx, "block");
     Stmt *outer = stmt_for(f->arena, var, loop->lo, loop->hi, step), *inner = loop;
     loop->lo = index_var(f->arena, var);
@@ -135,7 +135,7 @@ static int64_t limit_loop(FloatSums *f, Stmt **at, int64_t per, int64_t iteratio
     stmt_append(f->arena, outer, enclose(f, &inner, 1));
     *at = outer;
     int64_t blocks = (iterations + step / loop->step - 1) / (step / loop->step);
-    return blocks <= MAX_TERMS_A_LANE ? blocks : limit_loop(f, at, 1, blocks);
+    return blocks <= MAX_TERMS ? blocks : limit_loop(f, at, 1, blocks);
 }
 
 // Makes *at add no more terms to any of the sums than the limit; returns how many at most.
@@ -149,7 +149,7 @@ static int64_t limit(FloatSums *f, Stmt **at) {
     int64_t per = limit_body(f, stmt);
     if (stmt->kind != STMT_FOR || !per) return per;
     int64_t iterations = trips(f->arena, stmt, stmt->hi);
-    return iterations <= MAX_TERMS_A_LANE / per ? per * iterations : limit_loop(f, at, per, iterations);
+    return iterations <= MAX_TERMS / per ? per * iterations : limit_loop(f, at, per, iterations);
 }
 
 // ---- the sums of a kernel -----------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, 
 
 void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer) {
     Arena *arena = ctx->arena;
-    Index *at[MAX_RANK], *chunk;
+    Index *at[MAX_RANK];
     bool any = false;
     for (int d = 0; d < buffer->rank; d++) any |= buffer->before[d] || buffer->after[d];
     if (!any) return;
@@ -78,13 +78,8 @@ void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer) {
     int first = 0, extent = buffer->dim[0].extent, threads = ctx->program->threads;
     if (!buffer->before[0] && !buffer->after[0]) {
         const Index *lo = index_const(arena, 0), *hi = index_size(arena, buffer->dim[0]);
-        if (threads > 1 && extent > 1) {
-            int each = ceil_div(extent, threads);
-            inner = open_range(ctx, inner, 0, lo, index_const(arena, ceil_div(extent, each)), &chunk);
-            inner->loop = FOR_CHUNKS;
-            lo = index_scale(arena, chunk, each);
-            hi = index_min(arena, index_add_const(arena, lo, each), hi);
-        }
+        int chunks = ceil_div(extent, ceil_div(extent, threads));
+        if (chunks > 1) inner = nest_chunks(ctx, inner, buffer->dim[0], chunks, 1, &lo, &hi);
         inner = open_range(ctx, inner, 0, lo, hi, &at[0]);
         first = 1;
     }

@@ -44,6 +44,33 @@ Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, in
     return loop;
 }
 
+Stmt *nest_chunks(LowerContext *ctx, Stmt *to, Dim dim, int chunks, int unit, const Index **lo, const Index **hi) {
+    Arena *arena = ctx->arena;
+    int64_t bound = dim.extent, most = bound + (int64_t)unit * (chunks + 1), fixed;
+    Index *chunk, *extent = index_size(arena, dim);
+    Stmt *loop = nest_open(ctx, to, "chunk", dim_fixed(most > INT32_MAX ? 1 : chunks), &chunk);
+    loop->loop = FOR_CHUNKS;
+    *lo = index_const(arena, 0), *hi = extent;
+    if (most > INT32_MAX) return loop;
+    while (ceil_div(bound, unit) * chunks > INT32_MAX) unit *= 2;
+    int64_t units = ceil_div(bound, unit), each = ceil_div(units, chunks) * unit;
+    if (index_is_const(extent, &fixed)) {
+        // Chunk c has the units [c * units / chunks, (c + 1) * units / chunks).
+        Index *first = index_scale(arena, chunk, units), *next = index_add_const(arena, first, units);
+        *lo = index_scale(arena, index_div(arena, first, chunks), unit);
+        *hi = index_scale(arena, index_div(arena, next, chunks), unit);
+        if (units * unit != bound) *hi = index_min(arena, *hi, extent);
+        return loop;
+    }
+    *lo = index_scale(arena, chunk, each);
+    *hi = index_min(arena, index_add_const(arena, *lo, each), extent);
+    if (unit == 1) return loop;
+    Stmt *some = stmt_if(arena);
+    vec_push(arena, &some->cond, index_add(arena, index_add_const(arena, extent, -1), index_scale(arena, *lo, -1)));
+    stmt_append(arena, loop, some);
+    return some;
+}
+
 const char *nest_letter(const LowerContext *ctx, const Type *type, int axis) {
     static const char *const letters[MAX_RANK] = {"i", "j", "k", "l", "p", "q", "r", "s"};
     Dim dim = type->dim[axis];

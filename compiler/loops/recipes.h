@@ -5,7 +5,7 @@
 #include "loops/lower.h"
 #include "support/tags.h"
 
-enum { MAX_TERMS_A_LANE = 1024 }; // of one f32 accumulator
+enum { MAX_TERMS = 1024 }; // of one f32 accumulator; longer sums are cut into blocks
 
 // naive.c: loops.
 // Whether a loop over [lo, hi) never runs.
@@ -14,6 +14,11 @@ bool nest_is_empty(Arena *arena, const Index *lo, const Index *hi);
 Stmt *nest_open(LowerContext *ctx, Stmt *to, const char *name, Dim dim, Index **at);
 // Opens a loop of that kind over 0 .. n - 1; one turn needs none.
 Stmt *nest_count(LowerContext *ctx, Stmt *to, ForKind kind, const char *name, int n, Index **at);
+// Cuts an axis into chunks of whole units and opens the parallel loop over them; [*lo, *hi) becomes the range of a
+// chunk. Its numbers are ints: large units get larger, and an axis of nearly 2^31 elements is not cut. Where a unit is
+// more than one element, a chunk after the end of a run-time axis runs nothing: else the tails, which end the whole
+// axis, would run in it again, and what they update in place was updated already.
+Stmt *nest_chunks(LowerContext *ctx, Stmt *to, Dim dim, int chunks, int unit, const Index **lo, const Index **hi);
 // Opens a loop over each dim of a shape but one (-1: over all of them).
 Stmt *nest_shape(LowerContext *ctx, Stmt *to, const Type *type, int but, Index **at);
 // A loop variable's name for an axis: the run-time size's letter, else i, j, k, ...

@@ -195,19 +195,13 @@ static void row_body(Rows *r, Stmt *to, void *context) {
 static void lower_nest(Rows *r) {
     LowerContext *ctx = r->ctx;
     Stmt *to = ctx->kernel->body = stmt_block(r->arena);
-    Index *chunk = NULL;
-    if (r->chunks) {
-        to = nest_open(ctx, to, "chunk", dim_fixed(r->chunks), &chunk);
-        to->loop = FOR_CHUNKS;
-        chunk = index_scale(r->arena, chunk, r->chunk_extent);
-    }
+    const Index *from = NULL, *end = NULL;
+    if (r->chunks) to = nest_chunks(ctx, to, r->domain.dim[r->chunk_axis], r->chunks, r->chunk_unit, &from, &end);
     for (int k = 0; k < r->nouter; k++) {
         int axis = r->outer[k];
-        const Index *lo = index_const(r->arena, 0), *hi = index_size(r->arena, r->domain.dim[axis]);
-        if (chunk && axis == r->chunk_axis) {
-            lo = chunk;
-            hi = index_min(r->arena, index_add_const(r->arena, chunk, r->chunk_extent), hi);
-        }
+        bool cut = r->chunks && axis == r->chunk_axis;
+        const Index *lo = cut ? from : index_const(r->arena, 0);
+        const Index *hi = cut ? end : index_size(r->arena, r->domain.dim[axis]);
         if (axis == rows_last(r) && r->lanes_kind == LANES_KEPT) {
             rows_lane_loops(r, to, lo, hi, r->unroll, row_body, NULL);
             return;

@@ -4,10 +4,6 @@
 
 #include "loops/recipes.h"
 
-enum {
-    CHUNK_WORK = 100000 // elements or flops: starting threads costs more than they save below that
-};
-
 // Where the vector lanes run. The lane axis is the domain's last.
 typedef enum RowsLanes {
     LANES_NONE,
@@ -33,15 +29,14 @@ typedef struct Rows {
     Tags phase; // by node: how many rounds of reductions come before its value
     int nphases;
     RowsLanes lanes_kind;
-    int lanes, unroll;                    // of the target, and vectors at once
-    int chunk_axis, chunks, chunk_extent; // chunks 0: no threads
+    int lanes, unroll;                  // of the target, and vectors at once
+    int chunk_axis, chunks, chunk_unit; // chunks 0: no threads
     // Where the statement being made stands.
     Index *at[MAX_RANK]; // domain axes
     bool vector;         // lanes run along the last axis in this part of the nest
     int parts;           // LANES_KEPT: vectors at once here,
     Index *part;         // and the one being made
-    int phases_done;
-    Buffer **total; // by position in group->reduces: [parts]
+    Buffer **total;      // by position in group->reduces: [parts]
     VEC(RowsLocal) locals;
     VEC(const char *) names; // of locals so far
 } Rows;

@@ -110,7 +110,7 @@ static bool lanes_fit(Rows *r, RowsLanes kind) {
 static bool terms_fit(const Rows *r) {
     double terms = 1;
     for (int k = 0; k < r->nreduced; k++) terms *= r->domain.dim[r->inner[k]].extent;
-    return r->lanes_kind != LANES_KEPT || terms <= (double)MAX_TERMS_A_LANE * MAX_TERMS_A_LANE;
+    return r->lanes_kind != LANES_KEPT || terms <= (double)MAX_TERMS * MAX_TERMS;
 }
 
 static void plan_lanes(Rows *r) {
@@ -134,7 +134,7 @@ static void plan_chunks(Rows *r) {
     int threads = r->ctx->program->threads;
     double work = (double)type_count(&r->domain);
     if (r->ctx->kernel->flops > work) work = r->ctx->kernel->flops;
-    if (threads < 2 || !r->ctx->program->level || work < CHUNK_WORK) return;
+    if (threads < 2 || !r->ctx->program->level || work < r->ctx->program->target->chunk_work) return;
     int64_t best = 0;
     for (int k = 0; k < r->nouter; k++) {
         int axis = r->outer[k], unit = axis == rows_last(r) && r->lanes_kind == LANES_KEPT ? r->lanes * r->unroll : 1;
@@ -151,7 +151,7 @@ static void plan_chunks(Rows *r) {
         best = share;
         r->chunk_axis = axis;
         r->chunks = chunks;
-        r->chunk_extent = each * unit;
+        r->chunk_unit = unit;
     }
 }
 

@@ -13,9 +13,8 @@
 // One round: the reductions of a phase share their loops.
 typedef struct Round {
     int n;
-    int number[64]; // positions in group->reduces
-    Buffer **acc;   // what the loops add to: the totals or the block's vectors
-    bool blocked;   // acc are the block's
+    int *number;  // positions in group->reduces
+    Buffer **acc; // what the loops add to: the totals or the block's vectors
 } Round;
 
 static const Node *round_reduce(const Rows *r, const Round *round, int k) {
@@ -94,7 +93,7 @@ static void close_block(Rows *r, Stmt *to, Round *round) {
 // How many of the first `n` reduced axes stand outside a block, whose loops over the others add few enough terms.
 // *terms begins as what one turn of the innermost of them adds.
 static int axes_outside(const Rows *r, int n, int64_t *terms) {
-    while (n > 0 && *terms * r->domain.dim[r->inner[n - 1]].extent <= MAX_TERMS_A_LANE)
+    while (n > 0 && *terms * r->domain.dim[r->inner[n - 1]].extent <= MAX_TERMS)
         *terms *= r->domain.dim[r->inner[--n]].extent;
     return n;
 }
@@ -144,7 +143,7 @@ static void reduce_lanes(Rows *r, Stmt *to, Round *round) {
     int64_t terms = (r->domain.dim[last].extent / r->lanes + r->unroll - 1) / r->unroll;
     int outside = axes_outside(r, n - 1, &terms);
     // Where the last axis alone adds too many terms, it is cut.
-    int64_t step = terms > MAX_TERMS_A_LANE ? (int64_t)MAX_TERMS_A_LANE * r->lanes * r->unroll : 0;
+    int64_t step = terms > MAX_TERMS ? (int64_t)MAX_TERMS * r->lanes * r->unroll : 0;
     to = open_axes(r, to, 0, outside);
     r->vector = true;
     Stmt *block = open_block(r, to, round, step, &lo, &hi);
@@ -172,7 +171,7 @@ static Stmt *open_reduced(Rows *r, Stmt *to, Round *round, Stmt **block) {
     // The last loop alone adds too many terms.
     int axis = r->inner[n - 1];
     Index *lo = index_const(r->arena, 0), *hi = index_size(r->arena, r->domain.dim[axis]);
-    *block = open_block(r, open_axes(r, to, 0, n - 1), round, MAX_TERMS_A_LANE, &lo, &hi);
+    *block = open_block(r, open_axes(r, to, 0, n - 1), round, MAX_TERMS, &lo, &hi);
     return loop_open(r->ctx, *block, nest_letter(r->ctx, &r->domain, axis), lo, hi, 1, &r->at[axis]);
 }
 
@@ -185,12 +184,12 @@ static void reduce_serial(Rows *r, Stmt *to, Round *round) {
 }
 
 void rows_reduce_phase(Rows *r, Stmt *to, int phase) {
-    Round round = {.acc = NEW_ARRAY(r->arena, Buffer *, r->group->reduces.len + 1)};
+    Round round = {.number = NEW_ARRAY(r->arena, int, r->group->reduces.len + 1),
+                   .acc = NEW_ARRAY(r->arena, Buffer *, r->group->reduces.len + 1)};
     bool kept = rows_is_kept_vector(r);
     for (int k = 0; k < r->group->reduces.len; k++) {
         const Node *reduce = r->group->reduces.at[k];
         if (tag_known(&r->phase, reduce) != phase) continue;
-        if (round.n == 64) dlc_bug("rows", "more than 64 reductions at once in %s", node_text(r->arena, reduce));
         round.number[round.n++] = k;
         ReduceKind kind = node_reduces(reduce);
         r->total[k] = declare(r, to, reduce_words[kind], reduce, kind, kept ? r->parts : 1, kept ? r->lanes : 1);

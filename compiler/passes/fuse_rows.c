@@ -10,15 +10,15 @@
 #include "ops/op.h"
 #include "passes/fuse.h"
 
-// The whole axes of its input that a reduce sums, or 0 when it reads windows.
+// The whole axes of its input that a reduce sums; 0 when it reads windows, or an element more than once.
 static unsigned reduced_axes(const Node *node) {
     const Iter *iter = node_attr(node, "iter")->iter;
     const Map *out = &iter->map[0], *in = &iter->map[1];
     unsigned axes = 0;
     int next_out = 0;
+    if (in->rank != iter->naxes || !map_is_bare(iter, in, &node->in[0]->type)) return 0;
     for (int d = 0; d < in->rank; d++) {
         int axis = affine_bare_axis(&in->dim[d]);
-        if (axis < 0 || !dim_equal(iter->axis[axis], node->in[0]->type.dim[d])) return 0;
         if (axis >= iter->nout) {
             axes |= 1u << d;
             continue;

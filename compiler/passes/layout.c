@@ -87,11 +87,13 @@ static Order contract_order(const Node *old, const Layout *layout, const Order *
 
 // ---- a flattened operand --------------------------------------------------------------------------------------------
 
-// Dim d of an operand is one summed axis, from end to end.
-static int summed_axis(const Iter *iter, const Affine *affine, Dim dim) {
-    for (int axis = iter->nout; axis < iter->naxes; axis++)
-        if (affine_bare_axis(affine) == axis && dim_equal(iter->axis[axis], dim)) return axis;
-    return -1;
+// The summed axis that dim d of an operand is from end to end, and that moves no other dim of it; or -1.
+static int summed_axis(const Iter *iter, const Map *map, int d, Dim dim) {
+    int axis = affine_bare_axis(&map->dim[d]);
+    if (axis < iter->nout || !dim_equal(iter->axis[axis], dim)) return -1;
+    for (int other = 0; other < map->rank; other++)
+        if (other != d && map->dim[other].coef[axis]) return -1;
+    return axis;
 }
 
 // One summed axis becomes one for each of x's dims [from, to), outermost first, in all maps.
@@ -140,7 +142,7 @@ static Node *split_flattened(const Layout *layout, const Node *old, int which, I
             split.dim[a0] = from.dim[b];
             continue;
         }
-        int axis = summed_axis(iter, &from.dim[b], flat->type.dim[b]);
+        int axis = summed_axis(iter, &from, b, flat->type.dim[b]);
         if (axis < 0 || iter->naxes + a1 - a0 - 1 > MAX_AXES) return NULL;
         split_axis(iter, axis, &x->type, a0, a1, parts);
         for (int d = a0; d < a1; d++) split.dim[d] = affine_axis(parts[d]);

@@ -12,6 +12,7 @@ typedef struct Target {
     int loop_lanes;   // without them: turns of the loop that stands for a vector, which C compilers make vectors of
     int registers;    // vector registers
     int l1_bytes, l2_bytes;
+    int chunk_work;    // what a kernel must cost before threads share it: elements or FLOPs, of a product for each lane
     const char *macro; // what a compiler that was told of the target defines, or NULL: the C asks for it
     const char *flags; // for the compile line in the header: "-std=gnu11 -O3 -march=x86-64-v4"
 } Target;

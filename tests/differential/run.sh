@@ -57,6 +57,8 @@ for step in "$@"; do
     loops)
         echo "loops of random programs, evaluated: DLC_TEST_SEED=$seed draws them again"
         run "$build/tests/random_programs" loops "$seed" 60
+        run "$build/tests/random_programs" loops "$top/tests/nets/kernels.dl"
+        run "$build/tests/random_programs" loops "$top/tests/nets/kernels.graph"
         ;;
     texts) run "$build/tests/random_programs" texts "${DLC_TEST_SEED:-1000}" 60 ;;
     checkpoints) run "$build/tests/checkpoints" "$top" "$build" ;;

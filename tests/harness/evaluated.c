@@ -20,7 +20,9 @@ static void proved(const Graph *g, const char *stage, const char *wrong) {
 }
 
 static bool lower(Evaluated *v, int entry, const HarnessOptions *o, const PassOptions *passes) {
-    const Target *target = target_find(o->target);
+    Target *target = NEW(v->arena, Target);
+    *target = *target_find(o->target);
+    if (o->eager) target->chunk_work = 1;
     int threads = o->threads ? o->threads : 8; // dlc's default
     int64_t most = o->arena_max ? atoll(o->arena_max) : -1;
     FitOptions fit = {.target = target, .level = o->level, .threads = threads, .most = most, .passes = passes};

@@ -10,6 +10,7 @@ typedef struct HarnessOptions {
     int level;          // 0 or 2
     int threads;        // --threads, 0: dlc's default
     const char *cc;     // "gcc", "clang"; NULL: no C is made, the loops are evaluated in this process (evaluated.h)
+    bool eager;         // evaluated: kernels are cut into chunks however small they are
     bool openmp;
     bool standalone;
     const char *cc_level;  // the C compiler's -O0, -O1, ... in place of the header's -O3, or NULL

@@ -7,6 +7,8 @@
 // every twelfth by the header's compile line too (quick: none, thorough: in all forms).
 //     random_programs loops [SEED [PROGRAMS]]
 // The same programs (every tenth a module of graphs) without a C compiler: the loops are evaluated in this process.
+//     random_programs loops FILE
+// A .graph or .dl, evaluated in all forms.
 //     random_programs FILE [DEFINES]
 // A .graph or .dl that was written before, or made smaller by hand, in all forms.
 #include <math.h>
@@ -91,7 +93,7 @@ static void check_module(Tally *t, const Module *m, Target *targets, int ntarget
         for (int half = 0; half < 2 && graph_is_public(m->entries.at[e]); half++) {
             Arena scratch = {0};
             int64_t bound = m->sizes[0].bound;
-            Reference r = interpret(&scratch, m, m->entries.at[e], half ? 1 + e % bound : bound);
+            Reference r = interpret(&scratch, m, m->entries.at[e], half && bound ? 1 + e % bound : bound);
             for (int k = 0; k < ntargets; k++)
                 if (targets[k].compiled) check_entry(t, &scratch, targets[k].compiled, &r, targets[k].who);
             arena_release(&scratch);
@@ -107,12 +109,17 @@ static const HarnessOptions thorough[MAX_TARGETS] = {
 static const HarnessOptions quick[2] = {
     {.target = "c11", .level = 2, .cc = "clang", .cc_level = "-O0"},
     {.target = "native", .level = 2, .threads = 3, .cc = "clang", .cc_level = "-O0"}};
-// Without C: two of them for each program, in turn. Parallel loops run their last chunk first.
+// Without C: two of them for each program, in turn. Parallel loops run their last chunk first; eager ones cut small
+// kernels too.
 static const HarnessOptions evaluated[] = {
-    {.target = "x86-64-v4", .level = 2, .threads = 2}, {.target = "c11", .level = 2, .threads = 3},
-    {.target = "x86-64-v3", .level = 2, .threads = 8}, {.target = "c11", .threads = 2},
-    {.target = "x86-64-v4", .level = 2, .threads = 1}, {.target = "c11", .level = 2, .threads = 1},
-    {.target = "x86-64-v3", .level = 2, .threads = 5}, {.target = "x86-64-v4", .threads = 4},
+    {.target = "x86-64-v4", .level = 2, .threads = 2, .eager = true},
+    {.target = "c11", .level = 2, .threads = 3, .eager = true},
+    {.target = "x86-64-v3", .level = 2, .threads = 8, .eager = true},
+    {.target = "c11", .threads = 2},
+    {.target = "x86-64-v4", .level = 2, .threads = 8},
+    {.target = "c11", .level = 2, .threads = 1},
+    {.target = "x86-64-v3", .level = 2, .threads = 5, .eager = true},
+    {.target = "x86-64-v4", .threads = 4},
 };
 enum { EVALUATED = sizeof evaluated / sizeof *evaluated };
 // Elements of all storages. One program in fifty has more, and takes as long as the others together.
@@ -280,6 +287,12 @@ int main(int argc, char **argv) {
     bool graphs = !strcmp(what, "graphs"), texts = !strcmp(what, "texts"), fast = !strcmp(how, "quick");
     bool loops = !strcmp(what, "loops");
     Tally t = {0};
+    const char *file = loops && argc > 2 ? argv[2] : "";
+    if (strstr(file, ".graph"))
+        for (int k = 0; k < EVALUATED; k++) run_module(&t, file, 1, &evaluated[k], 1);
+    if (strstr(file, ".dl"))
+        for (uint32_t k = 0; k < EVALUATED / 2; k++) run_text(&t, file, NULL, k, 'l');
+    if (strchr(file, '.')) return tally_close(&t);
     if (strstr(what, ".graph")) run_module(&t, what, 1, thorough, MAX_TARGETS);
     if (strstr(what, ".dl")) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, 't');
     for (int k = 0; k < modules && (graphs || texts || loops); k++, seed++)
