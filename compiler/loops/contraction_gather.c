@@ -5,6 +5,8 @@
 //
 // Nothing guards that y and p stay inside their extents: each is the only axis of an operand's dim of that extent, and
 // a read out of range gives 0. Afterwards every element of the result is reached exactly once.
+#include <stdlib.h>
+
 #include "ir/affine.h"
 #include "loops/recipes.h"
 #include "ops/rules.h"
@@ -26,6 +28,9 @@ static int dims_with(const Map *map, int axis) {
     for (int d = 0; d < map->rank; d++) count += map->dim[d].coef[axis] != 0;
     return count;
 }
+
+// Indices are ints, and so is the difference of two.
+static bool fits(int64_t index) { return llabs(index) <= INT32_MAX / 2; }
 
 // How many taps p one element sums when the index is solved for y; a large number if it cannot be solved.
 static int64_t taps_left(const Node *root, const Iter *iter, const Affine *out, int y, int p) {
@@ -67,13 +72,14 @@ static bool gather_dim(const Node *root, Iter *iter, int d) {
     for (int m = 1; m < 3; m++)
         for (int i = 0; i < iter->map[m].rank; i++) {
             Affine *a = &iter->map[m].dim[i];
-            int at_y = a->coef[y], at_p = p == NONE ? 0 : a->coef[p];
-            a->c += (int32_t)(at_y * base);
-            if (rest != NONE) a->coef[rest] = at_p;
-            if (p != NONE) a->coef[p] = at_p * stride - at_y * step;
+            int64_t at_y = a->coef[y], at_p = p == NONE ? 0 : a->coef[p];
             // Without taps only multiples of the stride are reached: the other elements must read out of range.
-            else if (rest != NONE)
-                a->coef[rest] = at_y * (int32_t)(extent_y - (base < 0 ? base : 0));
+            int64_t at_rest = p == NONE ? at_y * (extent_y - (base < 0 ? base : 0)) : at_p;
+            int64_t new_c = a->c + at_y * base, new_p = at_p * stride - at_y * step;
+            if (!fits(new_c) || !fits(new_p) || !fits(at_rest)) return false;
+            a->c = (int32_t)new_c;
+            if (rest != NONE) a->coef[rest] = (int32_t)at_rest;
+            if (p != NONE) a->coef[p] = (int32_t)new_p;
         }
     if (p != NONE) iter->axis[p].extent = (iter->axis[p].extent + stride - 1) / stride;
     iter->axis[y] = dim_fixed((int32_t)(floor_div(dim.extent - 1 - c, stride) - base + 1));
@@ -88,6 +94,12 @@ bool contraction_gather(Arena *arena, const Node *root, const Iter **iter) {
     *gathered = **iter;
     for (int d = 0; d < root->type.rank; d++)
         if (!gather_dim(root, gathered, d)) return false;
+    for (int m = 0; m < 3; m++)
+        for (int d = 0; d < gathered->map[m].rank; d++) {
+            int64_t lo, hi;
+            affine_reach(gathered, &gathered->map[m].dim[d], &lo, &hi);
+            if (!fits(lo) || !fits(hi)) return false;
+        }
     *gathered = iter_reorder(gathered, gathered->map, 3);
     *iter = gathered;
     return true;
