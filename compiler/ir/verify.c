@@ -87,7 +87,6 @@ static const char *check_outputs(Graph *g) {
 
 enum { NOWHERE = -1, BEFORE = -2 };
 
-typedef VEC(int) IntVec;
 typedef struct GroupCheck {
     Graph *g;
     Arena scratch;

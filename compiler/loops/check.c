@@ -1,9 +1,10 @@
 // check.c: the independent proof of the memory plan. It shares nothing with plan.c: it finds lifetimes again from what
-// the kernels of each call read and write, looks for overlaps pair by pair, and sums the lower bound anew. A view
-// counts as part of the buffer in which it lies; check_views.c proves that such sharing is right, and check_storages.c
-// that an old value is not read after an update in place. The prepare part and the calls of a model run at different
-// times, so only prepared buffers pass from one to the other.
+// the kernels of each call read and write, looks for overlaps among what lives at each call, and sums the lower bound
+// anew. A view counts as part of the buffer in which it lies; check_views.c proves that such sharing is right, and
+// check_storages.c that an old value is not read after an update in place. The prepare part and the calls of a model
+// run at different times, so only prepared buffers pass from one to the other.
 #include <stdlib.h>
+#include <string.h>
 
 #include "loops/check.h"
 
@@ -126,6 +127,72 @@ static const char *check_place(const Program *program, const Buffer *buffer) {
     return NULL;
 }
 
+// The arena's buffers that live at a call, by offset. No two share a byte.
+typedef struct Live {
+    const Buffer **at;
+    int n;
+    int64_t bytes;
+} Live;
+
+// How many of them begin before the offset.
+static int live_before(const Live *live, int64_t offset) {
+    int lo = 0, hi = live->n;
+    while (lo < hi) {
+        int middle = lo + (hi - lo) / 2;
+        if (live->at[middle]->offset < offset)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo;
+}
+
+// Because no two of the others overlap, a neighbour is the only one that the buffer can overlap.
+static const char *begin_life(Arena *arena, Live *live, const Buffer *x) {
+    int at = live_before(live, x->offset);
+    const Buffer *before = at ? live->at[at - 1] : NULL, *after = at < live->n ? live->at[at] : NULL;
+    const Buffer *other = before && before->offset + before->bytes > x->offset ? before
+                          : after && x->offset + x->bytes > after->offset      ? after
+                                                                               : NULL;
+    if (other) return arena_printf(arena, "buffers %s and %s live together and share bytes", x->name, other->name);
+    memmove(live->at + at + 1, live->at + at, sizeof *live->at * (size_t)(live->n++ - at));
+    live->at[at] = x;
+    live->bytes += (x->bytes + 63) / 64 * 64;
+    return NULL;
+}
+
+static void end_life(Live *live, const Buffer *x) {
+    int at = live_before(live, x->offset);
+    memmove(live->at + at, live->at + at + 1, sizeof *live->at * (size_t)(--live->n - at));
+    live->bytes -= (x->bytes + 63) / 64 * 64;
+}
+
+// Buffers that live together lie apart, and the most bytes that live at one call are the plan's lower bound.
+static const char *check_lives(Arena *scratch, const Seen *seen) {
+    const Program *program = seen->program;
+    int n = program->buffers.len, calls = program->calls.len;
+    IntVec *begin = NEW_ARRAY(scratch, IntVec, calls + 1), *end = NEW_ARRAY(scratch, IntVec, calls + 1);
+    for (int k = 0; k < n; k++) {
+        const Buffer *buffer = program->buffers.at[k];
+        if (buffer->scope != SCOPE_ARENA || seen->first[k] < 0 || !buffer->bytes) continue;
+        vec_push(scratch, &begin[seen->first[k]], k);
+        vec_push(scratch, &end[seen->last[k]], k);
+    }
+    Live live = {.at = NEW_ARRAY(scratch, const Buffer *, n + 1)};
+    const char *wrong = NULL;
+    int64_t bound = 0;
+    for (int call = 0; call < calls && !wrong; call++) {
+        for (int k = 0; k < begin[call].len && !wrong; k++)
+            wrong = begin_life(program->arena, &live, program->buffers.at[begin[call].at[k]]);
+        if (live.bytes > bound) bound = live.bytes;
+        for (int k = 0; k < end[call].len && !wrong; k++) end_life(&live, program->buffers.at[end[call].at[k]]);
+    }
+    if (!wrong && bound != program->arena_bound)
+        wrong = arena_printf(program->arena, "the plan's lower bound is %lld bytes, the checker finds %lld",
+                             (long long)program->arena_bound, (long long)bound);
+    return wrong;
+}
+
 const char *program_check_plan(const Program *program) {
     Arena scratch = {0};
     int n = program->buffers.len;
@@ -138,33 +205,9 @@ const char *program_check_plan(const Program *program) {
             wrong = check_view(program, program->buffers.at[k], seen.memory.first_write[k] >= 0);
     if (!wrong) wrong = seen.wrong;
     if (!wrong) wrong = check_storages(&seen.memory);
-    for (int a = 0; a < n && !wrong; a++) {
-        const Buffer *x = program->buffers.at[a];
-        if (seen.first[a] < 0) continue; // a view, or not used
-        wrong = check_place(program, x);
-        for (int b = 0; b < a && !wrong; b++) {
-            const Buffer *y = program->buffers.at[b];
-            bool together = seen.first[b] >= 0 && seen.first[a] <= seen.last[b] && seen.first[b] <= seen.last[a];
-            if (x->scope == SCOPE_PREPARED) together = false; // programs_check_prepared
-            if (seen.first[b] < 0 || x->scope != y->scope) together = false;
-            bool overlap = x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes;
-            if (together && overlap && x->bytes && y->bytes)
-                wrong =
-                    arena_printf(program->arena, "buffers %s and %s live together and share bytes", x->name, y->name);
-        }
-    }
-    int64_t bound = 0;
-    for (int call = 0; call < program->calls.len; call++) {
-        int64_t live = 0;
-        for (int k = 0; k < n; k++)
-            if (program->buffers.at[k]->scope == SCOPE_ARENA && seen.first[k] >= 0 && seen.first[k] <= call &&
-                call <= seen.last[k])
-                live += (program->buffers.at[k]->bytes + 63) / 64 * 64;
-        if (live > bound) bound = live;
-    }
-    if (!wrong && bound != program->arena_bound)
-        wrong = arena_printf(program->arena, "the plan's lower bound is %lld bytes, the checker finds %lld",
-                             (long long)program->arena_bound, (long long)bound);
+    for (int k = 0; k < n && !wrong; k++)
+        if (seen.first[k] >= 0) wrong = check_place(program, program->buffers.at[k]); // views and unused ones have none
+    if (!wrong) wrong = check_lives(&scratch, &seen);
     arena_release(&scratch);
     return wrong;
 }

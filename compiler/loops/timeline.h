@@ -6,8 +6,6 @@
 #include "loops/loops.h"
 #include "support/tags.h"
 
-typedef VEC(int) IntVec;
-
 // A buffer of the arena with the views in it; scratch of one call is left out.
 typedef struct Value {
     const Buffer *buffer;

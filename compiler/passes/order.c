@@ -10,7 +10,6 @@
 #include "ops/op.h"
 #include "passes/fuse.h"
 
-typedef VEC(int) IntVec;
 // Of a group.
 typedef struct Turn {
     IntVec hard, soft;        // those that must (should) run after it

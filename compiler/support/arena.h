@@ -44,4 +44,6 @@ void arena_release(Arena *arena);
         (v)->at[(v)->len++] = (__VA_ARGS__);                                                                           \
     } while (0)
 
+typedef VEC(int) IntVec;
+
 #endif
