@@ -466,15 +466,27 @@ Graph *pass_fuse(Graph *from, const PassOptions *options) {
     return g;
 }
 
-// -O0: what only moves or is constant is inlined, every other operator is a kernel.
+// How deep what is inlined below the node is nested.
+static int inlined_depth(const Fuse *f, const Node *node) {
+    int depth = 0;
+    for (int k = 0; k < node->nin; k++)
+        if (f->of[node->in[k]->id].depth > depth) depth = f->of[node->in[k]->id].depth;
+    return depth;
+}
+
+// -O0: what only moves or is constant is inlined, to a depth; every other operator is a kernel.
 Graph *pass_separate(Graph *from, const PassOptions *options) {
     Graph *g = graph_rebuild(from, NULL, NULL);
     Fuse f;
     fuse_begin(&f, g, options);
     for (int id = 0; id < f.n; id++) {
         Node *node = g->nodes.at[id];
-        bool inlined = is_movement(node) || is_source(node) || is_input(node);
-        if (is_input(node) || (inlined && !f.of[id].output)) continue;
+        if (is_input(node)) continue;
+        if ((is_movement(node) || is_source(node)) && !f.of[id].output) {
+            f.of[id].depth = inlined_depth(&f, node) + 1;
+            if (f.of[id].depth < MAX_DEPTH) continue;
+        }
+        f.of[id].depth = 0;
         int group = fuse_group_new(&f, GROUP_NAIVE, node);
         f.of[id].group = group;
         f.of[id].stored = true;

@@ -169,6 +169,9 @@ void fuse_order(Fuse *f) {
     find_values(&sequence);
     for (int k = 0; k < f->g->outputs.len; k++)
         if (f->g->outputs.at[k].storage) add_soft_edges(&sequence, k);
+    // Readers first, which have larger ids, so that wanted_at does not recurse deeply.
+    for (int id = f->n - 1; id >= 0; id--)
+        if (f->of[id].group != NONE) wanted_at(&sequence, f->of[id].group);
     for (int k = 0; k < n; k++)
         if (!sequence.turn[k].hard_left) vec_push(&f->scratch, &sequence.ready, k);
     for (int count = 0; count < n; count++) {
