@@ -63,7 +63,8 @@ static const char *check_arguments(Graph *g) {
     return NULL;
 }
 
-static const char *check_outputs(Graph *g) {
+// once: by storage, whether an output was bound to it.
+static const char *check_outputs(Graph *g, bool *once) {
     bool bound = false;
     for (int k = 0; k < g->outputs.len; k++) {
         const Output *output = &g->outputs.at[k];
@@ -76,9 +77,9 @@ static const char *check_outputs(Graph *g) {
             return wrong(g, value,
                          arena_printf(g->arena, "is bound to %s, which has type %s", output->storage->name,
                                       type_text(g->arena, &output->storage->type, NULL)));
-        for (int other = 0; output->storage && other < k; other++)
-            if (g->outputs.at[other].storage == output->storage)
-                return arena_printf(g->arena, "%s is bound twice", output->storage->name);
+        if (output->storage && once[output->storage->index])
+            return arena_printf(g->arena, "%s is bound twice", output->storage->name);
+        if (output->storage) once[output->storage->index] = true;
     }
     return NULL;
 }
@@ -211,7 +212,9 @@ static const char *check_groups(Graph *g) {
 const char *graph_verify(Graph *g) {
     const char *found = check_arguments(g); // first: shape rules look names up there
     for (int k = 0; k < g->nodes.len && !found; k++) found = check_node(g, k);
-    if (!found) found = check_outputs(g);
+    Arena scratch = {0};
+    if (!found) found = check_outputs(g, NEW_ARRAY(&scratch, bool, g->module->storages.len + 1));
+    arena_release(&scratch);
     if (!found && g->groups.len) found = check_groups(g);
     return found;
 }

@@ -109,6 +109,21 @@ static void sort_by_place(const Fuse *f, Node **nodes, int n) {
     arena_release(&scratch);
 }
 
+// The same for what was marked between two nodes of the list: along the list, unless it holds far more than these.
+static void order_marked(const Fuse *f, int first, int last, Node **nodes, int n) {
+    enum { FAR = 8 }; // nodes passed for each; a sort costs about as much
+    int id = f->of[first].after, steps = 0;
+    while (id != last && steps++ < FAR * n) id = f->of[id].after;
+    if (id != last) {
+        sort_by_place(f, nodes, n);
+        return;
+    }
+    for (id = f->of[first].after; n && id != last; id = f->of[id].after) {
+        Node *node = f->g->nodes.at[id];
+        if (f->walked[vertex_of(f, node)] == f->walks && !is_again(f, node)) *nodes++ = node, n--;
+    }
+}
+
 // Moves the nodes, in this order, to where the last of the first n stands.
 static void move_together(Fuse *f, Node **nodes, int n, int all) {
     int next = f->of[nodes[n - 1]->id].after;
@@ -133,7 +148,7 @@ bool fuse_in_cycle(Fuse *f, int group) {
     while (k + 1 < n && f->of[moved->at[k]->id].after == moved->at[k + 1]->id) k++;
     if (k + 1 == n) return false; // nothing stands between them
     if (walk_from(f, group, f->of[end].place, moved)) return true;
-    sort_by_place(f, moved->at + n, moved->len - n);
+    order_marked(f, moved->at[0]->id, end, moved->at + n, moved->len - n);
     move_together(f, moved->at, n, moved->len);
     return false;
 }
