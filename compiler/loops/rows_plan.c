@@ -126,6 +126,9 @@ static void plan_lanes(Rows *r) {
     }
     int vectors = r->domain.dim[rows_last(r)].extent / r->lanes;
     while (r->nreduced && 2 * r->unroll <= MOST_VECTORS && 2 * r->unroll <= vectors) r->unroll *= 2;
+    // 96 channels: two times three vectors instead of four, one and one, so that the body stands once.
+    // EfficientNet-B0's step got 3 % faster, and its C 6 % shorter.
+    if (r->lanes_kind == LANES_KEPT && r->unroll == 4 && vectors % 4 && vectors % 3 == 0) r->unroll = 3;
 }
 
 // ---- threads --------------------------------------------------------------------------------------------------------
