@@ -90,8 +90,9 @@ static double terms_of(const Node *node, const Tensor *const *in) {
 }
 
 // C rounds a sum on its way, by a share of what its terms add up to without their signs: even one that is 0 in the end.
-// The roundings of n terms add up like a random walk.
-static void disturb_sums(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
+// The roundings of n terms add up like a random walk. Where the finite terms add up to more than a float holds, so may
+// C's sum on its way, which then is NaN beside a term that is infinite.
+static void disturb_sums(Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     Arena scratch = {0};
     Tensor sizes[MAX_INPUTS], all = tensor_new(&scratch, &node->type, run->sizes);
     const Tensor *of[MAX_INPUTS];
@@ -103,10 +104,13 @@ static void disturb_sums(const Interpretation *run, const Node *node, const Tens
         if (!in[i]->f) continue;
         exact &= all_have_few_bits(in[i]);
         sizes[i].f = NEW_ARRAY(&scratch, double, in[i]->count + 1);
-        for (int64_t k = 0; k < in[i]->count; k++) sizes[i].f[k] = fabs(in[i]->f[k]);
+        for (int64_t k = 0; k < in[i]->count; k++) sizes[i].f[k] = isfinite(in[i]->f[k]) ? fabs(in[i]->f[k]) : 0;
     }
     if (!exact) node->op->eval(node, of, &all, run->sizes);
-    for (int64_t k = 0; k < out->count && !exact; k++) out->f[k] += disturbance(run, node, k, walk * all.f[k]);
+    for (int64_t k = 0; k < out->count && !exact; k++) {
+        run->overflows |= all.f[k] > FLT_MAX;
+        out->f[k] += disturbance(run, node, k, walk * all.f[k]);
+    }
     arena_release(&scratch);
 }
 
@@ -117,7 +121,7 @@ static void disturb_terms(const Interpretation *run, const Node *node, const Ten
             out->f[k] += disturbance(run, node, k, fabs(in[0]->f[k]) + fabs(in[1]->f[k]));
 }
 
-static void disturb(const Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
+static void disturb(Interpretation *run, const Node *node, const Tensor *const *in, Tensor *out) {
     if (node->type.dtype != F32) return;
     if (node_is(node, add) || node_is(node, sub)) disturb_terms(run, node, in, out);
     bool sums = node_is(node, contract) || node_is(node, cumsum) || node_is(node, scatter_add) ||

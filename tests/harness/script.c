@@ -147,6 +147,7 @@ static void add_call(Script *s, Graph *g, uint32_t seed, bool bounds) {
         if (run.overflows) continue;
         run.stochastic = 1, run.storages = next.moved, run.returned = call.moved;
         graph_interpret(g, &run);
+        if (run.overflows) continue;
         s->last = next;
         vec_push(s->arena, &s->calls, call);
         return;
