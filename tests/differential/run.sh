@@ -55,8 +55,7 @@ for step in "$@"; do
         run "$build/tests/random_programs" graphs 2 5 quick
         ;;
     loops)
-        echo "loops of random programs, evaluated: DLC_TEST_SEED=$seed draws them again"
-        run "$build/tests/random_programs" loops "$seed" 60
+        run "$build/tests/random_programs" loops "${DLC_TEST_SEED:-1000}" 60
         run "$build/tests/random_programs" loops "$top/tests/nets/kernels.dl"
         run "$build/tests/random_programs" loops "$top/tests/nets/kernels.graph"
         ;;
