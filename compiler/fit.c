@@ -161,8 +161,8 @@ static void drop_at_peaks(Fit *f, int64_t target, bool *kept) {
 // Whether the forward pass still reads the value after the call: a cut there has to keep it.
 static bool crosses(const Value *v, int call) { return v->writer <= call && call < v->last_early; }
 
-// Cuts the forward pass, at places where few bytes cross, into segments that drop about `segment` bytes each. Keeps
-// what crosses a cut, and all values whose price is higher than `most`.
+// Cuts the forward pass, at places where few bytes cross, into segments that drop about `segment` bytes each. Values
+// that cross a cut are kept, and so are all values that cost more than `most`.
 static void drop_segments(Fit *f, int64_t target, int64_t segment, int64_t most, bool *kept) {
     const Timeline *t = f->timeline;
     int64_t dropped = 0, fewest = 0;
@@ -357,7 +357,7 @@ static Choice *choice_of(Fit *f, const bool *kept, bool views) {
 
 // ---- the entry -----------------------------------------------------------------------------------------------------
 
-// The variant whose graph the passes made last.
+// Returns the variant of `g`, the graph that the last run of the passes returned.
 static Variant open_variant(const Fit *f, bool frugal, Graph *g) {
     return (Variant){.frugal = frugal, .base = make_plan(f, g), .last = f->options->passes->trace[f->entry].last};
 }

@@ -280,7 +280,7 @@ static const char *neutral_name(Arena *arena, const Formal *formal, int *nread, 
     return n < 8 ? arena_printf(arena, "%c", "abcdefgh"[n]) : arena_printf(arena, "in%d", n);
 }
 
-// Takes a name for a buffer whose places (NAME_at, NAME_at2) can be named too.
+// Takes a name for a buffer. The names of its places (NAME_at, NAME_at2) must be free as well, and are taken too.
 static const char *take_with_places(Names *names, const char *wanted, int places) {
     const char *name = NULL;
     for (bool free = false; !free;) {

@@ -144,8 +144,8 @@ Formal *formal_of(Printer *p, Buffer *buffer);                    // adds it if 
 const char *formal_number(Arena *arena, const Formal *formal);    // "#3"
 const char *place_name(Arena *arena, const char *of, int number); // "x_at", "x_at2", from 1
 
-// Prints the kernel's body into `scratch`. What it finds is allocated in `kept`: comments, and formals in the order of
-// the function's parameters.
+// Prints the kernel's body into `scratch`. The comments, and the formals in the order of the function's parameters, are
+// allocated in `kept`.
 const char *kernel_body(Arena *scratch, Arena *kept, const Kernel *kernel, const EmitOptions *options, Formals *formals,
                         Comments *comments);
 // "float *restrict #0, ...". A formal that shares memory with another one has no restrict.

@@ -118,8 +118,8 @@ static bool resolve_end(Value v, Count n, Count *to) {
     return value_place(v, to) && (!negative || count_add(*to, 1, n, to));
 }
 
-// A slice whose axis or ends depend on a run-time size. It is not cut off where it reaches too far: the entry refuses
-// sizes with which an element is missing.
+// Makes a slice when its axis or one of its ends depends on a run-time size. Such a slice is never shortened: the entry
+// refuses sizes that are too small for it.
 static bool cut_counted(Elab *el, const AstExpr *item, const SliceParts *parts, const Node *x, int axis, Cut *cut) {
     Count n = count_of_dim(x->type.dim[axis]), from = count_fixed(0), to = n, count;
     int64_t step = parts->step.kind == VALUE_INT ? between(parts->step.i, -INT32_MAX, INT32_MAX) : 1;

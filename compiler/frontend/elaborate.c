@@ -78,8 +78,9 @@ static const AstDecl *find_in_file(const Elab *el, const char *name) {
     return place ? el->file->decls.at[place - 1] : NULL;
 }
 
-// The user's layers come first, except inside the prelude, whose meaning they must not change. Inside a prelude layer
-// that is named like an operator, such as pad, the name means the operator.
+// Finds a layer or model. The user's layers hide those of the prelude, but not in calls that the prelude makes itself,
+// so they cannot change what the prelude means. Inside a prelude layer that is named like an operator, such as pad, the
+// name means the operator.
 const AstDecl *find_decl(Elab *el, const char *name) {
     const Frame *frame = el->frame;
     bool in_prelude = frame && frame->decl && frame->decl->span.source->prelude;
@@ -348,7 +349,8 @@ static void drop_unused_arguments(Graph *g) {
         if (all.at[k]->mark) vec_push(g->arena, &g->arguments, all.at[k]);
 }
 
-// Elaborates one graph. Versions, counters and the training flag start anew; all phases use the same random sites.
+// Elaborates one graph. Each phase begins with new versions, counters and training flag, and uses the same random
+// sites.
 static void run_phase(Elab *el, const AstDecl *decl, enum Phase phase) {
     bool is_train = decl->kind == DECL_TRAIN;
     el->g = graph_new(el->module, phase_name(el, decl, phase), is_train ? ENTRY_TRAIN : ENTRY_MODEL);

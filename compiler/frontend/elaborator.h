@@ -54,7 +54,7 @@ typedef struct ValueList {
 typedef struct Binding {
     const char *name;
     Value value;
-    Storage *storage; // of a param or buffer, whose current value the name stands for; else NULL
+    Storage *storage; // the name of a param or buffer means the storage's current value; else NULL
     bool is_step;     // the optimiser's t: its node is made when it is first read
     Span span;
 } Binding;

@@ -5,6 +5,14 @@
 #include "modules.h"
 #include "passes/passes.h"
 
+// After h, `a` takes memory and `b` frees it.
+#define TAKES_OR_FREES                                                                                                 \
+    "  %1 = exp %0 : f32[64] @{forward name=\"h\"}\n"                                                                  \
+    "  %2 = tanh %0 : f32[64] @{backward name=\"a\"}\n"                                                                \
+    "  %3 = reduce %1 {kind=\"sum\", ties=\"even\", shape=[], iter=[| i:64] out[] += a[i]} : f32[] @{backward "        \
+    "name=\"b\"}\n"                                                                                                    \
+    "  %4 = sqrt %2 : f32[64] @{backward name=\"c\"}\n"                                                                \
+    "  return \"y\" = %4\n  return \"z\" = %3\n"
 #define X "  %0 = argument {name=\"x\"} : f32[64]\n"
 #define W "  %1 = storage {name=\"w\"} : f32[64]\n"
 
@@ -59,22 +67,8 @@ static const struct {
          "  return \"y\" = %5\n  return \"w\" = %8\n  store \"t\" = %6\n",
      "view | count | new | other", 2, false},
     // h has 64 floats. After h, `a` takes 64 more; `b` takes none, being returned, and frees h.
-    {"by default what frees memory waits for its turn",
-     X "  %1 = exp %0 : f32[64] @{forward name=\"h\"}\n"
-       "  %2 = tanh %0 : f32[64] @{backward name=\"a\"}\n"
-       "  %3 = reduce %1 {kind=\"sum\", ties=\"even\", shape=[], iter=[| i:64] out[] += a[i]} : f32[] @{backward "
-       "name=\"b\"}\n"
-       "  %4 = sqrt %2 : f32[64] @{backward name=\"c\"}\n"
-       "  return \"y\" = %4\n  return \"z\" = %3\n",
-     "h | a | b | c", 0, false},
-    {"in a frugal graph it runs first",
-     X "  %1 = exp %0 : f32[64] @{forward name=\"h\"}\n"
-       "  %2 = tanh %0 : f32[64] @{backward name=\"a\"}\n"
-       "  %3 = reduce %1 {kind=\"sum\", ties=\"even\", shape=[], iter=[| i:64] out[] += a[i]} : f32[] @{backward "
-       "name=\"b\"}\n"
-       "  %4 = sqrt %2 : f32[64] @{backward name=\"c\"}\n"
-       "  return \"y\" = %4\n  return \"z\" = %3\n",
-     "h | b | a | c", 0, true},
+    {"by default what frees memory waits for its turn", X TAKES_OR_FREES, "h | a | b | c", 0, false},
+    {"in a frugal graph it runs first", X TAKES_OR_FREES, "h | b | a | c", 0, true},
     // Neither takes memory: both are outputs. The update goes first in a frugal graph.
     {"in a frugal graph an update that takes no memory runs first",
      X W "  %2 = exp %0 : f32[64] @{backward name=\"a\"}\n"
