@@ -55,7 +55,8 @@ for step in "$@"; do
         run "$build/tests/random_programs" graphs 2 5 quick
         ;;
     loops)
-        run "$build/tests/random_programs" loops "${DLC_TEST_SEED:-1000}" 60
+        echo "loops of random programs, evaluated: DLC_TEST_SEED=$seed draws them again"
+        run "$build/tests/random_programs" loops "$seed" 60
         run "$build/tests/random_programs" loops "$top/tests/nets/kernels.dl"
         run "$build/tests/random_programs" loops "$top/tests/nets/kernels.graph"
         ;;

@@ -34,6 +34,7 @@ static Distance distance_of(const Tensor *got, const Tensor *want, const Tensor 
     for (int64_t k = 0; k < want->count; k++) {
         double off = fabs(got->f[k] - want->f[k]), step = fabs(want->f[k] - moved->f[k]);
         if (isnan(got->f[k]) && isnan(want->f[k])) continue;
+        if (isfinite(want->f[k]) && !isfinite(moved->f[k])) continue; // rounding decides whether this is a number
         if (got->f[k] == want->f[k]) off = 0;
         if (isnan(off)) off = INFINITY;
         if (off > d.worst) d.worst = off, d.at = k;

@@ -9,7 +9,8 @@
 
 // A tensor may differ by 1e-4 of its largest value, plus a multiple of what rounding changes in it (`moved` is computed
 // with each rounding up or down at random, several times where one is not enough): a sum that cancels to almost nothing
-// has no digits left to compare. An infinity or a NaN must be the same in both. Gives true when it fits.
+// has no digits left to compare. An infinity or a NaN must be the same in both, but an element that rounding alone
+// turns from a number into one of them is not compared. Gives true when it fits.
 bool script_compare(Tally *t, const Tensor *got, const Tensor *want, const Tensor *moved, const char *who,
                     const char *name);
 
