@@ -295,7 +295,7 @@ static bool must_store(Fuse *f, const Node *node) {
     if (f->of[node->id].users.len == 1 && is_packed_from(f, node)) return false;
     if (fuse_needs_buffer(f, node)) return true;
     if (f->of[node->id].again) return false; // its group may compute it again too, and could not read it from another
-    if (fuse_is_part(f, node)) return true;
+    if (fuse_is_part(f, node) || fuse_is_whole(f, node)) return true;
     if (reader == NONE) return false;
     if (f->of[node->id].depth >= MAX_DEPTH && !is_source(node)) return true;
     if (is_kept(f, node)) return true;

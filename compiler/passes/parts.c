@@ -2,6 +2,8 @@
 //     y = concat(h, upsample(z)), h is a convolution's     upsample stores its half of y; the concat is no kernel
 // Only where at most one part is in no group yet: then there are no more kernels than with a copy, and the other parts
 // are not copied. A part cannot be made in place if it belongs to the caller, is a parameter, or occurs twice.
+// A concat whose parts are all computed by kernels costs nothing when it is stored: they store into it. Without that
+// its readers choose among the parts element by element.
 #include "ops/op.h"
 #include "passes/fuse.h"
 
@@ -41,4 +43,29 @@ bool fuse_is_part(Fuse *f, const Node *node) {
         if (loose == 1) return true;
     }
     return false;
+}
+
+// Whether another stored concat has the part.
+static bool is_taken(const Fuse *f, const Node *part, const Node *concat) {
+    for (int u = 0; u < f->of[part->id].users.len; u++) {
+        const Node *user = f->of[part->id].users.at[u];
+        if (user != concat && node_is(user, concat) && f->of[user->id].stored) return true;
+    }
+    return false;
+}
+
+// Whether anything reads the concat but the concats that its parts belong to then.
+static bool is_read(const Fuse *f, const Node *concat) {
+    for (int u = 0; u < f->of[concat->id].users.len; u++)
+        if (!joins(f, concat, f->of[concat->id].users.at[u])) return true;
+    return false;
+}
+
+bool fuse_is_whole(Fuse *f, const Node *node) {
+    NodeVec parts = {0};
+    if (!node_is(node, concat) || f->of[node->id].output || f->prepared[node->id] || !is_read(f, node)) return false;
+    if (!collect(f, node, &parts) || !parts_are_placed(&parts, (int)node_attr(node, "axis")->i)) return false;
+    for (int k = 0; k < parts.len; k++)
+        if (f->of[parts.at[k]->id].group == NONE || is_taken(f, parts.at[k], node)) return false;
+    return true;
 }

@@ -51,6 +51,7 @@ for step in "$@"; do
         ;;
     graphs)
         run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
+        run "$build/tests/random_programs" "$top/tests/nets/dense.dl" quick
         run "$build/tests/random_programs" graphs 1 1
         run "$build/tests/random_programs" graphs 2 5 quick
         ;;
@@ -58,6 +59,7 @@ for step in "$@"; do
         echo "loops of random programs, evaluated: DLC_TEST_SEED=$seed draws them again"
         run "$build/tests/random_programs" loops "$seed" 60
         run "$build/tests/random_programs" loops "$top/tests/nets/kernels.dl"
+        run "$build/tests/random_programs" loops "$top/tests/nets/dense.dl"
         run "$build/tests/random_programs" loops "$top/tests/nets/kernels.graph"
         ;;
     texts) run "$build/tests/random_programs" texts "${DLC_TEST_SEED:-1000}" 60 ;;

@@ -9,8 +9,8 @@
 // The same programs (every tenth a module of graphs) without a C compiler: the loops are evaluated in this process.
 //     random_programs loops FILE
 // A .graph or .dl, evaluated in all forms.
-//     random_programs FILE [DEFINES]
-// A .graph or .dl that was written before, or made smaller by hand, in all forms.
+//     random_programs FILE [DEFINES | quick]
+// A .graph or .dl that was written before, or made smaller by hand, in all forms; quick: a .dl in two cheap ones.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,7 +294,9 @@ int main(int argc, char **argv) {
         for (uint32_t k = 0; k < EVALUATED / 2; k++) run_text(&t, file, NULL, k, 'l');
     if (strchr(file, '.')) return tally_close(&t);
     if (strstr(what, ".graph")) run_module(&t, what, 1, thorough, MAX_TARGETS);
-    if (strstr(what, ".dl")) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, 't');
+    bool cheaply = argc > 2 && !strcmp(argv[2], "quick");
+    for (uint32_t k = 0; k < 2 && strstr(what, ".dl") && cheaply; k++) run_text(&t, what, NULL, k, 'q');
+    if (strstr(what, ".dl") && !cheaply) run_text(&t, what, argc > 2 ? argv[2] : NULL, 1, 't');
     for (int k = 0; k < modules && (graphs || texts || loops); k++, seed++)
         if (graphs)
             run_module(&t, NULL, seed, fast ? quick : thorough, fast ? 2 : MAX_TARGETS);

@@ -78,6 +78,7 @@ static const Row rows[] = {
     {"MobileNetV2", "examples/resnet/mobilenet_v2.dl", "forward", 54},
     {"a TCN", "tests/nets/tcn.dl", "forward", 19},
     {"a U-Net", "tests/nets/unet.dl", "forward", 16},
+    {"a DenseNet", "tests/nets/dense.dl", "forward", 17},
 };
 
 static Module *module_of(Arena *arena, const Row *row) {

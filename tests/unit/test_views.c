@@ -83,6 +83,14 @@ static const struct {
      " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
      " return linear(concat([softmax(x, axis=1), b], axis=1), 10)\n}",
      3, 2},
+    {"a concat that a row's sum reads",
+     MODEL "return linear(softmax(concat([" OWN ", softmax(z, axis=1)], axis=1), axis=1), 10)\n}", 4, 2},
+    {"a concat with an argument that a row's sum reads: its reader chooses",
+     MODEL "return linear(softmax(concat([" OWN ", z], axis=1), axis=1), 10)\n}", 3, 0},
+    {"two concats with one part: its second reader chooses",
+     MODEL "a = " OWN "\n b = softmax(z, axis=1)\n return linear(softmax(concat([a, b], axis=1), axis=1), 10)"
+           " + linear(softmax(concat([b, a], axis=1), axis=1), 10)\n}",
+     6, 2},
     {"a concat that its only reader inlines",
      "model f(x: f32[N, 48], z: f32[N, 24]) -> (y: f32[N, 10]) {\n"
      " b = reshape(broadcast(reshape(z, [N, 24, 1]), [N, 24, 2]), [N, 48])\n"
@@ -144,6 +152,10 @@ static const struct {
      SUM2 "a = softmax(x, axis=1)\n b = softmax(z, axis=1)\n c = softmax(w, axis=1)\n"
           " d = concat([concat([a, b], axis=1), c], axis=1)\n return linear(d, 10)\n}",
      "a in d+0, b in d+48, c in d+96"},
+    {"a concat in a concat, both read by a row's sum",
+     SUM2 "a = softmax(x, axis=1)\n b = softmax(z, axis=1)\n c = concat([a, b], axis=1)\n e = softmax(w, axis=1)\n"
+          " d = concat([c, e], axis=1)\n return linear(softmax(c, axis=1), 10) + linear(softmax(d, axis=1), 10)\n}",
+     "a in c+0, b in c+48, c in d+0, e in d+96"},
     // Spread twice, b is no kernel of its own by itself: to be stored in its place it becomes one, and the concat none.
     {"one part that no kernel makes yet",
      HALVES "a = softmax(w, axis=1)\n b = " DOUBLED("z") "\n c = concat([a, b], axis=1)\n return linear(c, 10)\n}",
