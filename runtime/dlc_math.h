@@ -195,9 +195,9 @@ static inline void dlc_philox(uint32_t c[4], uint32_t key0, uint32_t key1) {
 //@block
 // The random words of one element of one `random` operator: the seed is the key, the rest the counter. Elements are
 // below 2^32 (a tensor has fewer than 2^31); a larger one would begin to share words with other sites.
-static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter, uint32_t site, int64_t element) {
+static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter, int64_t site, int64_t element) {
     c[0] = (uint32_t)(uint64_t)element;
-    c[1] = site + (uint32_t)((uint64_t)element >> 32) * 0x9E3779B9u;
+    c[1] = (uint32_t)(uint64_t)site + (uint32_t)((uint64_t)element >> 32) * 0x9E3779B9u;
     c[2] = (uint32_t)(uint64_t)counter;
     c[3] = (uint32_t)((uint64_t)counter >> 32);
     dlc_philox(c, (uint32_t)(uint64_t)seed, (uint32_t)((uint64_t)seed >> 32));
@@ -205,7 +205,7 @@ static inline void dlc_random_words(uint32_t c[4], int64_t seed, int64_t counter
 
 //@block
 // Uniform in [0, 1): 24 random bits, so exact as a float.
-static inline float dlc_uniform(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
+static inline float dlc_uniform(int64_t seed, int64_t counter, int64_t site, int64_t element) {
     uint32_t c[4];
     dlc_random_words(c, seed, counter, site, element);
     return (float)(c[0] >> 8) * (1.0f / 16777216.0f); // 2^-24
@@ -213,7 +213,7 @@ static inline float dlc_uniform(int64_t seed, int64_t counter, uint32_t site, in
 
 //@block
 // Standard normal, by Box and Muller; the first word's 0 stands for 2^-32, so that the logarithm is finite.
-static inline float dlc_normal(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
+static inline float dlc_normal(int64_t seed, int64_t counter, int64_t site, int64_t element) {
     uint32_t c[4];
     dlc_random_words(c, seed, counter, site, element);
     double u = ((double)c[0] + 1) * (1.0 / 4294967296), turn = (double)c[1] * (1.0 / 4294967296);
@@ -223,7 +223,7 @@ static inline float dlc_normal(int64_t seed, int64_t counter, uint32_t site, int
 //@block
 // The same in floats, within 4 units in the last place: the bits of the words say how far u is from 1, where its
 // logarithm is small, and how far the angle is from the nearest quarter turn, where its sine is.
-static inline float dlc_normalf(int64_t seed, int64_t counter, uint32_t site, int64_t element) {
+static inline float dlc_normalf(int64_t seed, int64_t counter, int64_t site, int64_t element) {
     uint32_t c[4];
     dlc_random_words(c, seed, counter, site, element);
     float below = (float)(UINT32_MAX - c[0]) * 0x1p-32f; // 1 - u

@@ -7,9 +7,9 @@
 //           acc += image[n,i] * w[o,i]        for (int n = 0; n < N; n++) {
 //         h[n,o] = relu(acc + b[o])               ...
 //
-// A kernel's body is printed once, with numbers in place of formals and sizes and without comments: table.c finds equal
+// A kernel's body is printed once, with placeholders for formals and sizes and without comments: table.c finds equal
 // functions by that text. The file has the same lines with names, comments and breaks.
-//     for (int n = 0; n < ##0; n++) {     #1[n * 784 + i]
+//     for (int n = 0; n < ##0; n++) {     #1[n * 784 + i]     and #@2 for a number that is an argument (numbers.c)
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,7 +269,7 @@ typedef struct Naming {
     Arena *arena;
     const KernelText *text;
     const Module *module;
-    const char **buffer, *size[MAX_SIZES];
+    const char **buffer, *size[MAX_SIZES], **number;
 } Naming;
 
 // Neutral names for a function that serves several places.
@@ -310,6 +310,8 @@ static Naming naming_new(Arena *arena, const KernelText *text, const Module *mod
             text->neutral ? neutral_name(arena, formal, &nread, &nwritten) : buffer_wanted_name(formal->buffer);
         naming.buffer[formal->number] = take_with_places(&names, wanted, formal->places);
     }
+    naming.number = NEW_ARRAY(arena, const char *, text->arguments.len + 1);
+    for (int k = 0; k < text->arguments.len; k++) naming.number[k] = names_take(&names, text->arguments.at[k].role);
     return naming;
 }
 
@@ -332,14 +334,18 @@ const char *kernel_signature(Arena *arena, const Formals *formals) {
     return str_text(&s);
 }
 
-// The shape of a formal as its kernel's reader knows it: (N, 784).
-static const char *shape_text(const Naming *naming, const Buffer *buffer) {
+// The shape of a formal as its kernel's reader knows it: (N, 784). "*": calls differ there.
+static const char *shape_text(const Naming *naming, const Formal *formal) {
     Str s = str_new(naming->arena);
+    const Buffer *buffer = formal->buffer;
+    if (formal->varies == ~0u) return "";
     for (int d = 0; d < buffer->rank; d++) {
         Dim dim = buffer->dim[d];
         int number = dim.size ? naming->text->formals.size[dim.size - 1] : 0;
         str_put(&s, d ? ", " : "(");
-        if (dim.size)
+        if (formal->varies & 1u << d)
+            str_put(&s, "*");
+        else if (dim.size)
             count_put(&s, dim.times, dim.plus,
                       number ? naming->size[number - 1] : naming->module->sizes[dim.size - 1].name);
         else
@@ -357,11 +363,16 @@ static void put_signature(Str *s, const Naming *naming, const char *open) {
     for (int i = 0; i < formals->buffers.len; i++) {
         const Formal *formal = &formals->buffers.at[i];
         vec_push(naming->arena, &item, formal_text(naming->arena, formal, naming->buffer[formal->number]));
-        vec_push(naming->arena, &shape, shape_text(naming, formal->buffer));
+        vec_push(naming->arena, &shape, shape_text(naming, formal));
     }
     for (int k = 0; k < MAX_SIZES; k++) {
         if (!formals->size[k]) continue;
         vec_push(naming->arena, &item, arena_printf(naming->arena, "int %s", naming->size[formals->size[k] - 1]));
+        vec_push(naming->arena, &shape, "");
+    }
+    for (int k = 0; k < naming->text->arguments.len; k++) {
+        vec_push(naming->arena, &item,
+                 arena_printf(naming->arena, "%s %s", naming->text->arguments.at[k].type, naming->number[k]));
         vec_push(naming->arena, &shape, "");
     }
     int widest = 0;
@@ -411,10 +422,10 @@ static const char *named(const Naming *naming, const char *line) {
         str_putn(&s, line, plain);
         line += plain;
         if (*line != '#') return str_text(&s);
-        bool size = line[1] == '#';
+        const char *const *names = line[1] == '#' ? naming->size : line[1] == '@' ? naming->number : naming->buffer;
         char *end;
-        long number = strtol(line + 1 + size, &end, 10);
-        str_put(&s, size ? naming->size[number] : naming->buffer[number]);
+        long number = strtol(line + 1 + (names != naming->buffer), &end, 10);
+        str_put(&s, names[number]);
         line = end;
     }
 }

@@ -49,6 +49,7 @@ typedef struct Formal {
     const Buffer *own; // the buffer in the kernel's body
     Buffer *buffer;    // the buffer that the call passes
     int number;        // in order of first use: the body says #3
+    unsigned varies;   // a bit per axis: calls pass buffers of several extents there
     int places;        // the most places in it that have names at once: #3_at, #3_at2
     bool written, read;
     bool shares; // has bytes in common with another formal: no restrict
@@ -151,6 +152,33 @@ const char *kernel_body(Arena *scratch, Arena *kept, const Kernel *kernel, const
 // "float *restrict #0, ...". A formal that shares memory with another one has no restrict.
 const char *kernel_signature(Arena *arena, const Formals *formals);
 
+// ---- numbers.c: functions with numbers as arguments ----------------------------------------------------------------
+
+// A kernel's body with "@i", "@l", "@f" or "@d" in place of numbers, and these numbers as C literals.
+typedef struct Form {
+    const char *text;
+    VEC(const char *) numbers;
+} Form;
+// The text is allocated in `scratch`, the numbers in `kept`.
+Form form_of(Arena *scratch, Arena *kept, const char *body);
+
+typedef struct Argument {
+    const char *type, *role; // "int"; "stride", from which its name is made
+    int of;                  // the first number of the form that it stands for
+} Argument;
+
+// Which numbers of one form are arguments: those that differ between its kernels.
+typedef struct Merged {
+    VEC(Argument) arguments;
+    int *argument; // by number of the form: which argument, or -1
+} Merged;
+// n kernels of one form. Returns false when calls would have too many arguments, or without `bounds` when loops would
+// have arguments as bounds.
+bool merged_make(Merged *merged, Arena *arena, const char *form, const Form *const *forms, int n, bool bounds);
+// The body in which the arguments are #@0, #@1, ...; `of` and the comments are the first kernel's, and the comments'
+// places become those in the new body.
+const char *merged_body(const Merged *merged, Arena *arena, const char *form, const Form *of, Comments *comments);
+
 // ---- table.c: which functions there are -----------------------------------------------------------------------------
 
 // One function of the C file.
@@ -161,12 +189,14 @@ typedef struct KernelText {
     Formals formals;
     Comments comments;
     bool neutral; // formals are named out, a, b, ...: calls have different buffer names, or one call has a name twice
+    VEC(Argument) arguments; // numbers: the body says #@0
     int calls;
 } KernelText;
 
 typedef struct CallText {
-    KernelText *text; // NULL: nothing to do
-    Formals formals;  // this call's buffers, in the order of the function's formals
+    KernelText *text;     // NULL: nothing to do
+    Formals formals;      // this call's buffers, in the order of the function's formals
+    const char **numbers; // for each of text->arguments
 } CallText;
 
 // The functions of all programs, and for each call of each program which one it calls.

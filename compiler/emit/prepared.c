@@ -5,6 +5,8 @@
 //
 // A block after the parameters begins with a flag that says whether it is fresh (dlc_prepare in the runtime); then
 // come the buffers. Two calls are equal when they call one function on equal inputs.
+#include <string.h>
+
 #include "emit/parts.h"
 
 static const Buffer *kept(const Buffer *buffer) { return buffer->same ? buffer->same : buffer; }
@@ -19,6 +21,7 @@ static bool same_output(const Buffer *a, const Buffer *b) { return a->scope == b
 
 static bool same_call(const CallText *a, const CallText *b) {
     bool same = a->text && a->text == b->text;
+    for (int k = 0; same && k < a->text->arguments.len; k++) same = !strcmp(a->numbers[k], b->numbers[k]);
     for (int i = 0; same && i < a->formals.buffers.len; i++) {
         const Formal *x = &a->formals.buffers.at[i], *y = &b->formals.buffers.at[i];
         same = x->written ? same_output(x->buffer, y->buffer) : same_input(x->buffer, y->buffer);

@@ -173,6 +173,7 @@ static void put_call(Str *s, const Entry *e, int c) {
         vec_push(e->arena, &items, bound_name(e, call->formals.buffers.at[i].buffer));
     for (int k = 0; k < MAX_SIZES; k++)
         if (call->formals.size[k]) vec_push(e->arena, &items, e->signature.size_name[k]);
+    for (int k = 0; k < call->text->arguments.len; k++) vec_push(e->arena, &items, call->numbers[k]);
     const Buffer *guard = call_guard(e, c);
     const char *open = arena_printf(e->arena, "%s(", call->text->name);
     str_put(s, "    ");

@@ -12,7 +12,7 @@ typedef struct World {
     Arena arena;
     Diag diag;
     Module *module;
-    Program *programs[4];
+    Program *programs[8];
     EmitOptions options;
     EmitInput in;
 } World;
@@ -28,7 +28,7 @@ static void world_open(World *w, int most, const char *text, int level) {
     passes_run(w->module, &(PassOptions){.level = level, .verify_meaning = true, .out = stderr});
     w->options = (EmitOptions){
         .prefix = "net", .header = "net.h", .target = target_find("x86-64-v4"), .level = level, .threads = 2};
-    for (int k = 0; k < w->module->entries.len && k < 4; k++) {
+    for (int k = 0; k < w->module->entries.len && k < 8; k++) {
         Program *program = program_lower(w->module->entries.at[k], w->options.target, level, 2);
         const char *wrong = program_verify(program);
         cr_assert_null(wrong, "%s", wrong);
@@ -136,6 +136,29 @@ Test(prepared, two_models_share) {
     cr_expect_eq(layout.prepared_bytes, 64 + alone, "%lld bytes, g alone has %lld", (long long)layout.prepared_bytes,
                  (long long)alone);
     arena_release(&w.arena);
+}
+
+// What each keeps is made by one function, with another number: none may stand for that of another.
+Test(prepared, models_share_no_call_with_other_numbers) {
+    World w;
+    Arena arena = {0};
+    Str text = str_new(&arena);
+    str_put(&text,
+            "layer scaled(x: f32[B, 30], by: int) {\n    param w: f32[30] = ones()\n    return x / sqrt(w + by)\n}\n");
+    for (int k = 1; k <= 4; k++)
+        str_printf(&text, "model f%d(x: f32[N, 30]) -> (y: f32[N, 30]) { return scaled(x, by=%d, name=\"\") }\n", k, k);
+    world_open(&w, 64, str_text(&text), 2);
+    KernelTable table;
+    kernel_table_build(&table, &w.arena, &w.in, &w.options);
+    layout_make(&w.arena, &w.in, &table);
+    for (int k = 0; k < 4; k++) {
+        const Program *program = w.programs[k];
+        cr_assert_eq(program->nprepare, 1);
+        cr_expect(table.calls[k][0].text == table.calls[0][0].text && table.calls[k][0].text->arguments.len == 1);
+        cr_expect_not(program->calls.at[0].shared, "f%d", k + 1);
+    }
+    arena_release(&w.arena);
+    arena_release(&arena);
 }
 
 // ---- factors go into weights ----------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ static void expect_same(const World *a, const World *b, const char *who) {
             if (!f->text) continue;
             // Which formals share bytes follows from the plan, which may be another one.
             cr_expect_str_eq(f->text->body, g->text->body, "%s, %s: call %d, %s", who, x->graph->name, c, name);
+            for (int k = 0; k < f->text->arguments.len; k++) cr_expect_str_eq(f->numbers[k], g->numbers[k]);
             cr_assert_eq(f->formals.buffers.len, g->formals.buffers.len);
             for (int i = 0; i < f->formals.buffers.len; i++) {
                 const Buffer *s = f->formals.buffers.at[i].buffer, *t = g->formals.buffers.at[i].buffer;
@@ -78,8 +79,8 @@ static void try_module(Arena *arena, Module *m, const char *who, int level) {
 }
 
 Test(share, nets_call_what_they_would_have_got, .timeout = 120) {
-    static const char *const nets[] = {"residual",   "tcn",      "unet",         "tied",
-                                       "optimizers", "prepared", "convolutions", "gan"};
+    static const char *const nets[] = {"residual", "tcn",          "unet", "tied", "optimizers",
+                                       "prepared", "convolutions", "gan",  "dense"};
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++)
         for (int level = 0; level <= 2; level += 2) {
             Arena arena = {0};
