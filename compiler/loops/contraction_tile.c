@@ -191,18 +191,42 @@ static void prefetch_next(const Cursor *c, Stmt *to) {
     stmt_append(arena, loop, stmt_prefetch(arena, row->buffer, at));
 }
 
+enum { FEW_STEPS = 4 };
+
+// Whether steps of K read the scalars that another row of the tile reads in another step, as windows that overlap do.
+static bool steps_overlap(const Plan *plan, int64_t steps) {
+    int64_t step = llabs(contraction_axis_stride(&plan->row, plan->k));
+    for (int axis = 0; axis < plan->iter->nout; axis++) {
+        int64_t next = llabs(contraction_axis_stride(&plan->row, axis));
+        bool in_tile = axis == plan->m || plan->windows >> axis & 1;
+        if (in_tile && next && step && next % step == 0 && next < step * steps) return true;
+    }
+    return false;
+}
+
+// A sum over the few channels of an image is written out: gcc 12 keeps the vectors of such a short loop in memory,
+// which is 1.5 times as slow. Where steps overlap it would keep all the scalars in memory, so these stay a loop.
+static Stmt *open_steps(Cursor *c, Stmt *to) {
+    const Plan *plan = c->plan;
+    const char *name = contraction_axis_name(c, plan->k);
+    int64_t steps;
+    c->k_inside = index_const(c->arena, 0);
+    if (!plan->lane_loop && index_is_const(c->length, &steps) && steps <= FEW_STEPS && !steps_overlap(plan, steps))
+        return nest_count(c->ctx, to, FOR_UNROLLED, name, (int)steps, &c->k_inside);
+    return contraction_open(c, to, name, c->k_inside, c->length, 1, &c->k_inside);
+}
+
 // Loops over what is summed inside the tile.
 static void sum_tile(Cursor *c, Stmt *to) {
     const Plan *plan = c->plan;
     Stmt *body = to;
     for (int s = plan->inside; s < plan->nsum; s++) body = contraction_open_axis(c, body, plan->sum[s]);
     prefetch_next(c, body);
-    c->k_inside = index_const(c->arena, 0);
     if (plan->k != NO_AXIS) {
-        const char *name = contraction_axis_name(c, plan->k);
-        body = contraction_open(c, body, name, c->k_inside, c->length, 1, &c->k_inside);
+        body = open_steps(c, body);
         c->at[plan->k] = index_add(c->arena, index_scale(c->arena, c->block, plan->block_k), c->k_inside);
     } else {
+        c->k_inside = index_const(c->arena, 0);
         body = contraction_open_axis(c, to, NO_AXIS);
     }
     (plan->lane_loop ? multiply_in_loop : multiply)(c, body);

@@ -48,19 +48,22 @@ void halos_choose(Program *program) {
 
 // ---- zeros ----------------------------------------------------------------------------------------------------------
 
-static Stmt *open_range(LowerContext *ctx, Stmt *to, int d, const Index *lo, const Index *hi, Index **at) {
-    return loop_open(ctx, to, arena_printf(ctx->arena, "h%d", d), lo, hi, 1, at);
+static Stmt *open_range(LowerContext *ctx, Stmt *to, int d, const Index *lo, const Index *hi, int64_t step,
+                        Index **at) {
+    return loop_open(ctx, to, arena_printf(ctx->arena, "h%d", d), lo, hi, step, at);
 }
 
-// One side of axis d. Axes before it, from `first` on, run over the value alone; axes after it over their halos too.
-static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, int64_t lo, int64_t hi, Index **at) {
+// Every step-th place of axis d from lo on. Axes before it, from `first` on, run over the value alone; axes after it
+// over their halos too.
+static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, int64_t lo, int64_t hi, int64_t step,
+                      Index **at) {
     Arena *arena = ctx->arena;
-    if (lo == hi) return;
+    if (lo >= hi) return;
     for (int e = first; e < b->rank; e++) {
         const Index *from = index_const(arena, e < d ? 0 : e == d ? lo : -b->before[e]);
         const Index *end = e == d ? index_const(arena, hi)
                                   : index_add_const(arena, index_size(arena, b->dim[e]), e < d ? 0 : b->after[e]);
-        to = open_range(ctx, to, e, from, end, &at[e]);
+        to = open_range(ctx, to, e, from, end, e == d ? step : 1, &at[e]);
     }
     stmt_append(arena, to, stmt_store(arena, b, at, expr_const(arena, b->dtype, 0)));
 }
@@ -80,12 +83,13 @@ void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer) {
         const Index *lo = index_const(arena, 0), *hi = index_size(arena, buffer->dim[0]);
         int chunks = ceil_div(extent, ceil_div(extent, threads));
         if (chunks > 1) inner = nest_chunks(ctx, inner, buffer->dim[0], chunks, 1, &lo, &hi);
-        inner = open_range(ctx, inner, 0, lo, hi, &at[0]);
+        inner = open_range(ctx, inner, 0, lo, hi, 1, &at[0]);
         first = 1;
     }
     for (int d = first; d < buffer->rank; d++) {
-        int64_t end = buffer->dim[d].extent;
-        fill_side(ctx, inner, buffer, first, d, -buffer->before[d], 0, at);
-        fill_side(ctx, inner, buffer, first, d, end, end + buffer->after[d], at);
+        int64_t end = buffer->dim[d].extent, before = buffer->before[d], after = buffer->after[d];
+        bool both = before == 1 && after == 1; // one loop runs over the two places
+        fill_side(ctx, inner, buffer, first, d, -before, both ? end + 1 : 0, both ? end + 1 : 1, at);
+        if (!both) fill_side(ctx, inner, buffer, first, d, end, end + after, 1, at);
     }
 }

@@ -43,6 +43,10 @@ static const Row rows[] = {
      "model f(x: f32[N, 32, 24, 24]) -> (y: f32[N, 32, 12, 12]) {"
      " return x |> conv2d(32, 3, padding=1) |> relu |> max_pool2d(2) }",
      "f", "x86-64-v4", "packing; contraction 6x1, windows, lanes packed /8 /2"},
+    {"with a pool, for the vectors of 128 channels: three of them in a tile",
+     "model f(x: f32[N, 64, 24, 24]) -> (y: f32[N, 128, 12, 12]) {"
+     " return x |> conv2d(128, 3, padding=1) |> relu |> max_pool2d(2) }",
+     "f", "x86-64-v4", "packing; contraction 2x3, windows, lanes packed /8 /6"},
     {"depthwise",
      "model f(x: f32[N, 96, 28, 28]) -> (y: f32[N, 96, 28, 28]) { return conv2d(x, 96, 3, padding=1, groups=96) }", "f",
      "x86-64-v4", "rows; packing; contraction 1x2, windows, rows packed /8 /8"},
@@ -71,6 +75,40 @@ static const Row rows[] = {
 static void put_chunks(Str *s, const Stmt *stmt) {
     if (stmt->kind == STMT_FOR && stmt->loop == FOR_CHUNKS) str_printf(s, " /%d", (int)stmt->hi->c);
     for (int k = 0; k < stmt->body.len; k++) put_chunks(s, stmt->body.at[k]);
+}
+
+// How many loops of three steps are written out.
+static int count_threes(const Stmt *stmt) {
+    int threes = stmt->kind == STMT_FOR && stmt->loop == FOR_UNROLLED && !stmt->hi->nterms && stmt->hi->c == 3;
+    for (int k = 0; k < stmt->body.len; k++) threes += count_threes(stmt->body.at[k]);
+    return threes;
+}
+
+// The sum over few channels, or over the columns of one channel's windows, is written out. Not so when its steps read
+// the same scalars for several rows of the tile, as under a pool, and not over more channels.
+Test(plans, short_sums_are_written_out) {
+    static const struct {
+        const char *layer;
+        int channels, size;
+        bool unrolled;
+    } nets[] = {{"conv2d(32, 3)", 3, 32, true},
+                {"conv2d(32, 3) |> relu |> max_pool2d(2)", 3, 16, true},
+                {"conv2d(32, 3)", 5, 32, false},
+                {"conv2d(32, 3)", 1, 32, true},
+                {"conv2d(32, 3) |> relu |> max_pool2d(2)", 1, 16, false}};
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        Arena arena = {0};
+        const char *text =
+            arena_printf(&arena, "model f(x: f32[4, %d, 34, 34]) -> (y: f32[4, 32, %d, %d]) { return x |> %s }",
+                         nets[k].channels, nets[k].size, nets[k].size, nets[k].layer);
+        Module *m = harness_text(&arena, "plan.dl", text, NULL, stderr);
+        cr_assert(m, "%s", text);
+        passes_run(m, &(PassOptions){.level = 2, .out = stderr});
+        const Program *p = program_lower(m->entries.at[0], target_find("x86-64-v4"), 2, 8);
+        int unrolled = count_threes(p->calls.at[p->calls.len - 1].kernel->body);
+        cr_expect_eq(unrolled > 0, nets[k].unrolled, "%s: %d loops are written out", text, unrolled);
+        arena_release(&arena);
+    }
 }
 
 Test(plans, of_each_kind) {
