@@ -170,24 +170,27 @@ static bool node_same(const Node *node, const Op *op, Node *const *in, const Att
     return true;
 }
 
-static Node **table_place(Node **table, int size, uint64_t hash) {
+static GraphSlot *table_place(GraphSlot *table, int size, uint64_t hash) {
     int at = (int)(hash & (uint64_t)(size - 1));
-    while (table[at]) at = (at + 1) & (size - 1);
+    while (table[at].node) at = (at + 1) & (size - 1);
     return &table[at];
 }
 
 static void table_grow(Graph *g) {
     int size = g->table_size ? 2 * g->table_size : 256;
-    Node **table = NEW_ARRAY(g->arena, Node *, size);
-    for (int k = 0; k < g->nodes.len; k++) *table_place(table, size, g->nodes.at[k]->hash) = g->nodes.at[k];
+    GraphSlot *table = NEW_ARRAY(g->arena, GraphSlot, size);
+    for (int k = 0; k < g->nodes.len; k++) {
+        Node *node = g->nodes.at[k];
+        *table_place(table, size, node->hash) = (GraphSlot){node->hash, node};
+    }
     g->table = table;
     g->table_size = size;
 }
 
 Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, const Attr *attrs, int copy) {
     if (!g->table_size) return NULL;
-    for (int at = (int)(hash & (uint64_t)(g->table_size - 1)); g->table[at]; at = (at + 1) & (g->table_size - 1))
-        if (g->table[at]->hash == hash && node_same(g->table[at], op, in, attrs, copy)) return g->table[at];
+    for (int at = (int)(hash & (uint64_t)(g->table_size - 1)); g->table[at].node; at = (at + 1) & (g->table_size - 1))
+        if (g->table[at].hash == hash && node_same(g->table[at].node, op, in, attrs, copy)) return g->table[at].node;
     return NULL;
 }
 
@@ -227,7 +230,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
     for (int d = 0; d < infer.type.rank; d++) dim_need(g->need, infer.type.dim[d]);
     if (2 * (g->nodes.len + 1) > g->table_size) table_grow(g);
     vec_push(g->arena, &g->nodes, node);
-    *table_place(g->table, g->table_size, hash) = node;
+    *table_place(g->table, g->table_size, hash) = (GraphSlot){hash, node};
     return node;
 }
 

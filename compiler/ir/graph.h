@@ -187,6 +187,11 @@ typedef enum EntryKind {
     ENTRY_INIT,  // draws the parameters
 } EntryKind;
 
+typedef struct GraphSlot {
+    uint64_t hash; // the node's, so that a search reads no other node
+    Node *node;    // NULL: free
+} GraphSlot;
+
 struct Graph {
     Arena *arena;
     Module *module;
@@ -200,7 +205,7 @@ struct Graph {
     // a pass drops the node: the program decides what is refused, not -O.
     Dim need[MAX_SIZES];
     VEC(Output) outputs; // returned values in order, then bound ones
-    Node **table;        // hash table of identical nodes
+    GraphSlot *table;    // hash table of identical nodes
     int table_size;
     VEC(Group) groups; // after fuse: in an order in which they can run
     // What the next nodes are tagged with; the elaborator and autodiff set them.

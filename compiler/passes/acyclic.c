@@ -84,9 +84,29 @@ static void spread_places(Fuse *f) {
     f->of[f->n].place = 0;
 }
 
+// The node after which each one is listed. What computes element by element, moves or is constant stands right after
+// the last node that it reads, not where it was made: relu's mask for the backward pass and the update of a weight
+// mostly join the kernel of what they read, and then nothing stands between the two.
+static int *find_anchors(Fuse *f) {
+    int *anchor = NEW_ARRAY(&f->scratch, int, f->n + 1);
+    for (int id = 0; id < f->n; id++) {
+        const Node *node = f->g->nodes.at[id];
+        bool follows = is_elementwise(node) || is_movement(node) || is_source(node);
+        anchor[id] = follows ? 0 : id;
+        for (int i = 0; i < node->nin && follows; i++)
+            if (anchor[node->in[i]->id] > anchor[id]) anchor[id] = anchor[node->in[i]->id];
+    }
+    return anchor;
+}
+
 void fuse_places_begin(Fuse *f) {
+    const int *anchor = find_anchors(f);
+    int *first = NEW_ARRAY(&f->scratch, int, f->n + 1), *next = NEW_ARRAY(&f->scratch, int, f->n + 1);
+    for (int id = 0; id <= f->n; id++) first[id] = f->n;
+    for (int id = f->n - 1; id >= 0; id--) next[id] = first[anchor[id]], first[anchor[id]] = id;
     f->of[f->n].before = f->of[f->n].after = f->n;
-    for (int id = 0; id < f->n; id++) link_before(f, id, f->n);
+    for (int k = 0; k < f->n; k++)
+        for (int id = first[k]; id != f->n; id = next[id]) link_before(f, id, f->n);
     spread_places(f);
 }
 
