@@ -24,7 +24,8 @@ Node *tensor_arg(Elab *el, const Call *call, int k) {
     return NULL;
 }
 
-bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis) {
+// Reads an axis; a negative one counts from the end. False: reported.
+static bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis) {
     int64_t i;
     if (!value_to_int(el, v, "an axis", span, &i)) return false;
     if (i < -rank || i >= rank) {
@@ -146,7 +147,7 @@ static const char *count_text(Elab *el, const Type *type) {
     return str_text(&s);
 }
 
-Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
+static Value reshape_checked(Elab *el, Node *x, const Type *to, Span span) {
     ShapeRun runs[MAX_RANK];
     Factors left = type_factors(&x->type), right = type_factors(to);
     if (!factors_divide(&left, &right) || left.nsized || left.fixed != 1)

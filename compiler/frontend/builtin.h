@@ -25,8 +25,6 @@ Value run_convolve(Elab *el, const Call *call);
 Value run_convolve_transposed(Elab *el, const Call *call);
 Value run_pool(Elab *el, const Call *call);
 
-// Reads an axis; a negative one counts from the end. False: reported.
-bool axis_value(Elab *el, const char *name, Value v, int rank, Span span, int *axis);
 // Reads argument k as an axis; it is 0 when it is optional and not given.
 bool axis_arg(Elab *el, const Call *call, int k, int rank, int *axis);
 // Reads axis=1, axis=[1, 2] or none (all axes) as a bit mask.

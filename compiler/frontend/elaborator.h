@@ -228,7 +228,6 @@ Binding *scope_find(const Scope *scope, const char *name);                // the
 Binding *scope_bind(Elab *el, Scope *scope, Binding binding);
 static inline Binding *frame_find(Frame *frame, const char *name) { return scope_find(&frame->names, name); }
 void frame_bind(Elab *el, Frame *frame, const char *name, Value value, Span span);
-Value eval_name(Elab *el, const char *name, Span span);
 
 // ---- tensors (tensor.c) --------------------------------------------------------------------------------------------
 
@@ -268,7 +267,6 @@ const char *builtin_name(int k); // of the table; NULL after the last
 // x[:, 0, 2:5, none, ...], whose items are known up to run-time sizes (builtin_parts.c).
 Value index_tensor(Elab *el, Node *x, const AstExpr *expr);
 Value slice_list(Elab *el, Value list, const AstExpr *slice);
-Value reshape_checked(Elab *el, Node *x, const Type *to, Span span);
 
 // ---- types (types.c) -----------------------------------------------------------------------------------------------
 

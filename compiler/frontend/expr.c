@@ -62,7 +62,7 @@ static Value unknown_name(Elab *el, const char *name, Span span) {
 }
 
 // Looks in the frame, in the dims (not from the prelude, which must not depend on them) and in the predefined names.
-Value eval_name(Elab *el, const char *name, Span span) {
+static Value eval_name(Elab *el, const char *name, Span span) {
     Frame *frame = el->frame;
     Binding *bound = frame_find(frame, name);
     if (!bound) {

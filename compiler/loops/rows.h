@@ -47,7 +47,6 @@ static inline bool rows_is_kept_vector(const Rows *r) { return r->vector && r->l
 
 // rows_plan.c: fills everything above "where the statement stands".
 void rows_plan(Rows *r, LowerContext *ctx);
-Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at);
 void rows_outer_at(const Rows *r, Index **at);
 
 // A part of the range of the lane axis: its step is a number of vectors, or 1 for the scalar rest.

@@ -41,7 +41,7 @@ void rows_outer_at(const Rows *r, Index **at) {
     for (int k = 0; k < r->nouter; k++) at[k] = r->at[r->outer[k]];
 }
 
-Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at) {
+static Expr *rows_local(LowerContext *ctx, const Node *node, Index *const *at) {
     (void)at; // a reduction's value and what follows from it stand at the outer index (graph.h, Group)
     const Rows *r = ctx->recipe;
     Index *part = r->part;
