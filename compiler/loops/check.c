@@ -34,16 +34,11 @@ static void find_memory(Memory *m, Arena *arena, const Program *program) {
     int n = program->buffers.len;
     *m = (Memory){.program = program, .numbers = {.arena = arena}, .in_place = {arena, {.arena = arena}, {0}}};
     for (int k = 0; k < n; k++) *tag_of(&m->numbers, program->buffers.at[k]) = k + 1;
-    int **lists[] = {&m->root,    &m->first_part,  &m->next_part, &m->first_in,
-                     &m->next_in, &m->first_write, &m->last_write};
+    int **lists[] = {&m->root, &m->first_part, &m->next_part, &m->first_write, &m->last_in, &m->kept};
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) *lists[k] = numbers_new(arena, n);
     for (int k = n - 1; k >= 0; k--) {
         const Buffer *buffer = program->buffers.at[k];
-        int root = m->root[k] = buffer_number(m, view_root(buffer));
-        if (root >= 0) {
-            m->next_in[k] = m->first_in[root];
-            m->first_in[root] = k;
-        }
+        m->root[k] = buffer_number(m, view_root(buffer));
         int of = buffer->view && buffer->view->part ? buffer_number(m, buffer->view->of) : -1;
         if (of < 0) continue;
         m->next_part[k] = m->first_part[of];
@@ -87,7 +82,9 @@ static void see_buffer(Seen *seen, const Buffer *buffer, bool write) {
         return;
     }
     if (m->first_write[k] < 0) m->first_write[k] = seen->call;
-    m->last_write[k] = seen->call;
+    int *last = &m->last_in[m->root[k]];
+    vec_push(m->in_place.arena, &m->writes, (Write){k, seen->call, *last});
+    *last = m->writes.len - 1;
 }
 
 // A call that is left out writes nothing; the buffers that stand for its prepared ones are there by then.

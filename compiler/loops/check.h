@@ -7,14 +7,21 @@
 // Whether a view lies within its memory, where it should, and shows what its value is. NULL or what is wrong.
 const char *check_view(const Program *program, const Buffer *view, bool written);
 // The program's buffers by number, and what lies in what. Numbers are places in program->buffers; -1: none.
+// One call writes one buffer.
+typedef struct Write {
+    int buffer, call, before; // the write before it in the same root: its place in Memory.writes, or -1
+} Write;
+
 typedef struct Memory {
     const Program *program;
-    Tags numbers;                  // by buffer: its number + 1
-    int *root;                     // the buffer that has its memory
-    int *first_part, *next_part;   // the views that are parts of a buffer
-    int *first_in, *next_in;       // all buffers in the memory of a root, itself among them
-    int *first_write, *last_write; // the calls so far that write it
-    UsePairs in_place;             // what was found out about pairs of a kernel's buffers
+    Tags numbers;                // by buffer: its number + 1
+    int *root;                   // the buffer that has its memory
+    int *first_part, *next_part; // the views that are parts of a buffer
+    int *first_write;            // the first call so far that writes it
+    VEC(Write) writes;           // so far, and by root the last of them
+    int *last_in;
+    int *kept;         // the last write in its root of which is known that it left the buffer as it was
+    UsePairs in_place; // what was found out about pairs of a kernel's buffers
 } Memory;
 int *numbers_new(Arena *arena, int n); // n times -1
 int buffer_number(const Memory *memory, const Buffer *buffer);

@@ -212,13 +212,18 @@ static const char *wrong_read(const Memory *m, int call, int number, const char 
 // Checks that nothing has overwritten buffer k since it was written. `number`: the buffer that is read.
 static const char *check_kept(Memory *m, int number, int call, int k) {
     const Program *program = m->program;
-    for (int w = m->first_in[m->root[k]]; w >= 0; w = m->next_in[w]) {
+    bool forever = true;
+    for (int at = m->last_in[m->root[k]]; at > m->kept[k]; at = m->writes.at[at].before) {
+        int w = m->writes.at[at].buffer;
         const Buffer *other = program->buffers.at[w];
-        if (w == k || m->last_write[w] < m->first_write[k] || !may_overlap(other, program->buffers.at[k])) continue;
+        if (w == k || m->writes.at[at].call < m->first_write[k]) continue;
+        if (!may_overlap(other, program->buffers.at[k])) continue;
         bool now = m->first_write[w] == call && m->first_write[k] < call;
         if (!now || !check_in_place(&m->in_place, &program->calls.at[call], program->buffers.at[number], other))
             return wrong_read(m, call, number, "over which is written by then: ", other);
+        forever = false; // later calls read what stands there then
     }
+    if (forever) m->kept[k] = m->last_in[m->root[k]];
     return NULL;
 }
 

@@ -56,9 +56,13 @@ char *arena_strdup(Arena *arena, const char *text) { return arena_strndup(arena,
 char *arena_vprintf(Arena *arena, const char *fmt, va_list args) {
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    char small[512]; // most texts are shorter, and are formatted once
+    int len = vsnprintf(small, sizeof small, fmt, args);
     char *to = arena_alloc(arena, (size_t)len + 1);
-    vsnprintf(to, (size_t)len + 1, fmt, again);
+    if ((size_t)len < sizeof small)
+        memcpy(to, small, (size_t)len + 1);
+    else
+        vsnprintf(to, (size_t)len + 1, fmt, again);
     va_end(again);
     return to;
 }

@@ -285,6 +285,11 @@ static void read_again(Bench *b, Buffer *view) {
         break;
     }
 }
+static void read_the_old(Bench *b, Buffer *view) {
+    Call *last = &b->program->calls.at[b->program->calls.len - 1];
+    for (int k = 0; k < last->kernel->uses.len; k++)
+        if (last->buffer[k] == view) last->buffer[k] = view->view->of;
+}
 static void store_next(Bench *b, Buffer *view) {
     for (int k = 0; k < b->program->calls.len; k++) {
         Stmt *store = find_store(b->program->calls.at[k].kernel->body, view);
@@ -310,6 +315,7 @@ static const struct {
     {"a part that lies over the other", "a concat", onto_the_other, "does not lie where"},
     {"a part of something else", "a concat", is_no_part, "is no part of it"},
     {"an input that is read after its memory was taken", "in place", read_again, "written by then"},
+    {"an old value that only a later call reads", "in place", read_the_old, "written by then"},
     {"a result in place at another index", "in place", store_next, "written by then"},
 };
 
