@@ -365,16 +365,13 @@ static void put_signature(Str *s, const Naming *naming, const char *open) {
         vec_push(naming->arena, &item, formal_text(naming->arena, formal, naming->buffer[formal->number]));
         vec_push(naming->arena, &shape, shape_text(naming, formal));
     }
-    for (int k = 0; k < MAX_SIZES; k++) {
-        if (!formals->size[k]) continue;
-        vec_push(naming->arena, &item, arena_printf(naming->arena, "int %s", naming->size[formals->size[k] - 1]));
-        vec_push(naming->arena, &shape, "");
-    }
-    for (int k = 0; k < naming->text->arguments.len; k++) {
+    for (int k = 0; k < MAX_SIZES; k++)
+        if (formals->size[k])
+            vec_push(naming->arena, &item, arena_printf(naming->arena, "int %s", naming->size[formals->size[k] - 1]));
+    for (int k = 0; k < naming->text->arguments.len; k++)
         vec_push(naming->arena, &item,
                  arena_printf(naming->arena, "%s %s", naming->text->arguments.at[k].type, naming->number[k]));
-        vec_push(naming->arena, &shape, "");
-    }
+    while (shape.len < item.len) vec_push(naming->arena, &shape, "");
     int widest = 0;
     for (int i = 0; i < item.len; i++) widest = (int)strlen(item.at[i]) > widest ? (int)strlen(item.at[i]) : widest;
     str_put(s, open);

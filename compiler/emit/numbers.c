@@ -39,27 +39,20 @@ static bool declares_array(const char *line) {
 
 // The literal at `c`, which begins with a digit or with "INT64_C("; its kind, or 0 for one that stays.
 static size_t literal_length(const char *c, char *kind) {
-    bool wide = !strncmp(c, "INT64_C(", 8);
-    char *end;
-    *kind = 0;
+    size_t digits = strspn(c, "0123456789");
+    *kind = *c == 'I' ? 'l' : 0;
+    if (*kind) return strcspn(c, ")") + 1;
     if (c[1] == 'x') return word_length(c);
-    const char *digits = wide ? c + 8 : c + strspn(c, "0123456789");
-    if (wide) {
-        strtoll(digits, &end, 10);
-        *kind = 'l';
-        return (size_t)(end + 1 - c);
+    if (!isalpha((unsigned char)c[digits]) && c[digits] != '.') {
+        if (strtoll(c, NULL, 10) <= INT_MAX) *kind = 'i';
+        return digits;
     }
-    bool whole = !isalpha((unsigned char)*digits) && *digits != '.';
-    if (whole) {
-        *kind = strtoll(c, NULL, 10) <= INT_MAX ? 'i' : 0;
-        return (size_t)(digits - c);
-    }
+    char *end;
     strtod(c, &end);
-    *kind = *end == 'f' ? 'f' : 'd';
-    if (*end == 'f') end++;
-    if (!isalnum((unsigned char)*end)) return (size_t)(end - c);
-    *kind = 0; // 3u
-    return word_length(c);
+    bool single = *end == 'f';
+    if (isalnum((unsigned char)end[single])) return word_length(c); // 3u
+    *kind = single ? 'f' : 'd';
+    return (size_t)(end + single - c);
 }
 
 // Whether what was printed last is a division.

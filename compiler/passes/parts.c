@@ -3,9 +3,21 @@
 // Only where at most one part is in no group yet: then there are no more kernels than with a copy, and the other parts
 // are not copied. A part cannot be made in place if it belongs to the caller, is a parameter, or occurs twice.
 // A concat whose parts are all computed by kernels costs nothing when it is stored: they store into it. Without that
-// its readers choose among the parts element by element.
+// its readers choose among the parts element by element. Among many parts (embeddings of a table's columns) that takes
+// longer than a kernel for each.
 #include "ops/op.h"
 #include "passes/fuse.h"
+
+enum {
+    FEW_PARTS = 2,  // among more, choosing takes longer than a kernel for each part
+    SMALL_PART = 16 // elements; a kernel for so few does not pay
+};
+
+// Whether a part in no group is worth a kernel, though others are in none either. What only shows another value under
+// other dims may become a view of it.
+static bool is_worth(const NodeVec *parts, const Node *part) {
+    return parts->len > FEW_PARTS && !part->op->move && type_count(&part->type) >= SMALL_PART;
+}
 
 static bool joins(const Fuse *f, const Node *in, const Node *concat) {
     if (!node_is(in, concat) || !node_is(concat, concat)) return false;
@@ -40,7 +52,7 @@ bool fuse_is_part(Fuse *f, const Node *node) {
         if (!f->of[concat->id].stored || f->of[concat->id].output || f->prepared[concat->id]) continue;
         if (!collect(f, concat, &parts) || !parts_are_placed(&parts, (int)node_attr(concat, "axis")->i)) continue;
         for (int k = 0; k < parts.len; k++) loose += f->of[parts.at[k]->id].group == NONE;
-        if (loose == 1) return true;
+        if (loose == 1 || is_worth(&parts, node)) return true;
     }
     return false;
 }
@@ -65,7 +77,9 @@ bool fuse_is_whole(Fuse *f, const Node *node) {
     NodeVec parts = {0};
     if (!node_is(node, concat) || f->of[node->id].output || f->prepared[node->id] || !is_read(f, node)) return false;
     if (!collect(f, node, &parts) || !parts_are_placed(&parts, (int)node_attr(node, "axis")->i)) return false;
-    for (int k = 0; k < parts.len; k++)
-        if (f->of[parts.at[k]->id].group == NONE || is_taken(f, parts.at[k], node)) return false;
+    for (int k = 0; k < parts.len; k++) {
+        bool loose = f->of[parts.at[k]->id].group == NONE;
+        if ((loose && !is_worth(&parts, parts.at[k])) || is_taken(f, parts.at[k], node)) return false;
+    }
     return true;
 }

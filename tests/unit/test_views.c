@@ -163,6 +163,16 @@ static const struct {
     // Two kernels in place of the one that the concat is.
     {"two parts that no kernel makes yet",
      HALVES "a = " DOUBLED("x") "\n b = " DOUBLED("z") "\n c = concat([a, b], axis=1)\n return linear(c, 10)\n}", ""},
+    // Choosing among three takes longer than three kernels.
+    {"three embeddings",
+     "model f(i: i32[N, 3]) -> (y: f32[N, 10]) {\n a = embedding(i[:, 0], 9, 16, name=\"a\")\n"
+     " b = embedding(i[:, 1], 9, 16, name=\"b\")\n c = embedding(i[:, 2], 9, 16, name=\"c\")\n"
+     " d = concat([a, b, c], axis=1)\n return linear(d, 10)\n}",
+     "a in d+0, b in d+16, c in d+32"},
+    {"two embeddings: their reader chooses",
+     "model f(i: i32[N, 2]) -> (y: f32[N, 10]) {\n a = embedding(i[:, 0], 9, 16, name=\"a\")\n"
+     " b = embedding(i[:, 1], 9, 16, name=\"b\")\n d = concat([a, b], axis=1)\n return linear(d, 10)\n}",
+     ""},
     {"columns from 8 on", SUM2 "a = softmax(x, axis=1)\n b = a[:, 8:40]\n return linear(b, 10)\n}", "b in a+8"},
     {"rows from 1 on, of 48 columns",
      "model f(x: f32[4, 48]) -> (y: f32[2, 10]) {\n"
