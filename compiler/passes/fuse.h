@@ -121,7 +121,8 @@ bool fuse_settle(Fuse *f);
 void fuse_recompute(Fuse *f);
 // parts.c: whether an ungrouped node is the one part of a stored concat that is left to be stored in its place.
 bool fuse_is_part(Fuse *f, const Node *node);
-// Whether it is an ungrouped concat whose parts are all computed by kernels, which can store them in its place, or many.
+// Whether it is an ungrouped concat whose parts are all computed by kernels, which can store them in its place, or
+// many.
 bool fuse_is_whole(Fuse *f, const Node *node);
 // order.c: moves the groups to g->groups in an order in which they can run.
 void fuse_order(Fuse *f);
