@@ -68,7 +68,8 @@ Form form_of(Arena *scratch, Arena *kept, const char *body) {
     Form form = {0};
     for (const char *c = body; *c;) {
         size_t indent = strspn(c, " ");
-        bool stays = !strncmp(c + indent, "DLC_", 4) || declares_array(c + indent);
+        bool sizes = !strncmp(c + indent, "dlc_transpose(", 14); // whose strides are size_t
+        bool stays = sizes || !strncmp(c + indent, "DLC_", 4) || declares_array(c + indent);
         for (; *c && *c != '\n';) {
             bool literal = isdigit((unsigned char)*c) || !strncmp(c, "INT64_C(", 8);
             char kind = 0;

@@ -20,6 +20,8 @@ static const struct {
      "    DLC_VECTOR_FOR for (int lane = 0; lane < 10; lane++) {\n"},
     {"    dlc_vf sum[4] = {{0}};\n    float row[128];\n    x[4] = y4 + 5;\n",
      "    dlc_vf sum[4] = {{0}};\n    float row[128];\n    x[@i] = y4 + @i;\n"},
+    {"    dlc_transpose(#0 + k * 64, 64, #1 + (k * 784 + 3), 784);\n",
+     "    dlc_transpose(#0 + k * 64, 64, #1 + (k * 784 + 3), 784);\n"},
     // literals of other types, and an int that is none
     {"    x = 0x7fu + 3u + 3000000000 + ##0 * 2;\n", "    x = 0x7fu + 3u + 3000000000 + ##0 * @i;\n"},
 };
