@@ -121,13 +121,17 @@ static bool column_varies(const Form *const *forms, int n, int k) {
     return false;
 }
 
-// Whether the number bounds a loop or is its step.
-static bool is_bound(const char *form, const char *at) {
+// Whether the number must not differ: a bound of a loop without `bounds`, and in what runs often a function's whole
+// argument, because knowing a divisor or an exponent may save the C compiler a lot.
+static bool must_stay(const char *form, const char *at, bool often, bool bounds) {
     const char *role = role_of(form, at);
-    return !strcmp(role, "start") || !strcmp(role, "end") || !strcmp(role, "step");
+    bool bound = !strcmp(role, "start") || !strcmp(role, "end") || !strcmp(role, "step");
+    while (at > form && at[-1] == ' ') at--;
+    return (bound && !bounds) || (often && at > form && (at[-1] == ',' || at[-1] == '('));
 }
 
-bool merged_make(Merged *merged, Arena *arena, const char *form, const Form *const *forms, int n, bool bounds) {
+bool merged_make(Merged *merged, Arena *arena, const char *form, const Form *const *forms, int n, bool often,
+                 bool bounds) {
     Names columns = {.arena = arena};
     *merged = (Merged){.argument = NEW_ARRAY(arena, int, forms[0]->numbers.len + 1)};
     const char *at = form;
@@ -135,7 +139,7 @@ bool merged_make(Merged *merged, Arena *arena, const char *form, const Form *con
         at = strchr(at, '@');
         merged->argument[k] = -1;
         if (!column_varies(forms, n, k)) continue;
-        if (!bounds && is_bound(form, at)) return false;
+        if (must_stay(form, at, often, bounds)) return false;
         const char *column = column_text(arena, forms, n, k, at[1]);
         int place = names_find(&columns, column);
         if (place < 0) {

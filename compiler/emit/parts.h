@@ -172,9 +172,9 @@ typedef struct Merged {
     VEC(Argument) arguments;
     int *argument; // by number of the form: which argument, or -1
 } Merged;
-// n kernels of one form. Returns false when calls would have too many arguments, or without `bounds` when loops would
-// have arguments as bounds.
-bool merged_make(Merged *merged, Arena *arena, const char *form, const Form *const *forms, int n, bool bounds);
+// n kernels of one form. Returns false when calls would have too many arguments, or one that must stay a number.
+bool merged_make(Merged *merged, Arena *arena, const char *form, const Form *const *forms, int n, bool often,
+                 bool bounds);
 // The body in which the arguments are #@0, #@1, ...; `of` and the comments are the first kernel's, and the comments'
 // places become those in the new body.
 const char *merged_body(const Merged *merged, Arena *arena, const char *form, const Form *of, Comments *comments);

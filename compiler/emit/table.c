@@ -162,7 +162,8 @@ static void alike_decide(const Builder *b, Alike *alike) {
     const Form **forms = NEW_ARRAY(b->arena, const Form *, n);
     for (int i = 0; i < n; i++) forms[i] = &alike->known.at[i]->numbers;
     bool contraction = !strncmp(alike->known.at[0]->recipe, "contraction", 11);
-    alike->one = merged_make(&alike->merged, b->arena, alike->form, forms, n, !contraction || !alike->often);
+    alike->one =
+        merged_make(&alike->merged, b->arena, alike->form, forms, n, alike->often, !contraction || !alike->often);
 }
 
 static KernelText *find_or_add(Builder *b, const Alike *alike, const Known *known, const Kernel *kernel,

@@ -48,8 +48,6 @@ void halos_choose(Program *program) {
 
 // ---- zeros ----------------------------------------------------------------------------------------------------------
 
-static const char *axis_name(Arena *arena, int d) { return arena_printf(arena, "h%d", d); }
-
 // Every step-th place of axis d from lo on. Axes before it, from `first` on, run over the value alone; axes after it
 // over their halos too.
 static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, int64_t lo, int64_t hi, int64_t step,
@@ -60,7 +58,7 @@ static void fill_side(LowerContext *ctx, Stmt *to, Buffer *b, int first, int d, 
         const Index *from = index_const(arena, e < d ? 0 : e == d ? lo : -b->before[e]);
         const Index *end = e == d ? index_const(arena, hi)
                                   : index_add_const(arena, index_size(arena, b->dim[e]), e < d ? 0 : b->after[e]);
-        to = loop_open(ctx, to, axis_name(arena, e), from, end, e == d ? step : 1, &at[e]);
+        to = loop_open(ctx, to, arena_printf(arena, "h%d", e), from, end, e == d ? step : 1, &at[e]);
     }
     stmt_append(arena, to, stmt_store(arena, b, at, expr_const(arena, b->dtype, 0)));
 }
@@ -80,7 +78,7 @@ void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer) {
         const Index *lo = index_const(arena, 0), *hi = index_size(arena, buffer->dim[0]);
         int chunks = ceil_div(extent, ceil_div(extent, threads));
         if (chunks > 1) inner = nest_chunks(ctx, inner, buffer->dim[0], chunks, 1, &lo, &hi);
-        inner = loop_open(ctx, inner, axis_name(arena, 0), lo, hi, 1, &at[0]);
+        inner = loop_open(ctx, inner, "h0", lo, hi, 1, &at[0]);
         first = 1;
     }
     for (int d = first; d < buffer->rank; d++) {

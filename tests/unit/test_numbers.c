@@ -67,7 +67,7 @@ Test(numbers, a_function_with_arguments_is_each_of_its_kernels) {
     vec_push(&arena, &comments, (Comment){0, "before"});
     vec_push(&arena, &comments, (Comment){strstr(bodies[2], "        #0") - bodies[2], "inside"});
     Merged merged;
-    cr_assert(merged_make(&merged, &arena, form[0].text, of, 3, true));
+    cr_assert(merged_make(&merged, &arena, form[0].text, of, 3, false, true));
     const char *body = merged_body(&merged, &arena, form[0].text, &form[2], &comments);
     cr_expect_str_eq(body, want);
     cr_assert_eq(merged.arguments.len, 3);
@@ -78,7 +78,17 @@ Test(numbers, a_function_with_arguments_is_each_of_its_kernels) {
     }
     cr_expect_eq(comments.at[0].at, 0);
     cr_expect_eq(comments.at[1].at, strstr(want, "        #0") - want);
-    cr_expect_not(merged_make(&merged, &arena, form[0].text, of, 3, false), "a bound differs");
+    cr_expect_not(merged_make(&merged, &arena, form[0].text, of, 3, false, false), "a bound differs");
+    arena_release(&arena);
+}
+
+Test(numbers, what_a_function_takes_stays_where_it_runs_often) {
+    Arena arena = {0};
+    Form form[] = {form_of(&arena, &arena, "x = dlc_div(y, 3);\n"), form_of(&arena, &arena, "x = dlc_div(y, 5);\n")};
+    const Form *of[] = {&form[0], &form[1]};
+    Merged merged;
+    cr_expect(merged_make(&merged, &arena, form[0].text, of, 2, false, true));
+    cr_expect_not(merged_make(&merged, &arena, form[0].text, of, 2, true, true));
     arena_release(&arena);
 }
 
@@ -89,6 +99,6 @@ Test(numbers, a_call_has_few_arguments) {
     Form form[] = {form_of(&arena, &arena, str_text(&a)), form_of(&arena, &arena, str_text(&b))};
     const Form *of[] = {&form[0], &form[1]};
     Merged merged;
-    cr_expect_not(merged_make(&merged, &arena, form[0].text, of, 2, true));
+    cr_expect_not(merged_make(&merged, &arena, form[0].text, of, 2, false, true));
     arena_release(&arena);
 }
