@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { KIT_ERROR_BYTES = 512, KIT_MAX_RANK = 4 };
+enum { KIT_ERROR_BYTES = 512, KIT_MAX_RANK = 4, KIT_MAX_TOKENS = 1 << 23 };
 
 enum kit_status {
     KIT_OK = 0,
@@ -26,7 +26,7 @@ enum kit_status {
     KIT_EFORMAT = 2, // a file of another format, truncated, or longer than it says
     KIT_ENOMEM = 3,
     KIT_EVALUE = 4, // an argument is out of its range
-    KIT_ENAN = 5    // a loss that is not finite
+    KIT_ENAN = 5    // a loss that is not finite, a logit that is NaN or infinite
 };
 
 // ---- idx.c: the IDX format (yann.lecun.com/exdb/mnist), plain or gzip -----------------------------------------
@@ -419,6 +419,44 @@ struct kit_option {
 int kit_options_read(const struct kit_option *options, int argc, char **argv, int *rest, char *error);
 // A line for each option.
 void kit_options_print(FILE *out, const struct kit_option *options);
+
+// ---- sampling.c: the next token from logits -----------------------------------------------------------------------
+//
+//     static const struct kit_sampling how = {
+//         .temperature = 0.8, .top_k = 40, .top_p = 0.95, .repetition_penalty = 1.1, .seed = 7};
+//     if (kit_sampler_new(&sampler, &how, TOKENS, error)) ...
+//     for (; n < ROOM; n++) {
+//         net_forward(net, 1, &text[n - 1], logits);
+//         if (kit_sampler_draw(sampler, logits, text, n, n, &text[n], error)) ...
+//     }
+
+// The steps run in this order, with the results of transformers' logits processors of these names.
+struct kit_sampling {
+    double repetition_penalty; // above 0: logits of tokens in the history are divided by it, negative ones multiplied
+                               // (Keskar et al., arXiv:1909.05858). 1: no penalty
+    double temperature;        // logits are divided by it; 0: always the most likely token, the first of equal ones
+    int32_t top_k;             // 1 .. n: keeps the k most likely tokens and all that tie with the last; 0: all
+    double top_p;              // above 0, up to 1: keeps the fewest tokens whose probabilities, after top_k, sum to at
+                               // least top_p (Holtzman et al., arXiv:1904.09751); of equal ones the later. 1: all
+    int64_t seed;
+};
+
+// The options, checked, with memory for n logits (1 .. KIT_MAX_TOKENS). One thread at a time may use it.
+struct kit_sampler;
+
+// KIT_EVALUE when an option is out of its range, KIT_ENOMEM: *sampler is NULL.
+int kit_sampler_new(struct kit_sampler **sampler, const struct kit_sampling *how, int32_t n, char *error);
+void kit_sampler_free(struct kit_sampler *sampler);
+// Draws a token. logits: (n), where -inf forbids a token. history: (count) tokens, NULL for none; each counts once.
+// draw: the number of the draw, such as the token's place in the text (times the batch, plus the row). Equal logits,
+// history, seed and number give the same token on every machine. Allocates nothing. KIT_ENAN: a logit is NaN or +inf;
+// KIT_EVALUE: all are -inf, or the history has a token out of range; *token does not change.
+int kit_sampler_draw(struct kit_sampler *sampler, const float *logits, const int32_t *history, size_t count,
+                     int64_t draw, int32_t *token, char *error);
+// The probabilities that kit_sampler_draw draws from: (n), 0 for what is left out. They are exact to 1e-12; a token
+// that is e^27 times less likely than the first has 0.
+int kit_sampler_probabilities(struct kit_sampler *sampler, float *probability, const float *logits,
+                              const int32_t *history, size_t count, char *error);
 
 // ---- write.c: files that appear whole or not at all, and the clock --------------------------------------------------
 
