@@ -420,6 +420,53 @@ int kit_options_read(const struct kit_option *options, int argc, char **argv, in
 // A line for each option.
 void kit_options_print(FILE *out, const struct kit_option *options);
 
+// ---- text.c, vocabulary.c: text as numbers --------------------------------------------------------------------------
+//
+//     if (kit_text_read(&text, &bytes, "verses.txt", error) ||
+//         kit_vocabulary_build(&words, KIT_WORDS, text, bytes, 5000, 2, error) ||
+//         kit_vocabulary_encode(words, text, bytes, &id, &count, error) ||
+//         kit_vocabulary_write(words, "mynet.vocabulary", error)) ...
+
+// Reads a whole file. *text is allocated, for the caller to free; a 0 follows its bytes. KIT_EIO, KIT_ENOMEM: it is
+// NULL.
+int kit_text_read(char **text, size_t *bytes, const char *path, char *error);
+
+// What a token is. Texts are UTF-8; a byte that is none is a token of its own.
+enum kit_token_kind {
+    KIT_CHARACTERS, // a code point; decoding gives the text back byte by byte
+    KIT_WORDS       // letters, digits and _, also with ' or - between them; any other character by itself. White space
+                    // only separates. All letters, ideographs and marks outside of ASCII count as letters
+};
+
+// Tokens numbered from 0: <unk>, which stands for all others, then the most frequent first; of those that are equally
+// frequent, the one whose bytes come first. An application numbers its own tokens (padding, the end of a text) from
+// kit_vocabulary_count on.
+struct kit_vocabulary;
+
+// Tokens of a text of any bytes: those that occur at least `least` times (0 as 1), `limit` of them at most, <unk>
+// included (2 .. KIT_MAX_TOKENS; 0: all, up to KIT_MAX_TOKENS). The text is not kept. KIT_EVALUE when none is left,
+// KIT_ENOMEM: *vocabulary is NULL.
+int kit_vocabulary_build(struct kit_vocabulary **vocabulary, enum kit_token_kind kind, const char *text, size_t bytes,
+                         int32_t limit, int64_t least, char *error);
+void kit_vocabulary_free(struct kit_vocabulary *v);
+int32_t kit_vocabulary_count(const struct kit_vocabulary *v); // with <unk>
+// The bytes of a token, which belong to the vocabulary; a 0 follows them. NULL when id is out of range. bytes: or NULL.
+const char *kit_vocabulary_token(const struct kit_vocabulary *v, int32_t id, size_t *bytes);
+int32_t kit_vocabulary_find(const struct kit_vocabulary *v, const char *token, size_t bytes); // 0: unknown
+// The tokens of a text: *id (*count) is allocated, for the caller to free. KIT_ENOMEM: *id is NULL.
+int kit_vocabulary_encode(const struct kit_vocabulary *v, const char *text, size_t bytes, int32_t **id, size_t *count,
+                          char *error);
+// The text of tokens: allocated, for the caller to free; a 0 follows its bytes (bytes: or NULL). Words have one space
+// between them, except before . , ; : ! ? ) ] } % and behind ( [ { and at the quotes and marks of other languages that
+// open or close. More tokens only append to the text. KIT_EVALUE names a token out of range, KIT_ENOMEM: *text is NULL.
+int kit_vocabulary_decode(const struct kit_vocabulary *v, const int32_t *id, size_t count, char **text, size_t *bytes,
+                          char *error);
+// A text file: "kit-vocabulary 1 words 5000", then a token on each line, so token k stands on line k + 2. Bytes up to
+// space, the backslash, 0x7f and what is not UTF-8 are written as \x and two digits. KIT_EFORMAT names the line of what
+// kit_vocabulary_write would not have written; on failure of reading *vocabulary is NULL.
+int kit_vocabulary_write(const struct kit_vocabulary *v, const char *path, char *error);
+int kit_vocabulary_read(struct kit_vocabulary **vocabulary, const char *path, char *error);
+
 // ---- sampling.c: the next token from logits -----------------------------------------------------------------------
 //
 //     static const struct kit_sampling how = {
