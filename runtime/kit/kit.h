@@ -1,6 +1,7 @@
 // kit.h: helpers for applications around a compiled net: data sets in IDX files, pictures and their transforms,
-// shuffled batches made by a second thread, metrics as scikit-learn prints them; and what a loop over epochs shows:
-// a progress bar, running loss and accuracy, learning-rate schedules, the learning curve, pictures with predictions.
+// shuffled batches made by a second thread, metrics as scikit-learn prints them; what a loop over epochs shows: a
+// progress bar, running loss and accuracy, learning-rate schedules, the learning curve, pictures with predictions; and
+// for text: vocabularies, batches of sequences, sampling.
 // Plain C, zlib and POSIX. The net does not need it.
 //
 //     struct kit_dataset training;
@@ -466,6 +467,59 @@ int kit_vocabulary_decode(const struct kit_vocabulary *v, const int32_t *id, siz
 // kit_vocabulary_write would not have written; on failure of reading *vocabulary is NULL.
 int kit_vocabulary_write(const struct kit_vocabulary *v, const char *path, char *error);
 int kit_vocabulary_read(struct kit_vocabulary **vocabulary, const char *path, char *error);
+
+// ---- sequences.c: batches of sequences, windows of a long text ------------------------------------------------------
+//
+//     kit_sequences_shuffle(s, seed, epoch);
+//     for (int32_t n, longest; (n = kit_sequences_next(s, NULL, &longest)) > 0;) {
+//         int32_t T = longest < MOST ? longest : MOST;
+//         kit_sequences_fill(s, ids, sequence, T, PADDING, false);  // (n, T)
+//         kit_sequences_lengths(s, lengths, T);                     // (n)
+//     }
+
+// Batches of sequences of similar length, so that little is padded.
+struct kit_sequences;
+
+// length: (count), each 0 or more; kept, not copied. batch: sequences in a batch. pool: how many batches of sequences
+// are sorted together by their lengths, 0 for all: fewer batches mix more, more batches pad less. KIT_EVALUE,
+// KIT_ENOMEM: *sequences is NULL.
+int kit_sequences_new(struct kit_sequences **sequences, const int32_t *length, int32_t count, int32_t batch,
+                      int32_t pool, char *error);
+void kit_sequences_free(struct kit_sequences *s);
+// Starts an epoch. The sequences are shuffled (as kit_batches_shuffle does it), sorted within each pool, cut into
+// batches, and these are shuffled; all depends on seed and epoch alone. A negative epoch shuffles nothing. Equal
+// lengths keep the order that they had before sorting.
+void kit_sequences_shuffle(struct kit_sequences *s, int64_t seed, int64_t epoch);
+int32_t kit_sequences_batches(const struct kit_sequences *s); // in an epoch
+// The next batch: how many sequences it has (`batch`; one batch of the epoch may be smaller), 0 when the epoch is over.
+// index (n): their numbers, by length; longest: the length of the longest one, at least 1. NULL for what is not wanted.
+int32_t kit_sequences_next(struct kit_sequences *s, const int32_t **index, int32_t *longest);
+// Of the batch that kit_sequences_next gave: its lengths (n), T at most.
+void kit_sequences_lengths(const struct kit_sequences *s, int32_t *length, int32_t T);
+// And its tokens: to is (n, T), or (T, n) with time_first. sequence: (count) arrays with the lengths given before. What
+// is longer than T is cut behind its first T tokens; shorter ones are followed by `padding`.
+void kit_sequences_fill(const struct kit_sequences *s, int32_t *to, const int32_t *const *sequence, int32_t T,
+                        int32_t padding, bool time_first);
+
+// Truncated back-propagation through time (Williams and Peng 1990): the text is cut into `batch` streams of equal
+// length, and each window has the next T tokens of each, so the net carries its state from one window to the next. The
+// target of a token is the one after it in the text. (count - 1) % batch tokens at the end are left out.
+struct kit_windows {
+    const int32_t *id; // kept, not copied
+    int32_t batch, T;
+    int64_t each;        // inputs in a stream
+    int64_t windows, at; // in an epoch; the next one
+};
+
+enum { KIT_NO_TARGET = -100 }; // ignore_index of cross_entropy
+
+// Nothing is allocated. KIT_EVALUE: batch or T is below 1, or there are not batch + 1 tokens.
+int kit_windows_new(struct kit_windows *w, const int32_t *id, size_t count, int32_t batch, int32_t T, char *error);
+// Starts another epoch: reset the state of the net, too.
+void kit_windows_start(struct kit_windows *w);
+// Fills input and target, (batch, T) or, with time_first, (T, batch). Returns how many of the T steps are valid: T,
+// fewer in the last window, 0 when the epoch is over. The other steps have the input 0 and the target KIT_NO_TARGET.
+int32_t kit_windows_next(struct kit_windows *w, int32_t *input, int32_t *target, bool time_first);
 
 // ---- sampling.c: the next token from logits -----------------------------------------------------------------------
 //
