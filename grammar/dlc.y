@@ -31,6 +31,8 @@
     AstStmtKind kind;
     AstStmts stmts;
     AstWith groups;
+    AstScan *scan;
+    AstYields yields;
     bool flag;
 }
 
@@ -89,14 +91,16 @@ static void dlc_error(const Span *span, Parser *p, const char *message) {
 %precedence NEGATE
 %right POWER
 
-%type <expr> expr primary string list_item dim_item index_item slice slice_part iterable path default
+%type <expr> scan axis expr primary string list_item dim_item index_item slice slice_part iterable path default
 %type <exprs> exprs list_items dim_items index_items strings over
 %type <groups> with groups
+%type <scan> scan_items
+%type <yields> yields
 %type <flag> accumulate
 %type <parts> string_parts
 %type <args> args arg_items
 %type <type> type
-%type <params> params param_items targets
+%type <params> params param_items targets from carries
 %type <results> results result_items
 %type <stmt> statement branch
 %type <kind> check tensor
@@ -198,7 +202,7 @@ statements:
 
 statement:
     targets ASSIGN expr                   { $$ = STMT(DO_ASSIGN, @$, $1.at[0].span, .names = $1, .exprs = ONE($3)); }
-  | targets ASSIGN scan                   { $$ = NULL; }
+  | targets ASSIGN scan                   { $$ = STMT(DO_ASSIGN, @$, $1.at[0].span, .names = $1, .exprs = ONE($3)); }
   | RETURN exprs                          { $$ = STMT(DO_RETURN, @$, @1, .exprs = $2); }
   | tensor NAME path COLON type default   {
         $$ = STMT($1, @$, @1, .names = NAMED($2, @2), .path = $3, .type = $5, .init = $6);
@@ -212,7 +216,7 @@ statement:
   | FREEZE strings                        { $$ = STMT(DO_FREEZE, @$, @1, .exprs = $2); }
   | EVAL block                            { $$ = STMT(DO_EVAL, @1, @1, .body = $2); }
   | CHECKPOINT block                      { $$ = STMT(DO_CHECKPOINT, @1, @1, .body = $2); }
-  | YIELD yields                          { $$ = ast_yield(p, @1); }
+  | YIELD yields                          { $$ = STMT(DO_YIELD, @$, @1, .exprs = $2.exprs, .over = $2.over); }
   ;
 
 check: REQUIRE                            { $$ = DO_REQUIRE; }
@@ -278,15 +282,36 @@ groups:
   | groups error LINE                     { $$ = $1; yyerrok; }
   ;
 
-// Read so that they can be refused at their place: scan, yield.
+// scan xt in x over 1, mt in mask over 1, reverse=true from h = h0, c = c0 { ...; yield h over 1 }
 
-scan: scan_word scan_items FROM carries block;
-scan_word: SCAN                           { ast_scan(p, @1); };
-scan_items: scan_item | scan_items COMMA scan_item;
-scan_item: NAME IN expr OVER expr | NAME ASSIGN expr;
-carries: NAME ASSIGN expr | carries COMMA NAME ASSIGN expr;
-yields: yield | yields COMMA yield;
-yield: expr | expr OVER expr;
+scan: SCAN scan_items from block          { $$ = ast_scan(p, span_join(@1, @3), $2, $3, $4); };
+
+scan_items:
+    NAME IN expr axis                     { $$ = ast_element(p, NULL, @1, $1, $3, $4); }
+  | NAME ASSIGN expr                      { $$ = ast_scan_option(p, NULL, @1, $1, $3); }
+  | scan_items COMMA NAME IN expr axis    { $$ = ast_element(p, $1, @3, $3, $5, $6); }
+  | scan_items COMMA NAME ASSIGN expr     { $$ = ast_scan_option(p, $1, @3, $3, $5); }
+  ;
+
+axis:
+    %empty                                { $$ = NULL; }
+  | OVER expr                             { $$ = $2; }
+  ;
+
+from:
+    %empty                                { $$ = (AstParams){0}; }
+  | FROM carries                          { $$ = $2; }
+  ;
+
+carries:
+    NAME ASSIGN expr                      { $$ = ast_param(p, (AstParams){0}, @1, $1, NULL, $3); }
+  | carries COMMA NAME ASSIGN expr        { $$ = ast_param(p, $1, @3, $3, NULL, $5); }
+  ;
+
+yields:
+    expr axis                             { $$ = ast_yield(p, (AstYields){0}, $1, $2); }
+  | yields COMMA expr axis                { $$ = ast_yield(p, $1, $3, $4); }
+  ;
 
 // Expressions
 

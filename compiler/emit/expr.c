@@ -75,7 +75,7 @@ static const char *buffer_name(Printer *p, Buffer *buffer, bool write) {
 
 static const char *size_name(Printer *p, int size) {
     int *number = &p->formals->size[size], used = 0;
-    for (int k = 0; k < MAX_SIZES; k++) used += p->formals->size[k] > 0;
+    for (int k = 0; k < FORMAL_NUMBERS; k++) used += p->formals->size[k] > 0;
     if (!*number) *number = used + 1;
     return arena_printf(p->arena, "##%d", *number - 1);
 }
@@ -170,6 +170,8 @@ static const char *atom_text(Printer *p, const Atom *atom) {
         return variable_name(p, atom->var);
     case ATOM_SIZE:
         return size_name(p, atom->size);
+    case ATOM_STEP:
+        return size_name(p, MAX_SIZES + atom->size);
     case ATOM_TIMES:
         return arena_printf(p->arena, "%s * %s", in_parentheses(p, index_text(p, atom->of)),
                             in_parentheses(p, index_text(p, atom->other)));

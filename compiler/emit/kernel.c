@@ -269,7 +269,7 @@ typedef struct Naming {
     Arena *arena;
     const KernelText *text;
     const Module *module;
-    const char **buffer, *size[MAX_SIZES], **number;
+    const char **buffer, *size[FORMAL_NUMBERS], **number;
 } Naming;
 
 // Neutral names for a function that serves several places.
@@ -301,8 +301,10 @@ static Naming naming_new(Arena *arena, const KernelText *text, const Module *mod
                      .buffer = NEW_ARRAY(arena, const char *, formals->buffers.len + 1)};
     Names names = text_identifiers(arena, text->body);
     names.macros = names_macros(arena, options->prefix);
-    for (int k = 0; k < MAX_SIZES; k++)
-        if (formals->size[k]) naming.size[formals->size[k] - 1] = names_take(&names, module->sizes[k].name);
+    for (int k = 0; k < FORMAL_NUMBERS; k++)
+        if (formals->size[k])
+            naming.size[formals->size[k] - 1] =
+                names_take(&names, k < MAX_SIZES ? module->sizes[k].name : step_name(arena, k - MAX_SIZES));
     int nread = 0, nwritten = 0;
     for (int i = 0; i < formals->buffers.len; i++) {
         const Formal *formal = &formals->buffers.at[i];
@@ -329,7 +331,7 @@ const char *kernel_signature(Arena *arena, const Formals *formals) {
         const Formal *formal = &formals->buffers.at[i];
         str_printf(&s, "%s, ", formal_text(arena, formal, arena_printf(arena, "#%d", formal->number)));
     }
-    for (int k = 0; k < MAX_SIZES; k++)
+    for (int k = 0; k < FORMAL_NUMBERS; k++)
         if (formals->size[k]) str_printf(&s, "int ##%d, ", formals->size[k] - 1);
     return str_text(&s);
 }
@@ -365,7 +367,7 @@ static void put_signature(Str *s, const Naming *naming, const char *open) {
         vec_push(naming->arena, &item, formal_text(naming->arena, formal, naming->buffer[formal->number]));
         vec_push(naming->arena, &shape, shape_text(naming, formal));
     }
-    for (int k = 0; k < MAX_SIZES; k++)
+    for (int k = 0; k < FORMAL_NUMBERS; k++)
         if (formals->size[k])
             vec_push(naming->arena, &item, arena_printf(naming->arena, "int %s", naming->size[formals->size[k] - 1]));
     for (int k = 0; k < naming->text->arguments.len; k++)

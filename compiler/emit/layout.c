@@ -74,6 +74,9 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
     for (int i = 0; i < g->arguments.len; i++) mark_sizes(&signature, &g->arguments.at[i]->type);
     for (int i = 0; i < g->outputs.len; i++)
         if (!g->outputs.at[i].storage) mark_sizes(&signature, &g->outputs.at[i].value->type);
+    for (int l = 0; l < g->loops.len; l++)
+        if (g->loops.at[l].steps.size && program->loops[l].first >= 0)
+            signature.size[g->loops.at[l].steps.size - 1] = true;
     for (int c = 0; c < program->calls.len; c++) // a size may be used inside only
         for (int k = 0; k < MAX_SIZES; k++)
             if (table->calls[number][c].formals.size[k]) signature.size[k] = true;

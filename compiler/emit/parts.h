@@ -59,9 +59,13 @@ typedef struct Formal {
 bool is_scratch(const Buffer *buffer);
 const char *buffer_type(Arena *arena, const Buffer *buffer, const Module *module); // "f32[N, 784]"
 
+enum { FORMAL_NUMBERS = MAX_SIZES + MAX_NEST };
+
 typedef struct Formals {
     VEC(Formal) buffers;
-    int size[MAX_SIZES]; // by run-time size: 0, or 1 + its number in order of first use; the body says ##0
+    // By run-time size, then by depth of a loop whose step is needed: 0, or 1 + its number in order of first use; the
+    // body says ##0.
+    int size[FORMAL_NUMBERS];
 } Formals;
 
 // Comments on a statement. They are not part of the body's text.

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "emit/parts.h"
+#include "loops/lower.h"
 
 const char *call_place(Arena *arena, const Module *module, const Call *call) {
     const Node *node = call_node(call);
@@ -24,6 +25,7 @@ const char *call_place(Arena *arena, const Module *module, const Call *call) {
 typedef struct Binding {
     const Buffer *buffer;
     const char *name;
+    int loop; // in whose steps it is declared
 } Binding;
 
 // Which of a program's calls the function makes.
@@ -44,6 +46,7 @@ typedef struct Entry {
     VEC(Binding) bindings;       // pointers into regions, in order of first use
     Tags places;                 // by buffer: its place in `bindings`, from 1
     bool *used;                  // by place in signature.parameters
+    const char *step[MAX_NEST];  // by depth: the name of a loop's index
 } Entry;
 
 static int buffer_region(const Entry *e, const Buffer *buffer) {
@@ -66,15 +69,22 @@ static const Parameter *find_parameter(const Entry *e, const Buffer *buffer) {
     dlc_bug("emit", "buffer %s is no argument of %s", buffer->name, e->signature.function);
 }
 
+// Whether it begins elsewhere in each step of a loop, or at a place that depends on a size.
+static bool is_moved(const Buffer *buffer) {
+    return buffer->view && (buffer->view->slot || is_moved(buffer->view->of));
+}
+
 static const char *bound_name(const Entry *e, const Buffer *buffer) {
-    if (buffer->scope == SCOPE_ARGUMENT) return find_parameter(e, buffer)->name;
+    if (buffer->scope == SCOPE_ARGUMENT && !is_moved(buffer)) return find_parameter(e, buffer)->name;
     int place = tag_known(&e->places, buffer);
     if (place) return e->bindings.at[place - 1].name;
     dlc_bug("emit", "buffer %s of %s is not bound", buffer->name, e->signature.function);
 }
 
 static void bind(Entry *e, const Buffer *buffer) {
-    if (buffer->scope == SCOPE_ARGUMENT) {
+    bool moved = is_moved(buffer);
+    if (moved) bind(e, buffer->view->of);
+    if (buffer->scope == SCOPE_ARGUMENT && !moved) {
         e->used[find_parameter(e, buffer) - e->signature.parameters.at] = true;
         return;
     }
@@ -82,9 +92,10 @@ static void bind(Entry *e, const Buffer *buffer) {
     if (*place) return;
     static const char *const names[REGIONS] = {"param", "optim", "state", "arena"};
     int region = buffer_region(e, buffer);
-    if (!buffer->data && !e->region[region]) e->region[region] = names_take(&e->signature.names, names[region]);
+    if (!buffer->data && !moved && !e->region[region])
+        e->region[region] = names_take(&e->signature.names, names[region]);
     const char *name = names_take(&e->signature.names, buffer->name ? buffer->name : "buffer");
-    vec_push(e->arena, &e->bindings, (Binding){buffer, name});
+    vec_push(e->arena, &e->bindings, (Binding){buffer, name, moved ? buffer->value->loop : 0});
     *place = e->bindings.len;
 }
 
@@ -113,6 +124,92 @@ static void put_size_checks(Str *s, const Entry *e) {
     }
 }
 
+// An index as C: sums of steps, sizes, and remainders of these.
+static const char *slot_index_text(const Entry *e, const Index *index) {
+    Str s = str_new(e->arena);
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        int64_t coef = index->term[k].coef;
+        if (k || coef < 0) str_put(&s, coef < 0 ? (k ? " - " : "-") : " + ");
+        if (coef != 1 && coef != -1) str_printf(&s, "%lld * ", (long long)(coef < 0 ? -coef : coef));
+        if (atom->kind == ATOM_STEP)
+            str_put(&s, e->step[atom->size]);
+        else if (atom->kind == ATOM_SIZE)
+            str_put(&s, e->signature.size_name[atom->size]);
+        else if (atom->kind == ATOM_MOD && !atom->other)
+            str_printf(&s, "(%s) %% %lld", slot_index_text(e, atom->of), (long long)atom->by);
+        else
+            dlc_bug("emit", "a slot of %s has a place of kind %d", e->signature.function, (int)atom->kind);
+    }
+    if (index->c || !index->nterms)
+        str_printf(&s, index->nterms ? " %s %lld" : "%s%lld",
+                   index->c < 0    ? "-"
+                   : index->nterms ? "+"
+                                   : "",
+                   (long long)(index->c < 0 ? -index->c : index->c));
+    return arena_strdup(e->arena, str_text(&s));
+}
+
+// The elements of a slot: those of an axis-0 element of `of`, which in the caller's arrays is dense.
+static const char *slot_size_text(const Entry *e, const Buffer *of) {
+    if (of->scope != SCOPE_ARGUMENT) return arena_printf(e->arena, "%lld", (long long)of->stride[0]);
+    Str s = str_new(e->arena);
+    int64_t fixed = 1;
+    for (int d = 1; d < of->rank; d++) {
+        Dim dim = of->dim[d];
+        if (!dim.size) {
+            fixed *= dim.extent;
+            continue;
+        }
+        str_put(&s, "(size_t)(");
+        count_put(&s, dim.times, dim.plus, e->signature.size_name[dim.size - 1]);
+        str_put(&s, ") * ");
+    }
+    str_printf(&s, "%lld", (long long)fixed);
+    return arena_strdup(e->arena, str_text(&s));
+}
+
+// "float *h = h_slots + (size_t)(t + 1) * 8192;"
+static const char *place_text(const Entry *e, const Buffer *buffer) {
+    const Buffer *of = buffer->view->of;
+    const char *base = bound_name(e, of);
+    if (!buffer->view->slot) return arena_printf(e->arena, "%s + %lld", base, (long long)(buffer->start - of->start));
+    int64_t c, fixed = buffer->start - of->start;
+    const char *rest = fixed ? arena_printf(e->arena, " + %lld", (long long)fixed) : "";
+    if (index_is_const(buffer->view->slot, &c) && !c) return arena_printf(e->arena, "%s%s", base, rest);
+    return arena_printf(e->arena, "%s + (size_t)(%s) * %s%s", base, slot_index_text(e, buffer->view->slot),
+                        slot_size_text(e, of), rest);
+}
+
+static void put_binding(Str *s, const Entry *e, const Binding *binding, int indent) {
+    const Buffer *buffer = binding->buffer;
+    const char *c = dtype_info[buffer->dtype].c;
+    str_printf(s, "%*s", 4 * indent, "");
+    if (buffer->data && !buffer->view) {
+        str_printf(s, "const %s *%s = %s;\n", c, binding->name, weights_name(e->weights, buffer));
+        return;
+    }
+    if (is_moved(buffer)) {
+        const Buffer *root = view_root(buffer);
+        bool constant = root->data || (root->scope == SCOPE_ARGUMENT && root->argument >= 0);
+        str_printf(s, "%s%s *%s = %s; // ", constant ? "const " : "", c, binding->name, place_text(e, buffer));
+    } else {
+        str_printf(s, "%s *%s = (%s *)(%s + %lld); // ", c, binding->name, c, e->region[buffer_region(e, buffer)],
+                   (long long)buffer_offset(e, buffer));
+    }
+    put_comment_text(s, buffer_type(e->arena, buffer, e->in->module));
+    if (buffer->scope == SCOPE_PREPARED) str_put(s, " prepared");
+    if (buffer->view) {
+        str_put(s, " in ");
+        put_comment_text(s, buffer->view->of->name);
+    }
+    if (buffer->storage) {
+        str_put(s, " ");
+        put_comment_text(s, buffer->storage->name);
+    }
+    str_put(s, "\n");
+}
+
 static void put_bindings(Str *s, const Entry *e) {
     const char *regions = e->part == PART_CALLS ? "net->base.region" : "region";
     bool any = false;
@@ -124,27 +221,8 @@ static void put_bindings(Str *s, const Entry *e) {
     if (!any) str_put(s, e->part == PART_CALLS ? "    (void)net;\n" : "    (void)region;\n");
     for (int i = 0; i < e->signature.parameters.len && e->part != PART_PREPARE; i++)
         if (!e->used[i]) str_printf(s, "    (void)%s;\n", e->signature.parameters.at[i].name);
-    for (int i = 0; i < e->bindings.len; i++) {
-        const Buffer *buffer = e->bindings.at[i].buffer;
-        const char *c = dtype_info[buffer->dtype].c;
-        if (buffer->data) {
-            str_printf(s, "    const %s *%s = %s;\n", c, e->bindings.at[i].name, weights_name(e->weights, buffer));
-            continue;
-        }
-        str_printf(s, "    %s *%s = (%s *)(%s + %lld); // ", c, e->bindings.at[i].name, c,
-                   e->region[buffer_region(e, buffer)], (long long)buffer_offset(e, buffer));
-        put_comment_text(s, buffer_type(e->arena, buffer, e->in->module));
-        if (buffer->scope == SCOPE_PREPARED) str_put(s, " prepared");
-        if (buffer->view) {
-            str_put(s, " in ");
-            put_comment_text(s, buffer->view->of->name);
-        }
-        if (buffer->storage) {
-            str_put(s, " ");
-            put_comment_text(s, buffer->storage->name);
-        }
-        str_put(s, "\n");
-    }
+    for (int i = 0; i < e->bindings.len; i++)
+        if (!e->bindings.at[i].loop) put_binding(s, e, &e->bindings.at[i], 1);
 }
 
 // The returned output that is all a call computes, or NULL. The call is skipped when the caller gave NULL for it.
@@ -165,18 +243,19 @@ static const Buffer *call_guard(const Entry *e, int c) {
     return output;
 }
 
-static void put_call(Str *s, const Entry *e, int c) {
+static void put_call(Str *s, const Entry *e, int c, int indent) {
     const CallText *call = &e->calls[c];
     if (!call->text) return;
     VEC(const char *) items = {0};
     for (int i = 0; i < call->formals.buffers.len; i++)
         vec_push(e->arena, &items, bound_name(e, call->formals.buffers.at[i].buffer));
-    for (int k = 0; k < MAX_SIZES; k++)
-        if (call->formals.size[k]) vec_push(e->arena, &items, e->signature.size_name[k]);
+    for (int k = 0; k < FORMAL_NUMBERS; k++)
+        if (call->formals.size[k])
+            vec_push(e->arena, &items, k < MAX_SIZES ? e->signature.size_name[k] : e->step[k - MAX_SIZES]);
     for (int k = 0; k < call->text->arguments.len; k++) vec_push(e->arena, &items, call->numbers[k]);
     const Buffer *guard = call_guard(e, c);
     const char *open = arena_printf(e->arena, "%s(", call->text->name);
-    str_put(s, "    ");
+    str_printf(s, "%*s", 4 * indent, "");
     if (guard) str_printf(s, "if (%s) ", bound_name(e, guard));
     put_wrapped(s, open, items.at, items.len, ");");
     bool cited = call->text->calls > 1 || (e->options->level == 0 && e->program->graph->kind == ENTRY_TRAIN);
@@ -188,22 +267,76 @@ static void put_call(Str *s, const Entry *e, int c) {
     str_put(s, "\n");
 }
 
-static void put_calls(Str *s, const Entry *e) {
-    enum { COPIES = SECTION_UPDATE + 1 };
+enum { COPIES = SECTION_UPDATE + 1 };
+
+// "// ---- forward ----", where another section begins.
+static void put_section(Str *s, const Entry *e, int c, int *section, int indent) {
     static const char *const names[] = {"forward", "loss", "backward", "update", "results"};
-    int section = -1;
-    for (int c = e->first; c < e->end; c++) {
-        if (e->program->calls.at[c].shared) continue;
-        int now = e->program->calls.at[c].group ? (int)e->program->calls.at[c].section : COPIES;
-        if (e->program->graph->kind == ENTRY_TRAIN && now != section && e->calls[c].text)
-            str_printf(s, "\n    // ---- %s ----\n", names[section = now]);
-        put_call(s, e, c);
+    int now = e->program->calls.at[c].group ? (int)e->program->calls.at[c].section : COPIES;
+    if (e->program->graph->kind != ENTRY_TRAIN || now == *section || !e->calls[c].text) return;
+    str_printf(s, "\n%*s// ---- %s ----\n", 4 * indent, "", names[ *section = now]);
+}
+
+static void put_loop_head(Str *s, const Entry *e, int number, int depth) {
+    const Loop *loop = graph_loop(e->program->graph, number);
+    const char *t = e->step[depth];
+    Str steps = str_new(e->arena);
+    if (loop->steps.size)
+        count_put(&steps, loop->steps.times, loop->steps.plus, e->signature.size_name[loop->steps.size - 1]);
+    else
+        str_printf(&steps, "%d", loop->steps.extent);
+    const char *end = str_text(&steps);
+    int indent = 4 * (depth + 1);
+    if (loop->reverse)
+        str_printf(s, "%*sfor (int %s = %s - 1; %s >= 0; %s--) {", indent, "", t, end, t, t);
+    else
+        str_printf(s, "%*sfor (int %s = 0; %s < %s; %s++) {", indent, "", t, t, end, t);
+    const char *place = text_without_folders(e->arena, e->in->module, span_text(e->arena, loop->span));
+    if (*place) {
+        str_put(s, " // ");
+        put_comment_text(s, place);
+    }
+    str_put(s, "\n");
+    for (int i = 0; i < e->bindings.len; i++)
+        if (e->bindings.at[i].loop == number) put_binding(s, e, &e->bindings.at[i], depth + 2);
+}
+
+// The calls [first, end), which loop `outer` makes in a step; `depth` loops stand around them.
+static void put_calls(Str *s, const Entry *e, int first, int end, int outer, int depth, int *section) {
+    while (first < end) {
+        const Call *call = &e->program->calls.at[first];
+        if (call->shared) {
+            first++;
+            continue;
+        }
+        put_section(s, e, first, section, depth + 1);
+        if (call->loop == outer) {
+            put_call(s, e, first++, depth + 1);
+            continue;
+        }
+        int number = graph_loop_below(e->program->graph, call->loop, outer);
+        int after = e->program->loops[number - 1].end;
+        put_loop_head(s, e, number, depth);
+        put_calls(s, e, first, after, number, depth + 1, section);
+        str_printf(s, "%*s}\n", 4 * (depth + 1), "");
+        first = after;
+    }
+}
+
+static void name_steps(Entry *e) {
+    const Graph *g = e->program->graph;
+    for (int number = 1; number <= g->loops.len; number++) {
+        int depth = 0;
+        for (int outer = graph_loop(g, number)->parent; outer; outer = graph_loop(g, outer)->parent) depth++;
+        if (!e->step[depth]) e->step[depth] = names_take(&e->signature.names, step_name(e->arena, depth));
     }
 }
 
 static void put_entry(Str *s, Entry *e) {
     const char *prefix = e->options->prefix;
     bool init = e->part == PART_INIT;
+    int section = -1;
+    name_steps(e);
     bind_all(e);
     if (e->part == PART_PREPARE) {
         str_printf(s, "// What %s need not compute in every call: it depends on the parameters alone.\n",
@@ -226,7 +359,7 @@ static void put_entry(Str *s, Entry *e) {
     }
     put_bindings(s, e);
     if (init && !e->signature.parameters.len) str_put(s, "    (void)seed;\n");
-    put_calls(s, e);
+    put_calls(s, e, e->first, e->end, 0, 0, &section);
     if (e->part == PART_CALLS && prepared_made_stale(e->in, e->program->graph))
         str_printf(s, "    *%s_dlc_fresh(net->base.region) = 0;\n", prefix);
     if (e->part == PART_CALLS && e->signature.sized)

@@ -40,10 +40,6 @@ AstExpr *ast_binary(Parser *p, Span op_span, const char *op, AstExpr *left, AstE
     return EXPR(AST_BINARY, .span = span, .op_span = op_span, .s = op, .left = left, .right = right);
 }
 
-static void refuse(Parser *p, Span span, const char *what) {
-    diag_error(p->diag, span, "%s is not supported yet", what);
-}
-
 AstExpr *ast_pipe(Parser *p, AstExpr *left, Span right, Span name_span, const char *name, AstArgs args) {
     AstArgs all = ast_arg(p, (AstArgs){0}, left->span, NULL, left);
     for (int i = 0; i < args.len; i++) vec_push(p->arena, &all, args.at[i]);
@@ -56,9 +52,29 @@ AstExpr *ast_parenthesised(Span span, AstExpr *expr) {
     return expr;
 }
 
-void ast_scan(Parser *p, Span keyword) {
-    refuse(p, keyword, "scan");
-    p->scan_refused = true;
+static AstScan *scan_or_new(Parser *p, AstScan *scan) { return scan ? scan : NEW(p->arena, AstScan); }
+
+AstScan *ast_element(Parser *p, AstScan *scan, Span span, const char *name, AstExpr *sequence, AstExpr *axis) {
+    scan = scan_or_new(p, scan);
+    scan->elements = ast_param(p, scan->elements, span, name, NULL, sequence);
+    scan->axes = ast_exprs(p, scan->axes, axis);
+    return scan;
+}
+
+AstScan *ast_scan_option(Parser *p, AstScan *scan, Span span, const char *name, AstExpr *value) {
+    scan = scan_or_new(p, scan);
+    scan->options = ast_param(p, scan->options, span, name, NULL, value);
+    return scan;
+}
+
+AstExpr *ast_scan(Parser *p, Span span, AstScan *scan, AstParams carried, AstStmts body) {
+    scan->carried = carried;
+    scan->body = body;
+    return EXPR(AST_SCAN, .span = span, .scan = scan);
+}
+
+AstYields ast_yield(Parser *p, AstYields yields, AstExpr *expr, AstExpr *axis) {
+    return (AstYields){ast_exprs(p, yields.exprs, expr), ast_exprs(p, yields.over, axis)};
 }
 
 AstWith ast_group(Parser *p, AstWith with, AstExpr *expr, AstExprs over) {
@@ -88,7 +104,7 @@ static void check_items(Parser *p, int len, Span span) {
 
 AstExprs ast_exprs(Parser *p, AstExprs list, AstExpr *expr) {
     vec_push(p->arena, &list, expr);
-    check_items(p, list.len, expr->span);
+    if (expr) check_items(p, list.len, expr->span);
     return list;
 }
 
@@ -141,11 +157,6 @@ AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, AstExpr
     bool trailing = with.groups.len == 1 && !with.braces && !over.len;
     if (trailing) over = with.groups.at[0].over, with.groups.at[0].over = (AstExprs){0};
     return STMT(DO_MINIMIZE, span, keyword, .exprs = ast_exprs(p, (AstExprs){0}, loss), .over = over, .with = with);
-}
-
-AstStmt *ast_yield(Parser *p, Span keyword) {
-    if (!p->scan_refused) refuse(p, keyword, "yield");
-    return NULL;
 }
 
 static AstDecl *new_decl(Parser *p, AstDecl decl) {

@@ -5,6 +5,7 @@
 #include "support/diag.h"
 
 typedef struct AstExpr AstExpr;
+typedef struct AstScan AstScan;
 typedef struct AstStmt AstStmt;
 typedef struct AstType AstType;
 typedef VEC(AstExpr *) AstExprs;
@@ -25,6 +26,7 @@ typedef enum AstExprKind {
     AST_CALL,   // .s(args); a pipeline `a |> f(b)` is f(a, b) with piped set
     AST_INDEX,  // .left[items]; for lists [i]
     AST_SLICE,  // a : b : c inside an index: .left .right .third, each may be NULL
+    AST_SCAN,   // .scan, the right side of an assignment
 } AstExprKind;
 
 typedef struct AstArg {
@@ -54,6 +56,7 @@ struct AstExpr {
     AstArgs args;
     AstParts parts; // STRING
     bool piped;
+    AstScan *scan;
 };
 
 // dtype[dims]: f32[N, 784], T[B, ...S]; or int, float, bool, string, int[2], float[2].
@@ -84,6 +87,15 @@ typedef struct AstParam {
 } AstParam;
 typedef VEC(AstParam) AstParams;
 
+// scan e in x over 1, reverse=true from h = h0 { ...; yield h over 1 }. `yield` is a statement of the body.
+struct AstScan {
+    AstParams elements; // .value: the sequence
+    AstExprs axes;      // by element: the axis, or NULL
+    AstParams options;  // .value
+    AstParams carried;  // .value: initial
+    AstStmts body;
+};
+
 // One named result of an entry: (logits: f32[N, CLASSES]). A layer's single result type has name NULL.
 typedef struct AstResult {
     const char *name;
@@ -106,6 +118,7 @@ typedef enum AstStmtKind {
     DO_FREEZE,   // freeze "patterns"
     DO_EVAL,     // eval { body }
     DO_CHECKPOINT,
+    DO_YIELD, // exprs over axes
 } AstStmtKind;
 
 struct AstStmt {
@@ -120,7 +133,7 @@ struct AstStmt {
     AstExpr *path; // PARAM...: the string for the path component, or NULL
     AstExpr *init; // PARAM...: or NULL
     AstStmts body, other;
-    AstExprs over; // MINIMIZE: strings
+    AstExprs over; // MINIMIZE: strings; YIELD: axes, NULL where none is given
     AstWith with;  // MINIMIZE
 };
 

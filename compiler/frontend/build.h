@@ -17,7 +17,6 @@ typedef struct Parser {
     const Source *source;
     AstFile *file;
     bool give_up;        // a limit was passed and reported: skip the rest of this statement
-    bool scan_refused;   // a `scan` was refused, so its `yield` is not reported too
     const char *invalid; // the message for the current token if the scanner could not read it; or NULL
     Span previous;       // the token before the current one
 } Parser;
@@ -33,8 +32,6 @@ AstExpr *ast_binary(Parser *p, Span op_span, const char *op, AstExpr *left, AstE
 AstExpr *ast_pipe(Parser *p, AstExpr *left, Span right, Span name_span, const char *name, AstArgs args);
 // Returns the same expression with its span widened to include the parentheses.
 AstExpr *ast_parenthesised(Span span, AstExpr *expr);
-void ast_scan(Parser *p, Span keyword);
-AstStmt *ast_yield(Parser *p, Span keyword);
 AstStmt *ast_stmt(Parser *p, AstStmt stmt);
 AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, AstExprs over, AstWith with);
 AstType *ast_type(Parser *p, Span span, Span name_span, const char *name, bool has_dims, AstExprs dims);
@@ -49,6 +46,14 @@ AstParts ast_part(Parser *p, AstParts list, const char *text, AstExpr *expr); //
 AstArgs ast_arg(Parser *p, AstArgs list, Span name_span, const char *name, AstExpr *value);
 AstParams ast_param(Parser *p, AstParams list, Span span, const char *name, AstType *type, AstExpr *value);
 AstResults ast_result(Parser *p, AstResults list, Span span, const char *name, AstType *type);
+typedef struct AstYields {
+    AstExprs exprs, over;
+} AstYields;
+AstYields ast_yield(Parser *p, AstYields yields, AstExpr *expr, AstExpr *axis);
+// `scan` NULL: a new one. axis NULL: none was given.
+AstScan *ast_element(Parser *p, AstScan *scan, Span span, const char *name, AstExpr *sequence, AstExpr *axis);
+AstScan *ast_scan_option(Parser *p, AstScan *scan, Span span, const char *name, AstExpr *value);
+AstExpr *ast_scan(Parser *p, Span span, AstScan *scan, AstParams carried, AstStmts body);
 AstStmts ast_stmts(Parser *p, AstStmts list, AstStmt *stmt); // stmt NULL (it had an error): the list is unchanged
 AstWith ast_group(Parser *p, AstWith with, AstExpr *expr, AstExprs over);
 AstWith ast_groups(Parser *p, Span span, AstExpr *chain, AstWith with); // `chain` NULL: there is none

@@ -56,6 +56,7 @@ typedef struct Binding {
     Value value;
     Storage *storage; // the name of a param or buffer means the storage's current value; else NULL
     bool is_step;     // the optimiser's t: its node is made when it is first read
+    bool inner;       // of the body of a scan that has ended
     Span span;
 } Binding;
 
@@ -75,6 +76,7 @@ struct Frame {
     Tags *counters;   // how often each layer was called without a name; name="" shares those of the caller
     Span user;        // the call in the user's file that led here
     bool numbered;    // its path ends with a component made from the layer's name: "linear_2"
+    int scans;        // whose bodies run now
     bool returned;
     Span return_span;
     Value result;
@@ -286,6 +288,8 @@ const char *span_source(Elab *el, Span span); // the text of the span
 // ---- statements (stmt.c), storages (storage.c), minimize (minimize.c) ----------------------------------------------
 
 void run_body(Elab *el, const AstStmts *body);
+Value eval_scan(Elab *el, const AstExpr *expr); // scan.c
+void run_yield(Elab *el, const AstStmt *stmt);
 void run_storage(Elab *el, const AstStmt *stmt);
 Node *storage_now(Elab *el, Storage *storage);
 void storage_set(Elab *el, Storage *storage, Node *value, Span span);

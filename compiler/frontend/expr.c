@@ -71,6 +71,9 @@ static Value eval_name(Elab *el, const char *name, Span span) {
         if (dim) return dim->value;
         return eval_constant_name(el, name, &value) ? value : unknown_name(el, name, span);
     }
+    if (bound->inner)
+        return refuse(el, span, "`%s` is computed in the steps of a scan: `yield %s` gives it of all steps", name,
+                      name);
     bool elsewhere = frame->g != el->g;
     if (elsewhere && (bound->storage || bound->is_step || value_holds_node(bound->value)))
         return refuse(el, span, "`%s` is a tensor of an entry; parameters are initialised before any entry runs", name);
@@ -236,6 +239,8 @@ static Value eval_kind(Elab *el, const AstExpr *expr) {
         return eval_call(el, expr);
     case AST_INDEX:
         return eval_index(el, expr);
+    case AST_SCAN:
+        return eval_scan(el, expr);
     case AST_SLICE:
         return refuse(el, expr->span, "`:` stands inside an index only");
     }

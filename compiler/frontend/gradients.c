@@ -189,6 +189,8 @@ static Value gradient_of(Elab *el, Node *loss, Value x, Span span) {
 // grad(loss, x), where x is a tensor, a parameter's path, or a list of these. The result is a node like any other, and
 // can be differentiated again, as for a gradient penalty.
 Value run_grad(Elab *el, const Call *call) {
+    if (el->g->loop_now)
+        return refuse(el, call->span, "grad cannot stand in the body of a scan; take the gradient after the scan");
     if (!check_loss(el, "grad", call->arg[0], call->at[0])) return value_poison();
     Node *loss = call->arg[0].node;
     if (call->arg[1].kind != VALUE_LIST) return gradient_of(el, loss, call->arg[1], call->at[1]);

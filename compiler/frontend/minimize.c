@@ -318,6 +318,10 @@ void run_minimize(Elab *el, const AstStmt *stmt) {
         refuse(el, stmt->keyword, "`minimize` stands in a train entry, and %s is none", frame->decl->name);
         return;
     }
+    if (el->g->loop_now) {
+        refuse(el, stmt->keyword, "`minimize` cannot stand in the body of a scan: it updates parameters once a call");
+        return;
+    }
     if (el->g->checkpoint_now) {
         refuse(
             el, stmt->keyword,

@@ -97,6 +97,10 @@ static void run_assign(Elab *el, const AstStmt *stmt) {
 
 // frame->returned stops every enclosing body, so that no later statement runs.
 static void run_return(Elab *el, const AstStmt *stmt) {
+    if (el->frame->scans) {
+        refuse(el, stmt->keyword, "`return` stands in the body of a scan: `yield` gives what a step computes");
+        return;
+    }
     Value tuple = {.kind = VALUE_TUPLE, .list = NEW(el->arena, ValueList)};
     bool good = true;
     for (int k = 0; k < stmt->exprs.len; k++) {
@@ -213,6 +217,7 @@ static void (*const run[])(Elab *el, const AstStmt *stmt) = {
     [DO_FREEZE] = run_freeze,
     [DO_EVAL] = run_eval,
     [DO_CHECKPOINT] = run_checkpoint,
+    [DO_YIELD] = run_yield,
 };
 
 void run_body(Elab *el, const AstStmts *body) {

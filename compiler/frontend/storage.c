@@ -50,6 +50,13 @@ Node *storage_now(Elab *el, Storage *storage) {
 }
 
 void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
+    if (el->g->loop_now) {
+        refuse(el, span,
+               "%s is assigned in the body of a scan: carry its value (`from NAME = INITIAL`) and assign it after the "
+               "scan",
+               storage->name);
+        return;
+    }
     storage_now(el, storage); // the value at entry is the first version
     place_nodes(el, span);
     // step_update repeats the body only for its optimizers: step_accumulate has written the buffers already.

@@ -161,9 +161,9 @@ uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, in
     return h;
 }
 
-static bool node_same(const Node *node, const Op *op, Node *const *in, const Attr *attrs, int copy) {
-    if (node->op != op || node->copy != copy) return false;
-    for (int k = 0; k < op->inputs; k++)
+static bool node_same(const Node *node, const Op *op, Node *const *in, int nin, const Attr *attrs, int copy) {
+    if (node->op != op || node->copy != copy || node->nin != nin) return false;
+    for (int k = 0; k < nin; k++)
         if (node->in[k] != in[k]) return false;
     for (int k = 0; op->attrs[k].name; k++)
         if (!attr_equal(op->attrs[k].kind, &node->attr[k], &attrs[k])) return false;
@@ -187,10 +187,11 @@ static void table_grow(Graph *g) {
     g->table_size = size;
 }
 
-Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, const Attr *attrs, int copy) {
+Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, int nin, const Attr *attrs, int copy) {
     if (!g->table_size) return NULL;
     for (int at = (int)(hash & (uint64_t)(g->table_size - 1)); g->table[at].node; at = (at + 1) & (g->table_size - 1))
-        if (g->table[at].hash == hash && node_same(g->table[at].node, op, in, attrs, copy)) return g->table[at].node;
+        if (g->table[at].hash == hash && node_same(g->table[at].node, op, in, nin, attrs, copy))
+            return g->table[at].node;
     return NULL;
 }
 
@@ -199,14 +200,15 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
         if (!in[k]) return NULL;
     for (int k = 0; k < nin; k++)
         if (!graph_owns(g, in[k])) dlc_bug(g->stage, "input %d of %s belongs to another graph", k, op->name);
-    if (op->inputs > MAX_INPUTS) dlc_bug(g->stage, "%s takes more than %d inputs", op->name, MAX_INPUTS);
-    if (nin != op->inputs) dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
+    if (op->inputs + op->optional > MAX_INPUTS) dlc_bug(g->stage, "%s takes more than %d inputs", op->name, MAX_INPUTS);
+    if (nin < op->inputs || nin > op->inputs + op->optional)
+        dlc_bug(g->stage, "%s takes %d inputs, not %d", op->name, op->inputs, nin);
     uint64_t hash = node_hash(op, in, nin, attrs, g->copy_now);
-    Node *found = graph_find(g, hash, op, in, attrs, g->copy_now);
+    Node *found = graph_find(g, hash, op, in, nin, attrs, g->copy_now);
     if (found) return found;
 
     Infer infer = {.op = op, .in = (const Node *const *)in, .nin = nin, .attr = attrs, .g = g};
-    if (!op->infer(&infer)) return NULL;
+    if (!op_infer(&infer)) return NULL;
     int nattrs = 0;
     while (op->attrs[nattrs].name) nattrs++;
     Attr *copy = NEW_ARRAY(g->arena, Attr, nattrs + 1);
@@ -224,6 +226,7 @@ Node *graph_op(Graph *g, const Op *op, Node *const *in, int nin, const Attr *att
                    .section = g->section_now,
                    .checkpoint = g->checkpoint_now,
                    .copy = g->copy_now,
+                   .loop = infer.loop,
                    .hash = hash};
     for (int k = 0; k < nin; k++) node->in[k] = in[k];
     for (int k = 0; k < MAX_SIZES; k++) dim_need(g->need, infer.need[k]);
@@ -268,17 +271,29 @@ void graph_bind(Graph *g, Storage *storage, Node *value, Span span) {
     vec_push(g->arena, &g->outputs, (Output){.value = value, .storage = storage, .span = span});
 }
 
+static Node *loop_next(const Graph *g, const Node *carry) {
+    return graph_loop(g, node_loop_attr(carry))->next.at[carry->attr[1].i];
+}
+
+static void mark_node(Arena *arena, NodeVec *work, Node *node) {
+    if (node->mark) return;
+    node->mark = 1;
+    vec_push(arena, work, node);
+}
+
 int graph_mark_live(Graph *g) {
-    for (int k = 0; k < g->nodes.len; k++) g->nodes.at[k]->mark = 0;
-    for (int k = 0; k < g->outputs.len; k++) g->outputs.at[k].value->mark = 1;
-    for (int k = 0; k < g->arguments.len; k++) g->arguments.at[k]->mark = 1;
+    Arena scratch = {0};
+    NodeVec work = {0};
     int live = 0;
-    for (int k = g->nodes.len - 1; k >= 0; k--) {
-        const Node *node = g->nodes.at[k];
-        if (!node->mark) continue;
-        live++;
-        for (int i = 0; i < node->nin; i++) node->in[i]->mark = 1;
+    for (int k = 0; k < g->nodes.len; k++) g->nodes.at[k]->mark = 0;
+    for (int k = 0; k < g->outputs.len; k++) mark_node(&scratch, &work, g->outputs.at[k].value);
+    for (int k = 0; k < g->arguments.len; k++) mark_node(&scratch, &work, g->arguments.at[k]);
+    for (; work.len; live++) {
+        Node *node = work.at[--work.len];
+        for (int i = 0; i < node->nin; i++) mark_node(&scratch, &work, node->in[i]);
+        if (node_is(node, carry)) mark_node(&scratch, &work, loop_next(g, node));
     }
+    arena_release(&scratch);
     return live;
 }
 
@@ -287,6 +302,9 @@ int *graph_count_uses(Arena *arena, const Graph *g) {
     for (int k = 0; k < g->nodes.len; k++)
         for (int i = 0; i < g->nodes.at[k]->nin; i++) uses[g->nodes.at[k]->in[i]->id]++;
     for (int k = 0; k < g->outputs.len; k++) uses[g->outputs.at[k].value->id] += 2;
+    for (int l = 0; l < g->loops.len; l++)
+        for (int i = 0; i < g->loops.at[l].next.len; i++)
+            if (g->loops.at[l].next.at[i]) uses[g->loops.at[l].next.at[i]->id] += 2;
     return uses;
 }
 
@@ -308,6 +326,19 @@ Node *graph_copy_node(Graph *to, const Node *old, Node *const *in) {
     return node;
 }
 
+// The same loops; the nodes are still to come.
+static void copy_loops(Graph *to, const Graph *from) {
+    for (int l = 0; l < from->loops.len; l++) {
+        Loop loop = from->loops.at[l];
+        loop.carry = loop.next = (NodeVec){0};
+        for (int i = 0; i < from->loops.at[l].carry.len; i++) {
+            vec_push(to->arena, &loop.carry, NULL);
+            vec_push(to->arena, &loop.next, NULL);
+        }
+        vec_push(to->arena, &to->loops, loop);
+    }
+}
+
 Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     Graph *to = graph_new(from->module, from->name, from->kind);
     to->span = from->span;
@@ -315,6 +346,7 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
     memcpy(to->need, from->need, sizeof to->need);
     graph_mark_live(from);
     Node *in[MAX_INPUTS];
+    copy_loops(to, from);
     for (int k = 0; k < from->arguments.len; k++) {
         graph_tag_as(to, from->arguments.at[k]);
         build_argument(to, from->arguments.at[k]->attr[0].s, from->arguments.at[k]->type);
@@ -328,6 +360,7 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
         Node *made = rewrite ? rewrite(to, old, in, context) : NULL;
         old->map = made ? made : graph_copy_node(to, old, in);
         const Node *of = old->gradient_of ? from->nodes.at[old->gradient_of - 1]->map : NULL;
+        if (node_is(old->map, carry)) graph_loop(to, node_loop_attr(old))->carry.at[old->attr[1].i] = old->map;
         if (of && old->map->section == SECTION_BACKWARD) old->map->gradient_of = of->id + 1;
     }
     for (int k = 0; k < from->outputs.len; k++) {
@@ -335,5 +368,10 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
         output.value = output.value->map;
         vec_push(to->arena, &to->outputs, output);
     }
+    for (int l = 0; l < from->loops.len; l++)
+        for (int i = 0; i < from->loops.at[l].next.len; i++) {
+            Node *next = from->loops.at[l].next.at[i];
+            if (to->loops.at[l].carry.at[i]) to->loops.at[l].next.at[i] = next->map;
+        }
     return to;
 }

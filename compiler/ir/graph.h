@@ -16,6 +16,22 @@
 //       return "loss" = %17
 //       store "fc1.weight" = %31
 //     }
+//
+// A `scan` is a Loop of the graph. Its nodes stand in the same list as all others: those that depend on the loop's
+// carry, element and step nodes are computed in each of its steps, everything else outside of it, once.
+//
+//     model sums(x: f32[8, 4]) {
+//       loop 1 over 8
+//       %0 = argument {name="x"} : f32[8, 4]
+//       %1 = constant {dtype=f32, value=0, int=0} : f32[]
+//       %2 = broadcast %1 {shape=[4], axes=[]} : f32[4]
+//       %3 = element %0 {loop=1} : f32[4]                              # x[t]
+//       %4 = carry %2 {loop=1, index=0} : f32[4]                       # %5 of the step before; %2 in the first
+//       %5 = add %4, %3 : f32[4]
+//       %6 = stack %5 {loop=1} : f32[8, 4]                             # %5 of all steps
+//       next %4 = %5
+//       return "y" = %6
+//     }
 #ifndef DLC_GRAPH_H
 #define DLC_GRAPH_H
 
@@ -98,8 +114,9 @@ typedef struct Attr {
 
 enum {
     MAX_ATTRS = 6,
-    MAX_INPUTS = 3, // of an operator: graph_op checks
-    MAX_COPY = 64   // as deep as checkpoint blocks may be nested
+    MAX_INPUTS = 3,     // of an operator: graph_op checks
+    MAX_CARRIES = 4096, // of a loop, read from text
+    MAX_COPY = 64       // as deep as checkpoint blocks may be nested
 };
 
 // ---- nodes -------------------------------------------------------------------------------------------------
@@ -123,6 +140,7 @@ struct Node {
     int copy;
     // Made by autodiff: 1 + the id of the value whose gradient it is. 0: of none.
     int gradient_of;
+    int loop; // the innermost loop in whose steps it is computed; 0: in none
     uint64_t hash;
     // Scratch for passes; every pass that uses it sets it up first.
     int mark;
@@ -192,6 +210,15 @@ typedef struct GraphSlot {
     Node *node;    // NULL: free
 } GraphSlot;
 
+// A loop over the steps of a `scan`. Loops are numbered from 1, and keep their numbers in all passes.
+typedef struct Loop {
+    Dim steps;
+    bool reverse;        // from the last index to the first
+    int parent;          // the loop around it, 0: none
+    NodeVec carry, next; // by index: carry[i] is next[i] of the step before; both NULL where a pass dropped them
+    Span span;
+} Loop;
+
 struct Graph {
     Arena *arena;
     Module *module;
@@ -205,6 +232,7 @@ struct Graph {
     // a pass drops the node: the program decides what is refused, not -O.
     Dim need[MAX_SIZES];
     VEC(Output) outputs; // returned values in order, then bound ones
+    VEC(Loop) loops;     // loop n is at [n - 1]
     GraphSlot *table;    // hash table of identical nodes
     int table_size;
     VEC(Group) groups; // after fuse: in an order in which they can run
@@ -212,8 +240,8 @@ struct Graph {
     Span span_now;
     const char *name_now, *origin_now, *checkpoint_now;
     enum Section section_now;
-    int copy_now;
-    const char *stage; // who builds now ("elaborate", a pass's name), for internal errors
+    int copy_now, loop_now; // loop_now: the loop whose body is being elaborated, 0: none
+    const char *stage;      // who builds now ("elaborate", a pass's name), for internal errors
 };
 
 struct Module {
@@ -280,14 +308,49 @@ Node *build_reduce_over(Graph *g, ReduceKind kind, Node *x, const Type *shape, c
 Node *build_contract(Graph *g, Node *a, Node *b, const Type *shape, const Iter *iter);
 Node *build_matmul(Graph *g, Node *a, Node *b); // numpy's @; batch axes broadcast
 
+// ---- loops ---------------------------------------------------------------------------------------------------------
+
+int graph_loop_new(Graph *g, Dim steps, bool reverse, int parent); // its number
+static inline Loop *graph_loop(const Graph *g, int number) { return &g->loops.at[number - 1]; }
+// Whether loop `inner` is loop `outer` or stands in it; everything is within 0.
+bool graph_loop_within(const Graph *g, int inner, int outer);
+// A value that a step gets from the one before: `init` in the first. graph_loop_next says what the step makes of it.
+Node *build_carry(Graph *g, int loop, Node *init);
+void graph_loop_next(Graph *g, const Node *carry, Node *value);
+Node *build_element(Graph *g, int loop, Node *sequence); // sequence[t], along axis 0
+Node *build_step(Graph *g, int loop);                    // t, i64[]
+// What `value` is in all steps, along a new axis 0; and what it is after the last step.
+Node *build_stack(Graph *g, int loop, Node *value);
+Node *build_last(Graph *g, int loop, Node *value);
+Node *build_hold(Graph *g, int loop, Node *value); // value, as a node of the loop
+// The loop that an element, carry, step, hold, stack or last belongs to, or leaves.
+static inline int node_loop_attr(const Node *node) { return (int)node->attr[0].i; }
+
+// The order in which nodes can be computed when the nodes of a loop stay together. What a loop needs comes before it,
+// what takes its results after it.
+typedef struct Schedule {
+    // By node id: how many loops beside its own (those with the same parent) have to end before it, one after the
+    // other. A node in one phase never depends on one of a later phase.
+    int *phase;
+    int *loop_phase; // by loop number: of the loop among its parent's nodes: it runs after those of that phase
+    NodeVec order;   // all nodes
+} Schedule;
+Schedule graph_schedule(Arena *arena, const Graph *g);
+// The end of the run of nodes of loop `inner` (and those in it) that begins at order.at[first].
+int schedule_end(const Graph *g, const Schedule *schedule, int first, int inner);
+// The loop whose parent is `outer` in which a node of loop `inner` is computed.
+int graph_loop_below(const Graph *g, int inner, int outer);
+
 // numpy's broadcast of two shapes (dtype taken from a). False when they do not fit.
 bool shape_broadcast(const Type *a, const Type *b, Type *result);
 // What the table of identical nodes is keyed by.
 uint64_t node_hash(const Op *op, Node *const *in, int nin, const Attr *attrs, int copy);
 // The node of the graph that is identical to that, or NULL.
-Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, const Attr *attrs, int copy);
+Node *graph_find(const Graph *g, uint64_t hash, const Op *op, Node *const *in, int nin, const Attr *attrs, int copy);
 bool graph_owns(const Graph *g, const Node *node); // false for NULL
 bool nodes_have(const NodeVec *nodes, const Node *node);
+// Whether the node takes part in the loops themselves: carry, element, step, hold, stack or last.
+bool node_is_loop(const Node *node);
 // Finds an attribute by name: &node->attr[k] of op->attrs[k].name; a bug if the op has none.
 const Attr *node_attr(const Node *node, const char *name);
 ReduceKind node_reduces(const Node *node);             // how a reduce or a contract folds what it reads

@@ -139,30 +139,139 @@ static void round_results(Interpretation *run, const Node *node, Tensor *out) {
     }
 }
 
-void graph_interpret(Graph *g, Interpretation *run) {
-    Arena scratch = {0};
-    Tensor *value = NEW_ARRAY(&scratch, Tensor, g->nodes.len + 1);
+// ---- nodes in order, loops step by step -----------------------------------------------------------------------------
+
+typedef struct Machine {
+    Graph *g;
+    Interpretation *run;
+    Arena scratch;
+    Schedule schedule;
+    Tensor *value; // by node id
+    int64_t *step; // by loop number: the index of its step
+    NodeVec *left; // by loop number: its stacks and last values
+} Machine;
+
+static void tensor_clear(Tensor *t) {
+    for (int64_t k = 0; k < t->count; k++)
+        if (t->f)
+            t->f[k] = 0;
+        else
+            t->i[k] = 0;
+}
+
+// Copies `count` elements.
+static void move_elements(Tensor *to, int64_t at, const Tensor *from, int64_t first, int64_t count) {
+    for (int64_t k = 0; k < count; k++) tensor_copy(to, at + k, from, first + k);
+}
+
+static void compute_node(Machine *m, const Node *node) {
+    Interpretation *run = m->run;
+    Tensor *value = &m->value[node->id];
     const Tensor *in[MAX_INPUTS];
-    for (int k = 0; k < g->arguments.len; k++) value[g->arguments.at[k]->id] = run->arguments[k];
-    for (int k = 0; k < g->nodes.len; k++) {
-        const Node *node = g->nodes.at[k];
-        if (node_is(node, argument)) continue;
-        if (node_is(node, storage)) {
-            value[k] = run->storages[module_find_storage(g->module, node->attr[0].s)->index];
+    if (node_is(node, argument) || node_is(node, carry) || node_is(node, stack) || node_is(node, last)) return;
+    if (node_is(node, storage)) {
+        *value = run->storages[module_find_storage(m->g->module, node->attr[0].s)->index];
+        return;
+    }
+    for (int i = 0; i < node->nin; i++) in[i] = &m->value[node->in[i]->id];
+    if (value->f || value->i)
+        tensor_clear(value);
+    else
+        *value = tensor_new(&m->scratch, &node->type, run->sizes);
+    if (node_is(node, step)) {
+        value->i[0] = m->step[node_loop_attr(node)];
+        return;
+    }
+    if (node_is(node, element)) {
+        move_elements(value, 0, in[0], m->step[node_loop_attr(node)] * value->count, value->count);
+        return;
+    }
+    node_evaluate(node, in, value, run->sizes, true);
+    if (run->stochastic) disturb(run, node, in, value);
+    if (!run->exact) round_results(run, node, value);
+}
+
+// All carried values change at once: one may be what another was.
+static void carry_on(Machine *m, const Loop *loop) {
+    Arena scratch = {0};
+    Tensor *next = NEW_ARRAY(&scratch, Tensor, loop->carry.len + 1);
+    for (int i = 0; i < loop->carry.len; i++) {
+        if (!loop->carry.at[i]) continue;
+        next[i] = tensor_new(&scratch, &loop->carry.at[i]->type, m->run->sizes);
+        move_elements(&next[i], 0, &m->value[loop->next.at[i]->id], 0, next[i].count);
+    }
+    for (int i = 0; i < loop->carry.len; i++)
+        if (loop->carry.at[i]) move_elements(&m->value[loop->carry.at[i]->id], 0, &next[i], 0, next[i].count);
+    arena_release(&scratch);
+}
+
+static void tensor_need(Machine *m, const Node *node) {
+    Tensor *value = &m->value[node->id];
+    if (!value->f && !value->i) *value = tensor_new(&m->scratch, &node->type, m->run->sizes);
+}
+
+static void run_loop(Machine *m, int number, int first, int end);
+
+// Computes the nodes at [first, end) of the schedule; loops inside of `outer` step by step.
+static void run_nodes(Machine *m, int outer, int first, int end) {
+    while (first < end) {
+        const Node *node = m->schedule.order.at[first];
+        if (node->loop == outer) {
+            compute_node(m, node);
+            first++;
             continue;
         }
-        for (int i = 0; i < node->nin; i++) in[i] = &value[node->in[i]->id];
-        value[k] = tensor_new(&scratch, &node->type, run->sizes);
-        node_evaluate(node, in, &value[k], run->sizes, true);
-        if (run->stochastic) disturb(run, node, in, &value[k]);
-        if (!run->exact) round_results(run, node, &value[k]);
+        int loop = graph_loop_below(m->g, node->loop, outer), after = schedule_end(m->g, &m->schedule, first, loop);
+        run_loop(m, loop, first, after);
+        first = after;
     }
+}
+
+static void run_loop(Machine *m, int number, int first, int end) {
+    const Loop *loop = graph_loop(m->g, number);
+    int64_t steps = dim_actual(loop->steps, m->run->sizes);
+    for (int i = 0; i < loop->carry.len; i++) {
+        const Node *carry = loop->carry.at[i];
+        if (!carry) continue;
+        tensor_need(m, carry);
+        move_elements(&m->value[carry->id], 0, &m->value[carry->in[0]->id], 0, m->value[carry->id].count);
+    }
+    for (int64_t k = 0; k < steps; k++) {
+        m->step[number] = loop->reverse ? steps - 1 - k : k;
+        run_nodes(m, number, first, end);
+        for (int i = 0; i < m->left[number].len; i++) {
+            const Node *node = m->left[number].at[i];
+            const Tensor *from = &m->value[node->in[0]->id];
+            tensor_need(m, node);
+            int64_t at = node_is(node, stack) ? m->step[number] * from->count : 0;
+            move_elements(&m->value[node->id], at, from, 0, from->count);
+        }
+        carry_on(m, loop);
+    }
+}
+
+static Machine machine_new(Graph *g, Interpretation *run) {
+    Machine m = {.g = g, .run = run};
+    m.value = NEW_ARRAY(&m.scratch, Tensor, g->nodes.len + 1);
+    m.step = NEW_ARRAY(&m.scratch, int64_t, g->loops.len + 2);
+    m.left = NEW_ARRAY(&m.scratch, NodeVec, g->loops.len + 2);
+    m.schedule = graph_schedule(&m.scratch, g);
+    for (int k = 0; k < g->arguments.len; k++) m.value[g->arguments.at[k]->id] = run->arguments[k];
+    for (int k = 0; k < g->nodes.len; k++)
+        if (node_is(g->nodes.at[k], stack) || node_is(g->nodes.at[k], last))
+            vec_push(&m.scratch, &m.left[node_loop_attr(g->nodes.at[k])], g->nodes.at[k]);
+    return m;
+}
+
+void graph_interpret(Graph *g, Interpretation *run) {
+    Machine m = machine_new(g, run);
+    run_nodes(&m, 0, 0, m.schedule.order.len);
     // Results outlive the scratch; bound outputs are copied last, since others may still read the old value.
     int returned = 0;
-    Tensor *bound = NEW_ARRAY(&scratch, Tensor, g->outputs.len + 1);
+    Tensor *bound = NEW_ARRAY(&m.scratch, Tensor, g->outputs.len + 1);
     for (int k = 0; k < g->outputs.len; k++) {
         const Output *output = &g->outputs.at[k];
-        const Tensor *from = &value[output->value->id];
+        const Tensor *from = &m.value[output->value->id];
         Tensor to = tensor_new(run->arena, &output->value->type, run->sizes);
         for (int64_t e = 0; e < to.count; e++) tensor_copy(&to, e, from, e);
         if (output->storage)
@@ -172,5 +281,5 @@ void graph_interpret(Graph *g, Interpretation *run) {
     }
     for (int k = 0; k < g->outputs.len; k++)
         if (g->outputs.at[k].storage) run->storages[g->outputs.at[k].storage->index] = bound[k];
-    arena_release(&scratch);
+    arena_release(&m.scratch);
 }

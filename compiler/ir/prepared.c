@@ -22,7 +22,7 @@ bool *graph_find_prepared(Arena *arena, const Graph *g) {
     if (g->kind != ENTRY_MODEL) return prepared;
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        bool fixed = !node_is(node, argument) && !node_is(node, size);
+        bool fixed = !node_is(node, argument) && !node_is(node, size) && !node_is_loop(node);
         if (node_is(node, storage)) fixed = is_fixed_storage(g, node);
         for (int d = 0; d < node->type.rank; d++) fixed &= !node->type.dim[d].size;
         for (int i = 0; i < node->nin; i++) fixed &= prepared[node->in[i]->id];

@@ -200,11 +200,24 @@ static void needs_print(Str *s, const Graph *g) {
     }
 }
 
+// "loop 2 over N reverse in 1"
+static void loops_print(Str *s, const Graph *g) {
+    for (int l = 0; l < g->loops.len; l++) {
+        const Loop *loop = &g->loops.at[l];
+        str_printf(s, "  loop %d over ", l + 1);
+        dim_print(s, loop->steps, g->module->sizes);
+        if (loop->reverse) str_put(s, " reverse");
+        if (loop->parent) str_printf(s, " in %d", loop->parent);
+        str_put(s, "\n");
+    }
+}
+
 void graph_print(Str *s, const Graph *g) {
     Arena scratch = {0};
     header_print(s, g);
     needs_print(s, g);
     str_put(s, " {\n");
+    loops_print(s, g);
     for (int k = 0; k < g->nodes.len; k++) {
         const Node *node = g->nodes.at[k];
         str_put(s, "  ");
@@ -214,6 +227,10 @@ void graph_print(Str *s, const Graph *g) {
         if (*place) str_printf(s, "  # %s", place);
         str_put(s, "\n");
     }
+    for (int l = 0; l < g->loops.len; l++)
+        for (int i = 0; i < g->loops.at[l].carry.len; i++)
+            if (g->loops.at[l].carry.at[i])
+                str_printf(s, "  next %%%d = %%%d\n", g->loops.at[l].carry.at[i]->id, g->loops.at[l].next.at[i]->id);
     for (int k = 0; k < g->outputs.len; k++) {
         const Output *output = &g->outputs.at[k];
         str_put(s, output->storage ? "  store " : "  return ");

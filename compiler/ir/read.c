@@ -355,6 +355,44 @@ static void read_tags(Reader *r) {
     expect(r, "}");
 }
 
+// Makes room for a carried value: its loop must exist, and its place in it be free.
+static bool read_carry(Reader *r, const Attr *attrs) {
+    if (attrs[0].i < 1 || attrs[0].i > r->g->loops.len)
+        fail(r, "graph text: there is no loop %lld", (long long)attrs[0].i);
+    if (attrs[1].i < 0 || attrs[1].i > MAX_CARRIES)
+        fail(r, "graph text: no loop carries value %lld", (long long)attrs[1].i);
+    if (r->failed) return false;
+    Loop *loop = graph_loop(r->g, (int)attrs[0].i);
+    while (loop->carry.len <= attrs[1].i) {
+        vec_push(r->arena, &loop->carry, NULL);
+        vec_push(r->arena, &loop->next, NULL);
+    }
+    if (loop->carry.at[attrs[1].i])
+        fail(r, "graph text: loop %lld carries value %lld twice", (long long)attrs[0].i, (long long)attrs[1].i);
+    return !r->failed;
+}
+
+// "loop 2 over N reverse in 1"
+static void read_loop(Reader *r) {
+    int64_t number = integer(r), parent = 0;
+    expect(r, "over");
+    Dim steps = read_dim(r);
+    bool reverse = accept(r, "reverse");
+    if (accept(r, "in ")) parent = integer(r);
+    if (!r->failed && number != r->g->loops.len + 1) fail(r, "graph text: expected loop %d", r->g->loops.len + 1);
+    if (parent < 0 || parent > r->g->loops.len) fail(r, "graph text: there is no loop %lld", (long long)parent);
+    if (!r->failed) graph_loop_new(r->g, steps, reverse, (int)parent);
+}
+
+// "next %4 = %5"
+static void read_next(Reader *r) {
+    Node *carry = read_reference(r);
+    expect(r, "=");
+    Node *next = read_reference(r);
+    if (!r->failed && !node_is(carry, carry)) fail(r, "graph text: %%%d is no carried value", carry->id);
+    if (!r->failed) graph_loop_next(r->g, carry, next);
+}
+
 // "%4 = add %2, %3 {attr=...} : f32[N, 10] @{...}"
 static void read_node(Reader *r) {
     int start = r->at;
@@ -372,7 +410,8 @@ static void read_node(Reader *r) {
         in[nin++] = read_reference(r);
         accept(r, ",");
     }
-    if (nin != op->inputs) fail(r, "graph text: %s takes %d inputs", name, op->inputs);
+    if (nin < op->inputs || nin > op->inputs + op->optional)
+        fail(r, "graph text: %s takes %d inputs", name, op->inputs + op->optional);
     Attr attrs[MAX_ATTRS + 1] = {0};
     for (int k = 0; op->attrs[k].name; k++) {
         expect(r, k ? "," : "{");
@@ -389,7 +428,12 @@ static void read_node(Reader *r) {
     if (!r->failed && id != r->nodes.len) fail(r, "graph text: expected %%%d", r->nodes.len);
     if (r->failed) return;
     r->g->span_now = (Span){r->source, start, r->at};
+    if (op == &op_carry && !read_carry(r, attrs)) return;
     Node *node = graph_op(r->g, op, in, nin, attrs);
+    if (node && op == &op_carry) {
+        Loop *loop = graph_loop(r->g, node_loop_attr(node));
+        loop->carry.at[attrs[1].i] = loop->next.at[attrs[1].i] = node;
+    }
     if (!node)
         r->failed = true; // the shape rule has said why
     else if (!type_equal(&node->type, &type))
@@ -468,8 +512,12 @@ static void read_entry(Reader *r, EntryKind kind) {
             read_output(r, false);
         else if (accept(r, "store"))
             read_output(r, true);
+        else if (accept(r, "loop "))
+            read_loop(r);
+        else if (accept(r, "next "))
+            read_next(r);
         else
-            fail(r, "graph text: expected a node, return, store or }");
+            fail(r, "graph text: expected a node, loop, next, return, store or }");
     }
     r->g->copy_now = 0;
     for (int k = 0; k < r->g->arguments.len && !r->failed; k++) {

@@ -12,8 +12,9 @@
 
 enum {
     MAX_RANK = 8,
-    MAX_AXES = 12, // iteration axes of a contract or reduce
-    MAX_SIZES = 15 // run-time sizes of a module
+    MAX_AXES = 12,  // iteration axes of a contract or reduce
+    MAX_SIZES = 15, // run-time sizes of a module
+    MAX_NEST = 8    // loops around each other
 };
 
 typedef enum DType { F32, F16, BF16, I8, U8, I32, I64, BOOL, DTYPES } DType;

@@ -20,7 +20,8 @@ static const char *check_type(Graph *g, const Node *node) {
     view.module = &module;
     Infer infer = {
         .op = node->op, .in = (const Node *const *)node->in, .nin = node->nin, .attr = node->attr, .g = &view};
-    if (!node->op->infer(&infer)) return wrong(g, node, "its shape rule refuses");
+    if (!op_infer(&infer)) return wrong(g, node, "its shape rule refuses");
+    if (infer.loop != node->loop) return wrong(g, node, "is not of the loop of its inputs");
     for (int k = 0; k < MAX_SIZES; k++)
         if (dim_least(infer.need[k]) > graph_least(g, k)) return wrong(g, node, "needs more of a run-time size");
     if (!type_equal(&infer.type, &node->type))
@@ -32,7 +33,8 @@ static const char *check_type(Graph *g, const Node *node) {
 static const char *check_node(Graph *g, int id) {
     const Node *node = g->nodes.at[id];
     if (node->id != id) return wrong(g, node, "its id is not its position");
-    if (node->nin != node->op->inputs) return wrong(g, node, "has the wrong number of inputs");
+    if (node->nin < node->op->inputs || node->nin > node->op->inputs + node->op->optional)
+        return wrong(g, node, "has the wrong number of inputs");
     for (int i = 0; i < node->nin; i++) {
         const Node *in = node->in[i];
         if (!graph_owns(g, in)) return wrong(g, node, "an input is of another graph");
@@ -40,8 +42,11 @@ static const char *check_node(Graph *g, int id) {
     }
     if (node->hash != node_hash(node->op, node->in, node->nin, node->attr, node->copy))
         return wrong(g, node, "was changed after it was made");
-    const Node *found = graph_find(g, node->hash, node->op, node->in, node->attr, node->copy);
+    const Node *found = graph_find(g, node->hash, node->op, node->in, node->nin, node->attr, node->copy);
     if (found != node) return wrong(g, node, arena_printf(g->arena, "is %%%d again", found ? found->id : -1));
+    if (node_is(node, carry) && (node->attr[1].i < 0 || node->attr[1].i >= graph_loop(g, node->loop)->carry.len ||
+                                 graph_loop(g, node->loop)->carry.at[node->attr[1].i] != node))
+        return wrong(g, node, "is not the value that its loop carries");
     if (node->copy < 0 || node->copy > MAX_COPY || (node->copy && node->op->traits & OP_INPUT))
         return wrong(g, node, "has a copy number, which it cannot");
     for (int d = 0; d < node->type.rank; d++) {
@@ -70,6 +75,7 @@ static const char *check_outputs(Graph *g, bool *once) {
         const Output *output = &g->outputs.at[k];
         const Node *value = output->value;
         if (!graph_owns(g, value)) return arena_printf(g->arena, "output %d is no node of the graph", k);
+        if (value->loop) return wrong(g, value, "is an output, and of a loop");
         if (bound && !output->storage) return "a returned output stands after a bound one";
         bound |= output->storage != NULL;
         if (!output->storage && !output->name) return arena_printf(g->arena, "returned output %d has no name", k);
@@ -80,6 +86,31 @@ static const char *check_outputs(Graph *g, bool *once) {
         if (output->storage && once[output->storage->index])
             return arena_printf(g->arena, "%s is bound twice", output->storage->name);
         if (output->storage) once[output->storage->index] = true;
+    }
+    return NULL;
+}
+
+static const char *check_carry(Graph *g, int number, int index) {
+    const Loop *loop = graph_loop(g, number);
+    const Node *carry = loop->carry.at[index], *next = loop->next.at[index];
+    if (!carry) return NULL;
+    if (!graph_owns(g, carry) || !node_is(carry, carry) || node_loop_attr(carry) != number || carry->attr[1].i != index)
+        return arena_printf(g->arena, "loop %d: carried value %d is another node", number, index);
+    if (!graph_owns(g, next)) return wrong(g, carry, "has no next value");
+    if (!type_equal(&carry->type, &next->type)) return wrong(g, next, "is of another type than the carried value");
+    return graph_loop_within(g, number, next->loop) ? NULL : wrong(g, next, "is not computed in the loop");
+}
+
+static const char *check_loops(Graph *g) {
+    for (int n = 1; n <= g->loops.len; n++) {
+        const Loop *loop = graph_loop(g, n);
+        if (loop->parent < 0 || loop->parent >= n)
+            return arena_printf(g->arena, "loop %d stands in loop %d", n, loop->parent);
+        if (loop->carry.len != loop->next.len) return arena_printf(g->arena, "loop %d is not complete", n);
+        for (int i = 0; i < loop->carry.len; i++) {
+            const char *found = check_carry(g, n, i);
+            if (found) return found;
+        }
     }
     return NULL;
 }
@@ -212,6 +243,7 @@ static const char *check_groups(Graph *g) {
 const char *graph_verify(Graph *g) {
     const char *found = check_arguments(g); // first: shape rules look names up there
     for (int k = 0; k < g->nodes.len && !found; k++) found = check_node(g, k);
+    if (!found) found = check_loops(g);
     Arena scratch = {0};
     if (!found) found = check_outputs(g, NEW_ARRAY(&scratch, bool, g->module->storages.len + 1));
     arena_release(&scratch);

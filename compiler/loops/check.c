@@ -67,7 +67,7 @@ static void see_use(Seen *seen, int k, const Buffer *buffer) {
 static void see_buffer(Seen *seen, const Buffer *buffer, bool write) {
     const char *wrong = wrong_part(seen, buffer, write);
     if (wrong) note(seen, arena_printf(seen->program->arena, "call %d: %s %s", seen->call, wrong, buffer->name));
-    if ((buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) || buffer->data) return;
+    if ((buffer->scope != SCOPE_ARENA && buffer->scope != SCOPE_PREPARED) || (buffer->data && !buffer->view)) return;
     Memory *m = &seen->memory;
     int k = buffer_number(m, buffer);
     if (k < 0 || m->root[k] < 0) {
@@ -112,6 +112,68 @@ static void see_call(Seen *seen, const Call *call) {
             const Use *use = &call->kernel->uses.at[k];
             if (reads ? use->read : use->written) see_buffer(seen, call->buffer[k], !reads);
         }
+}
+
+// ---- from one step of a loop to the next ----------------------------------------------------------------------------
+
+// Whether the first use of the root in the loop's calls only reads it: then it holds a value of the step before, or one
+// from outside.
+static bool is_read_first(const Seen *seen, int root, const LoopRange *range) {
+    for (int c = range->first; c < range->end; c++) {
+        const Call *call = &seen->program->calls.at[c];
+        bool reads = false, writes = false;
+        for (int k = 0; k < call->kernel->uses.len; k++) {
+            int number = buffer_number(&seen->memory, call->buffer[k]);
+            if (number < 0 || seen->memory.root[number] != root) continue;
+            reads |= call->kernel->uses.at[k].read;
+            writes |= call->kernel->uses.at[k].written;
+        }
+        if (reads || writes) return !writes;
+    }
+    return false;
+}
+
+// Extends lives that cross from one step of a loop to the next to the whole loop, from the inner loops on.
+static void extend_lives(Seen *seen) {
+    const Program *program = seen->program;
+    bool *slots = NEW_ARRAY(seen->memory.in_place.arena, bool, program->buffers.len + 1);
+    for (int k = 0; k < program->buffers.len; k++)
+        if (program->buffers.at[k]->view && program->buffers.at[k]->view->slot) slots[seen->memory.root[k]] = true;
+    for (int number = program->graph->loops.len; number >= 1; number--) {
+        const LoopRange *range = &program->loops[number - 1];
+        for (int k = 0; k < program->buffers.len && range->first >= 0; k++) {
+            int *first = &seen->first[k], *last = &seen->last[k];
+            if (*first < 0 || *first >= range->end || *last < range->first) continue;
+            bool inside = *first >= range->first && *last < range->end;
+            if (inside && !slots[k] && !is_read_first(seen, k, range)) continue;
+            if (range->first < *first) *first = range->first;
+            if (range->end - 1 > *last) *last = range->end - 1;
+        }
+    }
+}
+
+// What a loop reads in each step, and something outside wrote, nothing in the loop writes over.
+static const char *check_steps(const Seen *seen) {
+    const Program *program = seen->program;
+    const Memory *m = &seen->memory;
+    for (int c = 0; c < program->calls.len; c++) {
+        const Call *call = &program->calls.at[c];
+        for (int k = 0; k < call->kernel->uses.len && call->loop; k++) {
+            int read = buffer_number(m, call->buffer[k]);
+            if (!call->kernel->uses.at[k].read || read < 0 || m->root[read] < 0) continue;
+            int first = m->first_write[read];
+            if (first < 0 || check_is_slot(program, call->buffer[k])) continue;
+            for (int number = 1; number <= program->graph->loops.len; number++) {
+                const LoopRange *range = &program->loops[number - 1];
+                if (c < range->first || c >= range->end || (first >= range->first && first < range->end)) continue;
+                for (int w = m->last_in[m->root[read]]; w >= 0; w = m->writes.at[w].before)
+                    if (m->writes.at[w].call >= range->first && m->writes.at[w].call < range->end)
+                        return arena_printf(program->arena, "call %d reads %s in each step, and call %d writes over it",
+                                            c, call->buffer[k]->name, m->writes.at[w].call);
+            }
+        }
+    }
+    return NULL;
 }
 
 static const char *check_place(const Program *program, const Buffer *buffer) {
@@ -197,10 +259,13 @@ const char *program_check_plan(const Program *program) {
     find_memory(&seen.memory, &scratch, program);
     for (seen.call = 0; seen.call < program->calls.len; seen.call++) see_call(&seen, &program->calls.at[seen.call]);
     const char *wrong = NULL;
+    extend_lives(&seen);
     for (int k = 0; k < n && !wrong; k++)
         if (program->buffers.at[k]->view)
             wrong = check_view(program, program->buffers.at[k], seen.memory.first_write[k] >= 0);
+    if (!wrong) wrong = check_slots(program);
     if (!wrong) wrong = seen.wrong;
+    if (!wrong) wrong = check_steps(&seen);
     if (!wrong) wrong = check_storages(&seen.memory);
     for (int k = 0; k < n && !wrong; k++)
         if (seen.first[k] >= 0) wrong = check_place(program, program->buffers.at[k]); // views and unused ones have none

@@ -31,6 +31,11 @@ const char *check_read(Memory *memory, int number, int call);
 // Whether a call that reads `from` may write `to` in the same memory (both may be one buffer): their layout is the
 // same, and each element is read before it is overwritten, in one iteration of one loop.
 bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to);
+// check_slots.c: whether values of loops lie in the slots where the graph has them. NULL or what is wrong.
+const char *check_slots(const Program *program);
+// Whether the buffer shows a slot, or several, of what a loop keeps.
+bool check_is_slot(const Program *program, const Buffer *buffer);
+const char *check_slot_source(const Memory *memory, int call, int *number);
 // Whether every call finds in each storage the value that the graph wants, the old one or the new one. NULL or what is
 // wrong.
 const char *check_storages(Memory *memory);

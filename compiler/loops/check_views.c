@@ -99,12 +99,15 @@ const char *check_view(const Program *program, const Buffer *view, bool written)
     int bytes = dtype_info[view->dtype].bytes;
     for (int d = 0; d < view->rank; d++)
         if (view->stride[d] < 0) return wrong_view(program, view, "runs backwards");
-    if (root->dtype != view->dtype || root->scope != SCOPE_ARENA || view->scope != SCOPE_ARENA)
+    bool slot = check_is_slot(program, view);
+    if (root->dtype != view->dtype || root->scope != view->scope || (root->scope != SCOPE_ARENA && !slot))
         return wrong_view(program, view, "has another dtype or scope");
     if (view->start < 0 || (view->start + buffer_reach(view)) * bytes > root->bytes)
         return wrong_view(program, view, "leaves it");
-    if (view->offset != root->offset + view->start * bytes) return wrong_view(program, view, "lies elsewhere");
+    if (root->scope == SCOPE_ARENA && view->offset != root->offset + view->start * bytes)
+        return wrong_view(program, view, "lies elsewhere");
     if (view->view->part) return check_part(program, view);
+    if (slot) return NULL; // check_slots.c
     return written ? NULL : check_movement(program, view);
 }
 
@@ -213,6 +216,7 @@ static const char *wrong_read(const Memory *m, int call, int number, const char 
 static const char *check_kept(Memory *m, int number, int call, int k) {
     const Program *program = m->program;
     bool forever = true;
+    if (check_is_slot(program, program->buffers.at[k])) return NULL; // only steps write there, each its own
     for (int at = m->last_in[m->root[k]]; at > m->kept[k]; at = m->writes.at[at].before) {
         int w = m->writes.at[at].buffer;
         const Buffer *other = program->buffers.at[w];
@@ -233,6 +237,12 @@ static const char *check_source(Memory *m, int number, int call, int k) {
     const char *wrong = NULL;
     int64_t covered = 0;
     if (m->first_write[k] >= 0) return check_kept(m, number, call, k);
+    if (buffer->value && check_is_slot(m->program, buffer) && buffer->value->op->traits & OP_INPUT) {
+        wrong = check_slot_source(m, call, &k);
+        const Buffer *of = k < 0 ? NULL : m->program->buffers.at[k];
+        bool outer = of && of->scope != SCOPE_ARENA; // an argument or a storage
+        return wrong || outer ? wrong : check_source(m, number, call, k);
+    }
     for (int p = m->first_part[k]; p >= 0 && !wrong; p = m->next_part[p]) {
         covered += buffer_count(m->program->buffers.at[p]);
         wrong = check_source(m, number, call, p);

@@ -32,6 +32,7 @@ typedef struct Machine {
     Arena scratch; // of one kernel
     const Program *program;
     const int64_t *sizes; // actual run-time sizes, or NULL: none occurs
+    const int64_t *steps; // the indices of the loops around the call
     int64_t *var;         // by variable
     Tags known;           // expressions that have a tape: its number + 1
     VEC(Tape *) tapes;
@@ -106,6 +107,9 @@ static int64_t index_value(Machine *m, const Index *index) {
         case ATOM_SIZE:
             if (!m->sizes) dlc_bug("evaluate", "a run-time size in the prepare part of %s", m->program->graph->name);
             value = m->sizes[atom->size];
+            break;
+        case ATOM_STEP:
+            value = m->steps[atom->size];
             break;
         case ATOM_TIMES:
             value = index_value(m, atom->of) * by;
@@ -308,10 +312,10 @@ static void transpose(Machine *m, const Stmt *stmt) {
         for (int r = 0; r < lanes; r++) tile[c * columns + r] = from[r * rows + c];
 }
 
-static void run(Machine *m, const Stmt *stmt);
+static void run_stmt(Machine *m, const Stmt *stmt);
 
 static void run_body(Machine *m, const Stmt *stmt) {
-    for (int k = 0; k < stmt->body.len; k++) run(m, stmt->body.at[k]);
+    for (int k = 0; k < stmt->body.len; k++) run_stmt(m, stmt->body.at[k]);
 }
 
 // Chunks are independent of each other: the last one runs first.
@@ -334,7 +338,7 @@ static void store(Machine *m, const Stmt *stmt) {
     if (!copied(m, stmt)) assign(m, stmt, place(m, stmt->buffer, stmt->at));
 }
 
-static void run(Machine *m, const Stmt *stmt) {
+static void run_stmt(Machine *m, const Stmt *stmt) {
     static void (*const by_kind[])(Machine *, const Stmt *) = {
         [STMT_BLOCK] = run_body,   [STMT_FOR] = run_for,   [STMT_IF] = run_if,     [STMT_STORE] = store,
         [STMT_ACCUMULATE] = store, [STMT_LOCAL] = declare, [STMT_PREFETCH] = NULL, [STMT_TRANSPOSE] = transpose};
@@ -356,21 +360,74 @@ static void exchange_data(const Kernel *kernel, void **data) {
     }
 }
 
-void program_evaluate(Arena *arena, const Program *program, int first, int end, const int64_t *sizes) {
-    for (int c = first; c < end; c++) {
-        const Call *call = &program->calls.at[c];
-        const Kernel *kernel = call->kernel;
-        if (call->skip_if_null && !call->skip_if_null->data) continue;
-        Machine m = {.arena = arena, .program = program, .sizes = sizes};
-        m.known = (Tags){.arena = &m.scratch};
-        m.var = NEW_ARRAY(&m.scratch, int64_t, kernel->nvars + 1);
-        void **data = NEW_ARRAY(&m.scratch, void *, kernel->uses.len + 1);
-        for (int k = 0; k < kernel->uses.len; k++) data[k] = call->buffer[k]->data;
-        exchange_data(kernel, data); // the kernel's body works on the call's data
-        run(&m, kernel->body);
-        exchange_data(kernel, data);
-        for (int k = 0; k < kernel->uses.len; k++) call->buffer[k]->data = data[k];
-        stmt_visit(kernel->body, forget_local, NULL);
-        arena_release(&m.scratch);
+typedef struct Run {
+    Arena *arena;
+    const Program *program;
+    const int64_t *sizes;
+    int64_t steps[MAX_NEST]; // by depth: the index of the loop's step
+} Run;
+
+// In elements: from one element along axis 0 to the next. The caller's arrays are dense.
+static int64_t slot_stride(const Run *run, const Buffer *of) {
+    int64_t stride = of->stride[0];
+    if (of->scope != SCOPE_ARGUMENT) return stride;
+    stride = 1;
+    for (int d = 1; d < of->rank; d++) stride *= dim_actual(of->dim[d], run->sizes);
+    return stride;
+}
+
+// A view in a slot begins elsewhere in each step.
+static void find_slot(Run *run, Buffer *buffer) {
+    if (!buffer->view) return;
+    Buffer *of = buffer->view->of;
+    find_slot(run, of);
+    Machine m = {.program = run->program, .sizes = run->sizes, .steps = run->steps};
+    bool moved = buffer->view->slot || of->view;
+    int64_t at = buffer->start - of->start;
+    if (buffer->view->slot) at += index_value(&m, buffer->view->slot) * slot_stride(run, of);
+    if (moved) buffer->data = (char *)of->data + at * dtype_info[buffer->dtype].bytes;
+}
+
+static void run_call(Run *run, const Call *call) {
+    const Kernel *kernel = call->kernel;
+    if (call->skip_if_null && !call->skip_if_null->data) return;
+    for (int k = 0; k < kernel->uses.len; k++) find_slot(run, call->buffer[k]);
+    Machine m = {.arena = run->arena, .program = run->program, .sizes = run->sizes, .steps = run->steps};
+    m.known = (Tags){.arena = &m.scratch};
+    m.var = NEW_ARRAY(&m.scratch, int64_t, kernel->nvars + 1);
+    void **data = NEW_ARRAY(&m.scratch, void *, kernel->uses.len + 1);
+    for (int k = 0; k < kernel->uses.len; k++) data[k] = call->buffer[k]->data;
+    exchange_data(kernel, data); // the kernel's body works on the call's data
+    run_stmt(&m, kernel->body);
+    exchange_data(kernel, data);
+    for (int k = 0; k < kernel->uses.len; k++) call->buffer[k]->data = data[k];
+    stmt_visit(kernel->body, forget_local, NULL);
+    arena_release(&m.scratch);
+}
+
+// The calls [first, end), which loop `outer` of depth `depth` makes in one of its steps.
+static void run_calls(Run *run, int first, int end, int outer, int depth) {
+    const Graph *g = run->program->graph;
+    while (first < end) {
+        const Call *call = &run->program->calls.at[first];
+        if (call->loop == outer) {
+            run_call(run, call);
+            first++;
+            continue;
+        }
+        int number = graph_loop_below(g, call->loop, outer);
+        const Loop *loop = graph_loop(g, number);
+        int after = run->program->loops[number - 1].end;
+        int64_t steps = dim_actual(loop->steps, run->sizes);
+        for (int64_t k = 0; k < steps; k++) {
+            run->steps[depth] = loop->reverse ? steps - 1 - k : k;
+            run_calls(run, first, after, number, depth + 1);
+        }
+        first = after;
     }
+}
+
+void program_evaluate(Arena *arena, const Program *program, int first, int end, const int64_t *sizes) {
+    Run run = {.arena = arena, .program = program, .sizes = sizes};
+    run_calls(&run, first, end, 0, 0);
 }

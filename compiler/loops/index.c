@@ -26,7 +26,8 @@ static bool atom_equal(const Atom *a, const Atom *b) {
     case ATOM_VAR:
         return a->var == b->var;
     case ATOM_SIZE:
-        return a->size == b->size;
+    case ATOM_STEP:
+        return a->size == b->size && a->by == b->by;
     case ATOM_TIMES:
     case ATOM_DIV:
     case ATOM_MOD:
@@ -102,6 +103,9 @@ static bool atom_range(const Atom *atom, int64_t *lo, int64_t *hi) {
     case ATOM_SIZE:
         *lo = 1, *hi = atom->by;
         return true;
+    case ATOM_STEP:
+        *lo = 0, *hi = atom->by - 1;
+        return true;
     case ATOM_TIMES: // by a size, which is 1 or more
         if (!index_range(atom->of, lo, hi) || !index_range(atom->other, &other_lo, &other_hi)) return false;
         if (other_lo < 1) other_lo = 1;
@@ -168,6 +172,14 @@ Index *index_count(Arena *arena, Count place) {
     if (!place.size) return index_const(arena, place.at);
     Atom atom = {.kind = ATOM_SIZE, .size = place.size - 1, .by = place.bound};
     return index_add_const(arena, index_scale(arena, index_of_atom(arena, atom), place.times), place.at);
+}
+
+const char *step_name(Arena *arena, int depth) { return depth ? arena_printf(arena, "t%d", depth + 1) : "t"; }
+
+Index *index_step(Arena *arena, const Graph *g, int loop) {
+    int depth = 0;
+    for (int outer = graph_loop(g, loop)->parent; outer; outer = graph_loop(g, outer)->parent) depth++;
+    return index_of_atom(arena, (Atom){.kind = ATOM_STEP, .size = depth, .by = graph_loop(g, loop)->steps.extent});
 }
 
 Index *index_size(Arena *arena, Dim dim) { return index_count(arena, count_of_dim(dim)); }
@@ -473,6 +485,7 @@ static Index *substitute_atom(Arena *arena, const Atom *atom, const Var *var, co
         if (expr_uses(atom->loaded, var)) dlc_bug("loops", "%s cannot be replaced inside a load", var->name);
         break;
     case ATOM_SIZE:
+    case ATOM_STEP:
         break;
     }
     return index_of_atom(arena, *atom);

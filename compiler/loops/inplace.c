@@ -93,6 +93,7 @@ static void try_result(Program *program, UsePairs *known, int number, int use) {
     if (!to || to->view || to->first_call != number || to->data) return;
     for (int k = 0; k < call->kernel->uses.len; k++) {
         Buffer *from = in_arena(call, k, false), *root = from ? view_root(from) : NULL;
+        if (root && (root->home != call->loop || to->home != call->loop)) continue; // it is read in the next step
         if (!from || root->last_call != number || root->first_call >= number || root->data || !from->value ||
             !to->value || !buffers_alike(from, to))
             continue;

@@ -28,6 +28,7 @@ struct Var {
 typedef enum AtomKind {
     ATOM_VAR,
     ATOM_SIZE,
+    ATOM_STEP,
     ATOM_TIMES,
     ATOM_DIV,
     ATOM_MOD,
@@ -40,6 +41,7 @@ typedef struct Atom {
     AtomKind kind;
     Var *var;        // VAR
     int size;        // SIZE: the module's run-time size with this number (0-based); `by` is its bound
+                     // STEP: how many loops of the program stand around the one whose index it is, which is below `by`
     const Index *of; // TIMES: of * other; DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other); CLAMP: into [0, by)
     // TIMES, MIN: see `of`. DIV, MOD, CLAMP: NULL, or the run-time value of `by`: c * N + d of one size, at least 1.
     const Index *other;
@@ -153,6 +155,8 @@ typedef struct View {
     unsigned whole;          // own axes that are a whole axis of `of`, and share its halo
     unsigned merged;         // axes of `of` that were joined with the one before, so that no halo may come between
     bool part;               // kernels write the view itself, a part of the concat `of`
+    // NULL, or where along axis 0 of `of` it lies, in steps of loops and run-time sizes; its axis d is d + 1 of `of`.
+    const Index *slot;
 } View;
 
 struct Buffer {
@@ -177,6 +181,7 @@ struct Buffer {
     bool accumulate_double; // REGISTER, STACK of a float dtype: held as C double
     // Lifetime and place, filled by the planner: in the arena for SCOPE_ARENA, among the prepared for SCOPE_PREPARED.
     int first_call, last_call;
+    int home; // the loop in each step of which it begins and ends to live; 0: none
     int64_t bytes, offset;
     View *view;          // ARENA: it lies in another buffer; its strides are those of that one; or NULL
     int64_t start;       // of a view: from the element at which that buffer (or the one that it lies in itself) begins
@@ -229,8 +234,14 @@ typedef struct Call {
     const Group *group;   // NULL for copies
     Buffer *skip_if_null; // a returned output that is all this call computes: it is left out when the caller gave NULL
     enum Section section;
+    int loop;    // of the graph, in which it is made
     bool shared; // of the prepare part: a call of another model does the same, and this one is left out
 } Call;
+
+// The calls [first, end) of one of the graph's loops; -1: it has none.
+typedef struct LoopRange {
+    int first, end;
+} LoopRange;
 
 typedef struct Program {
     Arena *arena;
@@ -242,6 +253,7 @@ typedef struct Program {
     // calls[0, nprepare) are the prepare part of a model: they depend on parameters alone, and run after these change.
     VEC(Call) calls;
     int nprepare;
+    LoopRange *loops;                 // by number of the loop, from 1, at [number - 1]
     Buffer **of_node;                 // by node id: where a stored node's value lives, or NULL
     struct GroupParts *parts;         // by group: what it computes and loads
     int64_t arena_bytes, arena_bound; // planned peak, and the largest sum of simultaneously live bytes
@@ -251,6 +263,7 @@ typedef struct Program {
 // Lowers a graph that was fused: a call per group, equal groups of one kernel, each kernel by its recipe; copies for
 // outputs. Buffers get lifetimes.
 // apart: each group gets a kernel of its own, which is what sharing is tested against.
+const char *step_name(Arena *arena, int depth); // of the index of a loop with so many loops around it: "t", "t2"
 Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int level, int threads, bool apart);
 static inline Program *program_lower(Graph *g, const Target *target, int level, int threads) {
     return program_lower_in(g->arena, g, target, level, threads, false);

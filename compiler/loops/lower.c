@@ -172,6 +172,7 @@ static void make_values(Lowering *l) {
         const Group *group = &l->g->groups.at[k];
         for (int o = 0; o < group->outputs.len; o++) {
             const Node *node = group->outputs.at[o];
+            if (l->program->of_node[node->id]) continue; // of a loop
             bool prepared = l->prepared[node->id];
             Buffer *buffer = prepared ? NULL : make_view(l, node);
             if (!buffer && !prepared) buffer = place_outside(l, k, node);
@@ -213,7 +214,11 @@ LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const cha
 
 static void make_call(Lowering *l, Kernel *kernel, const Group *group, Buffer *skip_if_null, enum Section section) {
     vec_push(l->arena, &l->program->calls,
-             (Call){.kernel = kernel, .group = group, .skip_if_null = skip_if_null, .section = section});
+             (Call){.kernel = kernel,
+                    .group = group,
+                    .skip_if_null = skip_if_null,
+                    .section = section,
+                    .loop = group ? group->outputs.at[0]->loop : 0});
 }
 
 // What a kernel uses is known when its body is complete.
@@ -310,11 +315,15 @@ static void copy_outputs(Lowering *l) {
 // ---- lifetimes ------------------------------------------------------------------------------------------------------
 
 static void find_lifetimes(Program *program) {
+    slots_find_loops(program);
+    slots_find_homes(program);
     for (int c = 0; c < program->calls.len; c++)
         for (int k = 0; k < program->calls.at[c].kernel->uses.len; k++) {
             Buffer *buffer = program->calls.at[c].buffer[k];
-            if (buffer->first_call < 0) buffer->first_call = c;
-            buffer->last_call = c;
+            int first, last;
+            slots_live(program, c, view_root(buffer)->home, &first, &last);
+            if (buffer->first_call < 0 || first < buffer->first_call) buffer->first_call = first;
+            if (last > buffer->last_call) buffer->last_call = last;
         }
     // Buffers that only the prepare part reads are not kept.
     for (int k = 0; k < program->buffers.len; k++) {
@@ -358,7 +367,9 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
     views_find(&l.views);
     find_readers(&l);
     make_inputs(&l);
+    slots_leave(program);
     make_values(&l);
+    slots_enter(program);
     bind_views(&l);
     if (level) halos_choose(program);
     views_lay_out(program);

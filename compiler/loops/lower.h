@@ -31,7 +31,8 @@ void lower_forget(LowerContext *ctx);
 Index *index_const(Arena *arena, int64_t c);
 Index *index_var(Arena *arena, Var *var);
 Index *index_count(Arena *arena, Count place);
-Index *index_size(Arena *arena, Dim dim); // how many elements the axis has, at run time
+Index *index_step(Arena *arena, const Graph *g, int loop); // the index of a step
+Index *index_size(Arena *arena, Dim dim);                  // how many elements the axis has, at run time
 // Of a and `by`, which is a constant or what index_size gives; a is not negative where it is divided.
 Index *index_times(Arena *arena, const Index *a, const Index *by);
 Index *index_quotient(Arena *arena, const Index *a, const Index *by);
@@ -125,6 +126,16 @@ bool views_replace(const Views *views, const Group *group);
 bool views_widen(Program *program, Buffer *buffer, const int *before, const int *after);
 // Gives views their strides, halos and starts, from what they lie in.
 void views_lay_out(Program *program);
+// slots.c: where the values of loops live. slots_leave places what steps hand on and give, before other values have
+// their places; slots_enter what they take from these.
+void slots_leave(Program *program);
+void slots_enter(Program *program);
+// Sets program->loops, and each buffer's home.
+void slots_find_loops(Program *program);
+void slots_find_homes(Program *program);
+// The calls through which a buffer of that home lives because `call` uses it.
+void slots_live(const Program *program, int call, int home, int *first, int *last);
+
 // inplace.c: results take the memory of inputs that end with their kernel.
 void views_in_place(Program *program);
 

@@ -69,6 +69,9 @@ static void put_atom(Printer *p, const Atom *atom) {
     case ATOM_SIZE:
         str_put(p->s, p->sizes[atom->size].name);
         return;
+    case ATOM_STEP:
+        str_put(p->s, step_name(p->arena, atom->size));
+        return;
     case ATOM_LOADED:
         put_expr(p, atom->loaded);
         return;

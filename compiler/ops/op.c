@@ -25,6 +25,18 @@ bool op_refuse(Infer *infer, const char *fmt, ...) {
     return false;
 }
 
+bool op_infer(Infer *infer) {
+    const Graph *g = infer->g;
+    for (int k = 0; k < infer->nin; k++) {
+        int loop = infer->in[k]->loop;
+        if (graph_loop_within(g, loop, infer->loop))
+            infer->loop = loop;
+        else if (!graph_loop_within(g, infer->loop, loop))
+            return op_refuse(infer, "its inputs are of two loops, none of which stands in the other");
+    }
+    return infer->op->infer(infer);
+}
+
 const char *op_shown(Infer *infer, const Type *type) {
     return type_text(infer->g->arena, type, infer->g->module->sizes);
 }

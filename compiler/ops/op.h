@@ -18,6 +18,7 @@ typedef enum Trait {
     OP_ALONE = 1 << 9,     // a kernel of its own, whose loops `nest` makes
     OP_EXACT = 1 << 10,    // element-wise, rounds nothing: of equal floats any machine makes equal results
     OP_JUMPS = 1 << 11,    // element-wise, of floats a last place apart it may make results that are far apart
+    OP_LOOP = 1 << 12,     // carry, element, step, hold, stack, last: attribute 0 is its loop
 } Trait;
 
 // What a shape rule sees. It fills `type` and returns true, or reports through op_refuse.
@@ -27,9 +28,12 @@ typedef struct Infer {
     int nin;
     const Attr *attr;
     Type type;
+    int loop;            // in which the node is computed: at entry that of its inputs
     Dim need[MAX_SIZES]; // as of a Graph: what must have an element beside the axes of the result (dim_need)
     Graph *g;
 } Infer;
+// Runs the operator's shape rule, and finds the loop.
+bool op_infer(Infer *infer);
 // Reports "OP: message" at g->span_now and returns false.
 bool op_refuse(Infer *infer, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -42,6 +46,7 @@ struct Op {
     const char *doc;     // one line
     const char *example; // a .dl expression over typed placeholders: "tanh(x: f32[2, 3])"; the tests and docs use it
     int inputs;          // how many
+    int optional;        // how many more it may have
     AttrSpec attrs[MAX_ATTRS + 1];
     unsigned traits; // of Trait
     bool (*infer)(Infer *infer);

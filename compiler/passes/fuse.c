@@ -198,6 +198,7 @@ static bool left_to_reader(const Fuse *f, const Node *node, int group) {
     int reader = NONE;
     for (int u = 0; u < f->of[node->id].users.len; u++) {
         int by = f->of[f->of[node->id].users.at[u]->id].group;
+        if (f->of[node->id].users.at[u]->loop != node->loop) return false;
         // A user in no group will be inlined, or stored by an element-wise kernel that reads what this one stores.
         if (by == group || (by != NONE && reader != NONE && by != reader)) return false;
         if (by != NONE) reader = by;
@@ -249,10 +250,12 @@ static int64_t domain_count(const Fuse *f, int group) {
 // users (which have higher ids and so are known): NONE, the only one, or MANY. Counts the places of use.
 static void find_reader(Fuse *f, const Node *node) {
     int reader = NONE, uses = 0, depth = 0, here = 1, moved = 0;
+    f->of[node->id].again_in_loop = false;
     for (int u = 0; u < f->of[node->id].users.len; u++) {
         const Node *user = f->of[node->id].users.at[u];
         int group = f->of[user->id].group;
         bool inlined = group == NONE;
+        f->of[node->id].again_in_loop |= user->loop != node->loop || (inlined && f->of[user->id].again_in_loop);
         if (inlined && f->of[user->id].depth > depth) depth = f->of[user->id].depth;
         uses += inlined ? f->of[user->id].uses : 1;
         // Element-wise users share a value at their index; each movement reads it at another one.
@@ -300,6 +303,7 @@ static bool must_store(Fuse *f, const Node *node) {
     if (f->of[node->id].depth >= MAX_DEPTH && !is_source(node)) return true;
     if (is_kept(f, node)) return true;
     if (f->of[node->id].cheap || is_movement(node)) return false;
+    if (f->of[node->id].again_in_loop) return true;
     if (reader == MANY || f->of[node->id].copies > MAX_COPIES) return true;
     bool repeats = f->of[node->id].uses > 1 || domain_count(f, reader) > 2 * type_count(&node->type);
     return repeats && f->of[node->id].costly;
@@ -430,6 +434,15 @@ static void fuse_begin(Fuse *f, Graph *g, const PassOptions *options) {
         for (int i = 0; i < node->nin; i++) vec_push(&f->scratch, &f->of[node->in[i]->id].users, node);
     }
     for (int k = 0; k < g->outputs.len; k++) f->of[g->outputs.at[k].value->id].output = true;
+    Schedule schedule = graph_schedule(&f->scratch, g);
+    for (int k = 0; k < n; k++) {
+        f->of[k].phase = schedule.phase[k];
+        const Node *node = g->nodes.at[k];
+        if (node->op->traits & OP_LOOP && node->op->traits & OP_INPUT) f->of[node->in[0]->id].output = true;
+    }
+    for (int l = 0; l < g->loops.len; l++)
+        for (int i = 0; i < g->loops.at[l].next.len; i++)
+            if (g->loops.at[l].next.at[i]) f->of[g->loops.at[l].next.at[i]->id].output = true;
     find_updated(f);
     find_prepared(f);
     find_late(f);
@@ -453,7 +466,7 @@ static void find_groups(Fuse *f) {
 }
 
 Graph *pass_fuse(Graph *from, const PassOptions *options) {
-    Graph *g = graph_rebuild(from, NULL, NULL);
+    Graph *g = fuse_settle_loops(from);
     Fuse f;
     fuse_begin(&f, g, options);
     find_groups(&f);
@@ -476,7 +489,7 @@ static int inlined_depth(const Fuse *f, const Node *node) {
 
 // -O0: what only moves or is constant is inlined, to a depth; every other operator is a kernel.
 Graph *pass_separate(Graph *from, const PassOptions *options) {
-    Graph *g = graph_rebuild(from, NULL, NULL);
+    Graph *g = fuse_settle_loops(from);
     Fuse f;
     fuse_begin(&f, g, options);
     for (int id = 0; id < f.n; id++) {

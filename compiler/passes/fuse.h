@@ -44,6 +44,7 @@ typedef struct NodeInfo {
     // acyclic.c: the list of all nodes: the neighbours, and a number that grows along it.
     int before, after;
     int64_t place;
+    int phase; // as of a Schedule
     // While one group grows: how it stands to the members; the growth in which it waited, and in which it was found to
     // follow from no member.
     State state;
@@ -52,6 +53,7 @@ typedef struct NodeInfo {
     Alignment align;         // of a member
     bool cheap, costly;      // see weigh_nodes
     int reader, uses, depth; // of an inlined node: see store_rest
+    bool again_in_loop;      // of an inlined node: a kernel in a loop would compute it again in each step
     int copies;              // and at how many indices one expression would compute it
 } NodeInfo;
 
@@ -82,7 +84,8 @@ static inline bool is_unassigned(const Fuse *f, const Node *node) { return f->of
 // Whether two nodes may be in one group at all.
 static inline bool may_join(const Fuse *f, const Node *a, const Node *b) {
     bool apart = (f->of[a->id].early && f->of[b->id].late) || (f->of[a->id].late && f->of[b->id].early);
-    return f->prepared[a->id] == f->prepared[b->id] && !apart;
+    bool together = a->loop == b->loop && f->of[a->id].phase == f->of[b->id].phase;
+    return together && f->prepared[a->id] == f->prepared[b->id] && !apart;
 }
 
 // fuse.c: a group without members; its number.
@@ -117,6 +120,9 @@ bool fuse_needs_buffer(const Fuse *f, const Node *node);
 
 // settle.c: finds the nodes that comparisons depend on through two computations of them; whether there are new ones.
 bool fuse_settle(Fuse *f);
+// fuse_loops.c: the same graph, in which each value that enters, stays in or leaves a loop is computed by a kernel that
+// can store it in its slot.
+Graph *fuse_settle_loops(Graph *from);
 // recompute.c: takes members out of their groups that readers compute again.
 void fuse_recompute(Fuse *f);
 // parts.c: whether an ungrouped node is the one part of a stored concat that is left to be stored in its place.

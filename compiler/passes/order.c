@@ -16,6 +16,7 @@ typedef struct Turn {
     int hard_left, soft_left; // how many that come before are not placed yet
     int wanted;               // the lowest first node of it and of all that wait for it; 0: not known yet
     NodeVec reads;            // what others store and it reads
+    bool placed;
 } Turn;
 
 typedef struct Sequence {
@@ -26,6 +27,8 @@ typedef struct Sequence {
     NodeVec *values;   // by storage: the nodes that are its value at entry
     int *passed;       // by node id: the output whose readers were looked for here last, + 1
     IntVec ready;      // groups that may run now
+    IntVec *inside;    // by loop: the groups in it
+    int loop;          // whose groups run now: it ends before others go on
 } Sequence;
 
 // The groups that an inlined value is read from run before `reader`.
@@ -42,6 +45,64 @@ static void add_hard_edges(Sequence *sequence, Node *node, int reader) {
         return;
     }
     for (int i = 0; i < node->nin; i++) add_hard_edges(sequence, node->in[i], reader);
+}
+
+// ---- loops ----------------------------------------------------------------------------------------------------------
+
+static int loop_of(const Sequence *sequence, int group) { return sequence->f->members[group].at[0]->loop; }
+
+static void add_edge(Sequence *sequence, int before, int after) {
+    vec_push(&sequence->f->scratch, &sequence->turn[before].hard, after);
+    sequence->turn[after].hard_left++;
+}
+
+// What one group of a loop reads from outside, all of them wait for; and what reads one of them, waits for all.
+static void add_loop_edges(Sequence *sequence, int before, int n) {
+    const Graph *g = sequence->f->g;
+    for (int k = 0; k < n; k++) {
+        int after = sequence->turn[before].hard.at[k], from = loop_of(sequence, before), to = loop_of(sequence, after);
+        if (!graph_loop_within(g, from, to)) {
+            int common = to;
+            while (!graph_loop_within(g, from, common)) common = graph_loop(g, common)->parent;
+            const IntVec *inside = &sequence->inside[graph_loop_below(g, to, common)];
+            for (int i = 0; i < inside->len; i++) add_edge(sequence, before, inside->at[i]);
+        }
+        if (!graph_loop_within(g, to, from)) {
+            int common = from;
+            while (!graph_loop_within(g, to, common)) common = graph_loop(g, common)->parent;
+            const IntVec *inside = &sequence->inside[graph_loop_below(g, from, common)];
+            for (int i = 0; i < inside->len; i++)
+                if (inside->at[i] != before) add_edge(sequence, inside->at[i], after);
+        }
+    }
+}
+
+static void find_loops(Sequence *sequence) {
+    const Graph *g = sequence->f->g;
+    int n = sequence->f->ngroups;
+    sequence->inside = NEW_ARRAY(&sequence->f->scratch, IntVec, g->loops.len + 2);
+    for (int k = 0; k < n; k++)
+        for (int loop = loop_of(sequence, k); loop; loop = graph_loop(g, loop)->parent)
+            vec_push(&sequence->f->scratch, &sequence->inside[loop], k);
+    int *edges = NEW_ARRAY(&sequence->f->scratch, int, n + 1);
+    for (int k = 0; k < n; k++) edges[k] = sequence->turn[k].hard.len;
+    for (int k = 0; k < n && g->loops.len; k++) add_loop_edges(sequence, k, edges[k]);
+}
+
+// Whether the group may run while groups of the loop that was begun are left.
+static bool may_run(const Sequence *sequence, int group) {
+    return graph_loop_within(sequence->f->g, loop_of(sequence, group), sequence->loop);
+}
+
+static void end_loops(Sequence *sequence) {
+    const Graph *g = sequence->f->g;
+    while (sequence->loop) {
+        int left = 0;
+        for (int k = 0; k < sequence->inside[sequence->loop].len; k++)
+            left += !sequence->turn[sequence->inside[sequence->loop].at[k]].placed;
+        if (left) return;
+        sequence->loop = graph_loop(g, sequence->loop)->parent;
+    }
 }
 
 // Every group that reads a storage should run before the group that stores what the storage holds next.
@@ -124,12 +185,13 @@ static bool runs_before(Sequence *sequence, int a, int b) {
 // Takes the next group out of those that are ready; the first of equal ones.
 static int next_group(Sequence *sequence) {
     IntVec *ready = &sequence->ready;
-    int best = 0;
-    if (!ready->len) return NONE;
-    for (int k = 1; k < ready->len; k++) {
-        int a = ready->at[k], b = ready->at[best];
-        if (runs_before(sequence, a, b) || (a < b && !runs_before(sequence, b, a))) best = k;
+    int best = NONE;
+    for (int k = 0; k < ready->len; k++) {
+        if (!may_run(sequence, ready->at[k])) continue;
+        int a = ready->at[k], b = best == NONE ? a : ready->at[best];
+        if (a == b || runs_before(sequence, a, b) || (a < b && !runs_before(sequence, b, a))) best = k;
     }
+    if (best == NONE) return NONE;
     int group = ready->at[best];
     ready->at[best] = ready->at[--ready->len];
     return group;
@@ -138,6 +200,9 @@ static int next_group(Sequence *sequence) {
 static void place_group(Sequence *sequence, int group) {
     Fuse *f = sequence->f;
     const Turn *turn = &sequence->turn[group];
+    sequence->turn[group].placed = true;
+    sequence->loop = loop_of(sequence, group);
+    end_loops(sequence);
     for (int k = 0; k < turn->hard.len; k++) {
         int later = turn->hard.at[k];
         if (!--sequence->turn[later].hard_left) vec_push(&f->scratch, &sequence->ready, later);
@@ -166,6 +231,7 @@ void fuse_order(Fuse *f) {
                          .passed = NEW_ARRAY(&f->scratch, int, f->n + 1)};
     for (int k = 0; k < n; k++)
         for (int m = 0; m < f->members[k].len; m++) add_hard_edges(&sequence, f->members[k].at[m], k);
+    find_loops(&sequence);
     find_values(&sequence);
     for (int k = 0; k < f->g->outputs.len; k++)
         if (f->g->outputs.at[k].storage) add_soft_edges(&sequence, k);

@@ -33,6 +33,7 @@ static bool reads_once(const Fuse *f, const Node *node) {
     for (int u = 0; u < f->of[node->id].users.len; u++) {
         const Node *user = f->of[node->id].users.at[u];
         int group = f->of[user->id].group;
+        if (user->loop != node->loop) return false;
         if (group != NONE && f->group[group].kind == GROUP_NAIVE) return false;
         if (user->op->traits & (OP_REDUCES | OP_ALONE) && (group == NONE || f->group[group].kind != GROUP_ROWS))
             return false;

@@ -157,6 +157,8 @@ static void print_expr(Str *s, const AstExpr *e, int least) {
     case AST_SLICE:
         print_slice(s, e);
         break;
+    case AST_SCAN: // print_scan
+        break;
     }
     if (wrap) str_put(s, ")");
 }
@@ -220,13 +222,49 @@ static void print_with(Str *s, const AstWith *with, int indent) {
     if (!bare) str_printf(s, "%*s}", 4 * indent, "");
 }
 
+static void print_params(Str *s, const AstParams *params, const char *before, const char *between) {
+    for (int k = 0; k < params->len; k++) {
+        str_printf(s, "%s%s = ", k ? between : before, params->at[k].name);
+        print_expr(s, params->at[k].value, PIPE);
+    }
+}
+
+static void print_axes(Str *s, const AstExpr *axis) {
+    if (!axis) return;
+    str_put(s, " over ");
+    print_expr(s, axis, PIPE);
+}
+
+static void print_scan(Str *s, const AstScan *scan, int indent) {
+    str_put(s, "scan ");
+    for (int k = 0; k < scan->elements.len; k++) {
+        str_printf(s, "%s%s in ", k ? ", " : "", scan->elements.at[k].name);
+        print_expr(s, scan->elements.at[k].value, PIPE);
+        print_axes(s, scan->axes.at[k]);
+    }
+    print_params(s, &scan->options, ", ", ", ");
+    print_params(s, &scan->carried, " from ", ", ");
+    print_block(s, &scan->body, indent);
+}
+
 static void print_stmt(Str *s, const AstStmt *stmt, int indent) {
     str_printf(s, "%*s", 4 * indent, "");
     switch (stmt->kind) {
     case DO_ASSIGN:
         print_names(s, stmt);
         str_put(s, " = ");
-        print_items(s, &stmt->exprs);
+        if (stmt->exprs.at[0]->kind == AST_SCAN)
+            print_scan(s, stmt->exprs.at[0]->scan, indent);
+        else
+            print_items(s, &stmt->exprs);
+        break;
+    case DO_YIELD:
+        str_put(s, "yield ");
+        for (int k = 0; k < stmt->exprs.len; k++) {
+            if (k) str_put(s, ", ");
+            print_expr(s, stmt->exprs.at[k], PIPE);
+            print_axes(s, stmt->over.at[k]);
+        }
         break;
     case DO_RETURN:
         str_put(s, "return ");

@@ -70,7 +70,7 @@ static void put_example(Str *s, Arena *arena, const Op *op) {
     }
     Str params = str_new(arena), names = str_new(arena), body = str_new(arena);
     take_apart(op->example, &params, &names, &body);
-    str_printf(s, "layer body_%s(%s) { return %s }\n", op->name, str_text(&params), str_text(&body));
+    str_printf(s, "layer body_%s(%s) { r = %s; return r }\n", op->name, str_text(&params), str_text(&body));
     str_printf(s, "model example_%s(%s) -> (y: f32[]) { return sum(cast(body_%s(%s), f32)) }\n", op->name,
                str_text(&params), op->name, str_text(&names));
 }
@@ -81,7 +81,7 @@ static char *program_text(Walk *w) {
                 "layer uniform_numbers(p: T[...S]) { return random(\"uniform\", S) }\n"
                 "layer normal_numbers(p: T[...S]) { return random(\"normal\", S) }\n");
     for (const Op *const *at = ops; *at; at++) {
-        if (!takes_part(w, *at)) continue;
+        if (!takes_part(w, *at) || !(*at)->example[0]) continue;
         put_example(&s, w->arena, *at);
         add_case(w, *at, arena_printf(w->arena, "example_%s", (*at)->name));
     }

@@ -435,19 +435,26 @@ static const struct {
      "net.dl:1:7: error: model f: the results are missing: write `-> (NAME: DTYPE[DIMS])` before `{`\n"
      "    1 | model f(x: f32[2]) {\n"
      "      |       ^\n"},
-    {"scan and yield",
+    {"scan",
      "layer f(x: T[B]) {\n"
-     "    hs, h = scan xt in x over 1, mt in mask over 1 from h = h0 {\n"
-     "        yield h over 1\n"
-     "    }\n"
-     "    return hs\n"
-     "}\n"
-     "layer g(x: T[B]) {\n"
-     "    yield h\n"
+     "    h = scan x over 1 from h = h0 { h = x }\n"
+     "    h = scan e in x from h { h = e }\n"
+     "    h = scan e in x over { h = e }\n"
+     "    h = scan e in x, { h = e }\n"
+     "    return h\n"
      "}\n",
-     "net.dl:2:13: error: scan is not supported yet\n"
-     "    2 |     hs, h = scan xt in x over 1, mt in mask over 1 from h = h0 {\n"
-     "      |             ^~~~\n"},
+     "net.dl:2:16: error: expected `in` or `=`, found the keyword `over`\n"
+     "    2 |     h = scan x over 1 from h = h0 { h = x }\n"
+     "      |                ^~~~\n"
+     "net.dl:3:28: error: expected `=`, found `{`\n"
+     "    3 |     h = scan e in x from h { h = e }\n"
+     "      |                            ^\n"
+     "net.dl:4:26: error: expected an expression, found `{`\n"
+     "    4 |     h = scan e in x over { h = e }\n"
+     "      |                          ^\n"
+     "net.dl:5:22: error: expected a name, found `{`\n"
+     "    5 |     h = scan e in x, { h = e }\n"
+     "      |                      ^\n"},
     {"minimize",
      "train f(x: f32[2]) accumulates -> (y: f32[]) { return x }\n"
      "train f(x: f32[2]) {\n"

@@ -73,6 +73,7 @@ static void expect_round_trip(const char *what, Bench *b) {
 
 static void finish(Bench *b) {
     for (int k = 0; k < b->g->nodes.len; k++) {
+        if (b->g->nodes.at[k]->loop) continue; // it cannot be returned
         const char *name = arena_printf(&b->arena, "y%d", k);
         graph_return(b->g, name, b->g->nodes.at[k], (Span){0});
     }
@@ -190,6 +191,21 @@ static void make_parts(Bench *b) {
     graph_op(g, &op_cumsum, &x, 1, (Attr[]){{.i = 1}, {.i = 1}});
 }
 
+// Two loops, one in the other and reversed.
+static void make_loops(Bench *b) {
+    Node *x = arg(b, "x", "f32[4, N, 3]"), *h0 = arg(b, "h0", "f32[3]");
+    int outer = graph_loop_new(b->g, x->type.dim[0], false, 0);
+    Node *row = build_element(b->g, outer, x), *h = build_carry(b->g, outer, h0);
+    int inner = graph_loop_new(b->g, row->type.dim[0], true, outer);
+    Node *e = build_element(b->g, inner, row), *c = build_carry(b->g, inner, h);
+    Node *step = build_cast(b->g, build_step(b->g, inner), F32);
+    Node *next =
+        build_binary(b->g, "add", build_binary(b->g, "mul", c, e), build_broadcast(b->g, step, &e->type, NULL));
+    graph_loop_next(b->g, c, next);
+    graph_loop_next(b->g, h, build_hold(b->g, outer, build_last(b->g, inner, next)));
+    graph_return(b->g, "all", build_stack(b->g, outer, build_stack(b->g, inner, next)), (Span){0});
+}
+
 typedef struct Form {
     const char *what;
     void (*make)(Bench *b);
@@ -200,6 +216,7 @@ static const Form forms[] = {
     {"maps", make_maps},         {"movement", make_movement},
     {"parts", make_parts},       {"random", make_random},
     {"training", make_training}, {"operators", make_every_operator},
+    {"loops", make_loops},
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
@@ -396,7 +413,7 @@ static const Bad bad[] = {
     {"model f(x: f32[4]", "expected a name"},
     {"model f(x: f32[4], x: f32[4]) { }", "two arguments x"},
     {"model f() { } model f() { }", "two entries f"},
-    {"model f() { ", "expected a node, return, store or }"},
+    {"model f() { ", "expected a node, loop, next, return, store or }"},
     {X "%1 = rellu %0 : f32[4] }", "there is no operator rellu"},
     {X "%1 = relu : f32[4] }", "relu takes 1 inputs"},
     {X "%1 = relu %0, %0 : f32[4] }", "relu takes 1 inputs"},

@@ -1,0 +1,210 @@
+// scan.c: a loop over the steps of sequences, whose body is elaborated once.
+//     hs, h = scan xt in x over 1 from h = h0 {        %3 = element %x' {loop=1}       x' is x with axis 1 first
+//         h = tanh(xt + h)                             %4 = carry %h0 {loop=1, index=0}
+//         yield h over 1                               %5 = tanh (%3 + %4)
+//     }                                                %6 = stack %5 {loop=1}, next %4 = %5, %7 = last %5 {loop=1}
+// Sequences and what is yielded run along axis 0 in the graph; transposes bring other axes there. The body is a scope:
+// what it binds is gone after it, and a carried name means the step's value inside.
+#include <string.h>
+
+#include "frontend/elaborator.h"
+
+typedef struct Scan {
+    Elab *el;
+    const AstScan *ast;
+    Span span;
+    bool reverse;
+    Dim steps;
+    NodeVec sequences; // steps first
+    NodeVec initial, carries;
+    int loop;
+} Scan;
+
+// The axis of a tensor of that rank; -1: reported.
+static int axis_of(Elab *el, const AstExpr *expr, int rank, Span span) {
+    int64_t axis = 0;
+    if (expr && !value_to_int(el, eval(el, expr), "an axis", expr->span, &axis)) return -1;
+    if (axis >= -rank && axis < rank) return (int)(axis < 0 ? axis + rank : axis);
+    refuse(el, expr ? expr->span : span, "axis %lld is not an axis of %d ax%s", (long long)axis, rank,
+           rank == 1 ? "is" : "es");
+    return -1;
+}
+
+// Moves an axis to another place; the others stay in order.
+static Node *move_axis(Graph *g, Node *x, int from, int to) {
+    int perm[MAX_RANK], rank = x->type.rank;
+    for (int d = 0, k = 0; d < rank; d++) {
+        if (k == from) k++;
+        perm[d] = d == to ? from : k++;
+    }
+    return build_transpose(g, x, perm);
+}
+
+static bool read_options(Scan *s) {
+    for (int k = 0; k < s->ast->options.len; k++) {
+        const AstParam *option = &s->ast->options.at[k];
+        if (strcmp(option->name, "reverse"))
+            return deny(s->el, option->span, "scan has no option `%s`; it has `reverse`", option->name);
+        if (!eval_bool(s->el, option->value, "`reverse`", &s->reverse)) return false;
+    }
+    return true;
+}
+
+static bool read_sequence(Scan *s, int k) {
+    Elab *el = s->el;
+    const AstParam *element = &s->ast->elements.at[k];
+    Value v = eval(el, element->value);
+    if (is_poison(v)) return false;
+    if (!is_tensor(v) || !v.node->type.rank)
+        return deny(el, element->value->span, "scan goes over the elements of a tensor along an axis, got %s",
+                    value_text(el, v));
+    int axis = axis_of(el, s->ast->axes.at[k], v.node->type.rank, element->value->span);
+    if (axis < 0) return false;
+    Dim dim = v.node->type.dim[axis];
+    if (k && !dim_equal(dim, s->steps)) {
+        Type found = {.rank = 1, .dim = {dim}}, wanted = {.rank = 1, .dim = {s->steps}};
+        return deny(el, element->value->span,
+                    "scan: the sequences differ in length: `%s` has %s elements along axis %d, `%s` has %s",
+                    element->name, type_name(el, &found) + 3, axis, s->ast->elements.at[0].name,
+                    type_name(el, &wanted) + 3);
+    }
+    s->steps = dim;
+    vec_push(el->arena, &s->sequences, move_axis(el->g, v.node, axis, 0));
+    return true;
+}
+
+// A number is a scalar: f32[], or i64[] of an integer.
+static bool read_initial(Scan *s, int k) {
+    Elab *el = s->el;
+    const AstParam *carried = &s->ast->carried.at[k];
+    for (int i = 0; i < k; i++)
+        if (!strcmp(s->ast->carried.at[i].name, carried->name))
+            return deny(el, carried->span, "`%s` is carried twice", carried->name);
+    Value v = eval(el, carried->value);
+    if (is_poison(v)) return false;
+    if (!is_tensor(v) && !is_number(v) && v.kind != VALUE_BOOL)
+        return deny(el, carried->value->span, "a carried value is a tensor, got %s%s", value_text(el, v),
+                    v.kind == VALUE_LIST ? "; carry its items under a name each" : "");
+    DType dtype = is_tensor(v) ? v.node->type.dtype : v.kind == VALUE_FLOAT ? F32 : v.kind == VALUE_BOOL ? BOOL : I64;
+    Node *node = to_node(el, v, dtype, carried->value->span);
+    if (node) vec_push(el->arena, &s->initial, node);
+    return node != NULL;
+}
+
+static bool read_head(Scan *s) {
+    bool good = read_options(s);
+    if (!s->ast->elements.len)
+        return deny(s->el, s->span, "scan needs a sequence: `scan e in x over 0 { ... }`; iota([8]) counts steps");
+    for (int k = 0; k < s->ast->elements.len; k++) good &= read_sequence(s, k);
+    for (int k = 0; k < s->ast->carried.len; k++) good &= read_initial(s, k);
+    return good;
+}
+
+static void bind_inner(Scan *s, const AstParam *name, Node *node) {
+    if (node->loop == s->loop) node->name = name->name;
+    frame_bind(s->el, s->el->frame, name->name, value_tensor(node), name->span);
+}
+
+static void open_loop(Scan *s) {
+    Elab *el = s->el;
+    Graph *g = el->g;
+    place_nodes(el, s->span);
+    s->loop = graph_loop_new(g, s->steps, s->reverse, g->loop_now);
+    g->loop_now = s->loop;
+    for (int k = 0; k < s->sequences.len; k++)
+        bind_inner(s, &s->ast->elements.at[k], build_element(g, s->loop, s->sequences.at[k]));
+    for (int k = 0; k < s->initial.len; k++) {
+        vec_push(el->arena, &s->carries, build_carry(g, s->loop, s->initial.at[k]));
+        bind_inner(s, &s->ast->carried.at[k], s->carries.at[k]);
+    }
+}
+
+// What a step makes of a carried value: the value of its name at the end of the body.
+static bool end_carry(Scan *s, int k) {
+    Elab *el = s->el;
+    const AstParam *carried = &s->ast->carried.at[k];
+    const Binding *bound = frame_find(el->frame, carried->name);
+    const Type *type = &s->carries.at[k]->type;
+    Value v = bound->value;
+    if (is_poison(v)) return false;
+    if (is_number(v) || v.kind == VALUE_BOOL) v = value_tensor(to_node(el, v, type->dtype, bound->span));
+    if (is_poison(v)) return false;
+    if (!is_tensor(v) || !type_equal(&v.node->type, type))
+        return deny(el, bound->span, "`%s` is carried as %s, and the step makes it %s: a carried value keeps its type",
+                    carried->name, type_name(el, type), value_text(el, v));
+    graph_loop_next(el->g, s->carries.at[k], v.node);
+    return true;
+}
+
+// Appends the value of all steps.
+static bool end_yield(Scan *s, const AstStmt *yield, int k, Value *results) {
+    Elab *el = s->el;
+    const AstExpr *expr = yield->exprs.at[k];
+    const char *name = el->g->name_now;
+    if (expr->kind == AST_NAME) el->g->name_now = expr->s;
+    Value v = eval(el, expr);
+    if (is_poison(v)) return false;
+    if (is_number(v)) v = value_tensor(to_node(el, v, v.kind == VALUE_INT ? I64 : F32, expr->span));
+    if (!is_tensor(v)) return deny(el, expr->span, "a scan yields tensors, got %s", value_text(el, v));
+    int axis = axis_of(el, yield->over.at[k], v.node->type.rank + 1, expr->span);
+    Node *stack = axis < 0 ? NULL : build_stack(el->g, s->loop, v.node);
+    if (stack) list_push(el, results, value_tensor(move_axis(el->g, stack, 0, axis)));
+    el->g->name_now = name;
+    return stack != NULL;
+}
+
+static bool run_steps(Scan *s, Value *results) {
+    Elab *el = s->el;
+    AstStmts body = s->ast->body;
+    const AstStmt *yield = body.len && body.at[body.len - 1]->kind == DO_YIELD ? body.at[body.len - 1] : NULL;
+    if (yield) body.len--;
+    int errors = el->diag->errors;
+    run_body(el, &body);
+    bool good = el->diag->errors == errors && !el->stop;
+    if (!yield && !s->carries.len)
+        return deny(el, s->span, "this scan gives nothing: it yields nothing and carries nothing");
+    for (int k = 0; yield && good && k < yield->exprs.len; k++) good &= end_yield(s, yield, k, results);
+    for (int k = 0; good && k < s->carries.len; k++) good &= end_carry(s, k);
+    return good;
+}
+
+// Names have the meaning again that they had before the body; what the body alone bound is marked.
+static void close_scope(Frame *frame, const Binding *before, int n) {
+    for (int k = 0; k < frame->names.all.len; k++)
+        if (k < n)
+            frame->names.all.at[k] = before[k];
+        else
+            frame->names.all.at[k].inner = true;
+}
+
+Value eval_scan(Elab *el, const AstExpr *expr) {
+    Scan s = {.el = el, .ast = expr->scan, .span = expr->span};
+    Frame *frame = el->frame;
+    Graph *g = el->g;
+    int depth = 0;
+    for (int loop = g->loop_now; loop; loop = graph_loop(g, loop)->parent) depth++;
+    if (depth == MAX_NEST) return refuse(el, s.span, "more than %d scans are nested here", MAX_NEST);
+    if (!read_head(&s)) return value_poison();
+    int n = frame->names.all.len, outer = g->loop_now;
+    Binding *before = NEW_ARRAY(el->arena, Binding, n + 1);
+    for (int k = 0; k < n; k++) before[k] = frame->names.all.at[k];
+    open_loop(&s);
+    frame->scans++;
+    Value results = value_list(el);
+    bool good = run_steps(&s, &results);
+    frame->scans--;
+    g->loop_now = outer;
+    for (int k = 0; good && k < s.carries.len; k++) {
+        g->name_now = s.ast->carried.at[k].name;
+        list_push(el, &results, value_tensor(build_last(g, s.loop, graph_loop(g, s.loop)->next.at[k])));
+    }
+    close_scope(frame, before, n);
+    if (!good) return value_poison();
+    if (results.list->len == 1) return results.list->at[0];
+    results.kind = VALUE_TUPLE;
+    return results;
+}
+
+void run_yield(Elab *el, const AstStmt *stmt) {
+    refuse(el, stmt->keyword, "`yield` is the last statement of a scan's body");
+}

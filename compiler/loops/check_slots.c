@@ -1,0 +1,164 @@
+// check_slots.c: the part of the plan's proof that is about loops: each value that enters, stays in or leaves a loop
+// lies in the slot where the graph has it, for every step. It computes the slots of all steps as numbers, for several
+// sizes, and shares nothing with slots.c.
+//     h_slots: carry at t, next at t + 1, the initial value at 0       step 1 reads slot 1, which step 0 wrote
+// No step overwrites what a later one reads, and lives that cross from one step to the next last as long as the loop.
+#include "loops/check.h"
+
+typedef struct Slots {
+    const Program *program;
+    const Graph *g;
+    const Loop *loop;
+    int number;
+    int64_t sizes[MAX_SIZES], steps[MAX_NEST], count; // count: of the loop's steps
+    const char *wrong;
+} Slots;
+
+static void fail(Slots *s, const Node *node, const char *what) {
+    if (!s->wrong)
+        s->wrong = arena_printf(s->program->arena, "%s: its slot %s", node_text(s->program->arena, node), what);
+}
+
+static int64_t value_of(const Slots *s, const Index *index) {
+    int64_t sum = index->c;
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        int64_t value = -1000000; // no slot
+        if (atom->kind == ATOM_STEP) value = s->steps[atom->size];
+        if (atom->kind == ATOM_SIZE) value = s->sizes[atom->size];
+        if (atom->kind == ATOM_MOD && !atom->other) value = value_of(s, atom->of) % atom->by;
+        sum += value * index->term[k].coef;
+    }
+    return sum;
+}
+
+static const Buffer *buffer_of(const Slots *s, const Node *node) { return s->program->of_node[node->id]; }
+
+// The slot in `of` at which the value of the node lies, now; -1: it lies in none.
+static int64_t slot_of(Slots *s, const Node *node, const Buffer *of) {
+    const Buffer *buffer = buffer_of(s, node);
+    bool in = buffer && buffer->view && buffer->view->slot && buffer->view->of == of && buffer->rank + 1 == of->rank;
+    for (int d = 0; in && d < buffer->rank; d++)
+        in = dim_equal(buffer->dim[d], of->dim[d + 1]) && buffer->stride[d] == of->stride[d + 1];
+    int64_t slot = in ? value_of(s, buffer->view->slot) : -1;
+    if (slot < 0 || slot >= dim_actual(of->dim[0], s->sizes)) {
+        fail(s, node, "is outside of its buffer");
+        return -1;
+    }
+    return slot;
+}
+
+static int64_t index_of_turn(const Slots *s, int64_t turn) { return s->loop->reverse ? s->count - 1 - turn : turn; }
+
+static int depth_of(const Graph *g, int number) {
+    int depth = 0;
+    while ((number = graph_loop(g, number)->parent)) depth++;
+    return depth;
+}
+
+// Element t of a stack lies where step t left the value.
+static void check_stacked(Slots *s, const Node *node, const Node *stack) {
+    const Buffer *all = buffer_of(s, stack), *of = all->view ? all->view->of : all;
+    if (all->view && (all->view->slot || all->stride[0] != of->stride[0])) fail(s, stack, "is none of all steps");
+    int64_t first = all->view ? all->view->first[0] : 0;
+    for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
+        s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
+        if (slot_of(s, node, of) != first + index_of_turn(s, turn)) fail(s, node, "is not that of its step");
+    }
+}
+
+static void check_carry(Slots *s, const Node *carry, const Node *next) {
+    const Buffer *reads = buffer_of(s, carry);
+    if (!reads || !reads->view) {
+        fail(s, carry, "is missing");
+        return;
+    }
+    const Buffer *of = reads->view->of;
+    int64_t written = slot_of(s, carry->in[0], of);
+    for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
+        s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
+        int64_t read = slot_of(s, carry, of);
+        if (read != written) fail(s, carry, "is not the one that the step before wrote");
+        written = slot_of(s, next, of);
+        if (read == written) fail(s, next, "is read in the same step");
+    }
+}
+
+static void check_last(Slots *s, const Node *last) {
+    const Buffer *from = buffer_of(s, last->in[0]), *to = buffer_of(s, last);
+    s->steps[depth_of(s->g, s->number)] = index_of_turn(s, s->count - 1);
+    if (!from->view || !from->view->slot) {
+        if (!to->view || to->view->of != from || to->start != from->start) fail(s, last, "is another value's");
+        return;
+    }
+    if (slot_of(s, last->in[0], from->view->of) != slot_of(s, last, from->view->of))
+        fail(s, last, "is not that of the last step");
+}
+
+static void check_element(Slots *s, const Node *element) {
+    const Buffer *of = buffer_of(s, element->in[0]);
+    for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
+        s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
+        if (slot_of(s, element, of) != index_of_turn(s, turn)) fail(s, element, "is not that of its step");
+    }
+}
+
+static void check_loop(Slots *s) {
+    for (int i = 0; i < s->loop->carry.len && !s->wrong; i++)
+        if (s->loop->carry.at[i]) check_carry(s, s->loop->carry.at[i], s->loop->next.at[i]);
+    for (int id = 0; id < s->g->nodes.len && !s->wrong; id++) {
+        const Node *node = s->g->nodes.at[id];
+        if (!node_is_loop(node) || node_loop_attr(node) != s->number) continue;
+        if (node_is(node, element)) check_element(s, node);
+        if (node_is(node, stack)) check_stacked(s, node->in[0], node);
+        if (node_is(node, last)) check_last(s, node);
+    }
+}
+
+const char *check_slots(const Program *program) {
+    enum { MOST_STEPS = 1000 };
+    Slots s = {.program = program, .g = program->graph};
+    for (s.number = 1; s.number <= s.g->loops.len && !s.wrong; s.number++) {
+        if (program->loops[s.number - 1].first < 0) continue;
+        s.loop = graph_loop(s.g, s.number);
+        Dim steps = s.loop->steps;
+        for (int try = 0; try < (steps.size ? 4 : 1); try++) {
+            for (int k = 0; k < MAX_SIZES; k++) s.sizes[k] = 1;
+            if (steps.size) s.sizes[steps.size - 1] = try == 3 ? dim_bound(steps) : dim_least(steps) + try;
+            if (steps.size && s.sizes[steps.size - 1] > dim_bound(steps)) continue;
+            s.count = dim_actual(steps, s.sizes);
+            if (s.count > MOST_STEPS && steps.size) continue; // three small sizes stand for it
+            check_loop(&s);
+        }
+    }
+    return s.wrong;
+}
+
+// Whether the value may lie in slots at all, or is a view of such a value.
+static bool lies_in_slots(const Buffer *buffer) {
+    for (; buffer->view; buffer = buffer->view->of)
+        if (buffer->view->slot) return true;
+    return false;
+}
+
+bool check_is_slot(const Program *program, const Buffer *buffer) {
+    const Node *node = buffer->value;
+    return lies_in_slots(buffer) ||
+           (node && program->of_node[node->id] == buffer && node->op->traits & OP_LOOP && node->op->traits & OP_INPUT);
+}
+
+// What must have been written before a value can be read that enters or leaves a loop: *number becomes its buffer. A
+// carried value begins with the initial one; a result of a loop is there when the loop has ended.
+const char *check_slot_source(const Memory *m, int call, int *number) {
+    const Program *program = m->program;
+    const Buffer *buffer = program->buffers.at[*number];
+    const Node *node = buffer->value;
+    const LoopRange *range = &program->loops[node_loop_attr(node) - 1];
+    bool inside = call >= range->first && call < range->end, enters = node_is(node, carry) || node_is(node, element);
+    if (inside != enters)
+        return arena_printf(program->arena, "call %d reads %s %s its loop", call, buffer->name,
+                            inside ? "inside of" : "outside of");
+    const Buffer *of = program->of_node[node->in[0]->id];
+    *number = buffer_number(m, of);
+    return NULL;
+}

@@ -1,0 +1,205 @@
+// slots.c: where the values live that enter the steps of a loop, pass from one to the next, and leave it.
+//     %4 = carry %h0, next %4 = %5, %6 = stack %5       h: f32[T + 1, 8], of which step t reads slot t and writes
+//                                                       slot t + 1; %h0 is slot 0, %6 all slots but that
+//     %4 = carry %h0, next %4 = %5                      h: f32[2, 8], of which step t reads slot t % 2 and writes the
+//                                                       other one
+//     %3 = element %x                                   slot t of x
+// A slot is a view whose place depends on the loop's index: the entry's function passes kernels a pointer to it, so a
+// kernel does not know that it runs in a loop. Nothing is copied from step to step. In a reversed loop step t reads
+// slot t + 1 and writes slot t. A value that only leaves with the last step stays where that step wrote it.
+#include "loops/recipes.h"
+
+typedef struct Slots {
+    Program *program;
+    Graph *g;
+    Arena *arena;
+    Node **stack; // by node id: the stack of it, or NULL
+} Slots;
+
+static Buffer *buffer_for(const Slots *s, const Node *node, const char *name) {
+    Buffer *buffer = buffer_scratch(s->program, name, node->type.dtype, node->type.rank, node->type.dim, SCOPE_ARENA);
+    buffer->value = node;
+    s->program->of_node[node->id] = buffer;
+    return buffer;
+}
+
+static const char *name_of(const Node *node) {
+    return node->name ? node->name : node->origin ? node->origin : node->op->name;
+}
+
+// The value of the node is element `at` of a buffer along axis 0.
+static void put_in_slot(const Slots *s, const Node *node, Buffer *of, const Index *at) {
+    Buffer *buffer = buffer_for(s, node, name_of(node));
+    buffer->scope = of->scope;
+    buffer->storage = of->storage;
+    buffer->argument = of->argument;
+    buffer->view = NEW(s->arena, View);
+    *buffer->view = (View){.of = of, .slot = at};
+    for (int d = 0; d < buffer->rank; d++) {
+        buffer->view->axis[d] = (signed char)(d + 1);
+        buffer->view->step[d] = 1;
+    }
+}
+
+// The value of the node is a buffer from element `first` along axis 0 on.
+static void put_in_part(const Slots *s, const Node *node, Buffer *of, int64_t first) {
+    Buffer *buffer = buffer_for(s, node, name_of(node));
+    buffer->view = NEW(s->arena, View);
+    *buffer->view = (View){.of = of};
+    view_same_axes(buffer->view, buffer->rank);
+    if (buffer->rank) buffer->view->first[0] = first;
+}
+
+// How many steps came before this one, as an index.
+static Index *count_of_step(const Slots *s, int loop) {
+    Index *step = index_step(s->arena, s->g, loop);
+    if (!graph_loop(s->g, loop)->reverse) return step;
+    Index *end = index_size(s->arena, graph_loop(s->g, loop)->steps);
+    return index_add_const(s->arena, index_add(s->arena, end, index_scale(s->arena, step, -1)), -1);
+}
+
+// A buffer with `count` slots for values like the node's.
+static Buffer *slots_new(const Slots *s, const Node *node, Dim count) {
+    Dim dim[MAX_RANK] = {count};
+    for (int d = 0; d < node->type.rank; d++) dim[d + 1] = node->type.dim[d];
+    const char *name = arena_printf(s->arena, "%s_slots", name_of(node));
+    Buffer *buffer = buffer_scratch(s->program, name, node->type.dtype, node->type.rank + 1, dim, SCOPE_ARENA);
+    buffer->value = node;
+    return buffer;
+}
+
+static Dim one_more(Dim dim) {
+    dim.extent++;
+    dim.plus += dim.size ? 1 : 0;
+    return dim;
+}
+
+// The stacked values are those of the steps before, after the initial one, or the other way round.
+static void keep_all(const Slots *s, int number, const Node *carry, const Node *next) {
+    const Loop *loop = graph_loop(s->g, number);
+    Index *step = index_step(s->arena, s->g, number), *after = index_add_const(s->arena, step, 1);
+    Index *start = index_const(s->arena, 0), *end = index_size(s->arena, loop->steps);
+    Buffer *all = slots_new(s, next, one_more(loop->steps));
+    put_in_slot(s, carry->in[0], all, loop->reverse ? end : start);
+    put_in_slot(s, carry, all, loop->reverse ? after : step);
+    put_in_slot(s, next, all, loop->reverse ? step : after);
+    if (s->stack[carry->id]) put_in_part(s, s->stack[carry->id], all, loop->reverse);
+    if (s->stack[next->id]) put_in_part(s, s->stack[next->id], all, !loop->reverse);
+}
+
+static void keep_two(const Slots *s, int number, const Node *carry, const Node *next) {
+    Index *count = count_of_step(s, number);
+    Buffer *two = slots_new(s, next, dim_fixed(2));
+    put_in_slot(s, carry->in[0], two, index_const(s->arena, 0));
+    put_in_slot(s, carry, two, index_mod(s->arena, count, 2));
+    put_in_slot(s, next, two, index_mod(s->arena, index_add_const(s->arena, count, 1), 2));
+}
+
+static void make_carried(const Slots *s, int number) {
+    const Loop *loop = graph_loop(s->g, number);
+    for (int i = 0; i < loop->carry.len; i++) {
+        const Node *carry = loop->carry.at[i], *next = loop->next.at[i];
+        if (!carry) continue;
+        bool all = s->stack[carry->id] || s->stack[next->id];
+        (all ? keep_all : keep_two)(s, number, carry, next);
+    }
+}
+
+// A stack of what is not carried.
+static void make_stack(const Slots *s, const Node *stack) {
+    int loop = node_loop_attr(stack);
+    Buffer *all = buffer_for(s, stack, name_of(stack));
+    put_in_slot(s, stack->in[0], all, index_step(s->arena, s->g, loop));
+}
+
+void slots_leave(Program *program) {
+    Graph *g = program->graph;
+    Slots s = {.program = program, .g = g, .arena = program->arena};
+    s.stack = NEW_ARRAY(s.arena, Node *, g->nodes.len + 1);
+    for (int id = 0; id < g->nodes.len; id++)
+        if (node_is(g->nodes.at[id], stack)) s.stack[g->nodes.at[id]->in[0]->id] = g->nodes.at[id];
+    for (int number = 1; number <= g->loops.len; number++) make_carried(&s, number);
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
+        if (node_is(node, stack) && !program->of_node[id]) make_stack(&s, node);
+    }
+}
+
+// Where the last step wrote the value.
+static void make_last(const Slots *s, const Node *last) {
+    int number = node_loop_attr(last);
+    const Loop *loop = graph_loop(s->g, number);
+    Buffer *of = s->program->of_node[last->in[0]->id];
+    if (!of->view || !of->view->slot) {
+        put_in_part(s, last, of, 0);
+        return;
+    }
+    const Index *steps = index_size(s->arena, loop->steps), *at = of->view->slot;
+    bool two = of->view->of->dim[0].extent == 2 && !of->view->of->dim[0].size && !s->stack[last->in[0]->id];
+    Index *end = two             ? index_mod(s->arena, steps, 2)
+                 : loop->reverse ? index_const(s->arena, 0)
+                                 : index_add_const(s->arena, steps, at->c - 1);
+    put_in_slot(s, last, of->view->of, end);
+}
+
+void slots_enter(Program *program) {
+    Graph *g = program->graph;
+    Slots s = {.program = program, .g = g, .arena = program->arena};
+    s.stack = NEW_ARRAY(s.arena, Node *, g->nodes.len + 1);
+    for (int id = 0; id < g->nodes.len; id++)
+        if (node_is(g->nodes.at[id], stack)) s.stack[g->nodes.at[id]->in[0]->id] = g->nodes.at[id];
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
+        if (node_is(node, element))
+            put_in_slot(&s, node, program->of_node[node->in[0]->id], index_step(s.arena, g, node_loop_attr(node)));
+        if (node_is(node, last)) make_last(&s, node);
+    }
+}
+
+// ---- lives ----------------------------------------------------------------------------------------------------------
+
+// The innermost loop around both.
+static int common_loop(const Graph *g, int a, int b) {
+    while (!graph_loop_within(g, a, b)) b = graph_loop(g, b)->parent;
+    return b;
+}
+
+void slots_find_homes(Program *program) {
+    const Graph *g = program->graph;
+    for (int k = 0; k < program->buffers.len; k++) program->buffers.at[k]->home = -1;
+    for (int k = 0; k < program->buffers.len; k++) {
+        const Buffer *buffer = program->buffers.at[k];
+        int *home = &view_root(buffer)->home;
+        if (!buffer->value || (buffer->view && node_is(buffer->value, element))) continue;
+        int loop = buffer->value->loop;
+        *home = *home < 0 ? loop : common_loop(g, *home, loop);
+    }
+    for (int c = 0; c < program->calls.len; c++)
+        for (int k = 0; k < program->calls.at[c].kernel->uses.len; k++) {
+            int *home = &view_root(program->calls.at[c].buffer[k])->home, loop = program->calls.at[c].loop;
+            *home = *home < 0 ? loop : common_loop(g, *home, loop);
+        }
+}
+
+void slots_find_loops(Program *program) {
+    const Graph *g = program->graph;
+    program->loops = NEW_ARRAY(program->arena, LoopRange, g->loops.len + 1);
+    for (int number = 1; number <= g->loops.len; number++) {
+        LoopRange *range = &program->loops[number - 1];
+        *range = (LoopRange){-1, -1};
+        for (int c = 0; c < program->calls.len; c++) {
+            if (!graph_loop_within(g, program->calls.at[c].loop, number)) continue;
+            if (range->first < 0) range->first = c;
+            range->end = c + 1;
+        }
+    }
+}
+
+void slots_live(const Program *program, int call, int home, int *first, int *last) {
+    int loop = program->calls.at[call].loop;
+    *first = *last = call;
+    if (loop == home) return;
+    const LoopRange *range = &program->loops[graph_loop_below(program->graph, loop, home) - 1];
+    *first = range->first;
+    *last = range->end - 1;
+}
