@@ -4,22 +4,27 @@
 //     loss = sum %3
 // Only nodes on a path from `wrt` to `loss` are differentiated, in reverse topological order, so that a node's gradient
 // is complete before it is handed on. New nodes carry the span and origin of the forward node and the section BACKWARD;
-// the gradient of h is called d_h. Gradients are nodes like any other: they can be differentiated again.
-#include "ops/op.h"
+// the gradient of h is called d_h. Gradients are nodes like any other: they can be differentiated again. A loop is
+// differentiated as a whole (autodiff_loop.c).
+#include "ir/autodiff.h"
 
-typedef struct Autodiff {
-    Graph *g;
-    bool *needs;    // by id of forward nodes: depends on a wrt
-    Node **arrived; // by id: the gradient so far, or NULL
-    int nforward;
-} Autodiff;
-
-static void mark_needs(Autodiff *ad, int nforward, Node *const *wrt, int nwrt) {
-    for (int k = 0; k < nwrt; k++) ad->needs[wrt[k]->id] = true;
-    for (int id = 0; id < nforward; id++) {
+static bool mark_in_order(Autodiff *ad) {
+    bool changed = false;
+    for (int id = 0; id < ad->nforward; id++) {
         const Node *node = ad->g->nodes.at[id];
-        if (node->op->traits & OP_STOPS) continue; // unless it is asked for itself
+        if (node->op->traits & OP_STOPS || ad->needs[id]) continue; // unless it is asked for itself
         for (int k = 0; k < node->nin; k++) ad->needs[id] |= ad->needs[node->in[k]->id];
+        if (node_is(node, carry))
+            ad->needs[id] |= ad->needs[graph_loop(ad->g, node->loop)->next.at[node->attr[1].i]->id];
+        changed |= ad->needs[id];
+    }
+    return changed;
+}
+
+// What a step hands on comes after what gets it, so loops take more than one round.
+static void mark_needs(Autodiff *ad, Node *const *wrt, int nwrt) {
+    for (int k = 0; k < nwrt; k++) ad->needs[wrt[k]->id] = true;
+    while (mark_in_order(ad) && ad->g->loops.len) {
     }
 }
 
@@ -45,7 +50,7 @@ enum { MOVES = 16 };
 static const char *label_of(const Node *node) {
     const Node *from = node;
     for (int k = 0; k < MOVES && from->op->traits & OP_MOVEMENT && from->nin == 1; k++) from = from->in[0];
-    if (from->op->traits & OP_INPUT) return node_attr(from, "name")->s;
+    if (from->op->traits & OP_INPUT && !node_is_loop(from)) return node_attr(from, "name")->s;
     return node->name ? node->name : node->origin ? node->origin : node->op->name;
 }
 
@@ -82,7 +87,17 @@ static void rename_gradient(Autodiff *ad, const Node *y, Node *dy) {
         name_gradient(ad, dy, y);
 }
 
-// Adds dy's part to each input of y.
+void autodiff_add(Autodiff *ad, const Node *y, Node *x, Node *dx) {
+    Graph *g = ad->g;
+    bool own = x->loop == ad->loop;
+    Node **sum = own ? &ad->arrived[x->id] : autodiff_captured(ad, x);
+    if (*sum && own) name_part(ad, *sum, x), name_part(ad, dx, x);
+    int before = g->nodes.len;
+    *sum = *sum ? build_binary(g, "add", *sum, dx) : dx;
+    name_nodes(ad, before, y, x, *sum);
+}
+
+// Adds dy's part to each input of y. In a loop the rule is given the node that computes y again.
 static bool propagate(Autodiff *ad, Node *y, Node *dy) {
     Graph *g = ad->g;
     if (!y->op->grad) return refuse_node(g, y, NULL);
@@ -90,7 +105,7 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
         Node *x = y->in[k];
         if (!ad->needs[x->id]) continue;
         int errors = g->module->diag->errors, before = g->nodes.len;
-        Node *dx = y->op->grad(g, y, dy, k);
+        Node *dx = y->op->grad(g, ad->loop ? autodiff_twin(ad, y) : y, dy, k);
         if (g->module->diag->errors != errors)
             dlc_bug("autodiff", "the gradient of %s was refused", node_text(g->arena, y));
         if (!dx) continue;
@@ -99,29 +114,33 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
             dlc_bug("autodiff", "%s: the gradient of input %d is %s", node_text(g->arena, y), k,
                     node_text(g->arena, dx));
         name_nodes(ad, before, y, x, dx);
-        Node **sum = &ad->arrived[x->id];
-        if (*sum) name_part(ad, *sum, x), name_part(ad, dx, x);
-        before = g->nodes.len;
-        *sum = *sum ? build_binary(g, "add", *sum, dx) : dx;
-        name_nodes(ad, before, y, x, *sum);
+        autodiff_add(ad, y, x, dx);
     }
     return true;
 }
 
-static bool run_backward(Autodiff *ad, Node *loss) {
-    Graph *g = ad->g;
-    int before = g->nodes.len;
-    ad->arrived[loss->id] = build_full(g, &loss->type, 1);
-    name_nodes(ad, before, loss, loss, ad->arrived[loss->id]);
-    for (int id = loss->id; id >= 0; id--) {
-        Node *y = g->nodes.at[id];
-        bool leaf = true; // what depends on no wrt but itself has nowhere to send its gradient
-        for (int k = 0; k < y->nin; k++) leaf &= !ad->needs[y->in[k]->id];
-        if (!ad->needs[id] || leaf || !ad->arrived[id] || y->op->traits & OP_STOPS) continue;
-        g->span_now = y->span;
-        g->origin_now = y->origin ? y->origin : y->op->name;
-        rename_gradient(ad, y, ad->arrived[id]);
-        if (!propagate(ad, y, ad->arrived[id])) return false;
+static bool run_node(Autodiff *ad, Node *y) {
+    bool leaf = true; // what depends on no wrt but itself has nowhere to send its gradient
+    for (int k = 0; k < y->nin; k++) leaf &= !ad->needs[y->in[k]->id];
+    if (!ad->needs[y->id] || leaf || !ad->arrived[y->id] || y->op->traits & OP_STOPS) return true;
+    ad->g->span_now = y->span;
+    ad->g->origin_now = y->origin ? y->origin : y->op->name;
+    rename_gradient(ad, y, ad->arrived[y->id]);
+    return node_is_loop(y) || propagate(ad, y, ad->arrived[y->id]);
+}
+
+bool autodiff_backward(Autodiff *ad, int first, int end) {
+    while (end > first) {
+        Node *y = ad->schedule.order.at[end - 1];
+        if (y->loop == ad->loop) {
+            if (!run_node(ad, y)) return false;
+            end--;
+            continue;
+        }
+        int loop = graph_loop_below(ad->g, y->loop, ad->loop), begin = end;
+        while (begin > first && graph_loop_within(ad->g, ad->schedule.order.at[begin - 1]->loop, loop)) begin--;
+        if (!autodiff_loop(ad, loop, begin, end)) return false;
+        end = begin;
     }
     return true;
 }
@@ -149,16 +168,22 @@ bool autodiff(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grads, bo
     Arena scratch = {0};
     int nforward = g->nodes.len;
     Autodiff ad = {.g = g,
+                   .scratch = &scratch,
                    .needs = NEW_ARRAY(&scratch, bool, nforward),
                    .arrived = NEW_ARRAY(&scratch, Node *, nforward),
+                   .back = NEW_ARRAY(&scratch, int, g->loops.len + 1),
+                   .twins = {.arena = &scratch},
+                   .schedule = graph_schedule(&scratch, g),
                    .nforward = nforward};
     Span span = g->span_now;
     const char *name = g->name_now, *origin = g->origin_now;
     enum Section section = g->section_now;
 
     g->section_now = SECTION_BACKWARD;
-    mark_needs(&ad, nforward, wrt, nwrt);
-    bool ok = run_backward(&ad, loss);
+    mark_needs(&ad, wrt, nwrt);
+    ad.arrived[loss->id] = build_full(g, &loss->type, 1);
+    name_nodes(&ad, nforward, loss, loss, ad.arrived[loss->id]);
+    bool ok = autodiff_backward(&ad, 0, ad.schedule.order.len);
     g->span_now = span;
     g->name_now = name;
     g->origin_now = origin;

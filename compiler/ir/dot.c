@@ -37,7 +37,7 @@ static void put_label(Str *s, const char *text) {
     }
 }
 
-static bool is_source(const Node *node) { return node->op->traits & OP_INPUT; }
+static bool is_source(const Node *node) { return node->op->traits & OP_INPUT && !node_is_loop(node); }
 
 // ---- which kernel a node stands in ----------------------------------------------------------------------------------
 

@@ -129,11 +129,21 @@ static const char *fresh_name(const Explain *e, const Node *node) {
     return take(e, name);
 }
 
+// What enters or leaves the steps of a loop: x[t], h[t-1], h[:], h[T].
+static void name_slot(Explain *e, const Node *node) {
+    const char *of = e->name[node->in[0]->id], *format = node_is(node, element) ? "%s[t]"
+                                                         : node_is(node, carry) ? "%s[t-1]"
+                                                         : node_is(node, stack) ? "%s[:]"
+                                                                                : "%s[T]";
+    if (!of || node_is(node, carry)) of = node->name ? node->name : node->op->name;
+    if (!e->name[node->id]) e->name[node->id] = arena_printf(e->arena, format, of);
+}
+
 static void name_values(Explain *e) {
     const Graph *g = e->g;
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        if (!node->mark || !(node->op->traits & OP_INPUT)) continue;
+        if (!node->mark || !(node->op->traits & OP_INPUT) || node_is_loop(node)) continue;
         const Storage *storage = node_is(node, storage) ? module_find_storage(g->module, node->attr[0].s) : NULL;
         e->name[id] = take(e, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
     }
@@ -146,6 +156,8 @@ static void name_values(Explain *e) {
     }
     for (int id = 0; id < g->nodes.len; id++)
         if (e->own[id] && !e->name[id]) e->name[id] = fresh_name(e, g->nodes.at[id]);
+    for (int id = 0; id < g->nodes.len; id++)
+        if (g->nodes.at[id]->op->traits & OP_INPUT && node_is_loop(g->nodes.at[id])) name_slot(e, g->nodes.at[id]);
 }
 
 // ---- printing -------------------------------------------------------------------------------------------------------

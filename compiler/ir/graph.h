@@ -322,7 +322,8 @@ Node *build_step(Graph *g, int loop);                    // t, i64[]
 // What `value` is in all steps, along a new axis 0; and what it is after the last step.
 Node *build_stack(Graph *g, int loop, Node *value);
 Node *build_last(Graph *g, int loop, Node *value);
-Node *build_hold(Graph *g, int loop, Node *value); // value, as a node of the loop
+// value, as a node of the loop (0: of none); those of different numbers are different nodes.
+Node *build_hold(Graph *g, int loop, Node *value, int64_t number);
 // The loop that an element, carry, step, hold, stack or last belongs to, or leaves.
 static inline int node_loop_attr(const Node *node) { return (int)node->attr[0].i; }
 

@@ -70,7 +70,9 @@ Node *build_element(Graph *g, int loop, Node *sequence) {
 
 Node *build_step(Graph *g, int loop) { return loop_node(g, &op_step, loop, NULL); }
 
-Node *build_hold(Graph *g, int loop, Node *value) { return value ? loop_node(g, &op_hold, loop, value) : NULL; }
+Node *build_hold(Graph *g, int loop, Node *value, int64_t number) {
+    return value ? graph_op(g, &op_hold, &value, 1, (Attr[]){{.i = loop}, {.i = number}}) : NULL;
+}
 
 Node *build_stack(Graph *g, int loop, Node *value) {
     if (!value) return NULL;
@@ -79,7 +81,7 @@ Node *build_stack(Graph *g, int loop, Node *value) {
     Type shape = value->type; // the same in all steps
     shape.dim[0] = graph_loop(g, loop)->steps;
     int axes[MAX_RANK];
-    if (shape.rank == MAX_RANK) return loop_node(g, &op_stack, loop, build_hold(g, loop, value)); // which refuses
+    if (shape.rank == MAX_RANK) return loop_node(g, &op_stack, loop, build_hold(g, loop, value, 0)); // which refuses
     for (int d = 0; d < value->type.rank; d++) {
         shape.dim[d + 1] = value->type.dim[d];
         axes[d] = d + 1;

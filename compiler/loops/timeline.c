@@ -43,6 +43,9 @@ static void see_buffer(Timeline *t, int call, Buffer *buffer, bool write) {
         v->first_late = call;
 }
 
+// A loop makes it in parts, or in each step.
+static bool is_of_loop(const Node *node) { return node->loop || node_is_loop(node); }
+
 static void make_values(Timeline *t, Program *program) {
     int ncalls = program->calls.len;
     for (int k = 0; k < program->buffers.len; k++) {
@@ -61,7 +64,7 @@ static void make_values(Timeline *t, Program *program) {
                          .writer = writer,
                          .last_early = writer,
                          .first_late = ncalls,
-                         .early = buffer->value && t->early[writer]});
+                         .early = buffer->value && t->early[writer] && !is_of_loop(buffer->value)});
         vec_push(t->arena, &t->writes[writer], t->values.len - 1);
     }
 }

@@ -130,7 +130,7 @@ DEFINE_OP(hold){
     .doc = "the same value, computed in each step of a loop",
     .example = "", // passes make it
     .inputs = 1,
-    .attrs = {LOOP},
+    .attrs = {LOOP, {"number", ATTR_INT, "which of several holds of one value", NULL}},
     .traits = OP_ELEMENTWISE | OP_EXACT | OP_LOOP,
     .infer = hold_infer,
     .eval = eval_hold,

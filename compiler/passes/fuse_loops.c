@@ -15,13 +15,14 @@ static Node *settle_node(Graph *to, const Node *old, Node *const *in, void *cont
     (void)context;
     if (node_is(old, carry)) {
         int parent = graph_loop(to, node_loop_attr(old))->parent;
-        Node *held = build_hold(to, parent, in[0]);
+        int64_t number = (int64_t)node_loop_attr(old) * MAX_CARRIES + old->attr[1].i; // no two share a slot
+        Node *held = build_hold(to, parent, in[0], number);
         return graph_copy_node(to, old, &held);
     }
     if (!node_is(old, stack) && !node_is(old, last)) return NULL;
     int loop = node_loop_attr(old);
     if (is_computed(in[0], loop) || (node_is(old, stack) && node_is(in[0], carry) && in[0]->loop == loop)) return NULL;
-    Node *held = build_hold(to, loop, in[0]);
+    Node *held = build_hold(to, loop, in[0], 0);
     return graph_copy_node(to, old, &held);
 }
 
@@ -29,12 +30,9 @@ static Node *settle_node(Graph *to, const Node *old, Node *const *in, void *cont
 static Node *own_next(Graph *g, int loop, int index) {
     NodeVec *next = &graph_loop(g, loop)->next;
     Node *node = next->at[index];
-    if (!is_computed(node, loop)) node = build_hold(g, loop, node);
+    if (!is_computed(node, loop)) node = build_hold(g, loop, node, 0);
     for (int i = 0; i < index; i++)
-        if (next->at[i] == node) {
-            node = build_hold(g, loop, node);
-            i = -1;
-        }
+        if (next->at[i] == node) return build_hold(g, loop, node, index);
     return node;
 }
 

@@ -232,7 +232,7 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
     Order *order = &layout[old->id].order, from[MAX_INPUTS];
     *order = order_plain(old->type.rank);
     layout[old->id].is_free = made_of_free(layout, old);
-    if (old->op->traits & OP_INPUT || !old->nin) return NULL;
+    if (!old->nin) return NULL;
     Node *moved[MAX_INPUTS];
     bool plain = true;
     Order common = input_order(old, layout);
@@ -265,6 +265,9 @@ static Node *lay_out(Graph *to, const Node *old, Node *const *in, void *context)
 static void find_leaving(Layout *layout, const Graph *g) {
     bool *returned = NEW_ARRAY(g->arena, bool, g->nodes.len + 1), *kept = NEW_ARRAY(g->arena, bool, g->nodes.len + 1);
     for (int k = 0; k < g->outputs.len; k++) returned[g->outputs.at[k].value->id] = true;
+    for (int l = 0; l < g->loops.len; l++)
+        for (int i = 0; i < g->loops.at[l].next.len; i++)
+            if (g->loops.at[l].next.at[i]) returned[g->loops.at[l].next.at[i]->id] = true;
     for (int id = g->nodes.len - 1; id >= 0; id--) {
         const Node *node = g->nodes.at[id];
         layout[id].leaves = returned[id] && !kept[id];
@@ -289,5 +292,11 @@ Graph *pass_layout(Graph *from, const PassOptions *options) {
         graph_tag_as(to, old);
         to->outputs.at[k].value = as_graph(to, layout, old);
     }
+    for (int l = 0; l < from->loops.len; l++) // what steps hand on keeps its order
+        for (int i = 0; i < from->loops.at[l].next.len; i++) {
+            if (!to->loops.at[l].carry.at[i]) continue;
+            graph_tag_as(to, from->loops.at[l].next.at[i]);
+            to->loops.at[l].next.at[i] = as_graph(to, layout, from->loops.at[l].next.at[i]);
+        }
     return to;
 }

@@ -51,7 +51,7 @@ Choice choice_of_checkpoints(Arena *arena, const Graph *g) {
     for (int id = 0; id < n; id++) {
         const Node *node = g->nodes.at[id];
         choice.late[id] = node->section >= SECTION_BACKWARD;
-        bool kept = choice.late[id] || node->op->traits & (OP_INPUT | OP_SOURCE) || is_statistic(node);
+        bool kept = choice.late[id] || node->loop || node->op->traits & (OP_INPUT | OP_SOURCE) || is_statistic(node);
         if (!kept) choice.level[id] = shared_depth(node->checkpoint, node->checkpoint);
     }
     for (int id = 0; id < n; id++) {

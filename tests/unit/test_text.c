@@ -202,7 +202,7 @@ static void make_loops(Bench *b) {
     Node *next =
         build_binary(b->g, "add", build_binary(b->g, "mul", c, e), build_broadcast(b->g, step, &e->type, NULL));
     graph_loop_next(b->g, c, next);
-    graph_loop_next(b->g, h, build_hold(b->g, outer, build_last(b->g, inner, next)));
+    graph_loop_next(b->g, h, build_hold(b->g, outer, build_last(b->g, inner, next), 3));
     graph_return(b->g, "all", build_stack(b->g, outer, build_stack(b->g, inner, next)), (Span){0});
 }
 
