@@ -24,8 +24,7 @@ static bool mark_in_order(Autodiff *ad) {
 // What a step hands on comes after what gets it, so loops take more than one round.
 static void mark_needs(Autodiff *ad, Node *const *wrt, int nwrt) {
     for (int k = 0; k < nwrt; k++) ad->needs[wrt[k]->id] = true;
-    while (mark_in_order(ad) && ad->g->loops.len) {
-    }
+    while (mark_in_order(ad) && ad->g->loops.len) {}
 }
 
 // Reports, at the node's place, that a gradient would have to go through a node that has none.

@@ -1,5 +1,6 @@
-// autodiff_loop.c: the gradient of a loop is a loop over the same steps in the other direction: back-propagation through
-// time (Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the IEEE 78, 1990).
+// autodiff_loop.c: the gradient of a loop is a loop over the same steps in the other direction: back-propagation
+// through time (Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the IEEE 78,
+// 1990).
 //     loop 1 over T                             loop 2 over T reverse
 //     %3 = element %x {loop=1}                  %13 = element %x {loop=2}                     the same values again,
 //     %4 = carry %h0 {loop=1, index=0}          %14 = element (stack %4) {loop=2}             as they were in this step

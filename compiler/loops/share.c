@@ -211,7 +211,7 @@ static Call call_again(Instance *in, const Call *first) {
     Program *program = in->s->program;
     Call call = *first;
     call.group = in->group;
-    call.loop = in->group->outputs.at[0]->loop;
+    if (first->loop) call.loop = in->group->outputs.at[0]->loop;
     call.buffer = NEW_ARRAY(program->arena, Buffer *, first->kernel->uses.len + 1);
     for (int k = 0; k < first->kernel->uses.len; k++) call.buffer[k] = buffer_for(in, first->buffer[k]);
     if (first->skip_if_null) call.skip_if_null = buffer_for(in, first->skip_if_null);

@@ -50,6 +50,9 @@ void passes_run(Module *m, const PassOptions *options);
 // The passes from rematerialise on, over the source of options->trace.
 Graph *passes_run_again(Module *m, int entry, const PassOptions *options);
 
+Graph *pass_keep(Graph *g, const PassOptions *options);
+Graph *pass_hoist(Graph *g, const PassOptions *options);
+Graph *pass_sink(Graph *g, const PassOptions *options);
 Graph *pass_fold(Graph *g, const PassOptions *options);
 Graph *pass_simplify(Graph *g, const PassOptions *options);
 Graph *pass_scale(Graph *g, const PassOptions *options);         // a model's batch norms into the weights before them
