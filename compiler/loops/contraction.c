@@ -74,23 +74,25 @@ static void lower_nest(Cursor *c, Stmt *to) {
     }
 }
 
-static void prepared_buffer(Arena *arena, Buffer *buffer, const Node *of, const char *what) {
+static void prepared_buffer(Arena *arena, Buffer *buffer, const Node *of, const char *what, bool prepared) {
     if (!buffer) return;
-    buffer->scope = SCOPE_PREPARED;
+    if (prepared) buffer->scope = SCOPE_PREPARED;
     buffer_packs(arena, buffer, of, what);
 }
 
-// Copies an operand into its halo and panels: before the product or, where parameters alone decide them, in a
-// kernel of the prepare part.
+// Copies an operand into its halo and panels: before the product; or, where parameters alone decide them, in a kernel
+// of the prepare part; or in one before the loop that does not change them.
 static void stage_operand(Cursor *c, const Operand *operand) {
     Cursor inside = *c;
-    if (operand->prepared && (operand->halo || operand->staged)) {
+    if ((operand->prepared || operand->ahead_of) && (operand->halo || operand->staged)) {
         const Node *node = operand->node;
         const char *of = node->name ? node->name : node->op->name;
-        inside.ctx = lower_prepare(c->ctx, arena_printf(c->arena, "pack_%s", of),
-                                   arena_printf(c->arena, "%s as the tiles of %s read it", of, c->ctx->kernel->name));
-        prepared_buffer(c->arena, operand->halo ? operand->buffer : NULL, node, "halo");
-        prepared_buffer(c->arena, operand->panels, node, "panels");
+        const char *name = arena_printf(c->arena, "pack_%s", of);
+        const char *comment = arena_printf(c->arena, "%s as the tiles of %s read it", of, c->ctx->kernel->name);
+        inside.ctx = operand->prepared ? lower_prepare(c->ctx, name, comment)
+                                       : lower_ahead(c->ctx, name, comment, operand->ahead_of);
+        prepared_buffer(c->arena, operand->halo ? operand->buffer : NULL, node, "halo", operand->prepared);
+        prepared_buffer(c->arena, operand->panels, node, "panels", operand->prepared);
     }
     Stmt *body = inside.ctx->kernel->body;
     if (operand->halo) contraction_halo_copy(&inside, body, operand);

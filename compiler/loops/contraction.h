@@ -25,6 +25,7 @@ typedef struct Operand {
     int nouter, outer[MAX_AXES]; // the other axes that it mentions
     bool staged, in_chunk;       // copied to panels; each chunk of the product copies those that it alone reads
     bool prepared;               // its panels and halo are made once after load, in the prepare part
+    int ahead_of;                // or once before this loop, which does not change it; 0: neither
     Buffer *panels;              // (outer..., blocks of K if several, panels, K in a block, width), when staged
 } Operand;
 

@@ -20,6 +20,7 @@ enum {
     MANY_TILES = 16,      // so many tiles
     LONG_SUM = 64,        // products for each result: then another choice of the lanes is worth its cost
     PAGE_BYTES = 4096,
+    L1_WAYS = 8,             // cache lines of one set of the first-level cache
     PARTIALS_BYTES = 4 << 20 // of all chunks together: a limit on memory
 };
 
@@ -54,11 +55,15 @@ static int64_t square_root(int64_t x) {
     return root;
 }
 
+static bool has_few_registers(const Plan *p) { return !p->lane_loop && p->program->target->registers <= 16; }
+
 // Time of one step of K: the slowest of arithmetic, loads and latency, and an overhead. The numbers were fitted on one
-// processor with 32 registers of 16 lanes; there a scalar, read and broadcast, costs 0.6 of a vector's load.
+// processor with 32 registers of 16 lanes; there a scalar, read and broadcast, costs 0.6 of a vector's load. On one
+// with 16 registers of 8 lanes, tiles of 6 x 2 are 1.4 times as fast as those of 12 x 1.
 static int64_t step_cost(const Plan *p, int rows, int vectors) {
     int64_t fma = (int64_t)rows * vectors;
-    int64_t loads = vectors * (int64_t)FMA + (p->both_lanes ? fma * FMA : rows * (int64_t)FMA / 10 * 6);
+    int scalar = has_few_registers(p) ? 15 : 6; // tenths of a vector's load
+    int64_t loads = vectors * (int64_t)FMA + (p->both_lanes ? fma * FMA : rows * (int64_t)FMA / 10 * scalar);
     int64_t bound = max_cost(max_cost(loads, fma * FMA), FMA_LATENCY_STEP * FMA);
     // The overhead is 4.5 (16 / fma)^2.5: tiles of 4 x 4 reach 77 % of the peak, 6 x 2 reach 56 %, 6 x 4 and 24 x 1
     // 95 to 98 %.
@@ -115,7 +120,8 @@ static int64_t plan_tile(const Plan *p, int m, int *best_rows, int *best_vectors
     int64_t best = -1;
     for (int vectors = 1; vectors <= widest; vectors++) {
         for (int rows = 1; rows <= row_extent; rows++) {
-            bool fits = rows * p->members * vectors + vectors + 1 <= p->program->target->registers - 2;
+            int free = p->program->target->registers - 2 + has_few_registers(p);
+            bool fits = rows * p->members * vectors + vectors + 1 <= free;
             if (!fits && (rows > 1 || vectors > 1)) break;
             // Of equal tiles the narrowest, then one that leaves no rows over, then the tallest.
             int64_t cost = tile_cost(p, m, rows, vectors) + (row_extent % rows != 0);
@@ -269,6 +275,8 @@ static bool plan_roles(Plan *p, const bool *prepared) {
         Operand *operand = side ? &p->lane : &p->row;
         operand->uses_k = map_uses(operand->map, p->k);
         operand->prepared = prepared && prepared[operand->node->id];
+        if (!operand->prepared && operand->node->loop != p->root->loop)
+            operand->ahead_of = graph_loop_below(p->program->graph, p->root->loop, operand->node->loop);
         for (int axis = 0; axis < iter->naxes; axis++)
             if (axis != operand->tile && axis != p->k && map_uses(operand->map, axis))
                 operand->outer[operand->nouter++] = axis;
@@ -341,6 +349,13 @@ static bool plan_halos(Plan *p) {
 
 // ---- panels, order of loops, chunks ---------------------------------------------------------------------------------
 
+// Whether so many rows of a tile fall into one set of the first-level cache that they push each other out: a set
+// repeats every page. Rows of 1,024 floats, read in tiles of 12, take twice as long as packed ones.
+static bool rows_collide(const Plan *p) {
+    if (p->m == NO_AXIS || extent_of(p, p->k) < MANY_STEPS) return false;
+    return p->rows * gcd(4 * stride_of(&p->row, p->m), PAGE_BYTES) > L1_WAYS * PAGE_BYTES;
+}
+
 static void plan_staging(Plan *p) {
     const Target *target = p->program->target;
     int steps = extent_of(p, p->k), columns = ceil_div(extent_of(p, p->n), p->vectors * p->lanes);
@@ -351,9 +366,11 @@ static void plan_staging(Plan *p) {
     bool whole = (p->lane_loop || extent_of(p, p->n) % p->lanes == 0) && !is_runtime(p, p->n);
     p->lane.staged = (!p->lane.buffer && !p->lane.halo) || (p->lanes > 1 && (!whole || !unit_stride(&p->lane, p->n)));
     // Cache lines that are far apart fall into the same sets of the cache. Panels pay when many tiles read them.
-    if (steps >= MANY_STEPS && lane_stride > SHORT_STRIDE && tiles >= MANY_TILES && !windows) p->lane.staged = true;
+    bool many = tiles >= MANY_TILES || p->lane.node->loop != p->root->loop; // those of all steps
+    if (steps >= MANY_STEPS && lane_stride > SHORT_STRIDE && many && !windows) p->lane.staged = true;
     // Scalars are read in place if the cache lines of a column of tiles stay in the first level.
     bool lines_fit = row_stride <= 1 || (int64_t)steps * 64 <= target->l1_bytes / 2;
+    if (rows_collide(p)) lines_fit = false;
     p->row.staged = (!p->row.buffer && !p->row.halo) || (!lines_fit && columns >= 3);
     if (p->both_lanes) p->row.staged = false;
     if (p->lane.halo) {
@@ -536,7 +553,7 @@ const Plan *contraction_plan(Epilogue *epilogue, const Iter *iter, unsigned wind
     plan_chunks(p);
     plan_sums(p);
     if (!panels_fit(p, &p->row) || !panels_fit(p, &p->lane)) return NULL;
-    p->lane.in_chunk = p->lane.staged && p->chunk_axis == p->n && !p->lane.prepared;
+    p->lane.in_chunk = p->lane.staged && p->chunk_axis == p->n && !p->lane.prepared && !p->lane.ahead_of;
     plan_row_blocks(p);
     p->nheights = plan_heights(p, p->m, p->rows, p->height);
     make_halo(p, &p->row);

@@ -235,6 +235,7 @@ typedef struct Call {
     Buffer *skip_if_null; // a returned output that is all this call computes: it is left out when the caller gave NULL
     enum Section section;
     int loop;    // of the graph, in which it is made
+    int ahead_of; // the loop right before which it is made; 0: it stands where its group does
     bool shared; // of the prepare part: a call of another model does the same, and this one is left out
 } Call;
 
@@ -253,6 +254,7 @@ typedef struct Program {
     // calls[0, nprepare) are the prepare part of a model: they depend on parameters alone, and run after these change.
     VEC(Call) calls;
     int nprepare;
+    VEC(Call) ahead;                  // while calls are made: those with ahead_of
     LoopRange *loops;                 // by number of the loop, from 1, at [number - 1]
     Buffer **of_node;                 // by node id: where a stored node's value lives, or NULL
     struct GroupParts *parts;         // by group: what it computes and loads

@@ -198,17 +198,33 @@ void program_add_prepare(Program *program, Call call) {
     program->calls.at[program->nprepare++] = call;
 }
 
-LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment) {
-    Kernel *kernel = kernel_new(ctx->arena, name, comment, "packing");
+static LowerContext *lower_apart(const LowerContext *ctx, const char *name, const char *comment) {
     LowerContext *made = NEW(ctx->arena, LowerContext);
     *made = (LowerContext){.arena = ctx->arena,
                            .program = ctx->program,
                            .group = ctx->group,
-                           .kernel = kernel,
+                           .kernel = kernel_new(ctx->arena, name, comment, "packing"),
                            .lanes = 1,
                            .local = ctx->local,
                            .recipe = ctx->recipe};
-    program_add_prepare(ctx->program, (Call){.kernel = kernel, .group = ctx->group});
+    return made;
+}
+
+LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment) {
+    LowerContext *made = lower_apart(ctx, name, comment);
+    program_add_prepare(ctx->program, (Call){.kernel = made->kernel, .group = ctx->group});
+    return made;
+}
+
+LowerContext *lower_ahead(const LowerContext *ctx, const char *name, const char *comment, int loop) {
+    LowerContext *made = lower_apart(ctx, name, comment);
+    const Node *last = ctx->group->outputs.at[ctx->group->outputs.len - 1];
+    vec_push(ctx->arena, &ctx->program->ahead,
+             (Call){.kernel = made->kernel,
+                    .group = ctx->group,
+                    .section = last->section,
+                    .loop = graph_loop(ctx->program->graph, loop)->parent,
+                    .ahead_of = loop});
     return made;
 }
 
@@ -238,7 +254,7 @@ static void fill_halos(LowerContext *ctx) {
 }
 
 static void make_kernel(Lowering *l, const Group *group) {
-    int prepares = l->program->nprepare;
+    int prepares = l->program->nprepare, aheads = l->program->ahead.len;
     Kernel *kernel = kernel_new(l->arena, NULL, NULL, NULL);
     kernel_describe(l->program, kernel, group);
     const Node *last = group->outputs.at[group->outputs.len - 1];
@@ -263,8 +279,9 @@ static void make_kernel(Lowering *l, const Group *group) {
     else
         make_call(l, kernel, group, buffer->scope == SCOPE_ARGUMENT ? buffer : NULL, last->section);
     for (int k = prepares; k < l->program->nprepare; k++) complete(l, &l->program->calls.at[k]);
+    for (int k = aheads; k < l->program->ahead.len; k++) complete(l, &l->program->ahead.at[k]);
     if (!prepared) complete(l, &l->program->calls.at[l->program->calls.len - 1]);
-    share_remember(&l->shares, group, prepares);
+    share_remember(&l->shares, group, prepares, aheads);
 }
 
 static void make_copy(Lowering *l, Buffer *to, Buffer *from, Buffer *skip_if_null, enum Section section) {
@@ -378,6 +395,7 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
         if (!views_replace(&l.views, &g->groups.at[k]) && (apart || !share_call(&l.shares, &g->groups.at[k])))
             make_kernel(&l, &g->groups.at[k]);
     copy_outputs(&l);
+    slots_place_ahead(program);
     find_lifetimes(program);
     return program;
 }

@@ -88,6 +88,9 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt);
 // context in which to fill its body. It stores what the calls read in SCOPE_PREPARED.
 LowerContext *lower_prepare(const LowerContext *ctx, const char *name, const char *comment);
 
+// The same for a kernel that runs once before the loop, for values that the loop does not change.
+LowerContext *lower_ahead(const LowerContext *ctx, const char *name, const char *comment, int loop);
+
 // Whether the group stores the node, so that its own kernel computes it.
 bool group_stores(const Group *group, const Node *node);
 // Whether vectors of it can be loaded and stored.
@@ -130,6 +133,8 @@ void views_lay_out(Program *program);
 // their places; slots_enter what they take from these.
 void slots_leave(Program *program);
 void slots_enter(Program *program);
+// Puts the calls of program->ahead right before their loops.
+void slots_place_ahead(Program *program);
 // Sets program->loops, and each buffer's home.
 void slots_find_loops(Program *program);
 void slots_find_homes(Program *program);

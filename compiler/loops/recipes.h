@@ -109,7 +109,8 @@ typedef struct Shares {
 } Shares;
 // Calls the kernels that an equal group got; false: there is none yet.
 bool share_call(Shares *shares, const Group *group);
-// Remembers what was made for the group: calls of the prepare part from number `prepares` on, and the last call.
-void share_remember(Shares *shares, const Group *group, int prepares);
+// Remembers what was made for the group: calls of the prepare part from number `prepares` on, those that stand before
+// loops from number `aheads` on, and the last call.
+void share_remember(Shares *shares, const Group *group, int prepares, int aheads);
 
 #endif

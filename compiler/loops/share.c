@@ -15,6 +15,7 @@ typedef struct Share {
     const Group *group;
     const GroupParts *parts;
     int prepares, nprepares; // calls of the prepare part
+    int aheads, naheads;     // calls before loops
     int call;                // the group's own call, or -1: it is of the prepare part too
 } Share;
 
@@ -124,7 +125,9 @@ static bool same_group(const Shares *s, const Share *a, const Group *b) {
     }
     for (int k = 0; k < parts->loads.len && same; k++) {
         const Load *x = &a->parts->loads.at[k], *y = &parts->loads.at[k];
-        same = x->elsewhere == y->elsewhere && same_node(s, x->node, y->node, false);
+        bool own_x = x->node->loop == a->group->outputs.at[0]->loop, own_y = y->node->loop == b->outputs.at[0]->loop;
+        bool alike = own_x == own_y && (own_x || x->node->loop == y->node->loop); // packed in the same place
+        same = alike && x->elsewhere == y->elsewhere && same_node(s, x->node, y->node, false);
     }
     same = same && same_buffers(s, a, b, &at_a, &at_b);
     arena_release(&scratch);
@@ -154,7 +157,7 @@ static Share *find(const Shares *s, const Group *group) {
     return NULL;
 }
 
-void share_remember(Shares *s, const Group *group, int prepares) {
+void share_remember(Shares *s, const Group *group, int prepares, int aheads) {
     const Program *program = s->program;
     Share *share = NEW(program->arena, Share);
     bool prepared = s->prepared[group->outputs.at[group->outputs.len - 1]->id];
@@ -163,6 +166,8 @@ void share_remember(Shares *s, const Group *group, int prepares) {
                      .parts = group_parts_of(s->program, group),
                      .prepares = prepares,
                      .nprepares = program->nprepare - prepares,
+                     .aheads = aheads,
+                     .naheads = program->ahead.len - aheads,
                      .call = prepared ? -1 : program->calls.len - 1 - program->nprepare};
     vec_push(program->arena, &s->all, share);
     if (2 * s->all.len > s->nslots)
@@ -211,7 +216,7 @@ static Call call_again(Instance *in, const Call *first) {
     Program *program = in->s->program;
     Call call = *first;
     call.group = in->group;
-    if (first->loop) call.loop = in->group->outputs.at[0]->loop;
+    if (first->loop && !first->ahead_of) call.loop = in->group->outputs.at[0]->loop;
     call.buffer = NEW_ARRAY(program->arena, Buffer *, first->kernel->uses.len + 1);
     for (int k = 0; k < first->kernel->uses.len; k++) call.buffer[k] = buffer_for(in, first->buffer[k]);
     if (first->skip_if_null) call.skip_if_null = buffer_for(in, first->skip_if_null);
@@ -231,6 +236,13 @@ bool share_call(Shares *s, const Group *group) {
     }
     for (int k = 0; k < share->nprepares; k++)
         program_add_prepare(program, call_again(&in, &program->calls.at[share->prepares + k]));
+    for (int k = 0; k < share->naheads; k++) {
+        Call call = call_again(&in, &program->ahead.at[share->aheads + k]);
+        int loop = group->outputs.at[0]->loop;
+        while (graph_loop(program->graph, loop)->parent != call.loop) loop = graph_loop(program->graph, loop)->parent;
+        call.ahead_of = loop;
+        vec_push(program->arena, &program->ahead, call);
+    }
     if (share->call >= 0) {
         Call call = call_again(&in, &program->calls.at[program->nprepare + share->call]);
         vec_push(program->arena, &program->calls, call);

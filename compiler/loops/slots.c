@@ -164,6 +164,28 @@ static int common_loop(const Graph *g, int a, int b) {
     return b;
 }
 
+// From the outermost loop around a call on: what stands before each loop that begins with it.
+static void begin_loops(Program *program, bool *begun, int loop) {
+    if (!loop || begun[loop]) return;
+    begin_loops(program, begun, graph_loop(program->graph, loop)->parent);
+    begun[loop] = true;
+    for (int k = 0; k < program->ahead.len; k++)
+        if (program->ahead.at[k].ahead_of == loop) vec_push(program->arena, &program->calls, program->ahead.at[k]);
+}
+
+void slots_place_ahead(Program *program) {
+    if (!program->ahead.len) return;
+    bool *begun = NEW_ARRAY(program->arena, bool, program->graph->loops.len + 1);
+    int n = program->calls.len;
+    Call *calls = program->calls.at;
+    program->calls.at = NULL;
+    program->calls.len = program->calls.cap = 0;
+    for (int c = 0; c < n; c++) {
+        begin_loops(program, begun, calls[c].loop);
+        vec_push(program->arena, &program->calls, calls[c]);
+    }
+}
+
 void slots_find_homes(Program *program) {
     const Graph *g = program->graph;
     for (int k = 0; k < program->buffers.len; k++) program->buffers.at[k]->home = -1;
