@@ -4,7 +4,8 @@
 //              %18 = %17 * (1 - %15 * %15)                            %18 = %17 * (1 - %15 * %15)
 // The gradient of a loop computes every value of a step again (ir/autodiff_loop.c). This pass finds that %15 is %5: its
 // operator is the same, %13 is the element of the sequence that %3 is, and %14 that of the stack of %4. Results of
-// contractions, reductions and expensive operators are kept; what follows from these cheaply is computed again. Of a
+// contractions and reductions are kept, and those of expensive operators that follow from what is not; what follows
+// from these is computed again. Of a
 // value of which only a slice is wanted, the slice is kept. In a `checkpoint` block nothing is kept but what the loop
 // carries.
 #include "ops/op.h"
@@ -15,7 +16,9 @@ typedef struct Keep {
     Arena scratch;
     Schedule schedule;
     Node **image; // by node id: the node of an earlier loop that has its value, or NULL
+    Node **here;  // the same, in the earlier loop that is looked at
     bool *kept;   // by node id: its image is stacked, and it is an element of that
+    bool *costly; // by node id: see find_costly
 } Keep;
 
 // ---- which node of which loop ---------------------------------------------------------------------------------------
@@ -27,7 +30,7 @@ static Node *find_node(const Graph *g, const Op *op, Node *const *in, int nin, c
 
 // What a node that loop `back` reads is in loop `fore`: what stands outside of both is itself.
 static Node *image_of(const Keep *k, Node *node, int back, int fore) {
-    if (node->loop == back) return k->image[node->id] && k->image[node->id]->loop == fore ? k->image[node->id] : NULL;
+    if (node->loop == back) return k->here[node->id];
     return graph_loop_within(k->g, fore, node->loop) && node->loop != fore ? node : NULL;
 }
 
@@ -63,7 +66,9 @@ static void find_images(Keep *k) {
             if (fore == back || !runs_before(k, fore, back)) continue;
             for (int id = 0; id < k->g->nodes.len; id++) {
                 Node *node = k->g->nodes.at[id];
-                if (node->loop == back && !k->image[id]) k->image[id] = find_image(k, node, back, fore);
+                if (node->loop != back) continue;
+                k->here[id] = find_image(k, node, back, fore);
+                if (!k->image[id]) k->image[id] = k->here[id];
             }
         }
 }
@@ -72,25 +77,62 @@ static void find_images(Keep *k) {
 
 static bool is_heavy(const Node *node) { return node->op->traits & (OP_REDUCES | OP_EXPENSIVE | OP_ALONE); }
 
-// A movement that takes no more memory than the heavy value that it moves.
-static bool is_part(const Node *node) {
-    const Node *from = node;
-    while (from->op->traits & OP_MOVEMENT && from->nin == 1) from = from->in[0];
-    return from != node && is_heavy(from) && type_count(&node->type) <= type_count(&from->type);
+// Finds what takes a contraction or a reduction to compute again.
+static void find_costly(Keep *k) {
+    for (int id = 0; id < k->g->nodes.len; id++) {
+        const Node *node = k->g->nodes.at[id];
+        k->costly[id] = node->loop && node->op->traits & (OP_REDUCES | OP_ALONE);
+        for (int i = 0; i < node->nin && !node_is_loop(node); i++)
+            k->costly[id] |= node->in[i]->loop == node->loop && k->costly[node->in[i]->id];
+    }
 }
 
-static bool is_kept(const Keep *k, const Node *node) {
+// A part of such a value, which takes less memory than all of it.
+static bool is_part(const Keep *k, const Node *node) {
+    return node->op->traits & OP_MOVEMENT && node->nin == 1 && k->costly[node->in[0]->id] &&
+           type_count(&node->type) < type_count(&node->in[0]->type);
+}
+
+static bool may_be_kept(const Keep *k, const Node *node) {
     const Node *image = k->image[node->id];
     if (!image || node_is_loop(node) || image->checkpoint || node->type.rank == MAX_RANK) return false;
-    return is_heavy(node) || is_part(node);
+    return is_heavy(node) || is_part(k, node);
 }
 
-// From the last node on: what is wanted and neither kept nor an input wants its inputs.
-static void choose(Keep *k) {
+// From the last node on: what the loop wants for itself is kept or, where it follows cheaply, its inputs are wanted.
+static void choose_wanted(Keep *k) {
+    const Graph *g = k->g;
+    bool *wanted = NEW_ARRAY(&k->scratch, bool, g->nodes.len + 1);
+    for (int l = 0; l < g->loops.len; l++)
+        for (int i = 0; i < g->loops.at[l].next.len; i++)
+            if (g->loops.at[l].next.at[i]) wanted[g->loops.at[l].next.at[i]->id] = true;
+    for (int id = g->nodes.len - 1; id >= 0; id--) {
+        const Node *node = g->nodes.at[id];
+        k->kept[id] = wanted[id] && may_be_kept(k, node);
+        bool reads = !k->image[id] || (wanted[id] && !k->kept[id]);
+        for (int i = 0; i < node->nin && reads; i++) wanted[node->in[i]->id] = true;
+    }
+}
+
+// Whether the loop can compute the node from what it reads and from what is kept, in a few cheap steps.
+static bool is_near(const Keep *k, const Node *node, int loop, int *steps) {
+    if (node->loop != loop || node_is_loop(node) || k->kept[node->id]) return true;
+    if (is_heavy(node) || --*steps < 0) return false;
+    for (int i = 0; i < node->nin; i++)
+        if (!is_near(k, node->in[i], loop, steps)) return false;
+    return true;
+}
+
+// An expensive element-wise operator over what is at hand, such as the tanh of an LSTM's cell, takes less time than its
+// memory is worth.
+static void drop_near(Keep *k) {
+    enum { MOST_STEPS = 8 };
     for (int id = k->g->nodes.len - 1; id >= 0; id--) {
-        Node *node = k->g->nodes.at[id];
-        if (!node->loop || !k->image[id]) continue;
-        k->kept[id] = is_kept(k, node);
+        const Node *node = k->g->nodes.at[id];
+        bool near = k->kept[id] && !(node->op->traits & (OP_REDUCES | OP_ALONE | OP_MOVEMENT));
+        int steps = MOST_STEPS;
+        for (int i = 0; i < node->nin && near; i++) near = is_near(k, node->in[i], node->loop, &steps);
+        if (near) k->kept[id] = false;
     }
 }
 
@@ -109,9 +151,13 @@ Graph *pass_keep(Graph *g, const PassOptions *options) {
     Keep k = {.g = g};
     k.schedule = graph_schedule(&k.scratch, g);
     k.image = NEW_ARRAY(&k.scratch, Node *, g->nodes.len + 1);
+    k.here = NEW_ARRAY(&k.scratch, Node *, g->nodes.len + 1);
+    k.costly = NEW_ARRAY(&k.scratch, bool, g->nodes.len + 1);
     k.kept = NEW_ARRAY(&k.scratch, bool, g->nodes.len + 1);
     find_images(&k);
-    choose(&k);
+    find_costly(&k);
+    choose_wanted(&k);
+    drop_near(&k);
     // What was only computed again has no reader any more: the second rebuild drops it.
     Graph *to = graph_rebuild(graph_rebuild(g, keep_node, &k), NULL, NULL);
     arena_release(&k.scratch);

@@ -175,17 +175,23 @@ static Node *sum_longer(Graph *g, const Node *node, Node *const *in, int axis, i
     return build_reduce_over(g, REDUCE_SUM, joined[0], &node->type, &iter, (Ties)node_attr(node, "ties")->i);
 }
 
+// A sum itself, perhaps moved, whose terms of all steps one operator adds up. Anything else is stacked.
+static bool is_sum(const Node *node) {
+    if (node_is(node, add)) return is_sum(node->in[0]) || is_sum(node->in[1]);
+    if (is_movement(node)) return is_sum(node->in[0]);
+    return node_is(node, contract) || (node_is(node, reduce) && node_reduces(node) == REDUCE_SUM);
+}
+
 Node *lift_sum(Graph *g, Node *node, int loop) {
-    bool sums = node_is(node, contract) || (node_is(node, reduce) && node_reduces(node) == REDUCE_SUM);
-    if (node->loop != loop) return sum_of_stack(g, node, loop);
-    if (node_is(node, add))
+    if (node->loop != loop || !is_sum(node)) return sum_of_stack(g, node, loop);
+    if (node_is(node, add) && (is_sum(node->in[0]) || is_sum(node->in[1])))
         return build_binary(g, "add", lift_sum(g, node->in[0], loop), lift_sum(g, node->in[1], loop));
     if (is_movement(node)) { // it moves the sum as it moves each term
         Node *moved = lift_sum(g, node->in[0], loop);
         graph_tag_as(g, node);
         return graph_op(g, node->op, &moved, 1, node->attr);
     }
-    if (!sums || !has_rule(node)) return sum_of_stack(g, node, loop);
+    if (!has_rule(node)) return sum_of_stack(g, node, loop);
     Node *in[MAX_INPUTS];
     bool lifted[MAX_INPUTS], all = true;
     for (int k = 0; k < node->nin; k++) {
