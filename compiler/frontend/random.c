@@ -45,17 +45,31 @@ static int random_site(Elab *el) {
     return el->drawn.at[el->draws++];
 }
 
+// In the body of a scan: how many elements the steps before draw there, all at the bounds of run-time sizes; the inner
+// loop's steps follow each other. NULL outside of scans.
+static Node *first_element(Graph *g, const Type *type) {
+    Node *before = NULL;
+    int64_t inner = type_count(type);
+    for (int loop = g->loop_now; loop; loop = graph_loop(g, loop)->parent) {
+        Node *part = build_binary(g, "mul", build_step(g, loop), build_constant_int(g, I64, inner));
+        before = before ? build_binary(g, "add", before, part) : part;
+        inner *= graph_loop(g, loop)->steps.extent;
+    }
+    return before;
+}
+
 // random("uniform", [2, 3]): [0, 1); "normal": mean 0, deviation 1. Each call is a site of its own.
 Value run_random(Elab *el, const Call *call) {
     Value kind = call->arg[0];
     Type type;
     if (kind.kind != VALUE_STRING || (strcmp(kind.s, "uniform") && strcmp(kind.s, "normal")))
         return refuse(el, call->at[0], "random: \"uniform\" or \"normal\" is needed, got %s", value_text(el, kind));
-    Node *in[2];
+    Node *in[3];
     if (!random_stream(el, call, in) || !dims_from_list(el, call->arg[1], F32, call->at[1], &type))
         return value_poison();
     Attr attrs[3] = {{.i = strcmp(kind.s, "normal") ? DRAWS_UNIFORM : DRAWS_NORMAL},
                      {.n = type.rank, .dims = type.dim},
                      {.i = random_site(el)}};
-    return value_tensor(graph_op(el->g, &op_random, in, 2, attrs));
+    in[2] = first_element(el->g, &type);
+    return value_tensor(graph_op(el->g, &op_random, in, in[2] ? 3 : 2, attrs));
 }

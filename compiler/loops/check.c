@@ -133,19 +133,38 @@ static bool is_read_first(const Seen *seen, int root, const LoopRange *range) {
     return false;
 }
 
+static bool varies_with_step(const Index *index) {
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        if (atom->kind == ATOM_STEP || (atom->of && varies_with_step(atom->of))) return true;
+    }
+    return false;
+}
+
+// By buffer: the innermost loop to whose steps it gives slots, 0: none.
+static int *find_slots(Arena *arena, const Seen *seen) {
+    const Program *program = seen->program;
+    int *loop = NEW_ARRAY(arena, int, program->buffers.len + 1);
+    for (int k = 0; k < program->buffers.len; k++) {
+        const Buffer *buffer = program->buffers.at[k];
+        if (!buffer->view || !buffer->view->slot || !buffer->value || node_is(buffer->value, element)) continue;
+        int *of = &loop[seen->memory.root[k]];
+        if (varies_with_step(buffer->view->slot) && buffer->value->loop > *of) *of = buffer->value->loop;
+    }
+    return loop;
+}
+
 // Extends lives that cross from one step of a loop to the next to the whole loop, from the inner loops on.
 static void extend_lives(Seen *seen) {
     const Program *program = seen->program;
-    bool *slots = NEW_ARRAY(seen->memory.in_place.arena, bool, program->buffers.len + 1);
-    for (int k = 0; k < program->buffers.len; k++)
-        if (program->buffers.at[k]->view && program->buffers.at[k]->view->slot) slots[seen->memory.root[k]] = true;
+    const int *slots = find_slots(seen->memory.in_place.arena, seen);
     for (int number = program->graph->loops.len; number >= 1; number--) {
         const LoopRange *range = &program->loops[number - 1];
         for (int k = 0; k < program->buffers.len && range->first >= 0; k++) {
             int *first = &seen->first[k], *last = &seen->last[k];
             if (*first < 0 || *first >= range->end || *last < range->first) continue;
             bool inside = *first >= range->first && *last < range->end;
-            if (inside && !slots[k] && !is_read_first(seen, k, range)) continue;
+            if (inside && slots[k] != number && !is_read_first(seen, k, range)) continue;
             if (range->first < *first) *first = range->first;
             if (range->end - 1 > *last) *last = range->end - 1;
         }

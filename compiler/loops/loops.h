@@ -234,9 +234,9 @@ typedef struct Call {
     const Group *group;   // NULL for copies
     Buffer *skip_if_null; // a returned output that is all this call computes: it is left out when the caller gave NULL
     enum Section section;
-    int loop;    // of the graph, in which it is made
+    int loop;     // of the graph, in which it is made
     int ahead_of; // the loop right before which it is made; 0: it stands where its group does
-    bool shared; // of the prepare part: a call of another model does the same, and this one is left out
+    bool shared;  // of the prepare part: a call of another model does the same, and this one is left out
 } Call;
 
 // The calls [first, end) of one of the graph's loops; -1: it has none.

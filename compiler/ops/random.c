@@ -1,6 +1,7 @@
 // random.c: random numbers as a pure function of (seed, call counter, site, element): two sites differ, a rerun does
 // not.
 //     %3 = random %seed, %counter {distribution="uniform", shape=[256, 784], site=2} : f32[256, 784]
+// In the steps of a loop a third input is the number of the first element, so that the steps draw one after the other.
 // The interpreter calls the very functions that the emitted C calls, so both draw the same bits. An element is numbered
 // as if every run-time axis had its bound: the numbers of the first rows do not depend on how many there are.
 #include "../runtime/dlc_math.h"
@@ -12,11 +13,11 @@ const char *const distribution_words[] = {"uniform", "normal", NULL};
 static bool is_normal(const Node *node) { return node->attr[0].i == DRAWS_NORMAL; }
 
 static bool random_infer(Infer *infer) {
-    for (int k = 0; k < 2; k++) {
+    static const char *const names[] = {"the seed", "the counter", "the first element's number"};
+    for (int k = 0; k < infer->nin; k++) {
         const Type *in = &infer->in[k]->type;
         if (in->dtype != I64 || in->rank != 0)
-            return op_refuse(infer, "%s must be i64[], got %s", k == 0 ? "the seed" : "the counter",
-                             op_shown(infer, in));
+            return op_refuse(infer, "%s must be i64[], got %s", names[k], op_shown(infer, in));
     }
     return op_shape_of_attr(infer, &infer->attr[1], F32);
 }
@@ -28,11 +29,11 @@ static double draw(const Node *node, int64_t seed, int64_t counter, int64_t elem
 
 static void eval_random(const Node *node, const Tensor *const *in, Tensor *out, const int64_t *sizes) {
     (void)sizes;
-    int64_t index[MAX_RANK] = {0};
+    int64_t index[MAX_RANK] = {0}, first = node->nin > 2 ? in[2]->i[0] : 0;
     for (int64_t k = 0; k < out->count; k++) {
         int64_t element = 0;
         for (int d = 0; d < out->rank; d++) element = element * node->type.dim[d].extent + index[d];
-        out->f[k] = draw(node, in[0]->i[0], in[1]->i[0], element);
+        out->f[k] = draw(node, in[0]->i[0], in[1]->i[0], first + element);
         for (int d = out->rank - 1; d >= 0 && ++index[d] == out->shape[d]; d--) index[d] = 0;
     }
 }
@@ -48,8 +49,12 @@ static Expr *lower_random(LowerContext *ctx, const Node *node, Index *const *out
         element = index_add(ctx->arena, index_scale(ctx->arena, element, node->type.dim[d].extent), out[d]);
     Expr *site = expr_const(ctx->arena, I64, 0);
     site->i = node->attr[2].i;
-    Expr *args[] = {lower_value(ctx, node->in[0], NULL), lower_value(ctx, node->in[1], NULL), site,
-                    op_index_value(ctx, I64, element)};
+    Expr *number = op_index_value(ctx, I64, element);
+    if (node->nin > 2) {
+        Expr *sum[] = {lower_value(ctx, node->in[2], NULL), number};
+        number = expr_apply(ctx->arena, NULL, &op_add, I64, sum, 2);
+    }
+    Expr *args[] = {lower_value(ctx, node->in[0], NULL), lower_value(ctx, node->in[1], NULL), site, number};
     return expr_apply(ctx->arena, node, node->op, F32, args, 4);
 }
 
@@ -64,6 +69,7 @@ DEFINE_OP(random){
     .doc = "random numbers, uniform in [0, 1) or standard normal",
     .example = "random(\"uniform\", [2, 3])",
     .inputs = 2,
+    .optional = 1,
     .attrs = {{"distribution", ATTR_WORD, "uniform or normal", distribution_words},
               {"shape", ATTR_DIMS, "of the result", NULL},
               {"site", ATTR_INT, "the number of this place in the program", NULL}},
