@@ -127,6 +127,7 @@ static int compile(Job *job) {
                           .verify_meaning = o->verify,
                           .out = job->out};
     if (o->arena_max >= 0) passes.trace = NEW_ARRAY(&job->arena, Trace, module->entries.len + 1);
+    uint64_t hash = module_hash(module);
     passes_run(module, &passes);
     int64_t *plain = NEW_ARRAY(&job->arena, int64_t, module->entries.len + 1);
     if (o->arena_max >= 0) fit_entries(job, module, &passes, plain);
@@ -144,8 +145,11 @@ static int compile(Job *job) {
         !weights_embed(&job->arena, job->err, o->weights, o->weights_strip, module, programs, module->entries.len))
         return EXIT_USER;
     for (int k = 0; k < module->entries.len; k++) program_plan(programs[k]);
-    EmitInput in = {
-        .module = module, .programs = programs, .nprograms = module->entries.len, .embedded = o->weights != NULL};
+    EmitInput in = {.module = module,
+                    .programs = programs,
+                    .nprograms = module->entries.len,
+                    .embedded = o->weights != NULL,
+                    .hash = hash};
     EmitOptions emit = {.prefix = o->prefix,
                         .target = o->target,
                         .level = o->level,

@@ -174,13 +174,13 @@ DLC_API void dlc_reset(struct dlc_net *net) {
 DLC_API void dlc_start_over(struct dlc_net *net) {
     memset(net->region[DLC_REGION_OPTIM], 0, net->model->bytes[DLC_REGION_OPTIM]);
     if (net->model->start) net->model->start(net->region);
-    dlc_reset(net);
 }
 
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {
     if (!net) return;
     memset(net->region[DLC_REGION_PARAM], 0, net->model->bytes[DLC_REGION_PARAM]);
     dlc_start_over(net);
+    dlc_reset(net);
     if (net->model->init) net->model->init(net->region, seed);
     dlc_stale(net);
 }
@@ -193,6 +193,10 @@ DLC_API void dlc_stale(struct dlc_net *net) {
 
 DLC_API void dlc_prepare(struct dlc_net *net) {
     if (net && net->model->prepare) net->model->prepare(net->region);
+}
+
+DLC_API void dlc_hash_digits(char digits[DLC_HASH_DIGITS], uint64_t hash) {
+    for (int i = DLC_HASH_DIGITS - 1; i >= 0; i--, hash >>= 4) digits[i] = "0123456789abcdef"[hash & 15];
 }
 
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot) { return slot->region == DLC_REGION_PARAM; }
@@ -241,7 +245,7 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
     int status = DLC_OK;
     const struct dlc_slot *slot = dlc_find(net, name, from, bytes, &status);
     if (slot) memcpy(dlc_slot_data(net, slot), from, bytes);
-    if (slot) dlc_stale(net);
+    if (slot && dlc_is_weight(slot)) dlc_stale(net);
     return status;
 }
 

@@ -78,6 +78,7 @@ struct dlc_model {
     // threads may call this at once.
     void (*prepare)(unsigned char *const region[DLC_REGIONS]);
     size_t prepared;
+    uint64_t hash; // of the network: what tells the state of another model
 };
 
 enum {
@@ -157,9 +158,10 @@ DLC_API int dlc_adopt(struct dlc_net *twin);
 // with its shape, and nothing else; otherwise nothing changes, and the message lists all that differs. What PyTorch's
 // strict loading takes is taken: numbers are converted to the model's dtype, a scalar may have the shape [1],
 // `*.num_batches_tracked` may be missing (it becomes 0) or too much. Of tied weights, as safetensors' save_model writes
-// them, either name is found. Optimiser state and `state` are taken when the file has all of them, and reset when it
-// has none; some of them are an error. Integer scalars that the net does not know are ignored, and so is `optim.*` by a
-// net that has no optimiser. DLC_EFORMAT, DLC_EMISMATCH; DLC_EIO without memory.
+// them, either name is found. Optimiser state is taken when the file has all of it, and reset when it has none; a part
+// of it is an error. `state` changes when the file is a checkpoint, one with optimiser state or state: what it lacks
+// becomes 0. Integer scalars that the net does not know are ignored, and so is `optim.*` by a net that has no
+// optimiser, and state by a net that has none. DLC_EFORMAT, DLC_EMISMATCH; DLC_EIO without memory.
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
 // Loads the parameters and buffers of a part: those that the file has under the path `only`, without the paths `strip`,
 // as far as the model has them. The rest of both stays alone. Paths are whole components; "" or NULL for all. `strip`
@@ -168,24 +170,31 @@ DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size);
 // were loaded, or minus a code when there is none or when one does not fit: then nothing changes.
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip);
+// Loads what dlc_save_state_memory wrote: the state alone, of this net or of another one of the very same model.
+// DLC_EMISMATCH, and nothing changes: another model, or no file of state.
+DLC_API int dlc_load_state_memory(struct dlc_net *net, const void *data, size_t size);
 #endif
-// Write the bytes of dlc_save and of dlc_save_weights to `to`, which has room for `bytes`. Give how many they are. When
-// that is more than `bytes`, or `to` is NULL, nothing is written.
+// Write the bytes of dlc_save, dlc_save_weights and dlc_save_state to `to`, which has room for `bytes`. Give how many
+// they are. When that is more than `bytes`, or `to` is NULL, nothing is written.
 DLC_API size_t dlc_save_memory(const struct dlc_net *net, void *to, size_t bytes);
 DLC_API size_t dlc_save_weights_memory(const struct dlc_net *net, void *to, size_t bytes);
+DLC_API size_t dlc_save_state_memory(const struct dlc_net *net, void *to, size_t bytes);
 #ifndef DLC_NO_STDIO
 // Load from a file, otherwise as dlc_load_memory and dlc_load_some_memory; DLC_EIO when it cannot be read.
 DLC_API int dlc_load(struct dlc_net *net, const char *path);
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip);
+DLC_API int dlc_load_state(struct dlc_net *net, const char *path);
 // As dlc_load, after the paths `strip` (NULL: none) are taken off the names that have them. Messages name `option` as
 // the caller's way to say `strip`; NULL: they name load_some.
 DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *strip, const char *option);
-// Save everything, so that training resumes to the bit; or parameters and buffers, which is what PyTorch loads. The new
-// file is written beside the old one (path.0.tmp), synced and renamed, and the directory is synced: whenever the
-// process ends, the old file or the new one is there, whole. The next save takes over what a killed process left. Links
-// are followed, and permissions stay. DLC_EIO when the file cannot be written; then the old one is as it was.
+// Save everything, so that training resumes to the bit; or parameters and buffers, which is what PyTorch loads; or the
+// state. The new file is written beside the old one (path.0.tmp), synced and renamed, and the directory is synced:
+// whenever the process ends, the old file or the new one is there, whole. The next save takes over what a killed
+// process left. Links are followed, and permissions stay. DLC_EIO when the file cannot be written; then the old one is
+// as it was.
 DLC_API int dlc_save(struct dlc_net *net, const char *path);
 DLC_API int dlc_save_weights(struct dlc_net *net, const char *path);
+DLC_API int dlc_save_state(struct dlc_net *net, const char *path);
 #endif
 
 #ifdef __cplusplus

@@ -87,10 +87,19 @@ struct dlc_loading {
     bool some;                // only what both have
     bool from_memory;
     bool listing; // for the message: everything that differs
-    bool rest;    // the file has optimiser state and state, and they are loaded too
+    bool alone;   // the state and nothing else
+    bool optim;   // the file has optimiser state, which is loaded too
+    bool state;   // the file is a checkpoint: state is loaded too
     bool copies;  // some tensors are perhaps copies
     int count;    // parameters and buffers that are taken
 };
+
+static struct dlc_loading dlc_loading_of(const char *only, const char *strip, bool some, bool from_memory) {
+    struct dlc_loading how;
+    memset(&how, 0, sizeof how);
+    how.only = only, how.strip = strip, how.some = some, how.from_memory = from_memory;
+    return how;
+}
 
 // A scalar may have the shape [1], which it had in old versions of PyTorch.
 static bool dlc_same_shape(const struct dlc_param *info, const struct dlc_file_tensor *tensor) {
@@ -137,26 +146,55 @@ static void dlc_check_slot(struct dlc_text *t, const struct dlc_slot *slot, cons
     dlc_end_item(t, start);
 }
 
-// What a file may hold beyond the model: step counts and other whole numbers, and an optimiser's state where the model
-// has none, being compiled for inference.
-static bool dlc_may_ignore(const struct dlc_model *model, const struct dlc_file_name *name) {
+static bool dlc_is_optim(const struct dlc_span *name) { return name->len > 6 && !memcmp(name->at, "optim.", 6); }
+
+// Does the file's metadata say that the tensor of this name is state?
+static bool dlc_is_state(const struct dlc_file *file, const struct dlc_span *name) {
+    const char *at = file->state.at, *end = at ? at + file->state.len : NULL;
+    while (at) {
+        const char *comma = (const char *)memchr(at, ',', (size_t)(end - at));
+        size_t len = (size_t)((comma ? comma : end) - at);
+        if (len == name->len && !memcmp(at, name->at, len)) return true;
+        at = comma ? comma + 1 : NULL;
+    }
+    return false;
+}
+
+// What a file may hold beyond the model: step counts and other whole numbers, and an optimiser's state or state where
+// the model has none, being compiled for inference.
+static bool dlc_may_ignore(const struct dlc_model *model, const struct dlc_file *file,
+                           const struct dlc_file_name *name) {
     const struct dlc_file_tensor *tensor = name->tensor;
     if (tensor->rank == 0 && !dlc_is_float(tensor->dtype) && tensor->dtype->number != DLC_NO_NUMBER) return true;
     if (tensor->count == 1 && dlc_is_batch_count(&name->name)) return true;
-    return !model->bytes[DLC_REGION_OPTIM] && name->name.len > 6 && !memcmp(name->name.at, "optim.", 6);
+    if (!model->bytes[DLC_REGION_STATE] && dlc_is_state(file, &name->name)) return true;
+    return !model->bytes[DLC_REGION_OPTIM] && dlc_is_optim(&name->name);
 }
 
-// Does the file have anything that is neither parameter nor buffer?
-static bool dlc_has_rest(const struct dlc_model *model, const struct dlc_file *file) {
+// Does the file have anything for a region of the net?
+static bool dlc_has_region(const struct dlc_model *model, const struct dlc_file *file, enum dlc_region region) {
     for (int i = 0; i < model->nslots; i++)
-        if (!dlc_is_weight(&model->slots[i]) && dlc_names_find(&file->names, model->slots[i].info.name)) return true;
+        if (model->slots[i].region == region && dlc_names_find(&file->names, model->slots[i].info.name)) return true;
     return false;
+}
+
+// Is the file what NET_save wrote, as far as its tensors tell?
+static bool dlc_is_checkpoint(const struct dlc_model *model, const struct dlc_file *file) {
+    bool any = file->state.at || dlc_has_region(model, file, DLC_REGION_STATE);
+    for (size_t i = 0; i < file->names.count && !any; i++) any = dlc_is_optim(&file->names.at[i].name);
+    return any;
+}
+
+static bool dlc_is_asked(const struct dlc_slot *slot, const struct dlc_loading *how) {
+    if (slot->region == DLC_REGION_STATE) return how->state;
+    if (slot->region == DLC_REGION_OPTIM) return how->optim;
+    return !how->alone;
 }
 
 // The tensor that a slot takes, if the file has it.
 static struct dlc_file_tensor *dlc_taken(const struct dlc_slot *slot, const struct dlc_file *file,
                                          const struct dlc_loading *how) {
-    return dlc_is_weight(slot) || how->rest ? dlc_names_find(&file->names, slot->info.name) : NULL;
+    return dlc_is_asked(slot, how) ? dlc_names_find(&file->names, slot->info.name) : NULL;
 }
 
 // Of tied weights some programs store every name, each with a copy of the data. A matrix that the model does not know
@@ -170,18 +208,21 @@ static bool dlc_may_be_copy(const struct dlc_model *model, const struct dlc_file
 // Lists everything that differs, and marks what is wanted.
 static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, const struct dlc_file *file,
                             struct dlc_loading *how) {
-    how->rest = !how->some && dlc_has_rest(model, file);
+    how->optim = !how->some && !how->alone && dlc_has_region(model, file, DLC_REGION_OPTIM);
+    how->state = how->alone || (!how->some && dlc_is_checkpoint(model, file));
     how->count = 0;
     for (int i = 0; i < model->nslots; i++) {
         const struct dlc_slot *slot = &model->slots[i];
         struct dlc_file_tensor *tensor = dlc_taken(slot, file, how);
         if (tensor) tensor->wanted = true, how->count++;
-        if (tensor || (!how->some && (dlc_is_weight(slot) || how->rest))) dlc_check_slot(t, slot, tensor);
+        bool needed = dlc_is_asked(slot, how) && (how->alone || slot->region != DLC_REGION_STATE);
+        if (tensor || (!how->some && needed)) dlc_check_slot(t, slot, tensor);
     }
     for (size_t i = 0; i < file->names.count && !how->some; i++) {
         const struct dlc_file_name *name = &file->names.at[i];
-        if (name->other || name->tensor->wanted || name->tensor->copy || dlc_may_ignore(model, name)) continue;
-        if (!how->listing && dlc_may_be_copy(model, name->tensor)) { // known when the data is
+        if (name->other || name->tensor->wanted || name->tensor->copy) continue;
+        if (!how->alone && dlc_may_ignore(model, file, name)) continue;
+        if (!how->alone && !how->listing && dlc_may_be_copy(model, name->tensor)) { // known when the data is
             name->tensor->copy = how->copies = true;
             continue;
         }
@@ -197,7 +238,7 @@ static void dlc_check_model(struct dlc_text *t, const struct dlc_model *model, c
 static void dlc_put_remedy(struct dlc_text *t, const struct dlc_net *net, const struct dlc_file *file,
                            const struct dlc_loading *how) {
     char strip[DLC_STRIP_BYTES];
-    int count = how->some || how->strip ? 0 : dlc_names_suggest(&file->names, net->model, strip);
+    int count = how->some || how->strip || how->alone ? 0 : dlc_names_suggest(&file->names, net->model, strip);
     if (!count) return;
     size_t start = t->len;
     dlc_put(t, "\n  names fit when \"%s\" is taken off: ", strip);
@@ -227,15 +268,29 @@ static int dlc_refuse_list(struct dlc_net *net, const struct dlc_file *file, str
     return DLC_EMISMATCH;
 }
 
+// A file of state is of this very model: what a state means is decided by the program, not by its shape.
+static int dlc_check_hash(struct dlc_net *net, const struct dlc_file *file) {
+    char digits[DLC_HASH_DIGITS];
+    const struct dlc_span own = {digits, sizeof digits};
+    dlc_hash_digits(digits, net->model->hash);
+    if (file->model.len == own.len && !memcmp(file->model.at, own.at, own.len)) return DLC_OK;
+    return dlc_fail(net, DLC_EMISMATCH, "%s holds the state of another model: %n, and %s is %n", file->what,
+                    &file->model, net->model->name, &own);
+}
+
 // Whether the file fits; marks the tensors that are wanted.
 static int dlc_plan(struct dlc_net *net, struct dlc_file *file, struct dlc_loading *how) {
     const struct dlc_span *twice;
     if ((how->only || how->strip) && !dlc_names_select(&file->names, how->only, how->strip, how->some, &twice))
         return dlc_fail(net, DLC_EMISMATCH, "%s: two tensors are named %n when \"%s\" is taken off", file->what, twice,
                         how->strip);
+    if (how->alone && !file->model.at)
+        return dlc_fail(net, DLC_EMISMATCH, "%s is no file of state, as %s_save_state writes it", file->what,
+                        net->model->name);
     char list[DLC_ERROR_BYTES];
     struct dlc_text t = dlc_text_at(list, 0);
     dlc_check_model(&t, net->model, file, how);
+    if (how->alone && !t.len && !t.dropped) return dlc_check_hash(net, file);
     if (!t.len && !t.dropped) return how->some && !how->count ? dlc_refuse_part(net, file, how) : DLC_OK;
     for (size_t i = 0; i < file->header.count; i++) file->header.tensor[i].copy = false; // no data will tell
     return dlc_refuse_list(net, file, how);
@@ -285,15 +340,17 @@ static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const 
 
 // Cannot fail: every tensor that is wanted has its data.
 static void dlc_commit(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how) {
-    if (!how->some && !how->rest) dlc_start_over(net);
+    if (!how->some && !how->alone && !how->optim) dlc_start_over(net);
+    if (how->state) dlc_reset(net); // what the file lacks is 0
     for (int i = 0; i < net->model->nslots; i++) {
         const struct dlc_slot *slot = &net->model->slots[i];
         const struct dlc_file_tensor *tensor = dlc_taken(slot, file, how);
         if (tensor)
             dlc_copy_in(net, slot, tensor);
-        else if (!how->some && dlc_is_weight(slot)) // it may be missing: 0
+        else if (!how->some && !how->alone && dlc_is_weight(slot)) // it may be missing: 0
             memset(dlc_slot_data(net, slot), 0, slot->info.bytes);
     }
+    if (how->alone) return;
     dlc_stale(net);
     dlc_prepare(net);
 }
@@ -321,15 +378,21 @@ static int dlc_load_bytes(struct dlc_net *net, const unsigned char *bytes, size_
 }
 
 DLC_API int dlc_load_memory(struct dlc_net *net, const void *data, size_t size) {
-    struct dlc_loading how = {NULL, NULL, NULL, false, true, false, false, false, 0};
+    struct dlc_loading how = dlc_loading_of(NULL, NULL, false, true);
     return dlc_load_bytes(net, (const unsigned char *)data, size, &how);
 }
 
 DLC_API int dlc_load_some_memory(struct dlc_net *net, const void *data, size_t size, const char *only,
                                  const char *strip) {
-    struct dlc_loading how = {only, strip, NULL, true, true, false, false, false, 0};
+    struct dlc_loading how = dlc_loading_of(only, strip, true, true);
     int status = dlc_load_bytes(net, (const unsigned char *)data, size, &how);
     return status ? -status : how.count;
+}
+
+DLC_API int dlc_load_state_memory(struct dlc_net *net, const void *data, size_t size) {
+    struct dlc_loading how = dlc_loading_of(NULL, NULL, false, true);
+    how.alone = true;
+    return dlc_load_bytes(net, (const unsigned char *)data, size, &how);
 }
 
 #ifndef DLC_NO_STDIO
@@ -440,16 +503,23 @@ static int dlc_load_path(struct dlc_net *net, const char *path, struct dlc_loadi
 }
 
 DLC_API int dlc_load_strict(struct dlc_net *net, const char *path, const char *strip, const char *option) {
-    struct dlc_loading how = {NULL, strip, option, false, false, false, false, false, 0};
+    struct dlc_loading how = dlc_loading_of(NULL, strip, false, false);
+    how.option = option;
     return dlc_load_path(net, path, &how);
 }
 
 DLC_API int dlc_load(struct dlc_net *net, const char *path) { return dlc_load_strict(net, path, NULL, NULL); }
 
 DLC_API int dlc_load_some(struct dlc_net *net, const char *path, const char *only, const char *strip) {
-    struct dlc_loading how = {only, strip, NULL, true, false, false, false, false, 0};
+    struct dlc_loading how = dlc_loading_of(only, strip, true, false);
     int status = dlc_load_path(net, path, &how);
     return status ? -status : how.count;
+}
+
+DLC_API int dlc_load_state(struct dlc_net *net, const char *path) {
+    struct dlc_loading how = dlc_loading_of(NULL, NULL, false, false);
+    how.alone = true;
+    return dlc_load_path(net, path, &how);
 }
 #endif
 #endif

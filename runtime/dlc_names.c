@@ -79,6 +79,9 @@ DLC_API bool dlc_names_open(struct dlc_file *file) {
     size_t used = names->count; // what is added below is not searched
     struct dlc_span key, value;
     while (dlc_json_next_pair(j, &key, &value)) {
+        if (dlc_is(&key, "dlc.state")) file->state = value;
+        if (dlc_is(&key, "dlc.model")) file->model = value;
+        if (key.len > 4 && !memcmp(key.at, "dlc.", 4)) continue;
         const struct dlc_file_name other = {key, dlc_names_search(names, &value), true};
         if (other.tensor && !dlc_names_search(names, &key)) names->at[used++] = other;
     }

@@ -50,10 +50,15 @@ DLC_API void dlc_end_list(struct dlc_text *t);
 // ---- dlc.c: storages ----------------------------------------------------------------------------------------------
 
 DLC_API unsigned char *dlc_slot_data(const struct dlc_net *net, const struct dlc_slot *slot);
-// Optimiser state and `state` begin anew.
+// Optimiser state begins anew.
 DLC_API void dlc_start_over(struct dlc_net *net);
 // A param or a buffer: what a state_dict holds.
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot);
+// What stands in a file's metadata beside the format: {"dlc.state": "gru.h,pos", "dlc.model": "00f1..."}. The first
+// names the tensors that are state, so that a model without them knows what it may ignore. The second is the model's
+// hash, and only a file of state has it.
+enum { DLC_HASH_DIGITS = 16 };
+DLC_API void dlc_hash_digits(char digits[DLC_HASH_DIGITS], uint64_t hash);
 #ifndef DLC_NO_MALLOC
 // Memory for a net, or for a twin of `root`; NULL without any.
 DLC_API struct dlc_net *dlc_allocate(const struct dlc_model *model, size_t object_bytes, struct dlc_net *root);
@@ -136,6 +141,8 @@ struct dlc_names {
 
 struct dlc_file {
     const char *what;       // for messages: its path
+    struct dlc_span state;  // of its metadata: the names of its state, with commas between them; NULL: it has none
+    struct dlc_span model;  // the hash of the model whose state it is; NULL: it is no file of state
     struct dlc_json header; // its tensors, after dlc_file_open in the order of their data
     struct dlc_names names;
 };

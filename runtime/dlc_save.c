@@ -58,23 +58,53 @@ static void dlc_write_string(struct dlc_writer *w, const char *s) {
     dlc_write_text(w, "\"");
 }
 
+// What a file holds: everything, parameters and buffers, or state.
+enum dlc_what { DLC_ALL, DLC_WEIGHTS, DLC_STATE };
+
+static bool dlc_holds(enum dlc_what what, const struct dlc_slot *slot) {
+    if (what == DLC_STATE) return slot->region == DLC_REGION_STATE;
+    return what == DLC_ALL || dlc_is_weight(slot);
+}
+
 // The slot after `last` (NULL: the first) in the order of the file, or NULL: wide elements come first, so that every
 // tensor is aligned to its own.
-static const struct dlc_slot *dlc_next_stored(const struct dlc_model *model, bool all, const struct dlc_slot *last) {
+static const struct dlc_slot *dlc_next_stored(const struct dlc_model *model, enum dlc_what what,
+                                              const struct dlc_slot *last) {
     int k = last ? (int)(last - model->slots) + 1 : 0;
     for (int bytes = last ? dlc_stored_dtype(&last->info)->bits / 8 : 8; bytes; bytes /= 2, k = 0)
         for (; k < model->nslots; k++) {
             const struct dlc_slot *slot = &model->slots[k];
-            if ((all || dlc_is_weight(slot)) && dlc_stored_dtype(&slot->info)->bits / 8 == bytes) return slot;
+            if (dlc_holds(what, slot) && dlc_stored_dtype(&slot->info)->bits / 8 == bytes) return slot;
         }
     return NULL;
 }
 
-static void dlc_write_header(struct dlc_writer *w, const struct dlc_model *model, bool all) {
+// The names of the state that the file holds, and of which model it is when it holds nothing else.
+static void dlc_write_state_names(struct dlc_writer *w, const struct dlc_model *model, enum dlc_what what) {
+    char digits[DLC_HASH_DIGITS];
+    bool any = false;
+    for (int i = 0; i < model->nslots; i++) {
+        const struct dlc_slot *slot = &model->slots[i];
+        if (slot->region != DLC_REGION_STATE || !dlc_holds(what, slot)) continue;
+        dlc_write_text(w, any ? "," : ",\"dlc.state\":\"");
+        dlc_write_text(w, slot->info.name); // a path: nothing in it needs an escape
+        any = true;
+    }
+    if (any) dlc_write_text(w, "\"");
+    if (what != DLC_STATE) return;
+    dlc_hash_digits(digits, model->hash);
+    dlc_write_text(w, ",\"dlc.model\":\"");
+    dlc_write(w, digits, sizeof digits);
+    dlc_write_text(w, "\"");
+}
+
+static void dlc_write_header(struct dlc_writer *w, const struct dlc_model *model, enum dlc_what what) {
     const struct dlc_slot *slot = NULL;
     uint64_t offset = 0, start = w->bytes;
-    dlc_write_text(w, "{\"__metadata__\":{\"format\":\"pt\"}");
-    while ((slot = dlc_next_stored(model, all, slot))) {
+    dlc_write_text(w, "{\"__metadata__\":{\"format\":\"pt\"");
+    dlc_write_state_names(w, model, what);
+    dlc_write_text(w, "}");
+    while ((slot = dlc_next_stored(model, what, slot))) {
         dlc_write_text(w, ",");
         dlc_write_string(w, slot->info.name);
         dlc_write_text(w, ":{\"dtype\":\"");
@@ -105,15 +135,15 @@ static void dlc_write_elements(struct dlc_writer *w, const unsigned char *from, 
     }
 }
 
-static void dlc_write_all(struct dlc_writer *w, const struct dlc_net *net, bool all) {
+static void dlc_write_all(struct dlc_writer *w, const struct dlc_net *net, enum dlc_what what) {
     struct dlc_writer count = {NULL, NULL, 0};
     const struct dlc_slot *slot = NULL;
-    dlc_write_header(&count, net->model, all);
+    dlc_write_header(&count, net->model, what);
     unsigned char length[8];
     dlc_put_le(length, count.bytes);
     dlc_write(w, length, sizeof length);
-    dlc_write_header(w, net->model, all);
-    while ((slot = dlc_next_stored(net->model, all, slot))) {
+    dlc_write_header(w, net->model, what);
+    while ((slot = dlc_next_stored(net->model, what, slot))) {
         int bytes = dlc_stored_dtype(&slot->info)->bits / 8;
         dlc_write_elements(w, dlc_slot_data(net, slot), bytes, slot->info.bytes / (size_t)bytes);
     }
@@ -127,23 +157,27 @@ static void dlc_put_memory(void *to, const void *bytes, size_t len) {
     *at += len;
 }
 
-static size_t dlc_save_bytes(const struct dlc_net *net, void *to, size_t bytes, bool all) {
+static size_t dlc_save_bytes(const struct dlc_net *net, void *to, size_t bytes, enum dlc_what what) {
     const struct dlc_slot *slot = NULL;
     unsigned char *at = (unsigned char *)to;
     struct dlc_writer count = {NULL, NULL, 8}, w = {dlc_put_memory, &at, 0};
     if (!net) return 0;
-    dlc_write_header(&count, net->model, all);
-    while ((slot = dlc_next_stored(net->model, all, slot))) count.bytes += slot->info.bytes;
-    if (to && count.bytes <= bytes) dlc_write_all(&w, net, all);
+    dlc_write_header(&count, net->model, what);
+    while ((slot = dlc_next_stored(net->model, what, slot))) count.bytes += slot->info.bytes;
+    if (to && count.bytes <= bytes) dlc_write_all(&w, net, what);
     return (size_t)count.bytes;
 }
 
 DLC_API size_t dlc_save_memory(const struct dlc_net *net, void *to, size_t bytes) {
-    return dlc_save_bytes(net, to, bytes, true);
+    return dlc_save_bytes(net, to, bytes, DLC_ALL);
 }
 
 DLC_API size_t dlc_save_weights_memory(const struct dlc_net *net, void *to, size_t bytes) {
-    return dlc_save_bytes(net, to, bytes, false);
+    return dlc_save_bytes(net, to, bytes, DLC_WEIGHTS);
+}
+
+DLC_API size_t dlc_save_state_memory(const struct dlc_net *net, void *to, size_t bytes) {
+    return dlc_save_bytes(net, to, bytes, DLC_STATE);
 }
 
 #ifndef DLC_NO_STDIO
@@ -341,7 +375,7 @@ static void dlc_put_stream(void *to, const void *bytes, size_t len) {
     fwrite(bytes, 1, len, (FILE *)to); // ferror is asked at the end
 }
 
-static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
+static int dlc_save_file(struct dlc_net *net, const char *path, enum dlc_what what) {
     struct dlc_new_file p;
     int status = DLC_OK;
     if (!net || !path) return dlc_fail_null(net, "the path");
@@ -350,7 +384,7 @@ static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
         status = dlc_fail_file(net, beside ? "cannot make a new file beside " : "cannot write ", path);
     } else {
         struct dlc_writer w = {dlc_put_stream, p.f, 0};
-        dlc_write_all(&w, net, all);
+        dlc_write_all(&w, net, what);
         if (!dlc_new_file_close(&p)) status = dlc_fail_file(net, "cannot write ", path);
         struct dlc_text t = dlc_text_at(net->error, strlen(net->error));
         if (status && p.replace) dlc_put(&t, "; the old file is as it was");
@@ -360,6 +394,7 @@ static int dlc_save_file(struct dlc_net *net, const char *path, bool all) {
     return status;
 }
 
-DLC_API int dlc_save(struct dlc_net *net, const char *path) { return dlc_save_file(net, path, true); }
-DLC_API int dlc_save_weights(struct dlc_net *net, const char *path) { return dlc_save_file(net, path, false); }
+DLC_API int dlc_save(struct dlc_net *net, const char *path) { return dlc_save_file(net, path, DLC_ALL); }
+DLC_API int dlc_save_weights(struct dlc_net *net, const char *path) { return dlc_save_file(net, path, DLC_WEIGHTS); }
+DLC_API int dlc_save_state(struct dlc_net *net, const char *path) { return dlc_save_file(net, path, DLC_STATE); }
 #endif

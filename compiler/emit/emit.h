@@ -21,7 +21,11 @@ typedef struct EmitInput {
     Program *const *programs; // one per module->entries
     int nprograms;
     bool embedded; // --weights: parameters and buffers are constant arrays, from the data of their buffers
+    uint64_t hash; // of the module before the passes: what files of state are checked by, whatever the options were
 } EmitInput;
+
+// Hash of what the model means: names, types, operators; not of places or of the machine.
+uint64_t module_hash(const Module *module);
 
 // The runtime's files, embedded by the build, for --standalone.
 extern const struct RuntimeFile {

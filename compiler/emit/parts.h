@@ -285,8 +285,6 @@ Signature signature_make(Arena *arena, const Program *program, const KernelTable
 void signature_print(Str *s, Arena *arena, const Signature *signature, const EmitOptions *options);
 // header.c: "MYNET_N", the macro of a run-time size.
 const char *size_macro(Arena *arena, const Module *module, int size, const EmitOptions *options);
-// Hash of what the model means: names, types, operators; not of places or of the machine.
-uint64_t module_hash(const Module *module);
 // Puts "open(items)" with lines broken before column 120, aligned after the parenthesis.
 void put_wrapped(Str *s, const char *open, const char *const *items, int count, const char *close);
 

@@ -450,7 +450,7 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     int nslots = 0;
     for (int i = 0; i < module->storages.len; i++) nslots += layout->offset[i] >= 0;
     if (nslots) {
-        str_put(s, "// Parameters, buffers and the optimiser's state: what they are and where they live.\n");
+        str_put(s, "// Parameters, buffers, the optimiser's state and state: what they are and where they live.\n");
         str_printf(s, "static const struct dlc_slot %s_dlc_slots[] = {\n", p);
         for (int i = 0; i < module->storages.len; i++)
             if (layout->offset[i] >= 0) put_slot(s, module->storages.at[i], layout);
@@ -462,10 +462,12 @@ static void put_model(Str *s, const EmitInput *in, const EmitOptions *options, c
     for (int r = 0; r < REGIONS; r++)
         str_printf(s, "%s%s_%s_BYTES%s", r ? ", " : "", upper, region_name(r),
                    r == REGION_STATE ? " - DLC_NET_BYTES" : "");
-    str_printf(s, "},\n    %s_ALIGN,\n    %s,\n    %s,\n    %s,\n    %s_PARAM_BYTES - %s_PREPARED_BYTES,\n};\n\n",
+    str_printf(s,
+               "},\n    %s_ALIGN,\n    %s,\n    %s,\n    %s,\n    %s_PARAM_BYTES - %s_PREPARED_BYTES,\n    "
+               "0x%016llxu,\n};\n\n",
                upper, has_kind(in, ENTRY_START) ? own_name(s->arena, p, "start") : "NULL",
                has_kind(in, ENTRY_INIT) ? own_name(s->arena, p, "draw") : "NULL",
-               prepares ? own_name(s->arena, p, "prepare") : "NULL", upper, upper);
+               prepares ? own_name(s->arena, p, "prepare") : "NULL", upper, upper, (unsigned long long)in->hash);
 }
 
 // ---- the file -----------------------------------------------------------------------------------------------------

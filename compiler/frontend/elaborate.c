@@ -246,8 +246,9 @@ static void check_selection(Elab *el) {
 static bool is_reserved(const char *name) {
     if (!strncmp(name, "dlc_", 4)) return true;
     static const char taken[] =
-        " new free load load_memory load_some load_some_memory save save_memory save_weights save_weights_memory error "
-        "init seed get set copy publish adopt reset share place memory param_count param_info prepare get_grad ";
+        " new free load load_memory load_some load_some_memory load_state load_state_memory save save_memory "
+        "save_weights save_weights_memory save_state save_state_memory error init seed get set copy publish adopt "
+        "reset share place memory param_count param_info prepare get_grad ";
     size_t len = strlen(name);
     for (const char *at = strstr(taken, name); at; at = strstr(at + 1, name))
         if (at[-1] == ' ' && at[len] == ' ') return true;

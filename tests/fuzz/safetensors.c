@@ -20,8 +20,8 @@ static const struct dlc_slot slots[] = {
     {{"kinds.mask", "bool", "state", 1, {3}, 3}, DLC_REGION_STATE, 128},
 };
 enum { SLOTS = sizeof slots / sizeof *slots, WEIGHTS = 4 };
-static const struct dlc_model model = {"net", slots, SLOTS, {200, 112, 131, 0}, 64, NULL, NULL, NULL, 0};
-static const struct dlc_model inference = {"net", slots, WEIGHTS, {200, 0, 0, 0}, 64, NULL, NULL, NULL, 0};
+static const struct dlc_model model = {"net", slots, SLOTS, {200, 112, 131, 0}, 64, NULL, NULL, NULL, 0, 0};
+static const struct dlc_model inference = {"net", slots, WEIGHTS, {200, 0, 0, 0}, 64, NULL, NULL, NULL, 0, 0};
 
 // All slots of a net, one after the other, but not what pads them.
 static size_t bytes_of(const struct dlc_net *net, unsigned char *to) {

@@ -33,7 +33,7 @@ static struct dlc_model model;
 // A net with the slots from `first` to before `end`, all bytes 0x55.
 static struct dlc_net *net_of(int first, int end) {
     memcpy(some, slots + first, sizeof *some * (size_t)(end - first));
-    model = (struct dlc_model){"toy", some, end - first, {640, 0, 0, 0}, 64, NULL, NULL, NULL, 0};
+    model = (struct dlc_model){"toy", some, end - first, {640, 0, 0, 0}, 64, NULL, NULL, NULL, 0, 0};
     struct dlc_net *net = dlc_new(&model, sizeof *net);
     cr_assert(net);
     memset(net->region[DLC_REGION_PARAM], 0x55, 640);

@@ -303,7 +303,7 @@ static void prepare(unsigned char *const region[DLC_REGIONS]) {
 
 Test(prepared, runtime_makes_it_when_stale) {
     static const struct dlc_slot slots[] = {{{"w", "f32", "param", 1, {4}, 16}, DLC_REGION_PARAM, 0}};
-    static const struct dlc_model model = {"toy", slots, 1, {64 + 128, 0, 0, 0}, 64, NULL, NULL, prepare, 64};
+    static const struct dlc_model model = {"toy", slots, 1, {64 + 128, 0, 0, 0}, 64, NULL, NULL, prepare, 64, 0};
     struct dlc_net *net = dlc_new(&model, sizeof(struct dlc_net));
     const float w[4] = {1, 2, 3, 4}, *twice = (float *)(void *)net->region[DLC_REGION_PARAM] + 32;
     cr_expect_eq(prepares, 0, "a new net is filled by load or by the first call");

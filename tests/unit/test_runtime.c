@@ -37,8 +37,8 @@ static const struct dlc_slot slots[] = {
     {{"kinds.pixel", "u8", "state", 1, {3}, 3}, DLC_REGION_STATE, 64},
     {{"kinds.mask", "bool", "state", 1, {3}, 3}, DLC_REGION_STATE, 128},
 };
-static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, start, draw, NULL, 0};
-static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL, NULL, NULL, 0};
+static const struct dlc_model model = {"toy", slots, 8, {140, 112, 131, 1000}, 64, start, draw, NULL, 0, 0};
+static const struct dlc_model inference = {"toy", slots, 3, {140, 0, 0, 0}, 64, NULL, NULL, NULL, 0, 0};
 
 static struct dlc_net *net_new(void) {
     struct dlc_net *net = dlc_new(&model, sizeof(struct net));
@@ -211,6 +211,9 @@ Test(runtime, arguments_that_are_not_there) {
     EXPECT_NULL(-dlc_load_some_memory(net, NULL, 100, NULL, NULL), "the data is NULL");
     EXPECT_NULL(dlc_save(net, NULL), "the path is NULL");
     EXPECT_NULL(dlc_save_weights(net, NULL), "the path is NULL");
+    EXPECT_NULL(dlc_save_state(net, NULL), "the path is NULL");
+    EXPECT_NULL(dlc_load_state(net, NULL), "the path is NULL");
+    EXPECT_NULL(dlc_load_state_memory(net, NULL, 100), "the data is NULL");
     EXPECT_NULL(dlc_copy(net, NULL), "the net to copy from is NULL");
     EXPECT_NULL(dlc_publish(net, other, NULL), "the net to copy from is NULL");
     EXPECT_NULL(dlc_publish(net, NULL, other), "the spare net is NULL");
@@ -292,8 +295,10 @@ Test(runtime, files_of_the_python_library) {
     for (int i = 0; i < 5; i++) {
         struct dlc_net *want = net_ramp(i == 4 ? 8 : 3), *net = net_ramp(8);
         for (int r = 0; r < 3; r++) memset(net->region[r], 0x55, model.bytes[r]);
+        // Without optimiser state it is reset; weights leave the state.
+        if (i < 4) memset(want->region[DLC_REGION_STATE], 0x55, model.bytes[DLC_REGION_STATE]);
         cr_expect(dlc_load(net, files[i]) == DLC_OK, "%s: %s", files[i], dlc_error(net));
-        cr_expect(same_bytes(net, want), "%s: other numbers", files[i]); // without optimiser state: reset
+        cr_expect(same_bytes(net, want), "%s: other numbers", files[i]);
         dlc_free(net), dlc_free(want);
     }
     struct dlc_net *net = dlc_new(&inference, sizeof(struct net)), *want = net_ramp(3);
@@ -524,13 +529,12 @@ Test(runtime, mismatches_are_listed) {
                             "  fc1.bias is C64[3] in the file, f32[3] in the model\n"
                             "  stats.mean is missing\n"
                             "  a\nb is not in the model");
-    // Some of the optimiser's state, not all.
+    // Some of the optimiser's state, not all. State may be missing: it is 0 then.
     b = file_of("{" WEIGHT "," BIAS "," MEAN
                 ",\"optim.step.0.t\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[72,80]}}",
                 80);
     cr_expect(load(&b, error) == DLC_EMISMATCH);
-    cr_expect_str_eq(error, "the data does not fit toy:\n  optim.step.0.fc1.weight.momentum_buffer is missing\n"
-                            "  kinds.count is missing\n  kinds.pixel is missing\n  kinds.mask is missing");
+    cr_expect_str_eq(error, "the data does not fit toy:\n  optim.step.0.fc1.weight.momentum_buffer is missing");
     // More than the message holds: whole items and a count.
     static char header[1 << 15];
     int len = sprintf(header, "{" WEIGHT "," BIAS "," MEAN);
@@ -626,12 +630,13 @@ Test(runtime, saves_and_loads) {
     sprintf(path, "%s/all.safetensors", dir);
     sprintf(weights, "%s/weights.safetensors", dir);
     struct dlc_net *net = net_ramp(8), *other = net_new(), *reset = net_ramp(3);
+    memcpy(reset->region[DLC_REGION_STATE], net->region[DLC_REGION_STATE], model.bytes[DLC_REGION_STATE]);
     for (int twice = 0; twice < 2; twice++) {
         cr_assert(dlc_save(net, path) == DLC_OK && dlc_save_weights(net, weights) == DLC_OK, "%s", dlc_error(net));
         cr_assert(dlc_load(other, path) == DLC_OK, "%s", dlc_error(other));
         cr_expect(same_bytes(net, other), "what was saved is not what is loaded");
         cr_assert(dlc_load(other, weights) == DLC_OK, "%s", dlc_error(other));
-        cr_expect(same_bytes(reset, other), "weights alone reset the rest");
+        cr_expect(same_bytes(reset, other), "weights alone reset the optimiser, and leave the state");
     }
     for (int i = 0; i < 2; i++) {
         unsigned char head[8] = {0};
@@ -644,6 +649,92 @@ Test(runtime, saves_and_loads) {
         remove(path), remove(weights), rmdir(dir);
     }
     dlc_free(net), dlc_free(other), dlc_free(reset);
+}
+
+// ---- state --------------------------------------------------------------------------------------------------------
+
+static Bytes saved(size_t (*save)(const struct dlc_net *net, void *to, size_t bytes), const struct dlc_net *net) {
+    Bytes b = {.len = save(net, NULL, 0)};
+    cr_assert(b.len <= sizeof b.at && save(net, b.at, b.len - 1) == b.len && !b.at[0], "it was written without room");
+    cr_assert(save(net, b.at, sizeof b.at) == b.len);
+    return b;
+}
+
+// The last slots are the state of another model: names, a shape, or the program alone.
+static struct dlc_model changed(struct dlc_slot *other, const char *name, int extent, uint64_t hash) {
+    memcpy(other, slots, sizeof slots);
+    other[5].info.name = name;
+    other[5].info.shape[0] = extent, other[5].info.bytes = (size_t)extent * 4;
+    struct dlc_model made = model;
+    made.slots = other, made.hash = hash;
+    return made;
+}
+
+Test(runtime, state_moves_alone) {
+    struct dlc_net *net = net_ramp(8), *other = net_new(), *want = net_new();
+    Bytes b = saved(dlc_save_state_memory, net);
+    memcpy(want->region[DLC_REGION_STATE], net->region[DLC_REGION_STATE], model.bytes[DLC_REGION_STATE]);
+    cr_expect(dlc_load_state_memory(other, b.at, b.len) == DLC_OK && same_bytes(other, want), "%s", dlc_error(other));
+    struct dlc_net *twin = dlc_share(net, sizeof(struct net));
+    cr_expect(dlc_load_state_memory(twin, b.at, b.len) == DLC_OK && same_bytes(twin, net), "%s", dlc_error(twin));
+    memset(twin->region[DLC_REGION_STATE], 1, model.bytes[DLC_REGION_STATE]);
+    Bytes of_twin = saved(dlc_save_state_memory, twin);
+    cr_expect(memcmp(b.at, of_twin.at, b.len), "a twin saves its own");
+    dlc_free(twin);
+    // Files of other kinds, and of other models: nothing changes.
+    Bytes weights = saved(dlc_save_weights_memory, net), all = saved(dlc_save_memory, net);
+    static const char none[] = "the data is no file of state, as toy_save_state writes it";
+    cr_expect(dlc_load_state_memory(other, weights.at, weights.len) == DLC_EMISMATCH);
+    cr_expect_str_eq(dlc_error(other), none);
+    cr_expect(dlc_load_state_memory(other, all.at, all.len) == DLC_EMISMATCH);
+    cr_expect_str_eq(dlc_error(other), none);
+    cr_expect(dlc_load_memory(other, b.at, b.len) == DLC_EMISMATCH, "state is no weights");
+    static const struct {
+        const char *name;
+        int extent;
+        uint64_t hash;
+        const char *message;
+    } rows[] = {
+        {"kinds.count", 5, 0x1f,
+         "the data holds the state of another model: 0000000000000000, and toy is 000000000000001f"},
+        {"kinds.count", 4, 0, "the data does not fit toy:\n  kinds.count is I32[5] in the file, i32[4] in the model"},
+        {"kinds.n", 5, 0, "the data does not fit toy:\n  kinds.n is missing\n  kinds.count is not in the model"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dlc_slot moved[sizeof slots / sizeof *slots];
+        struct dlc_model of = changed(moved, rows[i].name, rows[i].extent, rows[i].hash);
+        struct dlc_net *wrong = dlc_new(&of, sizeof(struct net)), *fresh = dlc_new(&of, sizeof(struct net));
+        cr_expect(dlc_load_state_memory(wrong, b.at, b.len) == DLC_EMISMATCH);
+        cr_expect_str_eq(dlc_error(wrong), rows[i].message);
+        cr_expect(!memcmp(wrong->region[2], fresh->region[2], of.bytes[2]), "row %d: something changed", (int)i);
+        dlc_free(wrong), dlc_free(fresh);
+    }
+    cr_expect(same_bytes(other, want), "something changed");
+    dlc_free(net), dlc_free(other), dlc_free(want);
+}
+
+// A checkpoint has the state of the net that saves. What it lacks becomes 0, and a net without state ignores it.
+Test(runtime, state_of_checkpoints) {
+    struct dlc_slot less[sizeof slots / sizeof *slots];
+    struct dlc_model old = changed(less, "kinds.count", 5, 0);
+    struct dlc_net *net = net_ramp(8), *want = net_ramp(7), *loaded = net_ramp(8);
+    old.nslots = 7; // an older version had no mask
+    struct dlc_net *older = dlc_new(&old, sizeof(struct net));
+    Bytes b = saved(dlc_save_memory, net);
+    cr_assert(dlc_load_memory(loaded, b.at, b.len) == DLC_OK && same_bytes(loaded, net), "%s", dlc_error(loaded));
+    struct dlc_net *inferring = dlc_new(&inference, sizeof(struct net));
+    cr_expect(dlc_load_memory(inferring, b.at, b.len) == DLC_OK, "%s", dlc_error(inferring));
+    cr_expect(dlc_load_memory(older, b.at, b.len) == DLC_EMISMATCH);
+    cr_expect_str_eq(dlc_error(older), "the data does not fit toy:\n  kinds.mask is not in the model");
+    for (int i = 0; i < 7; i++) set_ramp(older, &less[i].info);
+    b = saved(dlc_save_memory, older);
+    cr_expect(dlc_load_memory(loaded, b.at, b.len) == DLC_OK && same_bytes(loaded, want), "%s", dlc_error(loaded));
+    old.nslots = 5; // or no state at all: a checkpoint by its optimiser
+    b = saved(dlc_save_memory, older);
+    cr_expect(!strstr((char *)b.at + 8, "dlc."), "the file of a model without state is as it was");
+    struct dlc_net *none = net_ramp(5);
+    cr_expect(dlc_load_memory(loaded, b.at, b.len) == DLC_OK && same_bytes(loaded, none), "%s", dlc_error(loaded));
+    dlc_free(net), dlc_free(want), dlc_free(loaded), dlc_free(older), dlc_free(inferring), dlc_free(none);
 }
 
 Test(runtime, files_that_cannot_be_read) {

@@ -15,7 +15,7 @@
 #include "dlc.h"
 
 static const struct dlc_slot slots[] = {{{"w", "f32", "param", 1, {4096}, 16384}, DLC_REGION_PARAM, 0}};
-static const struct dlc_model model = {"toy", slots, 1, {16384, 0, 0, 0}, 64, NULL, NULL, NULL, 0};
+static const struct dlc_model model = {"toy", slots, 1, {16384, 0, 0, 0}, 64, NULL, NULL, NULL, 0, 0};
 
 static char dir[100], joined[8][200];
 static struct dlc_net *net;
@@ -178,7 +178,7 @@ Test(save, permissions) {
 Test(save, into_memory) {
     static const struct dlc_slot both[] = {{{"w", "f32", "param", 1, {4096}, 16384}, DLC_REGION_PARAM, 0},
                                            {{"optim.step.0.t", "i64", "optim", 0, {0}, 8}, DLC_REGION_OPTIM, 0}};
-    static const struct dlc_model trains = {"toy", both, 2, {16384, 8, 0, 0}, 64, NULL, NULL, NULL, 0};
+    static const struct dlc_model trains = {"toy", both, 2, {16384, 8, 0, 0}, 64, NULL, NULL, NULL, 0, 0};
     struct dlc_net *from = dlc_new(&trains, sizeof *from), *to = dlc_new(&trains, sizeof *to);
     const int64_t three = 3;
     cr_assert(from && to && !dlc_set(from, "w", w, sizeof w) && !dlc_set(from, "optim.step.0.t", &three, 8));
