@@ -5,7 +5,7 @@
 
 #include "frontend/elaborator.h"
 
-// Assigning to a buffer's name writes the buffer; any other name gets a new binding.
+// Assigning to the name of a buffer or state writes it; any other name gets a new binding.
 static void bind_target(Elab *el, const AstParam *target, Value value, Span span) {
     Frame *frame = el->frame;
     const Binding *dim = frame->decl->span.source->prelude ? NULL : scope_find(&el->dims, target->name);
@@ -28,7 +28,7 @@ static void bind_target(Elab *el, const AstParam *target, Value value, Span span
     }
     if (is_poison(value)) return;
     Storage *storage = bound->storage;
-    if (!el->training) {
+    if (!el->training && storage->kind != STORAGE_STATE) {
         refuse(el, target->span, "buffer `%s` is written in training only: put this into `if training { ... }`",
                target->name);
         return;

@@ -1,8 +1,9 @@
-// storage.c: param and buffer: paths, sharing, initialisers, and what a storage holds now.
+// storage.c: param, buffer and state: paths, sharing, initialisers, and what a storage holds now.
 //     param weight: T[O, I] = kaiming_uniform(a=5**0.5)     in linear(..., name="fc1") is the storage "fc1.weight"
 // Two storages are shared exactly when their full paths are equal. The initialiser runs once, at the first declaration,
 // and its nodes go into the graph "init". Those of an optimiser's buffer go into "start", which also runs after loading
-// a file without optimiser state. Neither graph holds what begins as zeros, because memory is zeroed before.
+// a file without optimiser state. Neither graph holds what begins as zeros, because memory is zeroed before. A state
+// always does, so that `reset` needs no graph.
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -59,8 +60,8 @@ void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
     }
     storage_now(el, storage); // the value at entry is the first version
     place_nodes(el, span);
-    // step_update repeats the body only for its optimizers: step_accumulate has written the buffers already.
-    bool repeated = el->phase == PHASE_UPDATE && storage->kind == STORAGE_BUFFER;
+    // step_update repeats the body only for its optimizers: step_accumulate has written buffers and state already.
+    bool repeated = el->phase == PHASE_UPDATE && (storage->kind == STORAGE_BUFFER || storage->kind == STORAGE_STATE);
     if (!repeated) graph_bind(el->g, storage, value, user_place(el, span));
     // The gradient of a later loss ends at the updated parameter; it must not pass through the update.
     if (storage->kind == STORAGE_PARAM) value = build_unary(el->g, "detach", value);
@@ -119,7 +120,7 @@ static Node *initial_value(Elab *el, const AstStmt *stmt, Storage *storage, cons
 
 static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
     struct Initial initial = {.sites = el->sites};
-    if (stmt->init) {
+    if (stmt->init && storage->kind != STORAGE_STATE) {
         initial.value = initial_value(el, stmt, storage, component);
         initial.by = stmt->init->s;
         initial.place = user_place(el, stmt->init->span);
@@ -135,7 +136,8 @@ static void initialise(Elab *el, const AstStmt *stmt, Storage *storage, const ch
 // The first declaration of a path decides its initial value. A later one with another initialiser gets a warning. An
 // equal initialiser makes the same node if its random sites are counted from the same number.
 static void check_initial(Elab *el, const AstStmt *stmt, Storage *storage, const char *component) {
-    if (!stmt->init || storage->kind == STORAGE_OPTIM || el->phase != PHASE_STEP) return;
+    bool fixed = storage->kind == STORAGE_OPTIM || storage->kind == STORAGE_STATE;
+    if (!stmt->init || fixed || el->phase != PHASE_STEP) return;
     struct Initial first = el->initials.at[storage->index];
     int sites = el->sites;
     el->sites = first.sites;
@@ -151,7 +153,9 @@ static void check_initial(Elab *el, const AstStmt *stmt, Storage *storage, const
 // ---- declarations --------------------------------------------------------------------------------------------------
 
 // The language's word for it.
-static const char *kind_name(StorageKind kind) { return kind == STORAGE_PARAM ? "param" : "buffer"; }
+static const char *kind_name(StorageKind kind) {
+    return kind == STORAGE_PARAM ? "param" : kind == STORAGE_STATE ? "state" : "buffer";
+}
 
 // The place in the body of the entry or model that led here.
 static Span entry_place(const Elab *el, Span span) {
@@ -165,20 +169,33 @@ static Span entry_place(const Elab *el, Span span) {
 static bool check_shared(Elab *el, const AstStmt *stmt, const Storage *known, StorageKind kind, const Type *type) {
     if (known->kind == kind && type_equal(&known->type, type)) return true;
     diag_error(el->diag, entry_place(el, stmt->span),
-               "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one parameter, and another name= makes "
+               "\"%s\" is a %s of %s here and a %s of %s elsewhere; one path is one %s, and another name= makes "
                "another",
-               known->name, kind_name(kind), type_name(el, type), kind_name(known->kind), type_name(el, &known->type));
+               known->name, kind_name(kind), type_name(el, type), kind_name(known->kind), type_name(el, &known->type),
+               kind == STORAGE_STATE && known->kind == kind ? "state" : "parameter");
     diag_note(el->diag, known->user, "\"%s\" was declared first", known->name);
     return false;
 }
 
-// Checks whether a param or buffer of this kind and type may be declared here.
+// A state begins as zeros, in a new net and after NET_reset.
+static bool check_zeros(Elab *el, const AstStmt *stmt) {
+    const AstExpr *init = stmt->init;
+    bool zeros = !init || (init->kind == AST_CALL && !strcmp(init->s, "zeros") && !init->args.len);
+    if (zeros) return true;
+    return deny(el, init->span, "a state begins as zeros, also after a reset: write `state %s: ... = zeros()`",
+                stmt->names.at[0].name);
+}
+
+// Checks whether a param, buffer or state of this kind and type may be declared here.
 static bool check_declaration(Elab *el, const AstStmt *stmt, StorageKind kind, const Type *type) {
     const char *name = stmt->names.at[0].name;
     if (el->g == el->init || el->g == el->start)
         return deny(el, stmt->span, "an initialiser cannot declare parameters of its own");
     if (kind == STORAGE_PARAM && el->frame->minimize)
         return deny(el, stmt->span, "an optimizer has buffers, and no parameters of its own");
+    if (kind == STORAGE_STATE && el->frame->minimize)
+        return deny(el, stmt->span, "an optimizer has buffers, and no state, which belongs to one context");
+    if (kind == STORAGE_STATE) return check_zeros(el, stmt);
     if (type_has_size(type))
         return deny(el, stmt->type->span,
                     "`%s` is %s: a %s has a fixed shape, and a run-time size changes from call to call", name,
@@ -204,14 +221,17 @@ static void warn_numbered(Elab *el, const Storage *storage) {
     if (same_start(*first, f->user) || same_start(el->numbered_told, f->user)) return;
     el->numbered_told = f->user;
     diag_warning(el->diag, f->user,
-                 "this %s has no name, and \"%s\" is the parameter of another one too; name= makes two of them",
-                 f->decl->name, storage->name);
+                 "this %s has no name, and \"%s\" is the %s of another one too; name= makes two of them", f->decl->name,
+                 storage->name, storage->kind == STORAGE_STATE ? "state" : "parameter");
     diag_note(el->diag, *first, "the other one");
 }
 
 // Finds or makes the storage of the full path and binds its name in the frame.
 static bool declare(Elab *el, const AstStmt *stmt) {
-    StorageKind kind = stmt->kind == DO_PARAM ? STORAGE_PARAM : el->frame->minimize ? STORAGE_OPTIM : STORAGE_BUFFER;
+    StorageKind kind = stmt->kind == DO_PARAM   ? STORAGE_PARAM
+                       : stmt->kind == DO_STATE ? STORAGE_STATE
+                       : el->frame->minimize    ? STORAGE_OPTIM
+                                                : STORAGE_BUFFER;
     Type type;
     const char *component = stmt->path ? eval_string(el, stmt->path, "a parameter's path") : stmt->names.at[0].name;
     if (!component || !type_resolve(el, stmt->type, &type) || !check_declaration(el, stmt, kind, &type)) return false;
@@ -236,7 +256,7 @@ static bool declare(Elab *el, const AstStmt *stmt) {
     } else {
         check_initial(el, stmt, storage, component);
     }
-    if (kind == STORAGE_PARAM) warn_numbered(el, storage);
+    if (kind == STORAGE_PARAM || kind == STORAGE_STATE) warn_numbered(el, storage);
     scope_bind(
         el, &el->frame->names,
         (Binding){.name = stmt->names.at[0].name, .value = value_none(), .storage = storage, .span = stmt->span});
@@ -244,6 +264,5 @@ static bool declare(Elab *el, const AstStmt *stmt) {
 }
 
 void run_storage(Elab *el, const AstStmt *stmt) {
-    bool known = stmt->kind != DO_STATE || deny(el, stmt->keyword, "`state` is not supported yet");
-    if (!known || !declare(el, stmt)) frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
+    if (!declare(el, stmt)) frame_bind(el, el->frame, stmt->names.at[0].name, value_poison(), stmt->span);
 }

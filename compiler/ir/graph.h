@@ -157,7 +157,7 @@ typedef enum StorageKind {
 typedef struct Storage {
     const char *name; // the full path, unique in the module
     StorageKind kind;
-    Type type; // fixed extents only
+    Type type; // fixed extents only, but of a state: memory is planned for the bounds of its run-time sizes
     Span span; // where it was declared first
     Span user; // the user's call that led there
     int index; // in module->storages
@@ -434,9 +434,10 @@ typedef struct Interpretation {
     bool exact;              // no rounding: for gradient checks
     uint32_t stochastic;     // not 0: each rounding goes up or down at random, drawn from this seed
     const Tensor *arguments; // one per g->arguments
-    Tensor *storages;        // one per module->storages; those bound by the entry hold the new values afterwards
-    Tensor *returned;        // out: one per returned output
-    bool overflows;          // out: some finite result was too large for its dtype
+    // One per module->storages, run-time axes at their bound; those bound by the entry hold the new values afterwards.
+    Tensor *storages;
+    Tensor *returned; // out: one per returned output
+    bool overflows;   // out: some finite result was too large for its dtype
 } Interpretation;
 
 static inline void tensor_copy(Tensor *to, int64_t at, const Tensor *from, int64_t k) { // one element

@@ -139,6 +139,35 @@ static void round_results(Interpretation *run, const Node *node, Tensor *out) {
     }
 }
 
+// Copies the elements at the actual sizes between a storage's tensor, whose axes have their bounds, and a value.
+static void copy_used(Tensor *storage, Tensor *value, bool store) {
+    int64_t index[MAX_RANK] = {0};
+    for (int64_t k = 0; k < value->count; k++) {
+        int64_t at = 0;
+        for (int d = 0; d < value->rank; d++) at = at * storage->shape[d] + index[d];
+        if (store)
+            tensor_copy(storage, at, value, k);
+        else
+            tensor_copy(value, k, storage, at);
+        for (int d = value->rank - 1; d >= 0 && ++index[d] == value->shape[d]; d--) index[d] = 0;
+    }
+}
+
+// What a state with a run-time size holds in this call.
+static Tensor used_part(Arena *arena, Tensor *storage, const Type *type, const int64_t *sizes) {
+    Tensor value = tensor_new(arena, type, sizes);
+    copy_used(storage, &value, false);
+    return value;
+}
+
+// What such a state holds afterwards: what lies beyond the actual sizes stays.
+static Tensor with_part(Arena *arena, const Tensor *storage, const Type *type, Tensor *value) {
+    Tensor whole = tensor_new(arena, type, NULL);
+    for (int64_t k = 0; k < whole.count; k++) tensor_copy(&whole, k, storage, k);
+    copy_used(&whole, value, true);
+    return whole;
+}
+
 // ---- nodes in order, loops step by step -----------------------------------------------------------------------------
 
 typedef struct Machine {
@@ -171,6 +200,7 @@ static void compute_node(Machine *m, const Node *node) {
     if (node_is(node, argument) || node_is(node, carry) || node_is(node, stack) || node_is(node, last)) return;
     if (node_is(node, storage)) {
         *value = run->storages[module_find_storage(m->g->module, node->attr[0].s)->index];
+        if (type_has_size(&node->type)) *value = used_part(&m->scratch, value, &node->type, run->sizes);
         return;
     }
     for (int i = 0; i < node->nin; i++) in[i] = &m->value[node->in[i]->id];
@@ -279,7 +309,11 @@ void graph_interpret(Graph *g, Interpretation *run) {
         else
             run->returned[returned++] = to;
     }
-    for (int k = 0; k < g->outputs.len; k++)
-        if (g->outputs.at[k].storage) run->storages[g->outputs.at[k].storage->index] = bound[k];
+    for (int k = 0; k < g->outputs.len; k++) {
+        const Storage *storage = g->outputs.at[k].storage;
+        if (!storage) continue;
+        Tensor *held = &run->storages[storage->index];
+        *held = type_has_size(&storage->type) ? with_part(run->arena, held, &storage->type, &bound[k]) : bound[k];
+    }
     arena_release(&m.scratch);
 }

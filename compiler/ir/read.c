@@ -535,7 +535,7 @@ static void read_storage(Reader *r, StorageKind kind) {
     expect(r, ":");
     Type type = read_type(r);
     if (r->failed) return;
-    if (type_has_size(&type))
+    if (type_has_size(&type) && kind != STORAGE_STATE)
         fail(r, "graph text: \"%s\" has a run-time size", name);
     else if (module_find_storage(r->m, name))
         fail(r, "graph text: \"%s\" stands twice", name);

@@ -137,7 +137,7 @@ static Answer answer_of(Arena *arena, Graph *g, bool small) {
     for (int k = 0; k < g->arguments.len; k++)
         arguments[k] = random_tensor(arena, &g->arguments.at[k]->type, sizes, &state);
     for (int k = 0; k < m->storages.len; k++)
-        answer.tensor[returned + k] = random_tensor(arena, &m->storages.at[k]->type, sizes, &state);
+        answer.tensor[returned + k] = random_tensor(arena, &m->storages.at[k]->type, NULL, &state);
     graph_interpret(g, &(Interpretation){.arena = arena,
                                          .sizes = sizes,
                                          .arguments = arguments,

@@ -100,6 +100,15 @@ for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; d
     counted "$flags" prepared
     counted "$flags" accumulate
     counted "$flags" starts
+    counted "$flags" state
+    # What it leaves are weights, which go into a model with state, in placed memory and without stdio.
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/state.dl" -o packed.c --entry=stream --weights "$place/state.safetensors" $flags --standalone &&
+        "$build/dlc" "$top/tests/nets/state.dl" -o state.c --target=c11 --standalone &&
+        gcc -std=gnu11 -march=native $strict -O0 $sanitize -fno-math-errno -DPACKED_NO_STDIO -I. -c packed.c &&
+        gcc -std=gnu11 $strict -O0 $sanitize -fno-math-errno -I. -o state_placed "$top/tests/app/state_placed.c" packed.o state.c -lm || bad "state_placed, $flags: does not build"
+    ./state_placed "$place/state.safetensors" >state_placed.txt 2>&1
+    counts "state_placed, $flags" $? state_placed.txt
 done
 
 # Nothing is compared with another computation of itself: by the header's own compile line, which lets compilers fuse
