@@ -429,6 +429,7 @@ static const Builtin builtins[] = {
     {"split", {"x", "sections", "axis"}, 2, run_split},
     {"gather", {"x", "index", "axis"}, 2, run_gather},
     {"scatter_add", {"x", "index", "source", "axis"}, 3, run_scatter_add},
+    {"update", {"x", "index", "value", "axis", "batch_axes"}, 3, run_update},
     {"cumsum", {"x", "axis"}, 2, run_cumsum},
     {"clip", {"x", "min", "max"}, 1, run_clip},
     {"clamp", {"x", "min", "max"}, 1, run_clip},

@@ -44,6 +44,7 @@ Value run_concat(Elab *el, const Call *call);
 Value run_split(Elab *el, const Call *call);
 Value run_gather(Elab *el, const Call *call);
 Value run_scatter_add(Elab *el, const Call *call);
+Value run_update(Elab *el, const Call *call);
 Value run_cumsum(Elab *el, const Call *call);
 
 #endif

@@ -1,8 +1,8 @@
-// builtin_parts.c: parts of tensors: indexing, narrow, flip, split, concat, pad, gather, scatter_add, cumsum.
+// builtin_parts.c: parts of tensors: indexing, narrow, flip, split, concat, pad, gather, scatter_add, update, cumsum.
 //     x[:, 0, 2:5, ::2, none, ...]    a slice, then a reshape that drops axis 1 and inserts one
 //     pad(x, 2, 1, -2, 0)             axis 2: one zero is added before it, two elements are removed at its end
-// Which elements are taken is known at compile time or depends on a run-time size. Only gather and scatter_add read
-// indices from a tensor.
+// Which elements are taken is known at compile time or depends on a run-time size. Only gather, scatter_add and
+// update read indices from a tensor.
 #include <inttypes.h>
 #include <string.h>
 
@@ -475,6 +475,34 @@ Value run_scatter_add(Elab *el, const Call *call) {
     Attr attrs[] = {{.n = x->type.rank, .dims = x->type.dim}, {.i = axis}};
     Node *sum = graph_op(el->g, &op_scatter_add, (Node *[]){source, index}, 2, attrs);
     return sum ? tensor_binary(el, "+", call->arg[0], value_tensor(sum), call->span) : value_poison();
+}
+
+// update(x, index, value, axis=0, batch_axes=0): x with the parts at these indices replaced. With batch axes, the axis
+// that is not given is the first one after them. A number stands for a value that is full of it.
+Value run_update(Elab *el, const Call *call) {
+    Node *x = tensor_arg(el, call, 0), *index = x ? tensor_arg(el, call, 1) : NULL;
+    int64_t batch = 0;
+    int axis;
+    if (!index) return value_poison();
+    if (call->arg[4].kind != VALUE_NONE && !value_to_int(el, call->arg[4], "batch_axes", call->at[4], &batch))
+        return value_poison();
+    if (batch < 0 || batch > index->type.rank || (batch && batch >= x->type.rank))
+        return refuse(el, call->at[4], "update: batch_axes is %" PRId64 "; for indices %s of %s it is 0 to %d", batch,
+                      type_name(el, &index->type), type_name(el, &x->type),
+                      index->type.rank < x->type.rank ? index->type.rank : x->type.rank - 1);
+    if (call->arg[3].kind == VALUE_NONE)
+        axis = (int)batch;
+    else if (!axis_arg(el, call, 3, x->type.rank, &axis))
+        return value_poison();
+    Node *value =
+        is_number(call->arg[2]) ? to_node(el, call->arg[2], x->type.dtype, call->at[2]) : tensor_arg(el, call, 2);
+    if (value && is_number(call->arg[2]) && x->type.rank - 1 + index->type.rank <= MAX_RANK) { // else it is refused
+        Type whole = update_value_type(&x->type, &index->type, axis, (int)batch);
+        value = build_broadcast_numpy(el->g, value, &whole);
+    }
+    if (!value) return value_poison();
+    return value_tensor(
+        graph_op(el->g, &op_update, (Node *[]){x, index, value}, 3, (Attr[]){{.i = axis}, {.i = batch}}));
 }
 
 Value run_cumsum(Elab *el, const Call *call) {

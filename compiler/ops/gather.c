@@ -5,7 +5,7 @@
 #include "loops/recipes.h"
 #include "ops/rules.h"
 
-static bool check_index(Infer *infer, const Type *x, const Type *index, int64_t axis) {
+bool op_check_index(Infer *infer, const Type *x, const Type *index, int64_t axis) {
     if (index->dtype != I32 && index->dtype != I64)
         return op_refuse(infer, "indices are i32 or i64, got %s; cast(i, i32) converts", op_shown(infer, index));
     if (!op_check_axis(infer, axis, x)) return false;
@@ -26,7 +26,7 @@ static Type gathered_type(const Type *x, const Type *index, int axis) {
 
 static bool gather_infer(Infer *infer) {
     const Type *x = &infer->in[0]->type, *index = &infer->in[1]->type;
-    if (!check_index(infer, x, index, infer->attr[0].i)) return false;
+    if (!op_check_index(infer, x, index, infer->attr[0].i)) return false;
     infer->type = gathered_type(x, index, (int)infer->attr[0].i);
     return op_check_shape(infer, &infer->type);
 }
@@ -56,7 +56,7 @@ static Node *build_scatter(Graph *g, Node *v, Node *index, const Type *shape, in
 }
 
 // The number of elements along an axis of x, as a tensor of the index's type.
-static Node *extent_of(Graph *g, Dim dim, const Type *index) {
+Node *op_extent(Graph *g, Dim dim, const Type *index) {
     return build_broadcast(g, build_cast(g, build_size(g, dim), index->dtype), index, NULL);
 }
 
@@ -74,14 +74,14 @@ static Node *grad_gather(Graph *g, Node *y, Node *dy, int i) {
     Dim along = x->type.dim[y->attr[0].i];
     if (!along.size && is_clipped(index, 0, along.extent - 1))
         return build_scatter(g, dy, index, &x->type, y->attr[0].i);
-    Node *end = extent_of(g, along, &index->type), *one = build_full(g, &index->type, 1);
+    Node *end = op_extent(g, along, &index->type), *one = build_full(g, &index->type, 1);
     Node *first = build_full(g, &index->type, 0), *last = build_binary(g, "sub", end, one);
     Node *in[] = {index, first, last};
     return build_scatter(g, dy, graph_op(g, &op_clip, in, 3, NULL), &x->type, y->attr[0].i);
 }
 
 // An index as a number between lo and hi: hi may depend on a run-time size.
-static Index *loaded_index(LowerContext *ctx, const Node *index, Index *const *at, int64_t lo, const Index *hi) {
+Index *op_loaded_index(LowerContext *ctx, const Node *index, Index *const *at, int64_t lo, const Index *hi) {
     int64_t least, most;
     DType dtype = index->type.dtype;
     Expr *arg[] = {lower_value(ctx, index, at), expr_const(ctx->arena, dtype, (double)lo), NULL};
@@ -98,8 +98,8 @@ static Expr *lower_gather(LowerContext *ctx, const Node *node, Index *const *out
     int axis = (int)node->attr[0].i;
     Index *in[MAX_RANK] = {0};
     for (int d = 0; d < axis; d++) in[d] = out[d];
-    in[axis] = loaded_index(ctx, index, out + axis, 0,
-                            index_add_const(ctx->arena, index_size(ctx->arena, x->type.dim[axis]), -1));
+    in[axis] = op_loaded_index(ctx, index, out + axis, 0,
+                               index_add_const(ctx->arena, index_size(ctx->arena, x->type.dim[axis]), -1));
     for (int d = axis + 1; d < x->type.rank; d++) in[d] = out[d - 1 + index->type.rank];
     return lower_value(ctx, x, in);
 }
@@ -123,7 +123,7 @@ static bool scatter_infer(Infer *infer) {
     const Type *v = &infer->in[0]->type, *index = &infer->in[1]->type;
     if (!op_check_numbers(infer, v)) return false;
     if (!op_shape_of_attr(infer, &infer->attr[0], v->dtype)) return false;
-    if (!check_index(infer, &infer->type, index, infer->attr[1].i)) return false;
+    if (!op_check_index(infer, &infer->type, index, infer->attr[1].i)) return false;
     Type want = gathered_type(&infer->type, index, (int)infer->attr[1].i);
     if (shape_equal(&want, v)) return true;
     return op_refuse(infer, "what is added to %s by %s must be %s, got %s", op_shown(infer, &infer->type),
@@ -152,7 +152,7 @@ static Node *grad_scatter(Graph *g, Node *y, Node *dy, int i) {
     int axis = (int)y->attr[1].i, axes[MAX_RANK];
     Node *v = y->in[0], *index = y->in[1];
     Node *dv = graph_op(g, &op_gather, (Node *[]){dy, index}, 2, &(Attr){.i = axis});
-    Node *inside = build_binary(g, "lt", index, extent_of(g, y->type.dim[axis], &index->type));
+    Node *inside = build_binary(g, "lt", index, op_extent(g, y->type.dim[axis], &index->type));
     inside = build_binary(g, "and", build_binary(g, "ge", index, build_full(g, &index->type, 0)), inside);
     Type mask = type_with_dtype(v->type, BOOL);
     for (int d = 0; d < index->type.rank; d++) axes[d] = axis + d;
@@ -174,7 +174,7 @@ static void nest_scatter(LowerContext *ctx, const Node *node) {
     Index *end = index_size(arena, node->type.dim[axis]);
     for (int d = 0; d < node->type.rank; d++)
         if (d != axis) out[d] = at[d < axis ? d : d - 1 + index->type.rank];
-    out[axis] = loaded_index(ctx, index, at + axis, -1, end);
+    out[axis] = op_loaded_index(ctx, index, at + axis, -1, end);
     vec_push(arena, &guard->cond, out[axis]);
     vec_push(arena, &guard->cond, index_add_const(arena, index_add(arena, end, index_scale(arena, out[axis], -1)), -1));
     stmt_append(arena, guard, stmt_accumulate(arena, to, out, REDUCE_SUM, lower_value(ctx, v, at)));

@@ -98,6 +98,9 @@ struct Expr *op_index_value(struct LowerContext *ctx, DType dtype, const struct 
 double reduce_identity_float(ReduceKind kind);
 int64_t reduce_identity_int(ReduceKind kind, DType dtype);
 
+// The type of what `update` puts into x at these indices.
+Type update_value_type(const Type *x, const Type *index, int axis, int batch);
+
 // Rules shared by many records.
 bool elementwise_infer(Infer *infer);        // all inputs of one type, which is the result's
 bool elementwise_float_infer(Infer *infer);  // the same, of a float dtype

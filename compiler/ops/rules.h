@@ -61,6 +61,16 @@ int64_t elements_after(const Tensor *t, int axis);                // how many on
 #define UNARY(NAME)  .name = #NAME, .example = #NAME "(x: f32[2, 3])", .inputs = 1, .eval = eval_##NAME
 #define BINARY(NAME) .name = #NAME, .example = #NAME "(a: f32[2, 3], b: f32[2, 3])", .inputs = 2, .eval = eval_##NAME
 
+// ---- gather.c: indices that are known at run time only -------------------------------------------------------------
+
+// Refuses what cannot lead along the axis of x.
+bool op_check_index(Infer *infer, const Type *x, const Type *index, int64_t axis);
+// The number of elements along an axis, as a tensor of the index's type.
+Node *op_extent(Graph *g, Dim dim, const Type *index);
+// The value of `index` at `at`, clamped to lo to hi: hi may depend on a run-time size.
+struct Index *op_loaded_index(struct LowerContext *ctx, const Node *index, struct Index *const *at, int64_t lo,
+                              const struct Index *hi);
+
 // ---- iter.c: the affine maps of contract and reduce ---------------------------------------------------------------
 
 // Checks maps against the types of the tensors they index: out, then the inputs.

@@ -115,7 +115,8 @@ static Node *movement(Generator *r, Node *x) {
     return build_reshape(g, x, &merged);
 }
 
-// A slice, pad, concat, gather, scatter_add or cumsum along one axis that is no run-time size; x as it is for others.
+// A slice, pad, concat, gather, scatter_add, update or cumsum along one axis that is no run-time size; x as it is for
+// others.
 static Node *part(Generator *r, Node *x) {
     Graph *g = r->g;
     int axis = x->type.rank ? random_pick(r, x->type.rank) : 0, kind = random_pick(r, 6);
@@ -145,6 +146,9 @@ static Node *part(Generator *r, Node *x) {
     if (kind == 4) return graph_op(g, &op_gather, (Node *[]){x, index}, 2, &(Attr){.i = axis});
     along.dim[0] = x->type.dim[axis];
     index = build_binary(g, "sub", build_full(g, &along, (double)n - 2), build_iota(g, &along, 0));
+    if (random_pick(r, 3) == 0) // the last two are replaced, the others are out of range or alone
+        return graph_op(g, &op_update, (Node *[]){build_unary(g, "tanh", x), index, x}, 3,
+                        (Attr[]){{.i = axis}, {.i = 0}});
     Attr attrs[] = {{.n = to.rank, .dims = to.dim}, {.i = axis}};
     return graph_op(g, &op_scatter_add, (Node *[]){x, index}, 2, attrs);
 }

@@ -229,6 +229,71 @@ def shares():
         case(f"dropout(x, {p})", lambda x: torch.nn.functional.dropout(x, p), {"x": x})
 
 
+def copied(x, i, v, axis=0):
+    """index_copy, of what is in range, and of equal indices of the last: PyTorch leaves open which one wins."""
+    v = v.flatten(axis, axis + i.dim() - 1) if i.dim() else v.unsqueeze(axis)
+    last = {j: k for k, j in enumerate(i.flatten().tolist()) if 0 <= j < x.shape[axis]}
+    to, of = torch.tensor(list(last), dtype=torch.long), torch.tensor(list(last.values()), dtype=torch.long)
+    return x.index_copy(axis, to, v.index_select(axis, of))
+
+
+def in_rows(x, i, v, axis=1):
+    return torch.stack([copied(x[b], i[b], v[b], axis - 1) for b in range(len(x))])
+
+
+def updates():
+    """Parts at run-time indices: each once as in PyTorch, out of range, equal ones, one, none, rows with their own."""
+    x, y = uniform(81, (5, 4), -2, 2), uniform(82, (3, 5, 2), -2, 2)
+    case("update(x, i, v)", lambda x, i, v: x.index_copy(0, i, v),
+         {"x": x, "i": torch.tensor([3, 0, 4]), "v": uniform(83, (3, 4), -1, 1)})
+    case("update(x * x, i, v * v, axis=1)", lambda x, i, v: (x * x).index_copy(1, i.long(), v * v),
+         {"x": y, "i": torch.tensor([4, 1], dtype=torch.int32), "v": uniform(84, (3, 2, 2), -1, 1)})
+    for dtype, least, most in ((torch.int32, -2**31, 2**31 - 1), (torch.int64, -2**62, 2**62)):
+        i = torch.tensor([2, -1, 2, 5, least, 0, most, 2, 4, 0], dtype=dtype)
+        case("update(x, i, v)", copied, {"x": x, "i": i, "v": uniform(85, (10, 4), -1, 1)})
+        case("update(x, i, v, -1)", lambda x, i, v: copied(x, i, v, 1), {"x": x, "i": i, "v": uniform(86, (5, 10), -1, 1)})
+        j = torch.tensor([[1, 0, 1], [4, 1, -3]], dtype=dtype)
+        case("update(x, j, v, 1)", lambda x, j, v: copied(x, j, v, 1), {"x": y, "j": j, "v": uniform(87, (3, 2, 3, 2), -1, 1)})
+        for k in (1, -1, 5, most):
+            case("update(x, k, v)", copied, {"x": x, "k": torch.tensor(k, dtype=dtype), "v": uniform(88, (4,), -1, 1)})
+        k = torch.tensor([4, -1, 0], dtype=dtype)
+        case("update(x, k, v, batch_axes=1)", in_rows, {"x": y, "k": k, "v": uniform(89, (3, 2), -1, 1)})
+        rows = torch.tensor([[1, 1, 0, 1], [5, 4, 4, -1], [0, 1, 2, 3]], dtype=dtype)
+        case("update(x, r, v, 1, 1)", in_rows, {"x": y, "r": rows, "v": uniform(90, (3, 4, 2), -1, 1)})
+        case("update(x, r % 2, v, axis=-1, batch_axes=1)", lambda x, r, v: in_rows(x, r % 2, v, 2),
+             {"x": y, "r": rows, "v": uniform(91, (3, 5, 4), -1, 1)})
+    case("update(x, i, 0.5)", lambda x, i: x.index_fill(0, i, 0.5), {"x": x, "i": torch.tensor([3, 0, 3])})
+    case("update(x, i, v)", copied, {"x": torch.tensor([7, 8, 9]), "i": torch.tensor([2, 0, 2, 3]),
+                                     "v": torch.tensor([1, 2, 3, 4])}, grad=False)
+    case("update(x, i, v)", copied, {"x": torch.tensor([True, False]), "i": torch.tensor([1, 0]),
+                                     "v": torch.tensor([True, False])}, grad=False)
+    # of a run-time size: the rows of this call, not those of the bound
+    for n in (1, 3, BOUND):
+        z, w = uniform(92, (n, 2), -2, 2).requires_grad_(), uniform(93, (n, 2), -1, 1)
+        v, i = uniform(94, (6, 2), -1, 1).requires_grad_(), torch.tensor([n - 1, 0, n, 2, 2, -1])
+        out = copied(z * z, i, v * v)
+        (out * w).sum().backward()
+        for name, of, want in (("out", f"update(z * z, i, v * v)", out), ("dz", None, z.grad), ("dv", None, v.grad)):
+            body = of or f"grad(sum(update(z * z, i, v * v) * w), {name[1]})"
+            entry(f"{name} of update, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
+                  f"""train NAME(z: f32[N, 2], i: i64[6], v: f32[6, 2], w: f32[N, 2]) -> (y: f32[{"6" if name == "dv" else "N"}, 2]) {{
+    return {body}
+}}
+""", out=want, size=n)
+        z, w = uniform(95, (n, 3, 2), -2, 2).requires_grad_(), uniform(96, (n, 3, 2), -1, 1)
+        v, i = uniform(97, (n, 2, 2), -1, 1).requires_grad_(), torch.tensor([[1, 1], [-1, 2], [0, 3], [0, 1], [2, 2]])[:n]
+        out = in_rows(z * z, i, v * v)
+        (out * w).sum().backward()
+        for name, of, want in (("out", "update(z * z, i, v * v, batch_axes=1)", out), ("dz", None, z.grad),
+                               ("dv", None, v.grad)):
+            body = of or f"grad(sum(update(z * z, i, v * v, batch_axes=1) * w), {name[1]})"
+            entry(f"{name} of update in rows, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
+                  f"""train NAME(z: f32[N, 3, 2], i: i64[N, 2], v: f32[N, 2, 2], w: f32[N, 3, 2]) -> (y: f32[N, {2 if name == "dv" else 3}, 2]) {{
+    return {body}
+}}
+""", out=want, size=n)
+
+
 if __name__ == "__main__":
     clipped()
     norms_of_one()
@@ -237,6 +302,7 @@ if __name__ == "__main__":
     powers()
     whole()
     shares()
+    updates()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "edges.dl"), "w") as f:
         f.write("# Printed by tests/oracle/edges.py: one entry for each case of tests/golden/data/edges.txt.\n"

@@ -146,6 +146,8 @@ static const LayerForm layer_forms[] = {
     // operators whose results layers are made of, with run-time sizes and in parts
     {.params = "x: f32[N, 3, 4], i: i32[5]", .call = "gather(x[:, :, ::-1], i, axis=1)"},
     {.params = "x: f32[5, 3], i: i32[N], v: f32[N, 3]", .call = "scatter_add(x, i, v) * 0.5"},
+    {.params = "x: f32[5, 3], i: i32[N], v: f32[N, 3]", .call = "update(x * x, i, v) * 0.5"},
+    {.params = "x: f32[N, 5, 3], i: i32[N], v: f32[N, 3]", .call = "update(x, i, v * v, batch_axes=1)"},
     {.params = "x: f32[N, 4], z: f32[1, 4]", .call = "concat([x * z, x], axis=1)[:, 1:7]"},
     {.params = "x: f32[N, 4], z: f32[N, 4]", .call = "max(x, z) * min(x, 0.25) / (1 + abs(z))"},
     {.params = "x: f32[N, 4], z: f32[4]", .call = "x ** z + clip(x, 0.75, 1.25) * sqrt(z)", .low = 0.3, .high = 2},

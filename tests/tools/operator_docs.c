@@ -19,7 +19,7 @@ static const Heading headings[] = {
      "that never wins); a write out of range is dropped."},
     {OP_MOVEMENT, "Movement",
      "The same numbers at other indices. In the C, movement becomes part of index expressions."},
-    {OP_ALONE, "Kernels of their own", "Serial sums. Each has a kernel of its own."},
+    {OP_ALONE, "Kernels of their own", "Sums and replacements in order. Each has a kernel of its own."},
     {OP_SOURCE, "Sources", "Values that depend on the index alone."},
     {OP_INPUT, "Inputs", "Values that are in memory when an entry is called."},
     {~0u, "Random numbers",

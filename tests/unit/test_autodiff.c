@@ -130,6 +130,11 @@ static const Instance instances[] = {
     {"gather", "f32[2, N, 2]", "i64[5]", NULL, -4, 7, NULL, {1}},
     {"scatter_add", "f32[2, 5, N]", "i32[2, 5]", NULL, -4, 7, "f32[3, N]", {0}},
     {"scatter_add", "f32[2, 5, 2]", "i64[5]", NULL, -4, 7, "f32[2, N, 2]", {1}},
+    {"update", "f32[3, N]", "i32[2, 5]", "f32[2, 5, N]", -4, 7, NULL, {0}},
+    {"update", "f32[2, N, 2]", "i64[5]", "f32[2, 5, 2]", -4, 7, NULL, {1}},
+    {"update", "f32[4, 3]", "i32[]", "f32[3]", -1, 4, NULL, {0}},
+    {"update", "f32[N, 4, 2]", "i32[N]", "f32[N, 2]", -2, 6, NULL, {1, 1}},
+    {"update", "f32[3, 2, N, 2]", "i64[3, 2, 2]", "f32[3, 2, 2, 2, 2]", -2, 5, NULL, {2, 1}},
     {"cumsum", "f32[2, N, 3]", NULL, NULL, -2, 2, NULL, {1, 0}},
     {"cumsum", "f32[4]", NULL, NULL, -2, 2, NULL, {0, 1}},
     {"broadcast", "f32[]", NULL, NULL, -2, 2, "f32[N, 3]", {0}},
@@ -150,7 +155,7 @@ static Node *instance_node(Bench *b, const Instance *t) {
     }
     if (!strcmp(t->op, "concat")) return build_concat(b->g, in[0], in[1], t->list[0]);
     Attr axis[] = {{.i = t->list[0]}, {.i = t->list[1]}}, shape[] = {{.n = to.rank, .dims = to.dim}, {.i = t->list[0]}};
-    if (!strcmp(t->op, "gather") || !strcmp(t->op, "cumsum"))
+    if (!strcmp(t->op, "gather") || !strcmp(t->op, "cumsum") || !strcmp(t->op, "update"))
         return graph_op(b->g, op_find(t->op), in, op_find(t->op)->inputs, axis);
     if (!strcmp(t->op, "scatter_add")) return graph_op(b->g, op_find(t->op), in, 2, shape);
     return graph_op(b->g, op_find(t->op), in, op_find(t->op)->inputs, NULL);

@@ -188,6 +188,7 @@ static void make_parts(Bench *b) {
     Node *y = graph_op(g, &op_gather, (Node *[]){x, i}, 2, &(Attr){.i = 0});
     Attr attrs[] = {{.n = 2, .dims = x->type.dim}, {.i = 0}};
     graph_op(g, &op_scatter_add, (Node *[]){y, i}, 2, attrs);
+    graph_op(g, &op_update, (Node *[]){x, i, y}, 3, (Attr[]){{.i = 0}, {.i = 0}});
     graph_op(g, &op_cumsum, &x, 1, (Attr[]){{.i = 1}, {.i = 1}});
 }
 
