@@ -175,6 +175,8 @@ static void prove_access(void *context, const Access *access) {
     if (access->buffer == w->to && (w->to != w->from || access->write || kind == STMT_PREFETCH))
         w->proven &= access->write && kind == STMT_STORE;
     if (access->buffer != w->from || access->write || kind == STMT_PREFETCH) return;
+    // An index that is loaded may come again, when the element has been overwritten.
+    for (int d = 0; access->at && d < w->from->rank; d++) w->proven &= !index_is_loaded(access->at[d]);
     w->read = access;
     w->passed = w->stored = false;
     find_store(w, access->loop ? access->loop : w->kernel->body);

@@ -449,6 +449,15 @@ bool index_uses(const Index *a, const Var *var) {
     return false;
 }
 
+bool index_is_loaded(const Index *a) {
+    for (int k = 0; k < a->nterms; k++) {
+        const Atom *atom = &a->term[k].atom;
+        if (atom->kind == ATOM_LOADED || (atom->of && index_is_loaded(atom->of))) return true;
+        if (atom->other && index_is_loaded(atom->other)) return true;
+    }
+    return false;
+}
+
 bool index_linear(const Index *a, const Var *var, int64_t *coef) {
     *coef = 0;
     for (int k = 0; k < a->nterms; k++) {

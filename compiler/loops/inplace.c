@@ -2,7 +2,8 @@
 // the index that it writes.
 //     call 3: out[n, j] = add(acc, x[n, j])       nobody reads x later      out is a view of x: one buffer less
 // Both have the same dtype, shape and layout, halo included. The kernel reads each element in the loop that stores the
-// result at the same index, and before that store, so nothing is overwritten that is still to be read. Needs lifetimes.
+// result at the same index, and before that store, so nothing is overwritten that is still to be read. Indices that are
+// loaded do not count, because they may repeat. Needs lifetimes.
 // check_views.c proves it in its own way.
 #include "loops/recipes.h"
 
@@ -25,6 +26,8 @@ static void see(void *context, const Access *access) {
     }
     if (access->buffer == p->from && kind != STMT_PREFETCH) {
         p->fits &= kind != STMT_TRANSPOSE;
+        // Two iterations may load one index: the second would read what the first has stored.
+        for (int d = 0; access->at && d < p->from->rank; d++) p->fits &= !index_is_loaded(access->at[d]);
         vec_push(p->arena, &p->reads, *access);
     }
 }

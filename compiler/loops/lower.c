@@ -4,7 +4,8 @@
 //     later
 // Needs GROUPED. Where each stored node lives is decided before any kernel is made:
 //   - in the storage that it is bound to, when no later kernel reads the old value, and its own kernel reads that only
-//     at the index that it writes;
+//     at the index that it writes; or, when it replaces parts of that by `update`, reads it not at all and stores these
+//     parts alone. So may each of several updates in turn;
 //   - in the memory of another value, when it only moves that (a view), or is a part of a concat (views.c);
 //   - in the caller's array, when it is returned once, is its kernel's only result and nobody reads it;
 //   - else in the arena, with copies at the end to where it is returned or bound.
@@ -30,6 +31,7 @@ typedef struct Lowering {
     int *last_reader, *last_viewer, *first_output;
     int *next_output;       // by output: the next one of the same node, -1
     const Node **old_value; // by storage index: the node that is its value at entry, or NULL
+    Buffer **changed;       // by node id: the storage that an `update` changes in place, or NULL
     Views views;
 } Lowering;
 
@@ -117,14 +119,60 @@ static bool can_be_in_place(const Lowering *l, int group, const Storage *storage
     return l->last_reader[old->id] <= group && l->last_viewer[old->id] < group && !reads_elsewhere(l, group, old);
 }
 
+// Whether a value that is computed in a kernel loads `stored`.
+static bool loads_value(const Lowering *l, Tags *seen, const Node *node, const Node *stored) {
+    int *here = tag_of(seen, node);
+    if (node == stored || *here) return node == stored;
+    *here = 1;
+    for (int i = 0; i < node->nin && !l->stored[node->id]; i++)
+        if (loads_value(l, seen, node->in[i], stored)) return true;
+    return false;
+}
+
+// Whether an update may overwrite parts of what it changes: no other group reads that any more, and its own indices and
+// values do not.
+static bool may_overwrite(const Lowering *l, int group, const Node *update, const Node *changes) {
+    Arena scratch = {0};
+    Tags seen = {.arena = &scratch};
+    bool may = l->last_reader[changes->id] <= group && l->last_viewer[changes->id] < group &&
+               !loads_value(l, &seen, update->in[1], changes) && !loads_value(l, &seen, update->in[2], changes);
+    arena_release(&scratch);
+    return may;
+}
+
+// s = update(update(s, i, v), j, w): finds the updates that lead from a storage's old value to its new one. All of them
+// store into the storage, or none does. Those between the two must not be wanted at the end.
+static void find_changes(Lowering *l, const int *group_of, int number) {
+    const Output *output = &l->g->outputs.at[number];
+    const Node *old = l->old_value[output->storage->index], *node = output->value;
+    for (int k = l->first_output[node->id]; k >= 0; k = l->next_output[k])
+        if (l->g->outputs.at[k].storage && k != number) return;
+    for (const Node *changes; old && node != old; node = changes) {
+        changes = update_changes(node);
+        bool between = node != output->value && l->first_output[node->id] >= 0;
+        if (!changes || between || !l->stored[node->id] || !may_overwrite(l, group_of[node->id], node, changes)) return;
+    }
+    for (node = output->value; old && node != old; node = update_changes(node))
+        l->changed[node->id] = storage_buffer(l, output->storage);
+}
+
+static void find_all_changes(Lowering *l) {
+    int *group_of = NEW_ARRAY(l->arena, int, l->g->nodes.len + 1);
+    for (int k = 0; k < l->g->groups.len; k++)
+        for (int o = 0; o < l->g->groups.at[k].outputs.len; o++) group_of[l->g->groups.at[k].outputs.at[o]->id] = k;
+    for (int k = 0; k < l->g->outputs.len; k++)
+        if (l->g->outputs.at[k].storage) find_changes(l, group_of, k);
+}
+
 // The place that output `node` of a group is given outside the arena, or NULL.
 static Buffer *place_outside(Lowering *l, int group, const Node *node) {
+    if (l->changed[node->id] && l->first_output[node->id] < 0) return l->changed[node->id];
     int returned = -1, nreturned = 0, nbound = 0;
     for (int k = l->first_output[node->id]; k >= 0; k = l->next_output[k]) {
         const Output *output = &l->g->outputs.at[k];
         if (output->storage) {
             nbound++;
-            if (!can_be_in_place(l, group, output->storage)) continue;
+            if (!l->changed[node->id] && !can_be_in_place(l, group, output->storage)) continue;
             Buffer *buffer = l->output[k];
             l->output[k] = NULL;
             return buffer;
@@ -376,6 +424,7 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
     l.first_output = NEW_ARRAY(arena, int, n + 1);
     l.next_output = NEW_ARRAY(arena, int, g->outputs.len + 1);
     l.old_value = NEW_ARRAY(arena, const Node *, g->module->storages.len + 1);
+    l.changed = NEW_ARRAY(arena, Buffer *, n + 1);
     l.shares = (Shares){.program = program, .prepared = l.prepared};
     mark_stored(&l);
     find_outputs(&l);
@@ -384,6 +433,7 @@ Program *program_lower_in(Arena *arena, Graph *g, const Target *target, int leve
     views_find(&l.views);
     find_readers(&l);
     make_inputs(&l);
+    find_all_changes(&l);
     slots_leave(program);
     make_values(&l);
     slots_enter(program);

@@ -52,6 +52,7 @@ bool index_divisible(const Index *a, int64_t by);
 const Index *index_tighten(Arena *arena, const Index *a);
 bool index_is_const(const Index *a, int64_t *c);
 bool index_uses(const Index *a, const Var *var);
+bool index_is_loaded(const Index *a); // whether it depends on an integer that is loaded
 // The values that an index takes over its variables' ranges; false when one is unknown.
 bool index_range(const Index *a, int64_t *lo, int64_t *hi);
 // The coefficient of `var` when it appears only linearly; false when it hides in a div, mod or load.

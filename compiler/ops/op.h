@@ -100,6 +100,8 @@ int64_t reduce_identity_int(ReduceKind kind, DType dtype);
 
 // The type of what `update` puts into x at these indices.
 Type update_value_type(const Type *x, const Type *index, int axis, int batch);
+// What an `update` changes parts of; NULL: the node is none.
+const Node *update_changes(const Node *node);
 
 // Rules shared by many records.
 bool elementwise_infer(Infer *infer);        // all inputs of one type, which is the result's

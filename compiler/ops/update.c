@@ -17,8 +17,7 @@ static Places places_of(const Node *node) {
     return p;
 }
 
-// ---- shapes and meaning
-// -----------------------------------------------------------------------------------------------
+// ---- shapes and meaning -------------------------------------------------------------------------------------------
 
 Type update_value_type(const Type *x, const Type *index, int axis, int batch) {
     Type type = {.dtype = x->dtype};
@@ -60,8 +59,7 @@ static void eval_update(const Node *node, const Tensor *const *in, Tensor *out, 
     }
 }
 
-// ---- the gradient
-// -------------------------------------------------------------------------------------------------------
+// ---- the gradient -------------------------------------------------------------------------------------------------
 
 static Node *build_update(Graph *g, Node *x, Node *index, Node *value, int axis, int batch) {
     return graph_op(g, &op_update, (Node *[]){x, index, value}, 3, (Attr[]){{.i = axis}, {.i = batch}});
@@ -162,30 +160,51 @@ static Node *grad_update(Graph *g, Node *y, Node *dy, int i) {
     return build_select(g, build_broadcast(g, wins, &mask, axes), taken, zero);
 }
 
-// ---- loops
-// --------------------------------------------------------------------------------------------------------------
+// ---- loops --------------------------------------------------------------------------------------------------------
 
-// x, then one part after another. An index out of range becomes -1 or the extent, which the guards leave out.
+const Node *update_changes(const Node *node) {
+    if (!node_is(node, update)) return NULL;
+    for (node = node->in[0]; node->op->traits & OP_IDENTITY;) node = node->in[0];
+    return node;
+}
+
+// The index in a local variable, so that the loops inside do not compute it again.
+static Index *keep_index(LowerContext *ctx, Stmt *to, const Index *index) {
+    const Atom *atom = &index->term[0].atom;
+    Buffer *local = accumulator_new(ctx, "to", atom->loaded->dtype, REDUCE_MAX);
+    stmt_append(ctx->arena, to, stmt_local(ctx->arena, local, atom->loaded));
+    return index_loaded(ctx->arena, expr_load(ctx->arena, local, NULL, 1), atom->lo, atom->hi);
+}
+
+// x, unless it lies where the result does; then one part after another. An index out of range becomes -1 or the extent,
+// which the guards leave out.
 static void nest_update(LowerContext *ctx, const Node *node) {
     Arena *arena = ctx->arena;
     Places p = places_of(node);
     const Node *index = node->in[1], *value = node->in[2];
     Buffer *to = ctx->program->of_node[node->id];
     Index *at[MAX_RANK], *out[MAX_RANK], *which[MAX_RANK];
-    Stmt *copy = nest_shape(ctx, ctx->kernel->body, &node->type, -1, out);
-    stmt_append(arena, copy, stmt_store(arena, to, out, lower_value(ctx, node->in[0], out)));
-    Stmt *inner = nest_shape(ctx, ctx->kernel->body, &value->type, -1, at), *guard = stmt_if(arena);
+    if (ctx->program->of_node[update_changes(node)->id] != to) {
+        Stmt *copy = nest_shape(ctx, ctx->kernel->body, &node->type, -1, out);
+        stmt_append(arena, copy, stmt_store(arena, to, out, lower_value(ctx, node->in[0], out)));
+    }
+    Stmt *body = ctx->kernel->body, *guard = stmt_if(arena);
     lower_forget(ctx);
+    int last = p.axis + p.indices; // of the axes that the index depends on
+    for (int d = 0; d < last; d++)
+        body = nest_open(ctx, body, nest_letter(ctx, &value->type, d), value->type.dim[d], &at[d]);
     Index *end = index_size(arena, node->type.dim[p.axis]);
     for (int d = 0; d < index->type.rank; d++) which[d] = at[d < p.batch ? d : p.axis + d - p.batch];
-    for (int d = 0; d < node->type.rank; d++)
-        if (d != p.axis) out[d] = at[d < p.axis ? d : d - 1 + p.indices];
-    out[p.axis] = op_loaded_index(ctx, index, which, -1, end);
+    out[p.axis] = keep_index(ctx, body, op_loaded_index(ctx, index, which, -1, end));
     vec_push(arena, &guard->cond, out[p.axis]);
     vec_push(arena, &guard->cond,
              index_add_const(arena, index_add(arena, end, index_scale(arena, out[p.axis], -1)), -1));
+    stmt_append(arena, body, guard);
+    for (int d = last; d < value->type.rank; d++)
+        guard = nest_open(ctx, guard, nest_letter(ctx, &value->type, d), value->type.dim[d], &at[d]);
+    for (int d = 0; d < node->type.rank; d++)
+        if (d != p.axis) out[d] = at[d < p.axis ? d : d - 1 + p.indices];
     stmt_append(arena, guard, stmt_store(arena, to, out, lower_value(ctx, value, at)));
-    stmt_append(arena, inner, guard);
 }
 
 DEFINE_OP(update){

@@ -5,6 +5,7 @@
 // stands between its first and its last member, so only that part is searched. If there is none, the members move to
 // the place of the last one, and what depends on them moves after them (after Pearce and Kelly, "A dynamic topological
 // sort algorithm for directed acyclic graphs", 2006). Numbers that grow along the list (`place`) say what comes first.
+// An update that stores parts of a storage in place counts as reading what reads the value that it overwrites.
 // A node that its readers compute again (recompute.c) may both read a group and be read by it. Such a node is no
 // vertex: its readers count as reading its inputs, and its place in the list has no meaning.
 #include <stdlib.h>
@@ -45,13 +46,15 @@ static bool walk_from(Fuse *f, int group, int64_t end, NodeVec *moved) {
     push_members(f, self, work);
     while (work->len) {
         const Node *node = work->at[--work->len];
-        for (int u = 0; u < f->of[node->id].users.len; u++) {
-            int vertex = vertex_of(f, f->of[node->id].users.at[u]);
+        const NodeVec *users = &f->of[node->id].users, *overwriters = &f->of[node->id].overwriters;
+        for (int u = 0; u < users->len + overwriters->len; u++) {
+            const Node *user = u < users->len ? users->at[u] : overwriters->at[u - users->len];
+            int vertex = vertex_of(f, user);
             if (vertex == self) {
                 if (f->of[node->id].group != group) return true;
                 continue;
             }
-            bool again = is_again(f, f->of[node->id].users.at[u]);
+            bool again = is_again(f, user);
             if (f->walked[vertex] == walk || (!again && first_place(f, vertex) > end)) continue;
             f->walked[vertex] = walk;
             push_members(f, vertex, work);
@@ -187,6 +190,9 @@ static void push_inputs(Fuse *f, const Node *node, NodeVec *inputs) {
             push_inputs(f, node->in[i], inputs);
         else
             vec_push(&f->scratch, inputs, node->in[i]);
+    for (int i = 0; i < f->of[node->id].waits_for.len; i++)
+        if (!is_again(f, f->of[node->id].waits_for.at[i]))
+            vec_push(&f->scratch, inputs, f->of[node->id].waits_for.at[i]);
 }
 
 static Step step_into(Fuse *f, int vertex) {

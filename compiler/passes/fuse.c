@@ -410,6 +410,38 @@ static void find_updated(Fuse *f) {
     }
 }
 
+// What reads a value, also through what is computed where it is read, and was made before the update that overwrites
+// the value, comes before it.
+static void let_read_before(Fuse *f, int *seen, const Node *value, Node *update) {
+    NodeVec work = {0};
+    vec_push(&f->scratch, &work, f->g->nodes.at[value->id]);
+    while (work.len) {
+        const Node *node = work.at[--work.len];
+        for (int u = 0; u < f->of[node->id].users.len; u++) {
+            Node *user = f->of[node->id].users.at[u];
+            if (user->id >= update->id || seen[user->id] == update->id) continue;
+            seen[user->id] = update->id;
+            vec_push(&f->scratch, &f->of[user->id].overwriters, update);
+            vec_push(&f->scratch, &f->of[update->id].waits_for, user);
+            if (is_elementwise(user) || is_movement(user)) vec_push(&f->scratch, &work, user);
+        }
+    }
+}
+
+// s = update(update(s, i, v), j, w): each may store its part into s, if a fused reader does not keep it waiting.
+static void find_overwriters(Fuse *f) {
+    int *seen = NEW_ARRAY(&f->scratch, int, f->n + 1); // by node: the last update for which it was
+    for (int k = 0; k < f->g->outputs.len; k++) {
+        const Output *output = &f->g->outputs.at[k];
+        const Node *first = output->value;
+        while (update_changes(first)) first = update_changes(first);
+        bool own = output->storage && node_is(first, storage) &&
+                   module_find_storage(f->g->module, node_attr(first, "name")->s) == output->storage;
+        for (const Node *at = output->value; own && at != first; at = update_changes(at))
+            let_read_before(f, seen, update_changes(at), f->g->nodes.at[at->id]);
+    }
+}
+
 // Every node is in no group, and only inputs are stored.
 static void forget_groups(Fuse *f) {
     f->ngroups = 0;
@@ -444,6 +476,7 @@ static void fuse_begin(Fuse *f, Graph *g, const PassOptions *options) {
         for (int i = 0; i < g->loops.at[l].next.len; i++)
             if (g->loops.at[l].next.at[i]) f->of[g->loops.at[l].next.at[i]->id].output = true;
     find_updated(f);
+    find_overwriters(f);
     find_prepared(f);
     find_late(f);
     forget_groups(f);

@@ -31,11 +31,13 @@ typedef enum State { UNRELATED, MEMBER, TAINTED } State;
 // What fusion knows of a node.
 typedef struct NodeInfo {
     NodeVec users;
-    int group;     // that computes it, or NONE
-    bool stored;   // lives in a buffer (inputs included)
-    bool output;   // of the graph
-    bool again;    // readers compute it again (recompute.c)
-    bool updated;  // a storage's value at entry, which gets a new one
+    int group;    // that computes it, or NONE
+    bool stored;  // lives in a buffer (inputs included)
+    bool output;  // of the graph
+    bool again;   // readers compute it again (recompute.c)
+    bool updated; // a storage's value at entry, which gets a new one
+    // The updates that overwrite in place what it reads; and of such an update, those readers, which come before it.
+    NodeVec overwriters, waits_for;
     bool settled;  // a comparison reads it in two ways, so it is computed once and stored (settle.c)
     bool early;    // of the forward pass, and
     bool late;     // of what is computed again for the backward pass, or follows from that: never in one group

@@ -25,8 +25,9 @@ typedef struct Sequence {
     int *seen;         // by node id: visited for group seen - 1
     int *readers_left; // by node id: groups that read it and are not placed yet
     NodeVec *values;   // by storage: the nodes that are its value at entry
-    int *passed;       // by node id: the output whose readers were looked for here last, + 1
-    IntVec ready;      // groups that may run now
+    int *passed;       // by node id: the pass of let_write_last that was here last, from 1
+    int passes;
+    IntVec ready; // groups that may run now
     IntVec *inside;    // by loop: the groups in it
     int loop;          // whose groups run now: it ends before others go on
 } Sequence;
@@ -105,21 +106,16 @@ static void end_loops(Sequence *sequence) {
     }
 }
 
-// Every group that reads a storage should run before the group that stores what the storage holds next.
-static void add_soft_edges(Sequence *sequence, int number) {
+// Every group that reads one of the values should run before the group `writer`.
+static void let_write_last(Sequence *sequence, NodeVec work, int writer) {
     Fuse *f = sequence->f;
-    const Output *output = &f->g->outputs.at[number];
-    int writer = f->of[output->value->id].group;
-    if (writer == NONE) return;
-    const NodeVec *values = &sequence->values[output->storage->index];
-    NodeVec work = {0};
-    for (int k = 0; k < values->len; k++) vec_push(&f->scratch, &work, values->at[k]);
+    int pass = ++sequence->passes;
     while (work.len) {
         const Node *node = work.at[--work.len];
         for (int u = 0; u < f->of[node->id].users.len; u++) {
             Node *user = f->of[node->id].users.at[u];
-            if (sequence->passed[user->id] == number + 1) continue;
-            sequence->passed[user->id] = number + 1;
+            if (sequence->passed[user->id] == pass) continue;
+            sequence->passed[user->id] = pass;
             int reader = f->of[user->id].group;
             if (reader != NONE && reader != writer) {
                 vec_push(&f->scratch, &sequence->turn[reader].soft, writer);
@@ -130,6 +126,28 @@ static void add_soft_edges(Sequence *sequence, int number) {
             if (passes) vec_push(&f->scratch, &work, user);
         }
     }
+}
+
+// Readers of what a storage holds should run before what it holds next is stored. Where that is made by updates of
+// parts, one after another, each of them may store in place when it runs after the readers of what the one before made.
+static void add_soft_edges(Sequence *sequence, int number) {
+    Fuse *f = sequence->f;
+    const Output *output = &f->g->outputs.at[number];
+    int writer = f->of[output->value->id].group;
+    if (writer == NONE) return;
+    NodeVec values = {0};
+    const Node *first = output->value, *changes;
+    for (; (changes = update_changes(first)) && node_is(changes, update); first = changes) {
+        NodeVec made = {0};
+        if (f->of[first->id].group == NONE || f->of[changes->id].group == NONE) break;
+        vec_push(&f->scratch, &made, f->g->nodes.at[changes->id]);
+        let_write_last(sequence, made, f->of[first->id].group);
+    }
+    if (changes && nodes_have(&sequence->values[output->storage->index], changes) && f->of[first->id].group != NONE)
+        writer = f->of[first->id].group;
+    const NodeVec *old = &sequence->values[output->storage->index];
+    for (int k = 0; k < old->len; k++) vec_push(&f->scratch, &values, old->at[k]);
+    let_write_last(sequence, values, writer);
 }
 
 // Where a group belongs in the order of nodes. The optimiser's step counter comes after all gradients in the graph, but

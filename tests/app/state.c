@@ -107,6 +107,36 @@ static void written_once(struct state *net) {
     state_free(a), state_free(b);
 }
 
+// A ring and a cache, of which each call stores one row, against the same in plain C; rows out of range are dropped.
+static void rings(struct state *net) {
+    enum { L = 7, D = 4 };
+    float last[L][D] = {{0}}, keys[N][L][D] = {{{0}}}, y[L * D], z[N * D];
+    double worst = 0;
+    state_reset(net);
+    for (int t = 0; t < 3 * L; t++) {
+        int n = 1 + t % N;
+        int32_t pos[N];
+        float at[N * D];
+        for (int i = 0; i < n; i++) pos[i] = (t * (i + 1) + i) % (L + 3) - 1;
+        for (int i = 0; i < n * D; i++) at[i] = x[(i + 13 * t) % (N * T * I)];
+        check(!state_recall(net, n, at, pos, y, z), "recall");
+        for (int d = 0; d < D; d++) {
+            float sum = 0;
+            for (int i = 0; i < n; i++) sum += at[i * D + d];
+            last[t % L][d] = sum / (float)n;
+            for (int i = 0; i < n; i++)
+                if (pos[i] >= 0 && pos[i] < L) keys[i][pos[i]][d] = 0.5f * at[i * D + d];
+            for (int i = 0; i < n; i++) {
+                float mean = 0;
+                for (int l = 0; l < L; l++) mean += keys[i][l][d] / L;
+                worst = fmax(worst, gap(z[i * D + d], mean + at[i * D + d]));
+            }
+            for (int l = 0; l < L; l++) worst = fmax(worst, gap(y[l * D + d], last[l][d]));
+        }
+    }
+    check(worst < 1e-6, "a ring of rows and a cache with positions of their own");
+}
+
 static void files(struct state *net, const char *path) {
     float h[N * H], now[N * H], at[N * I], y[N * 3];
     struct state *other = state_new(), *twin = state_share(net);
@@ -145,6 +175,7 @@ int main(int argc, char **argv) {
     streams(net);
     twins(net);
     written_once(net);
+    rings(net);
     files(net, argc > 1 ? argv[1] : "state.safetensors");
     check(!state_save_weights(net, argc > 1 ? argv[1] : "state.safetensors"), "weights for state_placed.c");
     state_free(net);

@@ -89,6 +89,7 @@ static const Form forms[] = {
     {"update", "x: f32[R, 9, 5], i: i32[R], v: f32[R, 5]", "update(x, i, v, batch_axes=1)", "f32[R, 9, 5]"},
     {"update", "x: f32[R, 4, 9, 5], i: i32[R, 3], v: f32[R, 4, 3, 5]", "update(x, i, v, 2, 1)", "f32[R, 4, 9, 5]"},
     {"update", "x: bool[45], i: i32[], v: bool[]", "update(x, i, v)", "bool[45]"},
+    {"update", "x: f32[R, 9], i: i32[M]", "update(cumsum(x, 0), i % 2, gather(cumsum(x, 0), i % 2) * 2)", "f32[R, 9]"},
     {"cumsum", "x: f32[R, 45]", "cumsum(x, 1)", "f32[R, 45]"},
     {"cumsum", "x: f32[R, 45]", "cumsum(x, axis=0)", "f32[R, 45]"},
     {"cumsum", "x: f32[M, R, 5]", "cumsum(x * 2, 1)", "f32[M, R, 5]"},

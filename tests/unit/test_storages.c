@@ -1,5 +1,6 @@
 // test_storages.c: the proof of the memory plan for training steps: parameters and optimiser state that are updated in
-// place, in the right order; every way in which that could be wrong is refused.
+// place, in the right order; and for state, parts of which are stored. Every way in which that could be wrong is
+// refused.
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -133,6 +134,138 @@ Test(storages, damage_is_refused) {
                   wrong ? wrong : "", damages[d].want);
         arena_release(&b.arena);
     }
+}
+
+// ---- parts of a state -----------------------------------------------------------------------------------------------
+
+// Two updates in turn, and readers of what was there before, between and after.
+static const char parts[] = "model step(x: f32[4], pos: i32[]) -> (y: f32[4]) {\n"
+                            "    state s: f32[640, 4] = zeros()\n"
+                            "    before = max(s, axis=0)\n"
+                            "    s = update(s, pos % 640, x)\n"
+                            "    between = min(s, axis=0)\n"
+                            "    s = update(s, pos, before)\n"
+                            "    return before + between + sum(s, axis=0)\n"
+                            "}\n";
+
+static bool loops_over_rows(const Stmt *s) {
+    bool found = s->kind == STMT_FOR && s->hi->c >= 640 / 8; // in chunks too
+    for (int k = 0; k < s->body.len && !found; k++) found = loops_over_rows(s->body.at[k]);
+    return found;
+}
+
+Test(storages, updates_store_parts_alone) {
+    for (int level = 0; level < 3; level += 2) {
+        Bench b;
+        int updates = 0;
+        bench_open(&b, parts, 0, level);
+        for (int c = 0; c < b.program->calls.len; c++) {
+            if (!does(b.program->calls.at[c].kernel->body, "s", true)) continue;
+            updates++;
+            cr_expect(!loops_over_rows(b.program->calls.at[c].kernel->body), "-O%d: call %d loops over s", level, c);
+        }
+        cr_expect(updates == 2, "-O%d: %d calls write s", level, updates);
+        for (int k = 0; k < b.program->buffers.len; k++)
+            cr_expect(b.program->buffers.at[k]->scope != SCOPE_ARENA || b.program->buffers.at[k]->bytes < 640 * 4,
+                      "-O%d: %s is a copy", level, b.program->buffers.at[k]->name);
+        arena_release(&b.arena);
+    }
+}
+
+static int nth_update(const Bench *b, int n) {
+    int call = find_call(b, 0, "s", true);
+    return n ? find_call(b, call + 1, "s", true) : call;
+}
+
+static void uses_again(Bench *b, int number) {
+    Call *call = &b->program->calls.at[number];
+    kernel_find_uses(&b->arena, call->kernel);
+    call->buffer = call_new(&b->arena, call->kernel).buffer;
+}
+
+// The row that is stored is another row of s.
+static void read_other_row(Bench *b) {
+    int number = nth_update(b, 0);
+    Stmt *store = find_store(b->program->calls.at[number].kernel->body, "s");
+    Index *at[] = {index_const(&b->arena, 3), (Index *)store->at[1]};
+    store->value = expr_load(&b->arena, store->buffer, at, 1);
+    uses_again(b, number);
+}
+
+// Or the very row, which an index before may have replaced.
+static void read_same_row(Bench *b) {
+    int number = nth_update(b, 1);
+    Stmt *store = find_store(b->program->calls.at[number].kernel->body, "s");
+    store->value = expr_load(&b->arena, store->buffer, (Index *const *)store->at, 1);
+    uses_again(b, number);
+}
+
+static void replace_too_early(Bench *b) { move_call(b, find_call(b, 0, "s", false), nth_update(b, 0)); }
+static void replace_too_late(Bench *b) { move_call(b, nth_update(b, 0), b->program->calls.len - 1); }
+static void replace_in_other_order(Bench *b) { move_call(b, nth_update(b, 1), nth_update(b, 0)); }
+
+// What reads the value between the updates comes after both.
+static void read_between_too_late(Bench *b) { move_call(b, nth_update(b, 0) + 1, nth_update(b, 1)); }
+
+// The parts go where the rest is not.
+static void store_parts_elsewhere(Bench *b) {
+    Call *call = &b->program->calls.at[nth_update(b, 0)];
+    Buffer *other = NEW(&b->arena, Buffer);
+    for (int k = 0; k < call->kernel->uses.len; k++)
+        if (call->kernel->uses.at[k].written) {
+            *other = *call->buffer[k];
+            other->scope = SCOPE_ARENA, other->storage = NULL, other->name = "elsewhere";
+            call->buffer[k] = other;
+        }
+    vec_push(&b->arena, &b->program->buffers, other);
+    b->program->of_node[call->group->outputs.at[0]->id] = other;
+}
+
+static const struct {
+    const char *what;
+    void (*damage)(Bench *b);
+    const char *want;
+} parts_damages[] = {
+    {"a part whose value is another row", read_other_row, "parts of which it replaces in place"},
+    {"a part whose value is the same row", read_same_row, "parts of which it replaces in place"},
+    {"an update before the reader of the old value", replace_too_early, "whose old value is overwritten by"},
+    {"an update after its reader", replace_too_late, "before an update has made it"},
+    {"two updates in the other order", replace_in_other_order, "before an update has made it"},
+    {"a reader of the value between after both", read_between_too_late, "of which another value is left by"},
+    {"parts that are stored elsewhere", store_parts_elsewhere, "which does not hold the others"},
+};
+
+Test(storages, damaged_updates_are_refused) {
+    for (size_t d = 0; d < sizeof parts_damages / sizeof *parts_damages; d++)
+        for (int level = 0; level < 3; level += 2) {
+            Bench b;
+            bench_open(&b, parts, 0, level);
+            parts_damages[d].damage(&b);
+            const char *wrong = program_check_plan(b.program);
+            cr_expect(wrong && strstr(wrong, parts_damages[d].want), "-O%d, %s: got \"%s\", want \"... %s ...\"", level,
+                      parts_damages[d].what, wrong ? wrong : "", parts_damages[d].want);
+            arena_release(&b.arena);
+        }
+}
+
+// In the arena an update takes the memory of what it changes and copies it. An index that is loaded may repeat, so what
+// it leads to may have been overwritten, even if it is stored in the same iteration.
+Test(storages, loaded_indices_are_not_in_place) {
+    Bench b;
+    bench_open(&b,
+               "model f(x: f32[64, 4], i: i32[3], v: f32[3, 4]) -> (y: f32[4], z: f32[4]) {\n"
+               "    u = update(cumsum(x, 0), i, v)\n    return max(u, axis=0), min(u, axis=0)\n}\n",
+               0, 2);
+    int number = find_call(&b, 0, "u", true);
+    Stmt *body = b.program->calls.at[number].kernel->body, *copy = find_store(body, "u");
+    Stmt *guarded = body->body.at[body->body.len - 1], *store = find_store(guarded, "u");
+    cr_assert(copy != store && copy->value->kind == EXPR_LOAD);
+    cr_assert(copy->value->buffer->scope == SCOPE_ARENA && store->buffer->view, "it is not in place");
+    store->value = expr_load(&b.arena, copy->value->buffer, (Index *const *)store->at, 1);
+    uses_again(&b, number);
+    const char *wrong = program_check_plan(b.program);
+    cr_expect(wrong && strstr(wrong, "over which is written by then"), "got \"%s\"", wrong ? wrong : "");
+    arena_release(&b.arena);
 }
 
 Test(storages, naive_kernels_are_proven_too) {
