@@ -166,10 +166,44 @@ DLC_API const char *dlc_error(const struct dlc_net *net) {
     return net ? net->error : "there is no net: NULL, as without memory";
 }
 
-DLC_API void dlc_reset(struct dlc_net *net) {
-    if (!net) return;
-    memset(net->region[DLC_REGION_STATE], 0, net->model->bytes[DLC_REGION_STATE]);
+// The random stream of models lies in the state, but is none: "state.random.seed" and "state.random.calls".
+static const char dlc_stream_path[] = "state.random.";
+
+static bool dlc_is_stream(const struct dlc_slot *slot) {
+    return !strncmp(slot->info.name, dlc_stream_path, sizeof dlc_stream_path - 1);
 }
+
+DLC_API void dlc_reset(struct dlc_net *net) {
+    for (int i = 0; net && i < net->model->nslots; i++) {
+        const struct dlc_slot *slot = &net->model->slots[i];
+        if (slot->region == DLC_REGION_STATE && !dlc_is_stream(slot))
+            memset(dlc_slot_data(net, slot), 0, slot->info.bytes);
+    }
+}
+
+// Streams of one seed are parts of one long stream: a call's number is that of the net or twin, and how many came
+// before it there.
+DLC_API void dlc_restart_stream(struct dlc_net *net, int64_t seed) {
+    const int64_t calls = (int64_t)(net->number & 0x3fffff) << 40;
+    for (int i = 0; i < net->model->nslots; i++) {
+        const struct dlc_slot *slot = &net->model->slots[i];
+        if (!dlc_is_stream(slot)) continue;
+        bool counts = !strcmp(slot->info.name + sizeof dlc_stream_path - 1, "calls");
+        memcpy(dlc_slot_data(net, slot), counts ? &calls : &seed, sizeof seed);
+    }
+}
+
+#ifndef DLC_NO_MALLOC
+DLC_API int64_t dlc_stream_seed(const struct dlc_net *net) {
+    int64_t seed = 0;
+    for (int i = 0; i < net->model->nslots; i++) {
+        const struct dlc_slot *slot = &net->model->slots[i];
+        bool seeds = dlc_is_stream(slot) && !strcmp(slot->info.name + sizeof dlc_stream_path - 1, "seed");
+        if (seeds) memcpy(&seed, dlc_slot_data(net, slot), sizeof seed);
+    }
+    return seed;
+}
+#endif
 
 DLC_API void dlc_start_over(struct dlc_net *net) {
     memset(net->region[DLC_REGION_OPTIM], 0, net->model->bytes[DLC_REGION_OPTIM]);
@@ -179,8 +213,9 @@ DLC_API void dlc_start_over(struct dlc_net *net) {
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed) {
     if (!net) return;
     memset(net->region[DLC_REGION_PARAM], 0, net->model->bytes[DLC_REGION_PARAM]);
+    memset(net->region[DLC_REGION_STATE], 0, net->model->bytes[DLC_REGION_STATE]);
     dlc_start_over(net);
-    dlc_reset(net);
+    dlc_restart_stream(net, 0);
     if (net->model->init) net->model->init(net->region, seed);
     dlc_stale(net);
 }
@@ -297,6 +332,10 @@ DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t
 
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed) {
     const int64_t calls = 0;
+    bool own = false;
+    for (int i = 0; net && i < net->model->nslots; i++) own |= dlc_is_stream(&net->model->slots[i]);
+    if (own) dlc_restart_stream(net, seed);
+    if (own && net->root != net) return;
     for (int i = 0; net && i < net->model->nslots; i++) {
         const struct dlc_slot *slot = &net->model->slots[i];
         if (!strcmp(slot->info.name, "optim.random.seed")) memcpy(dlc_slot_data(net, slot), &seed, sizeof seed);

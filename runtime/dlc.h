@@ -94,6 +94,8 @@ struct dlc_net {
     uint32_t held;                      // of a twin: which of the root's parameters it reads, 0 or 1
     uint32_t turn;                      // of a root: which parameters are the newest, and how many twins read each
     unsigned char *params[2];           // of a root: dlc_publish writes them in turn
+    uint32_t number;                    // of a twin: which one of its root it is, from 1; of a root: 0
+    uint32_t twins;                     // of a root: how many it got so far
     char error[DLC_ERROR_BYTES];
 };
 
@@ -119,9 +121,11 @@ DLC_API void *dlc_place(const struct dlc_model *model, void *const at[DLC_REGION
 DLC_API const char *dlc_error(const struct dlc_net *net);
 // Draws all parameters again. The optimiser and the state start over.
 DLC_API void dlc_init(struct dlc_net *net, int64_t seed);
-// Sets the state to zero.
+// Sets the state to zero. The random stream of models goes on.
 DLC_API void dlc_reset(struct dlc_net *net);
-// Restarts the random stream of dropout and other random operators from `seed`. A model without them does nothing.
+// Restarts the random streams of dropout and other random operators from `seed`: that of training, which twins share,
+// and that of models, of which a net and each of its twins have one of their own number. A twin that has its own
+// restarts that alone. A model without random operators does nothing.
 DLC_API void dlc_seed(struct dlc_net *net, int64_t seed);
 // How many slots there are: parameters, buffers, optimiser state and state.
 DLC_API int dlc_param_count(const struct dlc_model *model);
@@ -143,7 +147,7 @@ DLC_API int dlc_set(struct dlc_net *net, const char *name, const void *from, siz
 // when it took none. DLC_ENAME when no entry accumulates it, or several do at once; DLC_ESIZE as for dlc_get.
 DLC_API int dlc_get_grad(struct dlc_net *net, const char *name, void *to, size_t bytes);
 // Copies parameters and buffers between nets of one model, with what models prepared from them. The optimiser's state,
-// the state and the random stream of `to` stay.
+// the state and the random streams of `to` stay.
 DLC_API int dlc_copy(struct dlc_net *to, const struct dlc_net *from);
 #ifndef DLC_NO_MALLOC
 // Changes weights while twins of `net` run in other threads. Copies the parameters and buffers of `from` into `spare`,

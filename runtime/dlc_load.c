@@ -341,7 +341,10 @@ static void dlc_copy_in(struct dlc_net *net, const struct dlc_slot *slot, const 
 // Cannot fail: every tensor that is wanted has its data.
 static void dlc_commit(struct dlc_net *net, const struct dlc_file *file, const struct dlc_loading *how) {
     if (!how->some && !how->alone && !how->optim) dlc_start_over(net);
-    if (how->state) dlc_reset(net); // what the file lacks is 0
+    if (how->state) { // what the file lacks begins anew
+        dlc_reset(net);
+        dlc_restart_stream(net, 0);
+    }
     for (int i = 0; i < net->model->nslots; i++) {
         const struct dlc_slot *slot = &net->model->slots[i];
         const struct dlc_file_tensor *tensor = dlc_taken(slot, file, how);

@@ -52,6 +52,12 @@ DLC_API void dlc_end_list(struct dlc_text *t);
 DLC_API unsigned char *dlc_slot_data(const struct dlc_net *net, const struct dlc_slot *slot);
 // Optimiser state begins anew.
 DLC_API void dlc_start_over(struct dlc_net *net);
+// The random stream of models begins anew from `seed`: that of this net or twin.
+DLC_API void dlc_restart_stream(struct dlc_net *net, int64_t seed);
+#ifndef DLC_NO_MALLOC
+// The stream's seed; 0 where there is none.
+DLC_API int64_t dlc_stream_seed(const struct dlc_net *net);
+#endif
 // A param or a buffer: what a state_dict holds.
 DLC_API bool dlc_is_weight(const struct dlc_slot *slot);
 // What stands in a file's metadata beside the format: {"dlc.state": "gru.h,pos", "dlc.model": "00f1..."}. The first

@@ -69,6 +69,9 @@ static void dlc_hold_newest(struct dlc_net *twin, bool held) {
 }
 
 DLC_API void dlc_join(struct dlc_net *net, struct dlc_net *root) {
+    uint32_t seen = dlc_turn_read(&root->twins);
+    while (!dlc_turn_write(&root->twins, &seen, seen + 1)) {}
+    net->number = seen + 1;
     net->root = root;
     net->region[DLC_REGION_OPTIM] = root->region[DLC_REGION_OPTIM];
     dlc_hold_newest(net, false);
@@ -85,7 +88,9 @@ DLC_API void *dlc_share(const struct dlc_net *net, size_t object_bytes) {
     uint32_t turn = dlc_turn_read(&net->root->turn);
     if (dlc_turn_count(turn, turn & 1) == DLC_TWINS) return NULL;
     struct dlc_net *twin = dlc_allocate(net->model, object_bytes, net->root);
-    if (twin) dlc_prepare(twin);
+    if (!twin) return NULL;
+    dlc_restart_stream(twin, dlc_stream_seed(twin->root));
+    dlc_prepare(twin);
     return twin;
 }
 

@@ -48,8 +48,8 @@ static const char net_prototypes[] =
     "// changed. Loading does so too, and the next call of a model; call it where several threads share a net, after\n"
     "// $p_set and training.\n"
     "void $p_prepare(struct $p *net);\n"
-    "// Dropout's random numbers start over from this seed. It is 0 in a new net, and is saved and loaded with the\n"
-    "// optimiser's state.\n"
+    "// Random numbers start over from this seed, which is 0 in a new net: those of training, which are saved with the\n"
+    "// optimiser's state, and those of models. Each twin has numbers of its own in models, and restarts these alone.\n"
     "void $p_seed(struct $p *net, int64_t seed);\n";
 
 static const char parameter_prototypes[] =

@@ -1,13 +1,14 @@
-// random.c: random("uniform", [2, 3]), in initialisers and in train entries: where it draws from.
+// random.c: random("uniform", [2, 3]), in initialisers and in entries: where it draws from.
 //     random = Philox(seed, call counter, site, element)
-// A new net's parameters come from the seed that the net is initialised with, and dropout from a stream that the
-// optimisers' state keeps.
+// A new net's parameters come from the seed that the net is initialised with. Dropout draws from a stream that the
+// optimisers' state keeps, and a model from one that lies beside the state: each twin has its own.
 #include <string.h>
 
 #include "frontend/builtin.h"
 
-// The random stream of train entries: a seed and the number of calls so far, stored with the optimisers' state so that
-// a resumed run draws the same numbers. The count goes up once for each call of an entry.
+// The random stream of entries: a seed and the number of calls so far. That of train entries is stored with the
+// optimisers' state, so that a resumed run draws the same numbers. That of models is state, but `reset` leaves it
+// alone; the runtime knows both by their names. The count goes up once for each call of an entry.
 static bool random_stream(Elab *el, const Call *call, Node **in) {
     if (el->g == el->init) {
         in[0] = el->seed;
@@ -17,16 +18,14 @@ static bool random_stream(Elab *el, const Call *call, Node **in) {
     if (el->g == el->start)
         return deny(el, call->span,
                     "an optimizer's buffer begins with the same numbers every time: random has no place there");
-    if (el->g->kind != ENTRY_TRAIN) {
-        return deny(el, call->span, "random in a model is not supported yet; in a train entry it is");
-    }
+    bool model = el->g->kind == ENTRY_MODEL;
+    StorageKind kind = model ? STORAGE_STATE : STORAGE_OPTIM;
     Storage *storage[2];
     for (int k = 0; k < 2; k++) {
-        const char *name = k ? "optim.random.calls" : "optim.random.seed";
+        const char *name = arena_printf(el->arena, "%s.random.%s", model ? "state" : "optim", k ? "calls" : "seed");
         storage[k] = module_find_storage(el->module, name);
         if (!storage[k])
-            storage[k] =
-                module_add_storage(el->module, name, STORAGE_OPTIM, type_scalar(I64), user_place(el, call->span));
+            storage[k] = module_add_storage(el->module, name, kind, type_scalar(I64), user_place(el, call->span));
         storage[k]->user = user_place(el, call->span);
         in[k] = build_storage(el->g, storage[k]);
     }

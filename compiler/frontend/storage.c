@@ -247,6 +247,9 @@ static bool declare(Elab *el, const AstStmt *stmt) {
         return deny(el, stmt->path ? stmt->path->span : stmt->span,
                     "\"%s\": what begins with `optim.` belongs to the optimizers", path);
     }
+    if (!strncmp(path, "state.random.", 13))
+        return deny(el, stmt->path ? stmt->path->span : stmt->span,
+                    "\"%s\": what begins with `state.random.` belongs to the random numbers of models", path);
     Storage *storage = module_find_storage(el->module, path);
     if (storage && !check_shared(el, stmt, storage, kind, &type)) return false;
     if (!storage) {

@@ -101,6 +101,12 @@ for flags in "--target=c11 -O0" "--target=c11" "--target=native --standalone"; d
     counted "$flags" accumulate
     counted "$flags" starts
     counted "$flags" state
+    counted "$flags" random
+    # Random numbers of a model with its weights inside, which random.c left, in placed memory and without malloc.
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/random.dl" -o drawn.c --entry=sample --weights "$place/random.safetensors" $flags --standalone &&
+        printf '#include "drawn.h"\n#include <string.h>\nstatic _Alignas(DRAWN_ALIGN) unsigned char state[DRAWN_STATE_BYTES], arena[DRAWN_ARENA_BYTES + 1];\nint main(void) {\n    static float x[40] = {1, 2, 3}, a[40], b[40], c[40];\n    memset(state, 0xff, sizeof state);\n    struct drawn *net = drawn_place(&(struct drawn_memory){.state = state, .arena = arena});\n    if (!net || drawn_sample(net, 1, x, a) || drawn_sample(net, 1, x, b)) return 1;\n    drawn_seed(net, 0);\n    drawn_sample(net, 1, x, c);\n    return !memcmp(a, b, sizeof a) || memcmp(a, c, sizeof a);\n}\n' >drawn_main.c &&
+        gcc -std=gnu11 -march=native $strict $sanitize -DDRAWN_NO_MALLOC -I. -o drawn drawn_main.c drawn.c -lm && ./drawn && ok || bad "random numbers of a placed net, $flags"
     # What it leaves are weights, which go into a model with state, in placed memory and without stdio.
     # shellcheck disable=SC2086
     "$build/dlc" "$top/tests/nets/state.dl" -o packed.c --entry=stream --weights "$place/state.safetensors" $flags --standalone &&

@@ -54,6 +54,7 @@ for step in "$@"; do
         run "$build/tests/random_programs" "$top/tests/nets/dense.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/scan.dl"
         run "$build/tests/random_programs" "$top/tests/nets/state.dl" quick
+        run "$build/tests/random_programs" "$top/tests/nets/random.dl" quick
         run "$build/tests/random_programs" graphs 1 1
         run "$build/tests/random_programs" graphs 2 5 quick
         ;;

@@ -135,7 +135,7 @@ static const struct {
     {"return f(x, i, w)", "4:8", "f calls itself"},
     {"return x[64]", "4:8", "1 element from 64 on in steps of 1 leaves axis 0 of f32[N, 8] where N is 64"},
     {"return x[:, 8]", "4:13", "index 8 is outside axis 1 of f32[N, 8]"},
-    {"return random(\"uniform\", [3])", "4:8", "random in a model is not supported yet"},
+    {"return random(\"even\", [3])", "4:15", "\"uniform\" or \"normal\" is needed"},
     {"return cross_entropy(x, iota([N, 8]))", "4:8", "cross_entropy: `target` must be L[B, ...S], got i64[N, 8]"},
     {"return cross_entropy(x, i, reduction=\"men\")", "4:8", "cross_entropy: reduction is \"mean\""},
     {"a, b = x\n return x", "4:8", "2 names for 1 result"},
