@@ -67,8 +67,9 @@ static Node *build_update(Graph *g, Node *x, Node *index, Node *value, int axis,
 
 // The number of an element of the index among axes [from, to) of it, row-major.
 static Node *number_of(Graph *g, const Type *index, int from, int to) {
-    Node *number = build_full(g, index, 0);
-    for (int d = from; d < to; d++) {
+    if (from == to) return build_full(g, index, 0);
+    Node *number = build_iota(g, index, from);
+    for (int d = from + 1; d < to; d++) {
         number = build_binary(g, "mul", number, op_extent(g, index->dim[d], index));
         number = build_binary(g, "add", number, build_iota(g, index, d));
     }

@@ -267,31 +267,29 @@ def updates():
                                      "v": torch.tensor([1, 2, 3, 4])}, grad=False)
     case("update(x, i, v)", copied, {"x": torch.tensor([True, False]), "i": torch.tensor([1, 0]),
                                      "v": torch.tensor([True, False])}, grad=False)
-    # of a run-time size: the rows of this call, not those of the bound
+    # of a run-time size: the rows of this call, not those of the bound; the result and both gradients joined
+    joined = "[y, grad(sum(y * w), z), grad(sum(y * w), v)]"
     for n in (1, 3, BOUND):
         z, w = uniform(92, (n, 2), -2, 2).requires_grad_(), uniform(93, (n, 2), -1, 1)
         v, i = uniform(94, (6, 2), -1, 1).requires_grad_(), torch.tensor([n - 1, 0, n, 2, 2, -1])
-        out = copied(z * z, i, v * v)
-        (out * w).sum().backward()
-        for name, of, want in (("out", f"update(z * z, i, v * v)", out), ("dz", None, z.grad), ("dv", None, v.grad)):
-            body = of or f"grad(sum(update(z * z, i, v * v) * w), {name[1]})"
-            entry(f"{name} of update, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
-                  f"""train NAME(z: f32[N, 2], i: i64[6], v: f32[6, 2], w: f32[N, 2]) -> (y: f32[{"6" if name == "dv" else "N"}, 2]) {{
-    return {body}
+        y = copied(z * z, i, v * v)
+        (y * w).sum().backward()
+        entry(f"update, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
+              f"""train NAME(z: f32[N, 2], i: i64[6], v: f32[6, 2], w: f32[N, 2]) -> (all: f32[2 * N + 6, 2]) {{
+    y = update(z * z, i, v * v)
+    return concat({joined})
 }}
-""", out=want, size=n)
+""", out=torch.cat([y, z.grad, v.grad]), size=n)
         z, w = uniform(95, (n, 3, 2), -2, 2).requires_grad_(), uniform(96, (n, 3, 2), -1, 1)
         v, i = uniform(97, (n, 2, 2), -1, 1).requires_grad_(), torch.tensor([[1, 1], [-1, 2], [0, 3], [0, 1], [2, 2]])[:n]
-        out = in_rows(z * z, i, v * v)
-        (out * w).sum().backward()
-        for name, of, want in (("out", "update(z * z, i, v * v, batch_axes=1)", out), ("dz", None, z.grad),
-                               ("dv", None, v.grad)):
-            body = of or f"grad(sum(update(z * z, i, v * v, batch_axes=1) * w), {name[1]})"
-            entry(f"{name} of update in rows, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
-                  f"""train NAME(z: f32[N, 3, 2], i: i64[N, 2], v: f32[N, 2, 2], w: f32[N, 3, 2]) -> (y: f32[N, {2 if name == "dv" else 3}, 2]) {{
-    return {body}
+        y = in_rows(z * z, i, v * v)
+        (y * w).sum().backward()
+        entry(f"update in rows, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
+              f"""train NAME(z: f32[N, 3, 2], i: i64[N, 2], v: f32[N, 2, 2], w: f32[N, 3, 2]) -> (all: f32[N, 8, 2]) {{
+    y = update(z * z, i, v * v, batch_axes=1)
+    return concat({joined}, axis=1)
 }}
-""", out=want, size=n)
+""", out=torch.cat([y, z.grad, v.grad], 1), size=n)
 
 
 if __name__ == "__main__":
