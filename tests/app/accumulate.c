@@ -57,6 +57,24 @@ static void same_noise(void) {
     accumulate_free(step), accumulate_free(parts);
 }
 
+// h = w h + x; loss = h^2: no gradient flows into the h of the last call.
+static void recurrent(void) {
+    struct accumulate *net = accumulate_new();
+    float h = 0, w = 1, loss = 0;
+    double worst = 0;
+    for (int k = 0; k < 6; k++) {
+        float x_k = 0.5f - 0.25f * (float)k, old = h;
+        accumulate_scalar(net, x_k, 0.1f, &loss);
+        h = w * old + x_k;
+        worst = fmax(worst, gap(loss, h * h));
+        w -= 0.1f * 2 * h * old;
+    }
+    float trained;
+    check(!accumulate_get(net, "scalar.w", &trained, sizeof trained) && gap(trained, w) < 1e-6 && worst < 1e-6,
+          "the gradient stops where the state is read, and flows through what is assigned");
+    accumulate_free(net);
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     for (int k = 0; k < N * 6; k++) x[k] = (float)((k * 37) % 23) / 11 - 1;
@@ -96,6 +114,7 @@ int main(int argc, char **argv) {
     check(accumulate_step_accumulate(parts, 17, x, label, NULL, NULL) == ACCUMULATE_ERANGE, "too many samples");
     accumulate_free(whole), accumulate_free(parts), accumulate_free(resumed);
     same_noise();
+    recurrent();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

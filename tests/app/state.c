@@ -137,23 +137,6 @@ static void rings(struct state *net) {
     check(worst < 1e-6, "a ring of rows and a cache with positions of their own");
 }
 
-// h = w h + x; loss = h^2: no gradient flows into the h of the last call.
-static void gradients(struct state *net) {
-    float h = 0, w = 1, loss = 0;
-    double worst = 0;
-    state_init(net, 1);
-    for (int k = 0; k < 6; k++) {
-        float x_k = 0.5f - 0.25f * (float)k, old = h;
-        state_scalar(net, x_k, 0.1f, &loss);
-        h = w * old + x_k;
-        worst = fmax(worst, gap(loss, h * h));
-        w -= 0.1f * 2 * h * old;
-    }
-    float trained;
-    check(!state_get(net, "scalar.w", &trained, sizeof trained) && gap(trained, w) < 1e-6 && worst < 1e-6,
-          "the gradient stops where the state is read, and flows through what is assigned");
-}
-
 static void files(struct state *net, const char *path) {
     float h[N * H], now[N * H], at[N * I], y[N * 3];
     struct state *other = state_new(), *twin = state_share(net);
@@ -193,7 +176,6 @@ int main(int argc, char **argv) {
     twins(net);
     written_once(net);
     rings(net);
-    gradients(net);
     files(net, argc > 1 ? argv[1] : "state.safetensors");
     check(!state_save_weights(net, argc > 1 ? argv[1] : "state.safetensors"), "weights for state_placed.c");
     state_free(net);
