@@ -1,10 +1,10 @@
 // layers.c: every layer, loss and optimiser of the prelude alone against PyTorch's numbers: the interpreter and the C
 // at both levels, for c11 and native.
 //     layers TOP NAME...        reads tests/nets/NAME.dl and tests/golden/data/NAME.txt, written by tests/oracle
-// A case is one call of an entry: what its storages (param) and arguments (arg) are, what it returns (out), and what
-// storages hold afterwards (grad: the optimizer `take` puts the gradient in the parameter's place; after). A case of
-// the same name as the one before goes on with its storages. Integers are equal, and each
-// float is within 1e-5 of the largest of its tensor.
+// A case is one call of an entry: what its storages (param) and arguments (arg) are, its run-time sizes (size: one
+// number for all, or one for each), what it returns (out), and what storages hold afterwards (grad: the optimizer
+// `take` puts the gradient in the parameter's place; after). A case of the same name as the one before goes on with
+// its storages. Integers are equal, and each float is within 1e-5 of the largest of its tensor.
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ typedef struct Numbers {
 typedef struct Case {
     char name[16];
     char *text;              // the expression, for messages
-    int64_t size[MAX_SIZES]; // of run time: one number for all
+    int64_t size[MAX_SIZES]; // of run time
     VEC(Numbers) numbers;
 } Case;
 typedef VEC(Case) Cases;
@@ -48,7 +48,10 @@ static void read_cases(Arena *arena, const char *path, Cases *cases) {
         if (!strcmp(kind, "size")) {
             int size;
             if (!cases->len || fscanf(file, "%d", &size) != 1) exit(3);
-            for (int k = 0; k < MAX_SIZES; k++) cases->at[cases->len - 1].size[k] = size;
+            for (int k = 0; k < MAX_SIZES; k++) {
+                cases->at[cases->len - 1].size[k] = size;
+                if (fscanf(file, "%*1[ ]%d", &size) < 0) exit(3); // to the end of the line
+            }
             continue;
         }
         Numbers n = {0};
@@ -117,6 +120,20 @@ static const Storage *find_storage(Module *m, const char *name) {
 
 static bool is_afterwards(const Numbers *n) { return !strcmp(n->kind, "grad") || !strcmp(n->kind, "after"); }
 
+// For what an entry returns; its outputs to storages come after that.
+static Tensor *returned_of(Arena *arena, const Graph *g, const int64_t *sizes) {
+    Tensor *returned = NEW_ARRAY(arena, Tensor, g->outputs.len + 1);
+    for (int k = 0; k < g->outputs.len && !g->outputs.at[k].storage; k++)
+        returned[k] = tensor_new(arena, &g->outputs.at[k].value->type, sizes);
+    return returned;
+}
+
+static const Tensor *find_output(const Graph *g, const Tensor *returned, const char *name) {
+    for (int k = 0; k < g->outputs.len; k++)
+        if (g->outputs.at[k].name && !strcmp(g->outputs.at[k].name, name)) return &returned[k];
+    exit(3);
+}
+
 static Tensor *arguments_of(Arena *arena, const Graph *g, const Case *c) {
     Tensor *arguments = NEW_ARRAY(arena, Tensor, g->arguments.len + 1);
     for (int k = 0; k < g->arguments.len; k++) {
@@ -138,7 +155,7 @@ static Tensor *new_storages(Arena *arena, Module *m) {
 
 static void check_interpreter(Tally *t, Arena *arena, Module *m, Tensor *storages, const Case *c) {
     Graph *g = find_entry(m, c->name);
-    Tensor returned[1];
+    Tensor *returned = returned_of(arena, g, c->size);
     for (int k = 0; k < m->storages.len; k++) {
         const Numbers *n = find_numbers(c, "param", m->storages.at[k]->name);
         if (n) fill(&storages[k], n);
@@ -150,14 +167,14 @@ static void check_interpreter(Tally *t, Arena *arena, Module *m, Tensor *storage
                                          .returned = returned});
     for (int k = 0; k < c->numbers.len; k++) {
         const Numbers *n = &c->numbers.at[k];
-        if (!strcmp(n->kind, "out")) compare(t, "interpreter", c, &returned[0], n);
+        if (!strcmp(n->kind, "out")) compare(t, "interpreter", c, find_output(g, returned, n->name), n);
         if (is_afterwards(n)) compare(t, "interpreter", c, &storages[find_storage(m, n->name)->index], n);
     }
 }
 
 static void check_compiled(Tally *t, Arena *arena, Compiled *built, const Case *c, const char *who) {
     Graph *g = compiled_entry(built, c->name);
-    Tensor y = tensor_new(arena, &g->outputs.at[0].value->type, c->size);
+    Tensor *returned = returned_of(arena, g, c->size);
     for (int k = 0; k < c->numbers.len; k++) {
         const Numbers *n = &c->numbers.at[k];
         if (strcmp(n->kind, "param")) continue;
@@ -165,11 +182,11 @@ static void check_compiled(Tally *t, Arena *arena, Compiled *built, const Case *
         fill(&value, n);
         compiled_set(built, n->name, &value);
     }
-    tally(t, !compiled_call(built, g, c->size, arguments_of(arena, g, c), &y, NULL), "%s: %s: its status", who,
+    tally(t, !compiled_call(built, g, c->size, arguments_of(arena, g, c), returned, NULL), "%s: %s: its status", who,
           c->name);
     for (int k = 0; k < c->numbers.len; k++) {
         const Numbers *n = &c->numbers.at[k];
-        if (!strcmp(n->kind, "out")) compare(t, who, c, &y, n);
+        if (!strcmp(n->kind, "out")) compare(t, who, c, find_output(g, returned, n->name), n);
         if (!is_afterwards(n)) continue;
         Tensor value = tensor_new(arena, &find_storage(built->module, n->name)->type, NULL);
         compiled_get(built, n->name, &value);
@@ -184,11 +201,11 @@ static void check_refusals(Tally *t, Arena *arena, Compiled *built, const char *
         int64_t size[MAX_SIZES];
         for (int k = 0; k < MAX_SIZES; k++) size[k] = graph_least(g, 0) - 1;
         if (!graph_is_public(g) || !g->need[0].size) continue;
-        Tensor y = tensor_new(arena, &g->outputs.at[0].value->type, NULL);
+        Tensor *returned = returned_of(arena, g, NULL), y = returned[0];
         Tensor *arguments = NEW_ARRAY(arena, Tensor, g->arguments.len + 1);
         for (int k = 0; k < g->arguments.len; k++) arguments[k] = tensor_new(arena, &g->arguments.at[k]->type, NULL);
         for (int64_t k = 0; k < y.count; k++) y.f[k] = 7;
-        bool refused = compiled_call(built, compiled_entry(built, g->name), size, arguments, &y, NULL) != 0;
+        bool refused = compiled_call(built, compiled_entry(built, g->name), size, arguments, returned, NULL) != 0;
         for (int64_t k = 0; k < y.count; k++) refused &= y.f[k] == 7;
         tally(t, refused, "%s: %s takes %d, or writes for it", who, g->name, (int)size[0]);
     }
