@@ -2,6 +2,7 @@
 #include "differences.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "harness.h"
 #include "ops/op.h"
@@ -19,7 +20,47 @@ static bool *needed_for(Arena *arena, const Graph *g, const Node *last) {
 
 static bool is_input(const Node *node) { return node_is(node, argument) || node_is(node, storage); }
 
+// The graph up to the node and the end of its loops.
+static Graph part_until(Arena *arena, const Graph *g, const Node *last) {
+    Graph part = *g;
+    part.nodes.len = last->id + 1;
+    part.loops.len = 0;
+    part.outputs.at = NULL;
+    part.outputs.len = part.outputs.cap = 0;
+    for (int id = 0; id < part.nodes.len; id++)
+        if (g->nodes.at[id]->loop > part.loops.len) part.loops.len = g->nodes.at[id]->loop;
+    for (int loop = 1; loop <= part.loops.len; loop++)
+        for (int k = 0; k < graph_loop(g, loop)->next.len; k++) {
+            const Node *next = graph_loop(g, loop)->next.at[k];
+            if (next && next->id >= part.nodes.len) part.nodes.len = next->id + 1;
+        }
+    vec_push(arena, &part.outputs, (Output){.name = "y", .value = g->nodes.at[last->id]});
+    return part;
+}
+
+// Loops need the interpreter, which has no values that are held.
+static Tensor evaluate_loops(const Point *p, Arena *arena, const Node *last) {
+    const Module *m = p->g->module;
+    Graph part = part_until(arena, p->g, last);
+    Tensor value, *arguments = NEW_ARRAY(arena, Tensor, p->g->arguments.len + 1),
+                  *storages = NEW_ARRAY(arena, Tensor, m->storages.len + 1);
+    for (int k = 0; k < p->g->arguments.len; k++) arguments[k] = p->at[p->g->arguments.at[k]->id];
+    for (int id = 0; id < part.nodes.len; id++) {
+        const Node *node = p->g->nodes.at[id];
+        if (p->held && node_is(node, detach)) exit(3);
+        if (node_is(node, storage)) storages[module_find_storage(m, node_attr(node, "name")->s)->index] = p->at[id];
+    }
+    graph_interpret(&part, &(Interpretation){.arena = arena,
+                                             .sizes = p->sizes,
+                                             .exact = true,
+                                             .arguments = arguments,
+                                             .storages = storages,
+                                             .returned = &value});
+    return value;
+}
+
 Tensor differences_evaluate(const Point *p, Arena *arena, const Node *last) {
+    if (p->g->loops.len) return evaluate_loops(p, arena, last);
     bool *needed = needed_for(arena, p->g, last);
     Tensor *value = NEW_ARRAY(arena, Tensor, last->id + 1);
     for (int id = 0; id <= last->id; id++) {
