@@ -103,18 +103,23 @@ static Value run_rank(Elab *el, const Call *call) {
     return x ? value_int(x->type.rank) : value_poison();
 }
 
-static bool is_list(Elab *el, const Call *call) {
+static bool list_arg(Elab *el, const Call *call) {
     if (call->arg[0].kind == VALUE_LIST) return true;
     return deny(el, call->at[0], "%s needs a list, got %s", call->name, value_text(el, call->arg[0]));
 }
 
 static Value run_len(Elab *el, const Call *call) {
-    return is_list(el, call) ? value_int(call->arg[0].list->len) : value_poison();
+    return list_arg(el, call) ? value_int(call->arg[0].list->len) : value_poison();
+}
+
+static Value run_is_list(Elab *el, const Call *call) {
+    (void)el;
+    return value_bool(call->arg[0].kind == VALUE_LIST);
 }
 
 // The product of a list of dims. It is a run-time number when one of the dims is.
 static Value run_product(Elab *el, const Call *call) {
-    if (!is_list(el, call)) return value_poison();
+    if (!list_arg(el, call)) return value_poison();
     Value product = value_int(1);
     for (int runtime = 0; runtime < 2; runtime++) // known dims first, so that less is computed at run time
         for (int k = 0; k < call->arg[0].list->len; k++) {
@@ -396,6 +401,7 @@ static const Builtin builtins[] = {
     {"shape", {"x", "axis"}, 1, run_shape},
     {"rank", {"x"}, 1, run_rank},
     {"len", {"list"}, 1, run_len},
+    {"is_list", {"x"}, 1, run_is_list},
     {"product", {"list"}, 1, run_product},
     {"cast", {"x", "dtype"}, 2, run_cast},
     {"integer", {"number"}, 1, run_integer},

@@ -32,7 +32,7 @@ mkdir -p "$build/tests/log"
 seed=${DLC_TEST_SEED:-$(date +%s)}
 for step in "$@"; do
     case $step in
-    layers) run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers sizes ;;
+    layers) run "$build/tests/layers" "$top" layers edges losses optimizers onnx_optimizers sizes recurrent ;;
     budgets)
         echo "budgets of random training steps: DLC_TEST_SEED=$seed draws them again"
         run "$build/tests/budgets" "$seed" "${DLC_TEST_BUDGETS:-4}"

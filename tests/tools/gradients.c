@@ -21,11 +21,15 @@ typedef VEC(LayerForm) Forms;
 
 static bool is_letter(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
-static bool calls(const LayerForm *form, const char *layer) {
+static bool text_calls(const char *text, const char *layer) {
     size_t len = strlen(layer);
-    for (const char *at = form->call; (at = strstr(at, layer)); at += len)
-        if (at[len] == '(' && (at == form->call || !is_letter(at[-1]))) return true;
+    for (const char *at = text; at && (at = strstr(at, layer)); at += len)
+        if (at[len] == '(' && (at == text || !is_letter(at[-1]))) return true;
     return false;
+}
+
+static bool calls(const LayerForm *form, const char *layer) {
+    return text_calls(form->call, layer) || text_calls(form->before, layer);
 }
 
 // The calls of `gelu([-2, 0, 3], approximate="tanh") = ...` in the comment of a layer, with x for the numbers.
@@ -103,10 +107,10 @@ static char *program_text(Arena *arena, const Forms *forms) {
                 "}\n");
     for (int k = 0; k < forms->len; k++)
         str_printf(&s,
-                   "layer f%d(%s) {\n    return weighed(%s)\n}\n"
+                   "layer f%d(%s) {\n    %s\n    return weighed(%s)\n}\n"
                    "train e%d(%s) -> (loss: f32[]) {\n    return f%d(%s)\n}\n",
-                   k, forms->at[k].params, forms->at[k].call, k, forms->at[k].params, k,
-                   names_of(arena, forms->at[k].params));
+                   k, forms->at[k].params, forms->at[k].before ? forms->at[k].before : "", forms->at[k].call, k,
+                   forms->at[k].params, k, names_of(arena, forms->at[k].params));
     return arena_strdup(arena, str_text(&s));
 }
 
@@ -156,8 +160,10 @@ static Point point_of(Arena *arena, Graph *g, const int64_t *sizes, const LayerF
 
 // ---- checks --------------------------------------------------------------------------------------------------------
 
+static const char *shown(const LayerForm *form) { return form->before ? form->before : form->call; }
+
 static void check_refused(Tally *t, const LayerForm *form, const char *messages) {
-    tally(t, form->refused && strstr(messages, form->refused), "%s: no gradient: want \"%s\", got: %s", form->call,
+    tally(t, form->refused && strstr(messages, form->refused), "%s: no gradient: want \"%s\", got: %s", shown(form),
           form->refused ? form->refused : "one", messages);
 }
 
@@ -179,9 +185,9 @@ static void check_form(Tally *t, Arena *arena, Graph *g, const LayerForm *form) 
     if (!ok || form->refused) check_refused(t, form, messages);
     if (ok && !form->refused) {
         const char *wrong = differences_compare(&p, loss, &first, MOST_ELEMENTS, &compared);
-        tally(t, !wrong && compared, "%s: %s", form->call, wrong ? wrong : "depends on no float");
+        tally(t, !wrong && compared, "%s: %s", shown(form), wrong ? wrong : "depends on no float");
         wrong = again ? differences_compare(&p, both, &second, MOST_ELEMENTS / 2, &compared) : messages;
-        tally(t, !wrong, "%s, second order: %s", form->call, wrong ? wrong : "");
+        tally(t, !wrong, "%s, second order: %s", shown(form), wrong ? wrong : "");
     }
     free(messages);
 }

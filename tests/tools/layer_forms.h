@@ -6,12 +6,18 @@
 
 typedef struct LayerForm {
     const char *params, *call;
+    const char *before;  // statements in front of the call, for layers that return several results; or NULL
     double low, high;    // both 0: -2 and 2
     const char *refused; // why there is no gradient, as the user is told
 } LayerForm;
 
 #define IMAGE "x: f32[2, 4, 5, 6]"
 #define ROW   "x: f32[2, 4, 7]"
+#define STEPS "x: f32[4, 2, 3]"
+
+// All that rnn and gru, or lstm, return.
+#define BOTH      "concat([reshape(y, [-1]), reshape(h, [-1])])"
+#define ALL_THREE "concat([reshape(y, [-1]), reshape(h, [-1]), reshape(c, [-1])])"
 
 static const LayerForm layer_forms[] = {
     // activations.dl: those with parameters beside their examples
@@ -127,6 +133,50 @@ static const LayerForm layer_forms[] = {
     {.params = IMAGE, .call = "adaptive_max_pool2d(x, [2, 4])"},
     {.params = IMAGE, .call = "global_avg_pool(x)"},
     {.params = IMAGE, .call = "global_max_pool(x)"},
+    // recurrent.dl
+    {.params = STEPS, .call = BOTH, .before = "y, h = rnn(x, 2)"},
+    {.params = STEPS ", h0: f32[4, 2, 2]",
+     .call = BOTH,
+     .before = "y, h = rnn(x, 2, num_layers=2, bidirectional=true, initial=h0, lengths=[4, 2])"},
+    {.params = STEPS, .call = BOTH, .before = "y, h = gru(x, 2, bias=false, batch_first=true)"},
+    {.params = STEPS ", l: i32[2]",
+     .call = BOTH,
+     .before = "y, h = gru(x, 2, num_layers=2, bidirectional=true, lengths=l)"},
+    {.params = "x: f32[4, 3]", .call = BOTH, .before = "y, h = gru(x, 2, bidirectional=true)"},
+    {.params = "x: f32[4, N, 3]", .call = "reshape(y, [-1]) + sum(h)", .before = "y, h = gru(x, 2)"},
+    {.params = STEPS, .call = ALL_THREE, .before = "y, h, c = lstm(x, 2, num_layers=2)"},
+    {.params = STEPS ", h0: f32[2, 2, 1], c0: f32[2, 2, 2], l: i64[2]",
+     .call = ALL_THREE,
+     .before = "y, h, c = lstm(x, 2, proj_size=1, bidirectional=true, initial=[h0, c0], lengths=l)"},
+    {.params = "x: f32[N, 3], h: f32[N, 2]", .call = "rnn_cell(x, h, 2, bias=false)"},
+    {.params = "x: f32[N, 3], h: f32[N, 2]", .call = "gru_cell(x, h, 2)"},
+    {.params = "x: f32[3]", .call = "gru_cell(x, none, 2)"},
+    {.params = "x: f32[2, 3], h: f32[2, 2], c: f32[2, 2]",
+     .call = "concat([h, c])",
+     .before = "h, c = lstm_cell(x, [h, c], 2)"},
+    {.params = STEPS,
+     .call = BOTH,
+     .before = "y, h, c = recurrent(x, \"relu\", 2, 1, true, false, 0.0, false, 0, none, none, none)"},
+    {.params = STEPS, .call = "x * initial_state(x, 4, 1, 3)"},
+    {.params = "x: f32[3, N, 4], h: f32[4, N, 2]", .call = "initial_state(x, 2, 2, 2, initial=h)"},
+    {.params = "x: f32[2]", .call = "x * cast(integers([3, 4]), f32)"},
+    {.params = STEPS ", l: i32[2]", .call = "x * reshape(cast(sequence_lengths(x, l), f32), [2, 1])"},
+    {.params = STEPS,
+     .call = BOTH,
+     .before = "y, h, c = recurrent_layers(x, \"gru\", 2, 1, true, 0.0, false, 0, none, none, none)"},
+    {.params = STEPS ", h: f32[2, 2], c: f32[2, 2], l: i64[2]",
+     .call = ALL_THREE,
+     .before = "y, h, c = recurrent_direction(x, \"lstm\", 2, true, 0, \"\", true, h, c, l)"},
+    {.params = "x: f32[3, 4], z: f32[3, 4], l: i64[3]", .call = "until_end(2, l, x, z)"},
+    {.params = "x: f32[N, 4], h: f32[N, 2]", .call = "cell_state(x, 2, h)"},
+    {.params = "x: f32[N, 4]", .call = "z * z", .before = "z, weights = input_gates(x, 3, 2, true, 0, \"\")"},
+    {.params = "x: f32[N, 3], w: f32[2, 3]", .call = "weighted(x, w)"},
+    {.params = "x: f32[3], w: f32[2, 3]", .call = "weighted(x, w)"},
+    {.params = "z: f32[N, 2], h: f32[N, 2], w: f32[2, 2]", .call = "rnn_step(z, h, [w, none, none], \"tanh\")"},
+    {.params = "z: f32[N, 6], h: f32[N, 2], w: f32[6, 2], b: f32[2]", .call = "gru_step(z, h, [w, b, none])"},
+    {.params = "z: f32[2, 8], h: f32[2, 1], c: f32[2, 2], w: f32[8, 1], r: f32[1, 2]",
+     .call = "concat([h, c], axis=1)",
+     .before = "h, c = lstm_step(z, h, c, [w, none, r])"},
     // reductions.dl
     {.params = "x: f32[N, 3, 4]", .call = "x * axes_count(x, 0)"},
     {.params = "x: f32[N, 3, 4]", .call = "x * degrees_of_freedom(x, 0)"},

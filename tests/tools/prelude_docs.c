@@ -15,6 +15,7 @@ static const struct {
                 {"convolutions.dl", "Convolutions"},
                 {"pooling.dl", "Pools"},
                 {"norms.dl", "Norms and dropout"},
+                {"recurrent.dl", "Recurrent layers"},
                 {"interpolation.dl", "Interpolation"},
                 {"losses.dl", "Losses"},
                 {"optimizers.dl", "Optimisers"},
