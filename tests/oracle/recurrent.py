@@ -97,23 +97,24 @@ def padded(value, shape):
 
 
 def case(kind, initial=False, lengths=None, listed=False, batch=BATCH, garbage=0.0, sizes=None, gradients=True,
-         **options):
+         dims=(STEPS, INPUTS, HIDDEN), **options):
     """lengths: a number for each sequence, i64, or written into the call if `listed`; batch None: a single sequence;
     garbage: what stands after the ends; sizes: those of calls with run-time sizes, as (steps, batch)."""
     global count
+    most_steps, inputs, hidden = dims
     name = f"r{count}"
     count += 1
-    module, params = module_of(name, lambda: MODULES[kind](INPUTS, HIDDEN, **options))
+    module, params = module_of(name, lambda: MODULES[kind](inputs, hidden, **options))
     words = "".join(f", {k}={dl_value(v)}" for k, v in options.items())
     names = results(kind)[1:]
     if initial:
         words += ", initial=[h0, c0]" if kind == "lstm" else ", initial=h0"
     if lengths is not None:
         words += f", lengths={dl_value(lengths) if listed else 'lengths'}"
-    body = f'{", ".join(results(kind))} = {kind}(x, {HIDDEN}{words}, name="{name}")'
-    whole = (MOST_STEPS, MOST_BATCH) if sizes else (STEPS, batch)
+    body = f'{", ".join(results(kind))} = {kind}(x, {hidden}{words}, name="{name}")'
+    whole = (MOST_STEPS, MOST_BATCH) if sizes else (most_steps, batch)
     directions = module.num_layers * (2 if module.bidirectional else 1)
-    widths = [module.proj_size or HIDDEN, HIDDEN]
+    widths = [module.proj_size or hidden, hidden]
 
     def shaped(steps, rows, width):
         rows = [] if rows is None else [rows]
@@ -130,7 +131,7 @@ def case(kind, initial=False, lengths=None, listed=False, batch=BATCH, garbage=0
         types[key] = text
 
     for steps, rows in sizes or [whole]:
-        args = {"x": draw(f"{name}.x", shaped(steps, rows, INPUTS))}
+        args = {"x": draw(f"{name}.x", shaped(steps, rows, inputs))}
         if initial:
             for k, width in zip(names, widths):
                 args[k + "0"] = draw(f"{name}.{k}", (directions, *([] if rows is None else [rows]), width))
@@ -164,27 +165,26 @@ def case(kind, initial=False, lengths=None, listed=False, batch=BATCH, garbage=0
             continue
         # What is differentiated is a parameter, of which a call with run-time sizes reads a part.
         begin(f"{name}t")
-        bound = {k: padded(v, shaped(*whole, INPUTS) if k == "x" else (directions, whole[1], v.shape[2]))
+        bound = {k: padded(v, shaped(*whole, inputs) if k == "x" else (directions, whole[1], v.shape[2]))
                  if sizes else v for k, v in args.items() if k != "lengths"}
         for k, v in bound.items():
             write("param", f"{name}_{k}", v)
         module.train()
         module.zero_grad()
         weights = {f"w{k}": draw(f"{name}.w{k}", tuple(v.shape)) for k, v in returned.items()}
-        loss = sum((v * weights[f"w{k}"]).sum()
-                   for k, v in zip(results(kind), run(module, leaves["x"], states, ends)))
-        loss.backward()
+        trained = dict(zip(results(kind), run(module, leaves["x"], states, ends)))
+        sum((v * weights[f"w{k}"]).sum() for k, v in trained.items()).backward()
         if "lengths" in args:
             write("arg", "lengths", args["lengths"])
         for k, v in weights.items():
             write_drawn("arg", k, v)
-        write("out", "loss", loss)
+        write("out", "h", trained["h"])
         for k, v in module.named_parameters():
             write("grad", f"{name}.{k}", gradient(v))
         for k, v in leaves.items():
             write("grad", f"{name}_{k}", padded(gradient(v), bound[k].shape))
-    inputs = {k: t for k, t in types.items() if k not in returned}
-    entry("model", f"{name}m", inputs, [body], {k: types[k] for k in returned})
+    taken = {k: t for k, t in types.items() if k not in returned}
+    entry("model", f"{name}m", taken, [body], {k: types[k] for k in returned})
     if gradients:
         part = {3: "[:N, :T]" if module.batch_first else "[:T, :N]"}
         lines = []
@@ -193,10 +193,10 @@ def case(kind, initial=False, lengths=None, listed=False, batch=BATCH, garbage=0
             lines.append(f'param {of} "{name}_{k}": {type_of(v)} = zeros()')
             if sizes:
                 lines.append(f"{k} = {of}{part[3] if k == 'x' else '[:, :N]'}")
-        inputs = {k: t for k, t in inputs.items() if k == "lengths"}
-        inputs |= {f"w{k}": types[k] for k in returned}
-        lines += [body, "loss = " + " + ".join(f"sum({k} * w{k})" for k in returned), "minimize loss with take()"]
-        entry("train", f"{name}t", inputs, lines, {"loss": "f32[]"})
+        taken = {k: t for k, t in taken.items() if k == "lengths"}
+        taken |= {f"w{k}": types[k] for k in returned}
+        lines += [body, "minimize " + " + ".join(f"sum({k} * w{k})" for k in returned) + " with take()"]
+        entry("train", f"{name}t", taken, lines, {"h": types["h"]})
     return name, module
 
 
@@ -273,6 +273,13 @@ def run_time():
              lengths=[4, 0, 6, 1], garbage=-9.0)
 
 
+def wide():
+    """More than a vector of each, and a rest."""
+    for kind in MODULES:
+        case(kind, batch=10, dims=(4, 9, 17), initial=True)
+    case("lstm", batch=7, dims=(3, 6, 17), bidirectional=True, lengths=[2, 3, 1, 0, 3, 3, 2], garbage=float("inf"))
+
+
 def steps():
     for kind in MODULES:
         stepwise(kind)
@@ -287,6 +294,7 @@ if __name__ == "__main__":
     options()
     ends()
     run_time()
+    wide()
     steps()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "recurrent.dl"), "w") as f:
