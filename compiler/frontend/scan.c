@@ -100,8 +100,16 @@ static bool read_head(Scan *s) {
     return good;
 }
 
+// In the prelude the name stands behind that of what the user wrote: "lstm.h".
+static const char *node_name(const Scan *s, const char *name) {
+    const AstDecl *decl = s->el->frame->decl;
+    const char *user = s->el->g->name_now;
+    bool in_prelude = decl && decl->span.source->prelude && user;
+    return in_prelude ? path_join(s->el, user, name) : name;
+}
+
 static void bind_inner(Scan *s, const AstParam *name, Node *node) {
-    if (node->loop == s->loop) node->name = name->name;
+    if (node->loop == s->loop) node->name = node_name(s, name->name);
     frame_bind(s->el, s->el->frame, name->name, value_tensor(node), name->span);
 }
 
@@ -141,7 +149,7 @@ static bool end_yield(Scan *s, const AstStmt *yield, int k, Value *results) {
     Elab *el = s->el;
     const AstExpr *expr = yield->exprs.at[k];
     const char *name = el->g->name_now;
-    if (expr->kind == AST_NAME) el->g->name_now = expr->s;
+    if (expr->kind == AST_NAME) el->g->name_now = node_name(s, expr->s);
     Value v = eval(el, expr);
     if (is_poison(v)) return false;
     if (is_number(v)) v = value_tensor(to_node(el, v, v.kind == VALUE_INT ? I64 : F32, expr->span));
@@ -195,8 +203,10 @@ Value eval_scan(Elab *el, const AstExpr *expr) {
     frame->scans--;
     g->loop_now = outer;
     for (int k = 0; good && k < s.carries.len; k++) {
-        g->name_now = s.ast->carried.at[k].name;
+        const char *name = g->name_now;
+        g->name_now = node_name(&s, s.ast->carried.at[k].name);
         list_push(el, &results, value_tensor(build_last(g, s.loop, graph_loop(g, s.loop)->next.at[k])));
+        g->name_now = name;
     }
     close_scope(frame, before, n);
     if (!good) return value_poison();
