@@ -290,12 +290,40 @@ def steps():
     stepwise("lstm", proj_size=2)
 
 
+def nested():
+    """Sentences of words: a layer in the steps of a loop, beside a cell."""
+    global count
+    name, count = f"r{count}", count + 1
+    words, word_params = module_of(f"{name}.words", lambda: nn.GRU(INPUTS, HIDDEN))
+    cell, cell_params = module_of(f"{name}.sentences", lambda: nn.RNNCell(HIDDEN, HIDDEN))
+    x, w = draw(f"{name}.x", (STEPS, 4, 2, INPUTS)), draw(f"{name}.w", (2, HIDDEN))
+    leaf, h = x.double().requires_grad_(), torch.zeros(2, HIDDEN).double()
+    for sentence in leaf:
+        h = cell(words(sentence)[1][0], h)
+    (h * w).sum().backward()
+    out.append(f"case {name}t a gru in a scan")
+    write("param", f"{name}_x", x)
+    for k, v in (word_params | cell_params).items():
+        write_drawn("param", k, v)
+    write_drawn("arg", "w", w)
+    write("out", "h", h)
+    write("grad", f"{name}_x", leaf.grad)
+    for part, module in ("words", words), ("sentences", cell):
+        for k, v in module.named_parameters():
+            write("grad", f"{name}.{part}.{k}", v.grad)
+    lines = [f'param x "{name}_x": {type_of(x)} = zeros()', f"h = scan sentence in x from h = full([2, {HIDDEN}], 0.0) {{",
+             f'    ys, last = gru(sentence, {HIDDEN}, name="{name}.words")',
+             f'    h = rnn_cell(last[0], h, {HIDDEN}, name="{name}.sentences")', "}", "minimize sum(h * w) with take()"]
+    entry("train", f"{name}t", {"w": type_of(w)}, lines, {"h": type_of(w)})
+
+
 if __name__ == "__main__":
     options()
     ends()
     run_time()
     wide()
     steps()
+    nested()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "recurrent.dl"), "w") as f:
         f.write("# Printed by tests/oracle/recurrent.py: entries for the cases of tests/golden/data/recurrent.txt.\n"
