@@ -143,38 +143,6 @@ static Node *sum_of_stack(Graph *g, Node *node, int loop) {
     return build_reduce(g, REDUCE_SUM, lift_node(g, node, loop, LIFT_STACKS), 1u, TIES_EVEN);
 }
 
-// The summed axis that is the first dim of all inputs, from end to end, and indexes nothing else; -1: there is none.
-// The steps and that axis are one axis then: a plain matrix product sums over both.
-static int first_axis(const Node *node, Dim steps) {
-    const Iter *iter = node_attr(node, "iter")->iter;
-    int found = -1;
-    for (int k = 0; k < node->nin; k++) {
-        const Map *map = &iter->map[k + 1];
-        int axis = map->rank ? affine_bare_axis(&map->dim[0]) : -1, uses = 0;
-        if (axis < iter->nout || (k && axis != found)) return -1;
-        for (int d = 0; d < map->rank; d++) uses += map->dim[d].coef[axis] != 0;
-        Dim dim = node->in[k]->type.dim[0];
-        if (uses != 1 || dim.size || steps.size || !dim_equal(dim, iter->axis[axis])) return -1;
-        if ((int64_t)dim.extent * steps.extent > INT32_MAX) return -1;
-        found = axis;
-    }
-    return found;
-}
-
-// Sums over steps and over the axis at once, with the inputs of all steps as longer ones.
-static Node *sum_longer(Graph *g, const Node *node, Node *const *in, int axis, int loop) {
-    Iter iter = *node_attr(node, "iter")->iter;
-    Node *joined[MAX_INPUTS];
-    iter.axis[axis].extent *= graph_loop(g, loop)->steps.extent;
-    for (int k = 0; k < node->nin; k++) {
-        Type type = node->in[k]->type;
-        type.dim[0] = iter.axis[axis];
-        joined[k] = build_reshape(g, in[k], &type);
-    }
-    if (node_is(node, contract)) return build_contract(g, joined[0], joined[1], &node->type, &iter);
-    return build_reduce_over(g, REDUCE_SUM, joined[0], &node->type, &iter, (Ties)node_attr(node, "ties")->i);
-}
-
 // A sum itself, perhaps moved, whose terms of all steps one operator adds up. Anything else is stacked.
 static bool is_sum(const Node *node) {
     if (node_is(node, add)) return is_sum(node->in[0]) || is_sum(node->in[1]);
@@ -193,12 +161,11 @@ Node *lift_sum(Graph *g, Node *node, int loop) {
     }
     if (!has_rule(node)) return sum_of_stack(g, node, loop);
     Node *in[MAX_INPUTS];
-    bool lifted[MAX_INPUTS], all = true;
+    bool lifted[MAX_INPUTS];
     for (int k = 0; k < node->nin; k++) {
-        all &= lifted[k] = node->in[k]->loop == loop;
+        lifted[k] = node->in[k]->loop == loop;
         in[k] = lift_input(g, node->in[k], loop, LIFT_STACKS);
     }
     graph_tag_as(g, node);
-    int axis = all ? first_axis(node, graph_loop(g, loop)->steps) : -1;
-    return axis < 0 ? lift_reduction(g, node, in, lifted, loop, true) : sum_longer(g, node, in, axis, loop);
+    return lift_reduction(g, node, in, lifted, loop, true);
 }

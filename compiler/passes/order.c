@@ -27,9 +27,9 @@ typedef struct Sequence {
     NodeVec *values;   // by storage: the nodes that are its value at entry
     int *passed;       // by node id: the pass of let_write_last that was here last, from 1
     int passes;
-    IntVec ready; // groups that may run now
-    IntVec *inside;    // by loop: the groups in it
-    int loop;          // whose groups run now: it ends before others go on
+    IntVec ready;   // groups that may run now
+    IntVec *inside; // by loop: the groups in it
+    int loop;       // whose groups run now: it ends before others go on
 } Sequence;
 
 // The groups that an inlined value is read from run before `reader`.

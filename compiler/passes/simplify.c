@@ -8,6 +8,7 @@
 //     broadcast(reshape(x)), axes of 1 come or go            broadcast(x)
 //     contract(transpose(a), broadcast(b))                   a contract of a and b with other maps
 //     transpose(contract(a, b)), its only use                a contract with another out map
+//     contract summed over the first two dims of a and b     a contract summed over one, of reshaped a and b
 // Needs FOLDED, gives SIMPLE.
 #include <math.h>
 #include <string.h>
@@ -172,12 +173,51 @@ static Node *fold_operand(Graph *to, const Node *old, Node *const *in, int which
     return build_contract(to, operands[0], operands[1], &old->type, &iter);
 }
 
+// The summed axes that are dims 0 and 1 of the operand, from end to end, and index nothing else of it.
+static bool find_leading(const Iter *iter, const Map *map, const Type *type, int *axis) {
+    for (int k = 0; k < 2; k++) {
+        axis[k] = map->rank > 2 ? affine_bare_axis(&map->dim[k]) : -1;
+        if (axis[k] < iter->nout || type->dim[k].size || !dim_equal(type->dim[k], iter->axis[axis[k]])) return false;
+        for (int d = 0; d < map->rank; d++)
+            if (d != k && map->dim[d].coef[axis[k]]) return false;
+    }
+    return true;
+}
+
+// The gradient of a weight that is applied to (batch, time, features) sums over two axes. As one they are a plain
+// matrix product, which reads its operands straight through.
+static Node *join_leading(Graph *to, const Node *old, Node *const *in) {
+    Iter iter = *node_attr(old, "iter")->iter;
+    int axis[2], other[2];
+    if (!find_leading(&iter, &iter.map[1], &in[0]->type, axis)) return NULL;
+    if (!find_leading(&iter, &iter.map[2], &in[1]->type, other)) return NULL;
+    int64_t extent = (int64_t)iter.axis[axis[0]].extent * iter.axis[axis[1]].extent;
+    if (axis[0] != other[0] || axis[1] != other[1] || extent > INT32_MAX) return NULL;
+    Node *joined[2];
+    for (int k = 0; k < 2; k++) {
+        Type type = {.dtype = in[k]->type.dtype, .rank = in[k]->type.rank - 1, .dim = {dim_fixed((int32_t)extent)}};
+        Map *map = &iter.map[1 + k];
+        for (int d = 1; d < type.rank; d++) type.dim[d] = in[k]->type.dim[d + 1];
+        for (int d = 1; d + 1 < map->rank; d++) map->dim[d] = map->dim[d + 1];
+        map->rank--;
+        joined[k] = build_reshape(to, in[k], &type);
+    }
+    iter.axis[axis[0]] = dim_fixed((int32_t)extent);
+    iter.naxes--;
+    for (int a = axis[1]; a < iter.naxes; a++) iter.axis[a] = iter.axis[a + 1];
+    for (int m = 0; m < iter.nmaps; m++)
+        for (int d = 0; d < iter.map[m].rank; d++)
+            for (int a = axis[1]; a < MAX_AXES; a++)
+                iter.map[m].dim[d].coef[a] = a + 1 < MAX_AXES ? iter.map[m].dim[d].coef[a + 1] : 0;
+    return build_contract(to, joined[0], joined[1], &old->type, &iter);
+}
+
 static Node *simplify_contract(Graph *to, const Node *old, Node *const *in) {
     for (int which = 0; which < 2; which++) {
         Node *folded = fold_operand(to, old, in, which);
         if (folded) return folded;
     }
-    return NULL;
+    return join_leading(to, old, in);
 }
 
 static Node *transpose_of_contract(Graph *to, const Node *old, Node *const *in, const Simplify *s) {
