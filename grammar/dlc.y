@@ -216,6 +216,7 @@ statement:
   | FREEZE strings                        { $$ = STMT(DO_FREEZE, @$, @1, .exprs = $2); }
   | EVAL block                            { $$ = STMT(DO_EVAL, @1, @1, .body = $2); }
   | CHECKPOINT block                      { $$ = STMT(DO_CHECKPOINT, @1, @1, .body = $2); }
+  | CHECKPOINT args block                 { $$ = ast_checkpoint(p, span_join(@1, @2), @1, $2, $3); }
   | YIELD yields                          { $$ = STMT(DO_YIELD, @$, @1, .exprs = $2.exprs, .over = $2.over); }
   ;
 

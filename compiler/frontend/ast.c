@@ -159,6 +159,13 @@ AstStmt *ast_minimize(Parser *p, Span span, Span keyword, AstExpr *loss, AstExpr
     return STMT(DO_MINIMIZE, span, keyword, .exprs = ast_exprs(p, (AstExprs){0}, loss), .over = over, .with = with);
 }
 
+AstStmt *ast_checkpoint(Parser *p, Span span, Span keyword, AstArgs args, AstStmts body) {
+    bool steps = args.len == 1 && args.at[0].name && !strcmp(args.at[0].name, "steps");
+    if (!steps) diag_error(p->diag, span, "checkpoint takes `steps` or nothing, as in checkpoint(steps=16) { ... }");
+    return STMT(DO_CHECKPOINT, span, keyword, .body = body,
+                .exprs = steps ? ast_exprs(p, (AstExprs){0}, args.at[0].value) : (AstExprs){0});
+}
+
 static AstDecl *new_decl(Parser *p, AstDecl decl) {
     AstDecl *made = NEW(p->arena, AstDecl);
     *made = decl;

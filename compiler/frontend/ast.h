@@ -110,15 +110,15 @@ typedef enum AstStmtKind {
     DO_PARAM,  // param name "path": type = init
     DO_BUFFER,
     DO_STATE,
-    DO_FOR,      // for name in expr { body }
-    DO_IF,       // if expr { body } else { other }
-    DO_REQUIRE,  // require(cond, message)
-    DO_WARN,     // warn(cond, message)
-    DO_MINIMIZE, // minimize expr over "patterns" with call
-    DO_FREEZE,   // freeze "patterns"
-    DO_EVAL,     // eval { body }
-    DO_CHECKPOINT,
-    DO_YIELD, // exprs over axes
+    DO_FOR,        // for name in expr { body }
+    DO_IF,         // if expr { body } else { other }
+    DO_REQUIRE,    // require(cond, message)
+    DO_WARN,       // warn(cond, message)
+    DO_MINIMIZE,   // minimize expr over "patterns" with call
+    DO_FREEZE,     // freeze "patterns"
+    DO_EVAL,       // eval { body }
+    DO_CHECKPOINT, // exprs: the steps of a block, or none
+    DO_YIELD,      // exprs over axes
 } AstStmtKind;
 
 struct AstStmt {

@@ -50,6 +50,7 @@ typedef struct AstYields {
     AstExprs exprs, over;
 } AstYields;
 AstYields ast_yield(Parser *p, AstYields yields, AstExpr *expr, AstExpr *axis);
+AstStmt *ast_checkpoint(Parser *p, Span span, Span keyword, AstArgs args, AstStmts body);
 // `scan` NULL: a new one. axis NULL: none was given.
 AstScan *ast_element(Parser *p, AstScan *scan, Span span, const char *name, AstExpr *sequence, AstExpr *axis);
 AstScan *ast_scan_option(Parser *p, AstScan *scan, Span span, const char *name, AstExpr *value);

@@ -149,6 +149,7 @@ typedef struct Elab {
     Span numbered_told;             // the call that was warned of last
     Tags warned;                    // the places and texts of warn_once
     int checkpoints;                // `checkpoint` blocks of g so far
+    int block_steps;                // of `checkpoint(steps=16)` around; 0: none
     const AstStmt *loop;            // innermost `for`
     int64_t steps;                  // of work so far, at most MAX_STEPS
     int depth;                      // of nested evaluation, at most MAX_DEPTH

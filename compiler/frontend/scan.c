@@ -18,6 +18,9 @@ typedef struct Scan {
     NodeVec sequences; // steps first
     NodeVec initial, carries;
     int loop;
+    // In `checkpoint(steps=16)`: the steps of a block, the loop over blocks around the other one, and what it carries.
+    int block, blocks;
+    NodeVec block_carries;
 } Scan;
 
 // The axis of a tensor of that rank; -1: reported.
@@ -113,10 +116,85 @@ static void bind_inner(Scan *s, const AstParam *name, Node *node) {
     frame_bind(s->el, s->el->frame, name->name, value_tensor(node), name->span);
 }
 
+// ---- blocks of steps ------------------------------------------------------------------------------------------------
+//
+//     checkpoint(steps=16) {                                  loop 1 over 4 blocks      carries h from block to block
+//         hs, h = scan xt in x from h = h0 { ... }            loop 2 over 16 in 1       x as f32[4, 16, ...]
+//     }
+
+static bool check_blocks(Scan *s) {
+    int block = s->el->block_steps;
+    if (!block) return true;
+    if (s->steps.size)
+        return deny(s->el, s->span,
+                    "a scan in checkpoint(steps=%d) has a constant number of steps; this one has a run-time length",
+                    block);
+    if (block >= s->steps.extent) return true;
+    if (s->steps.extent % block) {
+        int below = block, above = block;
+        while (s->steps.extent % below) below--;
+        while (s->steps.extent % above) above++;
+        return deny(s->el, s->span, "the %d steps of this scan are no blocks of %d; steps=%d and steps=%d divide them",
+                    s->steps.extent, block, below, above);
+    }
+    s->block = block;
+    return true;
+}
+
+static Node *split_steps(Graph *g, Node *sequence, int block) {
+    Type type = sequence->type;
+    if (type.rank == MAX_RANK) return build_reshape(g, sequence, &type);
+    for (int d = type.rank++; d > 1; d--) type.dim[d] = sequence->type.dim[d - 1];
+    type.dim[0] = dim_fixed(sequence->type.dim[0].extent / block);
+    type.dim[1] = dim_fixed(block);
+    return build_reshape(g, sequence, &type);
+}
+
+static Node *join_steps(Graph *g, Node *blocks) {
+    Type type = blocks->type;
+    type.dim[0] = dim_fixed(type.dim[0].extent * type.dim[1].extent);
+    for (int d = 1; d + 1 < type.rank; d++) type.dim[d] = type.dim[d + 1];
+    type.rank--;
+    return build_reshape(g, blocks, &type);
+}
+
+// Opens the loop over blocks: sequences and initial values become those of a block.
+static void open_blocks(Scan *s) {
+    Elab *el = s->el;
+    Graph *g = el->g;
+    if (!s->block) return;
+    s->blocks = graph_loop_new(g, dim_fixed(s->steps.extent / s->block), s->reverse, g->loop_now);
+    graph_loop(g, s->blocks)->blocks = true;
+    g->loop_now = s->blocks;
+    s->steps = dim_fixed(s->block);
+    for (int k = 0; k < s->sequences.len; k++)
+        s->sequences.at[k] = build_element(g, s->blocks, split_steps(g, s->sequences.at[k], s->block));
+    for (int k = 0; k < s->initial.len; k++) {
+        Node *carry = build_carry(g, s->blocks, s->initial.at[k]);
+        vec_push(el->arena, &s->block_carries, carry);
+        s->initial.at[k] = carry;
+    }
+}
+
+static Node *stack_steps(const Scan *s, Node *value) {
+    Graph *g = s->el->g;
+    Node *stack = build_stack(g, s->loop, value);
+    return s->block && stack ? join_steps(g, build_stack(g, s->blocks, stack)) : stack;
+}
+
+static Node *last_step(const Scan *s, int k) {
+    Graph *g = s->el->g;
+    Node *last = build_last(g, s->loop, graph_loop(g, s->loop)->next.at[k]);
+    if (!s->block) return last;
+    graph_loop_next(g, s->block_carries.at[k], last);
+    return build_last(g, s->blocks, last);
+}
+
 static void open_loop(Scan *s) {
     Elab *el = s->el;
     Graph *g = el->g;
     place_nodes(el, s->span);
+    open_blocks(s);
     s->loop = graph_loop_new(g, s->steps, s->reverse, g->loop_now);
     g->loop_now = s->loop;
     for (int k = 0; k < s->sequences.len; k++)
@@ -155,7 +233,7 @@ static bool end_yield(Scan *s, const AstStmt *yield, int k, Value *results) {
     if (is_number(v)) v = value_tensor(to_node(el, v, v.kind == VALUE_INT ? I64 : F32, expr->span));
     if (!is_tensor(v)) return deny(el, expr->span, "a scan yields tensors, got %s", value_text(el, v));
     int axis = axis_of(el, yield->over.at[k], v.node->type.rank + 1, expr->span);
-    Node *stack = axis < 0 ? NULL : build_stack(el->g, s->loop, v.node);
+    Node *stack = axis < 0 ? NULL : stack_steps(s, v.node);
     if (stack) list_push(el, results, value_tensor(move_axis(el->g, stack, 0, axis)));
     el->g->name_now = name;
     return stack != NULL;
@@ -192,20 +270,27 @@ Value eval_scan(Elab *el, const AstExpr *expr) {
     int depth = 0;
     for (int loop = g->loop_now; loop; loop = graph_loop(g, loop)->parent) depth++;
     if (depth == MAX_NEST) return refuse(el, s.span, "more than %d scans are nested here", MAX_NEST);
-    if (!read_head(&s)) return value_poison();
+    if (!read_head(&s) || !check_blocks(&s)) return value_poison();
     int n = frame->names.all.len, outer = g->loop_now;
     Binding *before = NEW_ARRAY(el->arena, Binding, n + 1);
     for (int k = 0; k < n; k++) before[k] = frame->names.all.at[k];
     open_loop(&s);
     frame->scans++;
+    // In blocks the steps of one are kept while its gradient is computed: no pass computes them once more.
+    const char *checkpoint = g->checkpoint_now;
+    int block_steps = el->block_steps;
+    if (s.block) g->checkpoint_now = NULL;
+    el->block_steps = 0;
     Value results = value_list(el);
     bool good = run_steps(&s, &results);
     frame->scans--;
+    g->checkpoint_now = checkpoint;
+    el->block_steps = block_steps;
     g->loop_now = outer;
     for (int k = 0; good && k < s.carries.len; k++) {
         const char *name = g->name_now;
         g->name_now = node_name(&s, s.ast->carried.at[k].name);
-        list_push(el, &results, value_tensor(build_last(g, s.loop, graph_loop(g, s.loop)->next.at[k])));
+        list_push(el, &results, value_tensor(last_step(&s, k)));
         g->name_now = name;
     }
     close_scope(frame, before, n);

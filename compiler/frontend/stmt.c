@@ -198,8 +198,17 @@ static void run_checkpoint(Elab *el, const AstStmt *stmt) {
         refuse(el, stmt->keyword, "more than %d `checkpoint` blocks are nested here", MAX_COPY);
         return;
     }
+    int64_t steps = 0, outer_steps = el->block_steps;
+    if (stmt->exprs.len && !value_to_int(el, eval(el, stmt->exprs.at[0]), "`steps`", stmt->exprs.at[0]->span, &steps))
+        return;
+    if (stmt->exprs.len && (steps < 1 || steps > INT32_MAX)) {
+        refuse(el, stmt->exprs.at[0]->span, "the steps of a block are at least 1, got %lld", (long long)steps);
+        return;
+    }
     g->checkpoint_now = arena_printf(el->arena, "%s%s%d", outer ? outer : "", outer ? "." : "", ++el->checkpoints);
+    el->block_steps = (int)steps;
     run_body(el, &stmt->body);
+    el->block_steps = outer_steps;
     g->checkpoint_now = outer;
 }
 

@@ -171,6 +171,8 @@ bool autodiff(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grads, bo
                    .needs = NEW_ARRAY(&scratch, bool, nforward),
                    .arrived = NEW_ARRAY(&scratch, Node *, nforward),
                    .back = NEW_ARRAY(&scratch, int, g->loops.len + 1),
+                   .again = NEW_ARRAY(&scratch, int, g->loops.len + 1),
+                   .copies = {.arena = &scratch},
                    .twins = {.arena = &scratch},
                    .schedule = graph_schedule(&scratch, g),
                    .nforward = nforward};

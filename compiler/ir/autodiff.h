@@ -14,6 +14,8 @@ typedef struct Autodiff {
     int nforward;
     int loop;                 // whose nodes are differentiated now; 0: those outside of all
     int *back;                // by number of a forward loop: the loop that is its gradient, or 0
+    int *again;               // by number of a forward loop in blocks: the loop that runs it again, or 0
+    Tags copies;              // by node of such a loop: 1 + the id of its node in the loop that runs again
     Tags twins;               // by node of a loop: 1 + the id of the node that has its value in the loop's gradient
     struct Captures *outside; // what the nodes of that loop read from outside
 } Autodiff;

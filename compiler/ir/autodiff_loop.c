@@ -9,8 +9,10 @@
 //                                               %17 = %16 + element %d_6 {loop=2}             d_%5
 //                                               %18 = %17 * (1 - %15 * %15), next %16 = %18   d_%4 and d_%3
 //                                               d_x = stack %18 {loop=2}, d_h0 = last %18 {loop=2}
-// What the steps read from outside gets the sum over all steps, which is carried. Every value of a step is computed
-// again from what the loop carries; the pass keep decides which are read from memory instead.
+// A loop in blocks (checkpoint(steps=16)) keeps what it carries from block to block alone: its gradient runs the steps
+// of a block again, then goes back through them. What the steps read from outside gets the sum over all steps, which is
+// carried. Every value of a step is computed again from what the loop carries; the pass keep decides which are read
+// from memory instead.
 #include "ir/autodiff.h"
 
 typedef struct Capture {
@@ -28,12 +30,63 @@ static Node *known_twin(const Autodiff *ad, const Node *node) {
     return place ? ad->g->nodes.at[place - 1] : NULL;
 }
 
+// ---- blocks that run again ------------------------------------------------------------------------------------------
+
+static Node *copy_of(Autodiff *ad, Node *node);
+
+// A loop like a forward one, in the gradient of the loop around that.
+static int loop_again(Autodiff *ad, int loop) {
+    Graph *g = ad->g;
+    if (ad->again[loop]) return ad->again[loop];
+    Loop fore = *graph_loop(g, loop);
+    int parent = ad->again[fore.parent] ? ad->again[fore.parent] : ad->back[fore.parent];
+    int again = ad->again[loop] = graph_loop_new(g, fore.steps, fore.reverse, parent);
+    for (int i = 0; i < fore.carry.len; i++)
+        if (fore.carry.at[i]) copy_of(ad, fore.carry.at[i]);
+    for (int i = 0; i < fore.carry.len; i++)
+        if (fore.carry.at[i]) graph_loop_next(g, copy_of(ad, fore.carry.at[i]), copy_of(ad, fore.next.at[i]));
+    return again;
+}
+
+static Node *make_copy(Autodiff *ad, Node *node) {
+    Graph *g = ad->g;
+    int again = ad->again[node->loop];
+    Node *in[MAX_INPUTS];
+    if (node_is(node, stack) || node_is(node, last)) {
+        int inner = loop_again(ad, node_loop_attr(node));
+        Node *value = copy_of(ad, node->in[0]);
+        return node_is(node, stack) ? build_stack(g, inner, value) : build_last(g, inner, value);
+    }
+    for (int k = 0; k < node->nin; k++) in[k] = copy_of(ad, node->in[k]);
+    g->name_now = node->name;
+    if (node_is(node, step)) return build_step(g, again);
+    if (node_is(node, carry)) return build_carry(g, again, in[0]);
+    if (node_is(node, element)) return build_element(g, again, in[0]);
+    return graph_op(g, node->op, in, node->nin, node->attr);
+}
+
+// The node's value in the loop that runs again; of a node outside of it, in the gradient.
+static Node *copy_of(Autodiff *ad, Node *node) {
+    if (!node->loop || !ad->again[node->loop]) return autodiff_twin(ad, node);
+    int place = tag_known(&ad->copies, node);
+    if (place) return ad->g->nodes.at[place - 1];
+    Node *copy = make_copy(ad, node);
+    *tag_of(&ad->copies, node) = copy->id + 1;
+    return copy;
+}
+
 static Node *make_twin(Autodiff *ad, Node *node) {
     Graph *g = ad->g;
     int loop = node->loop, back = ad->back[loop];
     Node *in[MAX_INPUTS];
     g->name_now = node->name;
     if (node_is(node, step)) return build_step(g, back);
+    bool leaves = node_is(node, stack) || node_is(node, last);
+    if (leaves && graph_loop(g, loop)->blocks) {
+        int again = loop_again(ad, node_loop_attr(node));
+        Node *value = copy_of(ad, node->in[0]);
+        return node_is(node, stack) ? build_stack(g, again, value) : build_last(g, again, value);
+    }
     // What a loop carries, and what an inner loop gives, was kept.
     if (node_is(node, carry) || node_is(node, stack) || node_is(node, last))
         return build_element(g, back, autodiff_twin(ad, build_stack(g, loop, node)));
@@ -173,8 +226,9 @@ bool autodiff_loop(Autodiff *ad, int number, int first, int end) {
     int outer = ad->loop;
     g->span_now = loop->span;
     Dim steps = loop->steps;
-    bool reverse = !loop->reverse;
+    bool reverse = !loop->reverse, blocks = loop->blocks;
     int back = graph_loop_new(g, steps, reverse, outer ? ad->back[outer] : 0);
+    graph_loop(g, back)->blocks = blocks;
     Backward b = {.ad = ad, .loop = graph_loop(g, number), .number = number, .back = back};
     b.carried = NEW_ARRAY(ad->scratch, Node *, b.loop->carry.len + 1);
     Captures captures = {{0}}, *before = ad->outside;

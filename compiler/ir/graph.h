@@ -213,7 +213,10 @@ typedef struct GraphSlot {
 // A loop over the steps of a `scan`. Loops are numbered from 1, and keep their numbers in all passes.
 typedef struct Loop {
     Dim steps;
-    bool reverse;        // from the last index to the first
+    bool reverse; // from the last index to the first
+    // Its steps are blocks of a longer loop: the gradient runs the loops in them again, and no pass keeps a value of
+    // all blocks.
+    bool blocks;
     int parent;          // the loop around it, 0: none
     NodeVec carry, next; // by index: carry[i] is next[i] of the step before; both NULL where a pass dropped them
     Span span;

@@ -99,7 +99,7 @@ const char *check_view(const Program *program, const Buffer *view, bool written)
     int bytes = dtype_info[view->dtype].bytes;
     for (int d = 0; d < view->rank; d++)
         if (view->stride[d] < 0) return wrong_view(program, view, "runs backwards");
-    bool slot = check_is_slot(program, view);
+    bool slot = check_is_slot(program, view), shows = view->value && node_is_loop(view->value);
     if (root->dtype != view->dtype || root->scope != view->scope || (root->scope != SCOPE_ARENA && !slot))
         return wrong_view(program, view, "has another dtype or scope");
     if (view->start < 0 || (view->start + buffer_reach(view)) * bytes > root->bytes)
@@ -107,7 +107,7 @@ const char *check_view(const Program *program, const Buffer *view, bool written)
     if (root->scope == SCOPE_ARENA && view->offset != root->offset + view->start * bytes)
         return wrong_view(program, view, "lies elsewhere");
     if (view->view->part) return check_part(program, view);
-    if (slot) return NULL; // check_slots.c
+    if (slot && shows) return NULL; // check_slots.c
     return written ? NULL : check_movement(program, view);
 }
 

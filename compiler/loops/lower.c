@@ -206,12 +206,17 @@ static Buffer *make_view(Lowering *l, const Node *node) {
     return buffer;
 }
 
+// An element of the caller's array or of a storage lies there, and so do its views.
 static void bind_views(Lowering *l) {
     for (int id = 0; id < l->g->nodes.len; id++) {
         Buffer *buffer = l->program->of_node[id];
         if (!l->views.view[id] || buffer->scope != SCOPE_ARENA) continue;
+        Buffer *of = l->program->of_node[l->views.base[id]->id];
         buffer->view = l->views.view[id];
-        buffer->view->of = l->program->of_node[l->views.base[id]->id];
+        buffer->view->of = of;
+        buffer->scope = of->scope;
+        buffer->storage = of->storage;
+        buffer->argument = of->argument;
     }
 }
 

@@ -305,6 +305,11 @@ static void print_stmt(Str *s, const AstStmt *stmt, int indent) {
     case DO_EVAL:
     case DO_CHECKPOINT:
         str_put(s, stmt->kind == DO_EVAL ? "eval" : "checkpoint");
+        if (stmt->exprs.len) {
+            str_put(s, "(steps=");
+            print_expr(s, stmt->exprs.at[0], PIPE);
+            str_put(s, ")");
+        }
         print_block(s, &stmt->body, indent);
         break;
     }
