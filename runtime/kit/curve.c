@@ -3,60 +3,10 @@
 #include <math.h>
 
 #include "kit.h"
+#include "svg.h"
 
-enum { WIDTH = 720, HEIGHT = 400, LEFT = 64, RIGHT = 60, TOP = 64, BOTTOM = 48 };
+enum { WIDTH = KIT_SVG_WIDTH, HEIGHT = KIT_SVG_HEIGHT, LEFT = 64, RIGHT = 60, TOP = 64, BOTTOM = 48 };
 static const double left = LEFT, right = WIDTH - RIGHT, bottom = HEIGHT - BOTTOM, top = TOP;
-
-// Puts a number with a point in any locale, and with no more digits than `step` needs.
-static void put_number(FILE *out, double value, double step) {
-    int digits = 0;
-    for (double unit = 1; digits < 9 && fabs(step - floor(step / unit + 0.5) * unit) > step * 1e-6; unit /= 10)
-        digits++;
-    char text[512];
-    snprintf(text, sizeof text, "%.*f", digits, fabs(value) < step / 2 ? 0 : value);
-    for (char *s = text; *s; s++)
-        if (*s == ',') *s = '.';
-    fputs(text, out);
-}
-
-// Puts text inside an element: XML's special characters become references, control characters are left out.
-static void put_text(FILE *out, const char *s) {
-    for (; *s; s++) {
-        if (*s == '<' || *s == '>' || *s == '&' || *s == '"')
-            fprintf(out, "&#%d;", *s);
-        else if ((unsigned char)*s >= ' ')
-            putc(*s, out);
-    }
-}
-
-// ---- axes -----------------------------------------------------------------------------------------------------------
-
-// From low to high in steps of 1, 2 or 5 times a power of ten.
-struct axis {
-    double low, high, step;
-};
-
-// An axis of about `ticks` steps that holds all values that were seen.
-static struct axis axis_of(double least, double most, int ticks) {
-    if (!(least <= most)) least = 0, most = 1; // no value at all
-    double span = most - least, scale = fmax(fabs(most), fabs(least));
-    if (span <= scale * 1e-6) { // all the same: in the middle
-        span = scale > 0 ? scale * 0.1 : 1;
-        least -= span / 2, most += span / 2;
-    }
-    double step = pow(10, floor(log10(span / ticks)));
-    double wanted = span / ticks / step;
-    step *= wanted > 5 ? 10 : wanted > 2 ? 5 : wanted > 1 ? 2 : 1;
-    struct axis a = {floor(least / step + 1e-9) * step, ceil(most / step - 1e-9) * step, step};
-    if (a.high <= a.low) a.high = a.low + step;
-    return a;
-}
-
-static double place(const struct axis *a, double value, double from, double to) {
-    return from + (to - from) * (value - a->low) / (a->high - a->low);
-}
-
-static int ticks_of(const struct axis *a) { return (int)((a->high - a->low) / a->step + 0.5) + 1; }
 
 // ---- series ---------------------------------------------------------------------------------------------------------
 
@@ -80,7 +30,7 @@ static double value_of(const struct kit_history *h, const struct series *s, int 
     return fabs(value) <= 1e30 ? value : NAN;
 }
 
-static struct axis axis_of_values(const struct kit_history *h, bool accuracy) {
+static struct kit_svg_axis axis_of_values(const struct kit_history *h, bool accuracy) {
     double least = INFINITY, most = -INFINITY;
     for (int i = 0; i < SERIES; i++)
         for (int k = 0; k < h->count && all[i].accuracy == accuracy; k++) {
@@ -88,22 +38,22 @@ static struct axis axis_of_values(const struct kit_history *h, bool accuracy) {
             if (!isnan(value)) least = fmin(least, value), most = fmax(most, value);
         }
     if (accuracy && !(least <= most)) least = 0, most = 100;
-    struct axis a = axis_of(least, most, 5);
+    struct kit_svg_axis a = kit_svg_axis_of(least, most, 5);
     if (accuracy) a.low = fmax(a.low, 0), a.high = fmin(a.high, 100);
     return a;
 }
 
 // A line through neighbours that have values, and a dot where a line would not show, or where there is room for dots.
-static void put_series(FILE *out, const struct kit_history *h, const struct series *s, const struct axis *epochs,
-                       const struct axis *values) {
+static void put_series(FILE *out, const struct kit_history *h, const struct series *s,
+                       const struct kit_svg_axis *epochs, const struct kit_svg_axis *values) {
     bool dots = h->count <= 60, pen = false;
     fprintf(out, "<g class=\"%s\">\n<path d=\"", s->class);
     for (int k = 0; k < h->count; k++) {
         double value = value_of(h, s, k);
         if (!isnan(value)) {
             fputs(pen ? " L" : "M", out);
-            put_number(out, place(epochs, k + 1, left, right), 0.1), putc(' ', out);
-            put_number(out, place(values, value, bottom, top), 0.1);
+            kit_svg_number(out, kit_svg_place(epochs, k + 1, left, right), 0.1), putc(' ', out);
+            kit_svg_number(out, kit_svg_place(values, value, bottom, top), 0.1);
         }
         pen = !isnan(value);
     }
@@ -113,8 +63,8 @@ static void put_series(FILE *out, const struct kit_history *h, const struct seri
         double value = value_of(h, s, k);
         if (isnan(value) || !(dots || alone)) continue;
         fputs("<circle r=\"2.5\" cx=\"", out);
-        put_number(out, place(epochs, k + 1, left, right), 0.1), fputs("\" cy=\"", out);
-        put_number(out, place(values, value, bottom, top), 0.1), fputs("\"/>\n", out);
+        kit_svg_number(out, kit_svg_place(epochs, k + 1, left, right), 0.1), fputs("\" cy=\"", out);
+        kit_svg_number(out, kit_svg_place(values, value, bottom, top), 0.1), fputs("\"/>\n", out);
     }
     fputs("</g>\n", out);
 }
@@ -136,44 +86,27 @@ static const char style[] =
     "}\n"
     "</style>\n";
 
-static void put_label(FILE *out, double x, double y, const char *anchor, double value, double step, const char *unit) {
-    fputs("<text x=\"", out), put_number(out, x, 0.1), fputs("\" y=\"", out), put_number(out, y, 0.1);
-    fprintf(out, "\" text-anchor=\"%s\">", anchor);
-    put_number(out, value, step);
-    fprintf(out, "%s</text>\n", unit);
-}
-
-static void put_line(FILE *out, const char *class, double xa, double ya, double xb, double yb) {
-    const double at[] = {xa, ya, xb, yb};
-    static const char *const name[] = {"x1", "y1", "x2", "y2"};
-    fprintf(out, "<line class=\"%s\"", class);
-    for (int k = 0; k < 4; k++) {
-        fprintf(out, " %s=\"", name[k]);
-        put_number(out, at[k], 0.1), putc('"', out);
+static void put_axes(FILE *out, int count, const struct kit_svg_axis *epochs, const struct kit_svg_axis *loss,
+                     const struct kit_svg_axis *accuracy) {
+    for (int k = 0; k < kit_svg_ticks(loss); k++) {
+        double value = loss->low + k * loss->step, y = kit_svg_place(loss, value, bottom, top);
+        kit_svg_line(out, "grid", left, y, right, y);
+        kit_svg_label(out, left - 8, y + 4, "end", value, loss->step, "");
     }
-    fputs("/>\n", out);
-}
-
-static void put_axes(FILE *out, int count, const struct axis *epochs, const struct axis *loss,
-                     const struct axis *accuracy) {
-    for (int k = 0; k < ticks_of(loss); k++) {
-        double value = loss->low + k * loss->step, y = place(loss, value, bottom, top);
-        put_line(out, "grid", left, y, right, y);
-        put_label(out, left - 8, y + 4, "end", value, loss->step, "");
-    }
-    for (int k = 0; k < ticks_of(accuracy); k++) {
+    for (int k = 0; k < kit_svg_ticks(accuracy); k++) {
         double value = accuracy->low + k * accuracy->step;
-        put_label(out, right + 8, place(accuracy, value, bottom, top) + 4, "start", value, accuracy->step, " %");
+        kit_svg_label(out, right + 8, kit_svg_place(accuracy, value, bottom, top) + 4, "start", value, accuracy->step,
+                      " %");
     }
     int step = (int)epochs->step;
     for (int epoch = step; epoch <= count; epoch += step) {
-        double x = place(epochs, epoch, left, right);
-        put_line(out, "axis", x, bottom, x, bottom + 5);
-        put_label(out, x, bottom + 19, "middle", epoch, 1, "");
+        double x = kit_svg_place(epochs, epoch, left, right);
+        kit_svg_line(out, "axis", x, bottom, x, bottom + 5);
+        kit_svg_label(out, x, bottom + 19, "middle", epoch, 1, "");
     }
-    put_line(out, "axis", left, bottom, right, bottom);
-    put_line(out, "axis", left, bottom, left, top);
-    put_line(out, "axis", right, bottom, right, top);
+    kit_svg_line(out, "axis", left, bottom, right, bottom);
+    kit_svg_line(out, "axis", left, bottom, left, top);
+    kit_svg_line(out, "axis", right, bottom, right, top);
     fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">epoch</text>\n", (LEFT + WIDTH - RIGHT) / 2,
             HEIGHT - 10);
 }
@@ -187,20 +120,15 @@ static void put_legend(FILE *out) {
 }
 
 int kit_curve_write(const struct kit_history *h, const char *title, const char *path, char *error) {
-    struct axis loss = axis_of_values(h, false), accuracy = axis_of_values(h, true);
-    struct axis epochs = axis_of(1, h->count > 1 ? h->count : 1, 10);
+    struct kit_svg_axis loss = axis_of_values(h, false), accuracy = axis_of_values(h, true);
+    struct kit_svg_axis epochs = kit_svg_axis_of(1, h->count > 1 ? h->count : 1, 10);
     if (epochs.step < 1) epochs.step = 1;
     epochs.low = h->count > 1 ? 1 : 0, epochs.high = h->count > 1 ? h->count : 2; // one epoch: in the middle
     struct kit_file file;
     int status = kit_file_open(&file, path, error);
     if (status) return status;
     FILE *out = file.out;
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH,
-            HEIGHT, WIDTH, HEIGHT);
-    fputs("<title>", out), put_text(out, title), fputs("</title>\n", out);
-    fputs(style, out);
-    fprintf(out, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", WIDTH, HEIGHT);
-    fprintf(out, "<text class=\"title\" x=\"%d\" y=\"24\">", LEFT), put_text(out, title), fputs("</text>\n", out);
+    kit_svg_begin(out, LEFT, style, title);
     put_axes(out, h->count, &epochs, &loss, &accuracy);
     for (int i = 0; i < SERIES; i++) put_series(out, h, &all[i], &epochs, all[i].accuracy ? &accuracy : &loss);
     put_legend(out);

@@ -378,6 +378,31 @@ int kit_history_read(struct kit_history *h, const char *path, char *error);
 // light and dark. Values that are not finite are gaps.
 int kit_curve_write(const struct kit_history *h, const char *title, const char *path, char *error);
 
+// ---- plot.c: lines over a common axis -------------------------------------------------------------------------------
+//
+//     static const struct kit_plot plot = {"Sea temperature", "year", "degrees", .first = 1950, .step = 1.0 / 12};
+//     const struct kit_line lines[] = {{"measured", measured, 732, false}, {"forecast", forecast, 732, true}};
+//     if (kit_plot_write(&plot, lines, 2, "sea.svg", error)) ...
+
+enum { KIT_MAX_LINES = 8 };
+
+struct kit_plot {
+    const char *title, *x_label, *y_label;
+    double first, step; // x of the first value of each line, and from one value to the next; step above 0
+    bool logarithmic;   // powers of ten on the y axis
+};
+
+struct kit_line {
+    const char *name;
+    const float *y; // (count)
+    int32_t count;
+    bool dashed;
+};
+
+// An SVG like that of kit_curve_write. Values that are not finite are gaps; on a logarithmic axis so are those up to 0.
+// KIT_EVALUE: not 1 to KIT_MAX_LINES lines, or a step that is not above 0.
+int kit_plot_write(const struct kit_plot *plot, const struct kit_line *line, int count, const char *path, char *error);
+
 // ---- png.c, grid.c, font.c: pictures with what the net says of them -------------------------------------------------
 
 // rgb: (height, width, 3), at least one pixel.

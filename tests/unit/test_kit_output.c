@@ -84,6 +84,11 @@ static int write_curve(const char *to, char *error) {
     kit_history_free(&h);
     return status;
 }
+static int write_plot(const char *to, char *error) {
+    static const float y[2] = {1, 2};
+    const struct kit_plot plot = {"plot", "x", "y", .step = 1};
+    return kit_plot_write(&plot, &(struct kit_line){"line", y, 2, false}, 1, to, error);
+}
 static int write_history(const char *to, char *error) { return kit_history_write(&(struct kit_history){0}, to, error); }
 static int write_png(const char *to, char *error) {
     static const uint8_t rgb[3 * 40000];
@@ -102,7 +107,8 @@ static void limit_files(rlim_t bytes) {
 }
 
 Test(kit_output, disks_and_directories) {
-    static int (*const writers[])(const char *, char *) = {write_curve, write_history, write_png, write_grid};
+    static int (*const writers[])(const char *, char *) = {write_curve, write_plot, write_history, write_png,
+                                                           write_grid};
     char error[KIT_ERROR_BYTES];
     open_directory("old");
     for (size_t k = 0; k < sizeof writers / sizeof *writers; k++) {
@@ -220,6 +226,60 @@ Test(kit_output, ticks_are_round) {
     cr_expect(strstr(svg, "<path d=\"M64.0 100.0 L660.0 244.0\"/>"), "%s", svg);
     cr_expect(strstr(svg, "<path d=\"M64.0 352.0 L660.0 208.0\"/>"), "%s", svg);
     kit_history_free(&h);
+}
+
+// ---- lines ----------------------------------------------------------------------------------------------------------
+
+static void draw_lines(const struct kit_plot *plot, const struct kit_line *line, int count) {
+    char error[KIT_ERROR_BYTES] = "";
+    open_directory("plot.svg");
+    cr_assert(!kit_plot_write(plot, line, count, path, error), "%s", error);
+    read_file((unsigned char *)svg, sizeof svg);
+    close_directory();
+    cr_expect(well_formed(svg), "%s", svg);
+    cr_expect(!strstr(svg, "nan") && !strstr(svg, "inf"), "%s", svg);
+}
+
+// From 0 to 4 on both axes: the corners, the middle, and the labels.
+Test(kit_output, lines_have_their_places) {
+    static const float up[] = {0, 1, 2, 3, 4}, gap[] = {4, NAN, INFINITY, 3e38f, 0};
+    const struct kit_plot plot = {"a & b", "the <x>", "the y", .step = 1};
+    const struct kit_line lines[] = {{"up", up, 5, false}, {"\"gap\"", gap, 5, true}};
+    draw_lines(&plot, lines, 2);
+    cr_expect(strstr(svg, "<path class=\"c0\" d=\"M76.0 352.0 L231.0 280.0 L386.0 208.0 L541.0 136.0 L696.0 64.0\"/>"),
+              "%s", svg);
+    cr_expect(strstr(svg, "<path class=\"c1 dashed\" d=\"M76.0 64.0h0M696.0 352.0h0\"/>"), "%s", svg);
+    cr_expect(strstr(svg, ">a &#38; b<") && strstr(svg, ">the &#60;x&#62;<") && strstr(svg, ">&#34;gap&#34;<"));
+}
+
+// Powers of ten from 1e-30 to 1; values up to 0 are gaps. Years below.
+Test(kit_output, logarithmic_lines) {
+    static const float y[] = {1e-30f, 0, -1, 1e-15f, 1};
+    const struct kit_plot plot = {"log", "year", "y", .first = 1990, .step = 0.5, .logarithmic = true};
+    draw_lines(&plot, &(struct kit_line){"y", y, 5, false}, 1);
+    cr_expect(strstr(svg, "d=\"M76.0 352.0h0M541.0 208.0 L696.0 64.0\"/>"), "%s", svg);
+    cr_expect(strstr(svg, ">1e-30<") && strstr(svg, ">1e0<") && strstr(svg, ">1990.0<") && strstr(svg, ">1992.0<"),
+              "%s", svg);
+    static const float flat[] = {3, 3};
+    draw_lines(&plot, &(struct kit_line){"flat", flat, 2, false}, 1);
+    cr_expect(strstr(svg, ">1e0<") && strstr(svg, ">1e1<"), "%s", svg);
+}
+
+Test(kit_output, lines_that_have_no_values) {
+    static const float none[] = {NAN};
+    struct kit_plot plot = {"none", "x", "y", .step = 1};
+    struct kit_line lines[KIT_MAX_LINES + 1];
+    char error[KIT_ERROR_BYTES];
+    for (int i = 0; i <= KIT_MAX_LINES; i++) lines[i] = (struct kit_line){"none", none, i % 2, false};
+    for (int log = 0; log < 2; log++) {
+        plot.logarithmic = log;
+        for (int count = 1; count <= KIT_MAX_LINES; count++) draw_lines(&plot, lines, count);
+    }
+    cr_expect(kit_plot_write(&plot, lines, KIT_MAX_LINES + 1, "x", error) == KIT_EVALUE &&
+              strstr(error, "1 to 8 lines"));
+    cr_expect(kit_plot_write(&plot, lines, 0, "x", error) == KIT_EVALUE);
+    plot.step = 0;
+    cr_expect(kit_plot_write(&plot, lines, 1, "x", error) == KIT_EVALUE && strstr(error, "step of a plot is above 0"));
 }
 
 // ---- PNG ------------------------------------------------------------------------------------------------------------
