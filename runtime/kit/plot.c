@@ -74,7 +74,10 @@ static void put_axes(FILE *out, const struct kit_plot *p, const struct kit_svg_a
         else
             kit_svg_label(out, left - 8, y + 4, "end", value, ys->step, "");
     }
-    for (double x = ceil(xs->low / xs->step - 1e-9) * xs->step; x <= xs->high + xs->step * 1e-6; x += xs->step) {
+    double first = ceil(xs->low / xs->step - 1e-9);
+    int ticks = (int)(xs->high / xs->step - first + 1e-6) + 1;
+    for (int k = 0; k < ticks; k++) {
+        double x = (first + k) * xs->step;
         double at = kit_svg_place(xs, x, left, right);
         kit_svg_line(out, "axis", at, bottom, at, bottom + 5);
         kit_svg_label(out, at, bottom + 19, "middle", x, xs->step, "");
