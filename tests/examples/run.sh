@@ -141,6 +141,34 @@ rm -rf whole parts
 ./mlp --data nowhere 2>error.txt >mlp.txt
 [ $? = 1 ] && grep -q 'nowhere: holds no train-images-idx3-ubyte' error.txt && ok || bad "mlp --data nowhere: $(cat error.txt)"
 
+# page NAME FILE: the README of an example has the whole file in a block.
+page() {
+    awk -v page="$top/examples/$1/README.md" -v file="$top/examples/$1/$2" '
+        function all(file,  text, line) { while ((getline line < file) > 0) text = text line "\n"; close(file); return text }
+        BEGIN { exit !index(all(page), "```\n" all(file) "```\n") }' && ok || bad "examples/$1/README.md: its $2 is another file"
+}
+
+# forecast: in each test the GRU has smaller errors than persistence and the seasonal naive forecast, at every distance.
+page forecast forecast.dl
+"$build/dlc" "$top/examples/forecast/forecast.dl" -o forecast.c --target=c11 &&
+    program forecast "" "$top/examples/forecast/main.c" forecast.c &&
+    ./forecast --data "$top/examples/forecast/elnino.csv" --epochs 25 --plot forecast.svg --save forecast.safetensors >forecast.txt &&
+    awk '$1 ~ /^([0-9]+|RMSE|MAE)$/ && NF == 6 { rows++; if ($2 >= $3 || $2 >= $4) worse = 1 } $1 == "RMSE" && $2 >= $5 { worse = 1 }
+        END { exit worse || rows != 14 }' forecast.txt && [ "$(grep -c '<path' forecast.svg)" = 6 ] && [ -s forecast.safetensors ] &&
+    ok || bad "forecast: $(cat forecast.txt)"
+./forecast --data "$top/tests/golden/none" 2>error.txt >forecast.txt
+[ $? = 1 ] && grep -q '^forecast: .*none' error.txt && ok || bad "forecast --data none: $(cat error.txt)"
+
+# gradients: before training, what arrives at the first of 100 steps has vanished in three nets, exploded in one, and is
+# there in two.
+"$build/dlc" "$top/examples/gradients/gradients.dl" -o gradients.c --target=native &&
+    gcc -std=gnu11 -O1 -march=native -fno-math-errno $sanitize -I"$top/runtime" -c gradients.c -o gradients.o &&
+    program gradients "" "$top/examples/gradients/main.c" gradients.o && ./gradients --steps 3 --plot norms- >gradients.txt &&
+    sed -n '/^before/,/^$/p' gradients.txt | awk 'NF > 7 { share = $(NF - 7) / $(NF - 2); rows++ }
+        /^(RNN|GRU|LSTM)  / && share > 1e-15 || /x 4/ && share < 1e4 || /open/ && share < 1e-3 { bad = 1 } END { exit bad || rows != 7 }' &&
+    [ "$(grep -c '<path' norms-before.svg)" = 12 ] && [ "$(grep -c '<path' norms-after.svg)" = 12 ] && ok ||
+    bad "gradients: $(cat gradients.txt)"
+
 # The fashion CNN: dark and bright pictures are learned, the weights saved, and classified by the other program.
 pictures data 128
 "$build/dlc" "$top/examples/fashion/fashion.dl" -o fashion.c --target=c11 &&
