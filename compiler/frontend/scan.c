@@ -23,13 +23,14 @@ typedef struct Scan {
     NodeVec block_carries;
 } Scan;
 
-// The axis of a tensor of that rank; -1: reported.
+// The axis of a tensor of that rank; -1: reported. What is yielded has an axis more than in one step.
 static int axis_of(Elab *el, const AstExpr *expr, int rank, Span span) {
     int64_t axis = 0;
     if (expr && !value_to_int(el, eval(el, expr), "an axis", expr->span, &axis)) return -1;
     if (axis >= -rank && axis < rank) return (int)(axis < 0 ? axis + rank : axis);
-    refuse(el, expr ? expr->span : span, "axis %lld is not an axis of %d ax%s", (long long)axis, rank,
-           rank == 1 ? "is" : "es");
+    refuse(el, expr ? expr->span : span,
+           "scan: axis %lld is outside a tensor of %d ax%cs: they are 0 to %d, or -%d to -1 from the end",
+           (long long)axis, rank, rank == 1 ? 'i' : 'e', rank - 1, rank);
     return -1;
 }
 
@@ -48,48 +49,62 @@ static bool read_options(Scan *s) {
         const AstParam *option = &s->ast->options.at[k];
         if (strcmp(option->name, "reverse"))
             return deny(s->el, option->span, "scan has no option `%s`; it has `reverse`", option->name);
+        if (k) return deny(s->el, option->span, "scan: `reverse` is given twice");
         if (!eval_bool(s->el, option->value, "`reverse`", &s->reverse)) return false;
     }
     return true;
 }
 
+// Whether one of the first `n` names is that of the parameter: then that is reported.
+static bool is_taken(const Scan *s, const AstParams *names, int n, const AstParam *param, const char *as) {
+    for (int k = 0; k < n; k++)
+        if (!strcmp(names->at[k].name, param->name)) return !deny(s->el, param->span, "`%s` %s", param->name, as);
+    return false;
+}
+
+static const char *length_text(Elab *el, Dim dim) {
+    Str text = {.arena = el->arena};
+    dim_print(&text, dim, el->module->sizes);
+    return str_text(&text);
+}
+
 static bool read_sequence(Scan *s, int k) {
     Elab *el = s->el;
     const AstParam *element = &s->ast->elements.at[k];
+    if (is_taken(s, &s->ast->elements, k, element, "is the element of two sequences; give each a name")) return false;
     Value v = eval(el, element->value);
     if (is_poison(v)) return false;
     if (!is_tensor(v) || !v.node->type.rank)
-        return deny(el, element->value->span, "scan goes over the elements of a tensor along an axis, got %s",
-                    value_text(el, v));
+        return deny(el, element->value->span, "scan goes over the elements of a tensor along an axis, got %s%s",
+                    value_text(el, v), v.kind == VALUE_INT ? "; iota([n]) counts n steps" : "");
     int axis = axis_of(el, s->ast->axes.at[k], v.node->type.rank, element->value->span);
     if (axis < 0) return false;
     Dim dim = v.node->type.dim[axis];
-    if (k && !dim_equal(dim, s->steps)) {
-        Type found = {.rank = 1, .dim = {dim}}, wanted = {.rank = 1, .dim = {s->steps}};
+    if (k && !dim_equal(dim, s->steps))
         return deny(el, element->value->span,
                     "scan: the sequences differ in length: `%s` has %s elements along axis %d, `%s` has %s",
-                    element->name, type_name(el, &found) + 3, axis, s->ast->elements.at[0].name,
-                    type_name(el, &wanted) + 3);
-    }
+                    element->name, length_text(el, dim), axis, s->ast->elements.at[0].name,
+                    length_text(el, s->steps));
     s->steps = dim;
     vec_push(el->arena, &s->sequences, move_axis(el->g, v.node, axis, 0));
     return true;
 }
 
-// A number is a scalar: f32[], or i64[] of an integer.
+// What a number is as a tensor of rank 0.
+static DType number_dtype(Value v) { return v.kind == VALUE_FLOAT ? F32 : v.kind == VALUE_BOOL ? BOOL : I64; }
+
 static bool read_initial(Scan *s, int k) {
     Elab *el = s->el;
     const AstParam *carried = &s->ast->carried.at[k];
-    for (int i = 0; i < k; i++)
-        if (!strcmp(s->ast->carried.at[i].name, carried->name))
-            return deny(el, carried->span, "`%s` is carried twice", carried->name);
+    if (is_taken(s, &s->ast->carried, k, carried, "is carried twice")) return false;
+    if (is_taken(s, &s->ast->elements, s->ast->elements.len, carried, "is the element of a sequence; carry another name"))
+        return false;
     Value v = eval(el, carried->value);
     if (is_poison(v)) return false;
     if (!is_tensor(v) && !is_number(v) && v.kind != VALUE_BOOL)
         return deny(el, carried->value->span, "a carried value is a tensor, got %s%s", value_text(el, v),
                     v.kind == VALUE_LIST ? "; carry its items under a name each" : "");
-    DType dtype = is_tensor(v) ? v.node->type.dtype : v.kind == VALUE_FLOAT ? F32 : v.kind == VALUE_BOOL ? BOOL : I64;
-    Node *node = to_node(el, v, dtype, carried->value->span);
+    Node *node = to_node(el, v, is_tensor(v) ? v.node->type.dtype : number_dtype(v), carried->value->span);
     if (node) vec_push(el->arena, &s->initial, node);
     return node != NULL;
 }
@@ -215,9 +230,12 @@ static bool end_carry(Scan *s, int k) {
     if (is_poison(v)) return false;
     if (is_number(v) || v.kind == VALUE_BOOL) v = value_tensor(to_node(el, v, type->dtype, bound->span));
     if (is_poison(v)) return false;
-    if (!is_tensor(v) || !type_equal(&v.node->type, type))
-        return deny(el, bound->span, "`%s` is carried as %s, and the step makes it %s: a carried value keeps its type",
-                    carried->name, type_name(el, type), value_text(el, v));
+    if (!is_tensor(v) || !type_equal(&v.node->type, type)) {
+        refuse(el, bound->span, "`%s` is carried as %s, and the step makes it %s: a carried value keeps its type",
+               carried->name, type_name(el, type), value_text(el, v));
+        if (is_tensor(v) && v.node->type.dtype != type->dtype) note_dtype(el, v.node, type->dtype);
+        return false;
+    }
     graph_loop_next(el->g, s->carries.at[k], v.node);
     return true;
 }
@@ -230,8 +248,11 @@ static bool end_yield(Scan *s, const AstStmt *yield, int k, Value *results) {
     if (expr->kind == AST_NAME) el->g->name_now = node_name(s, expr->s);
     Value v = eval(el, expr);
     if (is_poison(v)) return false;
-    if (is_number(v)) v = value_tensor(to_node(el, v, v.kind == VALUE_INT ? I64 : F32, expr->span));
-    if (!is_tensor(v)) return deny(el, expr->span, "a scan yields tensors, got %s", value_text(el, v));
+    if (!is_tensor(v) && !is_number(v) && v.kind != VALUE_BOOL)
+        return deny(el, expr->span, "a scan yields tensors, got %s%s", value_text(el, v),
+                    v.kind == VALUE_LIST ? "; yield its items, one by one" : "");
+    if (!is_tensor(v)) v = value_tensor(to_node(el, v, number_dtype(v), expr->span));
+    if (!v.node) return false;
     int axis = axis_of(el, yield->over.at[k], v.node->type.rank + 1, expr->span);
     Node *stack = axis < 0 ? NULL : stack_steps(s, v.node);
     if (stack) list_push(el, results, value_tensor(move_axis(el->g, stack, 0, axis)));
@@ -247,7 +268,7 @@ static bool run_steps(Scan *s, Value *results) {
     int errors = el->diag->errors;
     run_body(el, &body);
     bool good = el->diag->errors == errors && !el->stop;
-    if (!yield && !s->carries.len)
+    if (good && !yield && !s->carries.len)
         return deny(el, s->span, "this scan gives nothing: it yields nothing and carries nothing");
     for (int k = 0; yield && good && k < yield->exprs.len; k++) good &= end_yield(s, yield, k, results);
     for (int k = 0; good && k < s->carries.len; k++) good &= end_carry(s, k);

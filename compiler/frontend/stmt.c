@@ -90,7 +90,8 @@ static void run_assign(Elab *el, const AstStmt *stmt) {
     // `a, b = [x, y]` takes a list apart as well.
     if (n > 1 && value.kind == VALUE_LIST) got = value.list->len;
     if (!is_poison(value) && got != n)
-        value = refuse(el, expr->span, "%d name%s for %d result%s", n, n == 1 ? "" : "s", got, got == 1 ? "" : "s");
+        value = refuse(el, expr->span, "%d name%s for %d result%s%s", n, n == 1 ? "" : "s", got, got == 1 ? "" : "s",
+                       expr->kind == AST_SCAN ? ": what is yielded, then what is carried" : "");
     for (int k = 0; k < n; k++)
         bind_target(el, &stmt->names.at[k], n == 1 || is_poison(value) ? value : value.list->at[k], expr->span);
 }
