@@ -83,8 +83,7 @@ static bool read_sequence(Scan *s, int k) {
     if (k && !dim_equal(dim, s->steps))
         return deny(el, element->value->span,
                     "scan: the sequences differ in length: `%s` has %s elements along axis %d, `%s` has %s",
-                    element->name, length_text(el, dim), axis, s->ast->elements.at[0].name,
-                    length_text(el, s->steps));
+                    element->name, length_text(el, dim), axis, s->ast->elements.at[0].name, length_text(el, s->steps));
     s->steps = dim;
     vec_push(el->arena, &s->sequences, move_axis(el->g, v.node, axis, 0));
     return true;
@@ -97,7 +96,8 @@ static bool read_initial(Scan *s, int k) {
     Elab *el = s->el;
     const AstParam *carried = &s->ast->carried.at[k];
     if (is_taken(s, &s->ast->carried, k, carried, "is carried twice")) return false;
-    if (is_taken(s, &s->ast->elements, s->ast->elements.len, carried, "is the element of a sequence; carry another name"))
+    if (is_taken(s, &s->ast->elements, s->ast->elements.len, carried,
+                 "is the element of a sequence; carry another name"))
         return false;
     Value v = eval(el, carried->value);
     if (is_poison(v)) return false;
