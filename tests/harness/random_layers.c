@@ -131,7 +131,7 @@ static bool pooled(Writer *w, const Value *x) {
 static bool image_norm(Writer *w, const Value *x) {
     Value to = inexact_like(x);
     int axes = x->rank - 2, groups = x->axis[1].plus % 2 ? 1 : 2;
-    switch (text_pick(w, 4)) {
+    switch (text_pick(w, w->scans ? 2 : 4)) { // no step of a scan writes buffers
     case 0:
         return text_put(w, to, "group_norm(%s, %d, name=\"%s\")", x->name, groups, text_layer(w, "gn"));
     case 1:

@@ -417,6 +417,6 @@ bool text_grow(Writer *w) {
         unary,      unary,      unary,           binary,          binary,       binary,       choose,     compared,
         logical,    whole,      converted,       converted,       turned,       sliced,       sliced,     joined,
         reduced,    reduced,    text_normalised, text_normalised, text_product, text_product, text_image, text_image,
-        text_image, text_drawn, text_lookup,     text_lookup,     made};
+        text_image, text_drawn, text_lookup,     text_lookup,     made,         text_scan,    text_scan};
     return ONE_OF(w, kinds)(w);
 }

@@ -113,8 +113,7 @@ const Value *text_value(Writer *w, Want want, int low, int high) {
     return NULL;
 }
 
-static void line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void line(Writer *w, const char *fmt, ...) {
+void text_line(Writer *w, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     for (int k = 0; k <= w->depth; k++) str_put(&w->text, "    ");
@@ -122,7 +121,7 @@ static void line(Writer *w, const char *fmt, ...) {
     va_end(args);
 }
 
-static Value *add_value(Writer *w, Value like, char *name) {
+Value *text_add(Writer *w, Value like, char *name) {
     like.name = name;
     if (like.exact.frac + like.exact.mag > 20) like.exact = inexact;
     w->value[w->nvalues] = like;
@@ -158,9 +157,9 @@ bool text_put(Writer *w, Value like, const char *fmt, ...) {
     va_start(args, fmt);
     char *expression = arena_vprintf(w->arena, fmt, args), *name = arena_printf(w->arena, "v%d", w->names++);
     va_end(args);
-    line(w, "%s = %s", name, expression);
+    text_line(w, "%s = %s", name, expression);
     like.learned = use_values(w, expression) && like.dtype == F32, like.used = false;
-    add_value(w, like, name);
+    text_add(w, like, name);
     return true;
 }
 
@@ -201,7 +200,7 @@ static char any_kind(Writer *w) {
 }
 
 static Value *add_argument(Writer *w, Str *arguments, char kind, Value v) {
-    Value *at = add_value(w, v, arena_printf(w->arena, "%c_%d", kind, w->names++));
+    Value *at = text_add(w, v, arena_printf(w->arena, "%c_%d", kind, w->names++));
     str_printf(arguments, "%s%s: %s", str_text(arguments)[0] ? ", " : "", at->name, text_type(w, at));
     return at;
 }
@@ -211,14 +210,14 @@ static Value *add_argument(Writer *w, Str *arguments, char kind, Value v) {
 static void open_block(Writer *w) {
     static const char *const openers[] = {"checkpoint {", "checkpoint {", "eval {", "if true {"};
     if (w->depth > 1 || text_pick(w, 12)) return;
-    line(w, "%s", openers[text_pick(w, 4)]);
+    text_line(w, "%s", openers[text_pick(w, 4)]);
     w->depth++;
 }
 
 static void close_blocks(Writer *w, int depth) {
     while (w->depth > depth) {
         w->depth--;
-        line(w, "}");
+        text_line(w, "}");
     }
 }
 
@@ -230,8 +229,8 @@ static void loop(Writer *w) {
     like.exact = inexact;
     if (!text_put(w, like, "%s * 1", x->name)) return;
     const char *name = w->value[w->nvalues - 1].name, *layer = text_layer(w, "loop");
-    line(w, "for j in 0..%d { %s = tanh(%s * 0.9 + linear(%s, %d, name=\"%s_{j}\")) }", 1 + text_pick(w, 3), name, name,
-         name, like.axis[like.rank - 1].plus, layer);
+    text_line(w, "for j in 0..%d { %s = tanh(%s * 0.9 + linear(%s, %d, name=\"%s_{j}\")) }", 1 + text_pick(w, 3), name,
+              name, name, like.axis[like.rank - 1].plus, layer);
 }
 
 static void body(Writer *w, int steps) {
@@ -253,10 +252,10 @@ static void add_buffer(Writer *w) {
     char *name = arena_printf(w->arena, "u%d", w->names++);
     Str axes = str_new(w->arena);
     for (int d = 0; d + 1 < x->rank; d++) str_printf(&axes, "%s%d", d ? ", " : "", d);
-    line(w, "buffer %s: %s = constant(0.25)", name, text_type(w, &like));
-    line(w, "if training { %s = 0.75 * %s + 0.25 * detach(%s) }", name, name,
-         x->rank > 1 ? arena_printf(w->arena, "mean(%s, axis=[%s])", x->name, str_text(&axes)) : x->name);
-    add_value(w, like, name);
+    text_line(w, "buffer %s: %s = constant(0.25)", name, text_type(w, &like));
+    text_line(w, "if training { %s = 0.75 * %s + 0.25 * detach(%s) }", name, name,
+              x->rank > 1 ? arena_printf(w->arena, "mean(%s, axis=[%s])", x->name, str_text(&axes)) : x->name);
+    text_add(w, like, name);
 }
 
 static void add_param(Writer *w) {
@@ -265,9 +264,9 @@ static void add_param(Writer *w) {
     Value like = *x;
     like.rank = 1, like.axis[0] = x->axis[x->rank - 1], like.exact = inexact;
     char *name = arena_printf(w->arena, "p%d", w->names++);
-    line(w, "param %s: %s = uniform(-1.0, 1.0)", name, text_type(w, &like));
+    text_line(w, "param %s: %s = uniform(-1.0, 1.0)", name, text_type(w, &like));
     like.learned = true;
-    add_value(w, like, name);
+    text_add(w, like, name);
 }
 
 static void add_trunk(Writer *w) {
@@ -287,7 +286,8 @@ static void add_trunk(Writer *w) {
     t->result[0] = w->value[w->nvalues - 1];
     const Value *other = text_value(w, FLOATS, 0, TEXT_RANK);
     t->result[1] = other ? *other : t->result[0];
-    line(w, "return %s%s%s", t->result[0].name, t->results > 1 ? ", " : "", t->results > 1 ? t->result[1].name : "");
+    text_line(w, "return %s%s%s", t->result[0].name, t->results > 1 ? ", " : "",
+              t->results > 1 ? t->result[1].name : "");
     char *inside = arena_strdup(w->arena, str_text(&w->text) + start);
     w->text.len = (size_t)start;
     str_printf(&w->text, "layer %s(%s) {\n%s}\n\n", t->name, str_text(&arguments), inside);
@@ -305,9 +305,9 @@ static void call_trunk(Writer *w, Str *arguments) {
     }
     char *names[2];
     for (int k = 0; k < t->results; k++) names[k] = arena_printf(w->arena, "v%d", w->names++);
-    line(w, "%s%s%s = %s(%sname=\"%s\")", names[0], t->results > 1 ? ", " : "", t->results > 1 ? names[1] : "", t->name,
-         str_text(&given), t->name);
-    for (int k = 0; k < t->results; k++) add_value(w, t->result[k], names[k]); // learned as it was there
+    text_line(w, "%s%s%s = %s(%sname=\"%s\")", names[0], t->results > 1 ? ", " : "", t->results > 1 ? names[1] : "",
+              t->name, str_text(&given), t->name);
+    for (int k = 0; k < t->results; k++) text_add(w, t->result[k], names[k]); // learned as it was there
 }
 
 // ---- entries -----------------------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ static void add_model(Writer *w, int number) {
     begin_entry(w, &arguments);
     body(w, 6 + text_pick(w, 12));
     choose_results(w, 2 + text_pick(w, 5), &types, &names);
-    line(w, "return %s", str_text(&names));
+    text_line(w, "return %s", str_text(&names));
     end_entry(w, start,
               arena_printf(w->arena, "model m%d(%s) -> (%s)", number, str_text(&arguments), str_text(&types)));
     w->wild = false;
@@ -422,13 +422,13 @@ static char *optimizer(Writer *w, const char *lr) {
 static void minimize(Writer *w, const char *loss, const char *lr) {
     static const char *const chains[] = {"", "", "clip_norm(1.5) |> ", "clip_value(0.4) |> "};
     const char *chain = chains[text_pick(w, 4)];
-    if (text_pick(w, 6) == 0) line(w, "freeze \"*.bias\"");
+    if (text_pick(w, 6) == 0) text_line(w, "freeze \"*.bias\"");
     if (text_pick(w, 3) == 0)
-        line(w, "minimize %s with %s{ %s over \"*.weight\"; %s over \"*\" }", loss, chain, optimizer(w, lr),
-             optimizer(w, lr));
+        text_line(w, "minimize %s with %s{ %s over \"*.weight\"; %s over \"*\" }", loss, chain, optimizer(w, lr),
+                  optimizer(w, lr));
     else
-        line(w, "minimize %s%s with %s%s", loss, w->ntrunks && text_pick(w, 5) == 0 ? " over \"net0\"" : "", chain,
-             optimizer(w, lr));
+        text_line(w, "minimize %s%s with %s%s", loss, w->ntrunks && text_pick(w, 5) == 0 ? " over \"net0\"" : "", chain,
+                  optimizer(w, lr));
 }
 
 static void add_train(Writer *w, int number) {
@@ -445,16 +445,16 @@ static void add_train(Writer *w, int number) {
         const char *term = loss_term(w, &arguments);
         if (term) str_printf(&sum, "%s%s", str_text(&sum)[0] ? " + " : "", term);
     }
-    line(w, "loss = %s", str_text(&sum));
+    text_line(w, "loss = %s", str_text(&sum));
     if (w->lossy && text_pick(w, 4) == 0) {
         const Value *x = text_pick(w, 2) ? &w->value[0] : text_value(w, FLOATS, 1, TEXT_RANK);
-        line(w, "slope = grad(loss, %s)", text_pick(w, 2) || !x ? w->lossy : x->name);
-        line(w, "loss = loss + 0.1 * mean(slope * slope)");
+        text_line(w, "slope = grad(loss, %s)", text_pick(w, 2) || !x ? w->lossy : x->name);
+        text_line(w, "loss = loss + 0.1 * mean(slope * slope)");
     }
     minimize(w, "loss", given ? "lr" : "0.01");
     if (text_pick(w, 5) == 0) minimize(w, loss_term(w, &arguments), "0.02");
     choose_results(w, text_pick(w, 4), &types, &names);
-    line(w, "return loss%s%s", str_text(&names)[0] ? ", " : "", str_text(&names));
+    text_line(w, "return loss%s%s", str_text(&names)[0] ? ", " : "", str_text(&names));
     if (given) str_put(&arguments, ", lr: f32[]");
     end_entry(w, start,
               arena_printf(w->arena, "train t%d(%s)%s -> (loss: f32[]%s%s)", number, str_text(&arguments),

@@ -1,6 +1,6 @@
 // random_text.h: seeded random .dl programs: what random_graph.c cannot draw because it is a matter of the language or
 // of other dtypes: integers and bools, indices and scalars as arguments, two run-time sizes, layers, buffers, dropout,
-// optimisers with groups, freeze, eval, accumulate, checkpoint, gradient penalties.
+// optimisers with groups, freeze, eval, accumulate, checkpoint, gradient penalties, scans.
 //     dim N <= 6
 //     layer net0(a0: f32[N, 5]) { ... }
 //     model m0(x0: f32[N, 5], k1: i32[3]) -> (r0: f32[N, 7], ...) { v0 = net0(x0, name="net0") ... }
@@ -22,7 +22,8 @@ char *random_text(Arena *arena, uint32_t seed, const char **defines);
 // Its module, without a word about warnings (RANDOM_TEXT_WHY=1 shows them, and what was refused); NULL after errors.
 Module *random_text_module(Arena *arena, const char *text, const char *defines);
 
-// ---- shared by random_text.c, random_lines.c and random_layers.c ---------------------------------------------------
+// ---- shared by random_text.c, random_lines.c, random_layers.c and random_scan.c
+// ---------------------------------------------------
 
 // A fixed extent `plus`, or times * (run-time size number `size` - 1) + plus.
 typedef struct Axis {
@@ -59,6 +60,7 @@ typedef struct Writer {
     int nvalues, inputs; // value[0, inputs) are arguments
     int names;           // of values and layers so far
     int depth;           // of blocks
+    int scans;           // whose bodies are written now
     bool train, kinks;   // kinks: what has no gradient, or a wild one, may be drawn
     bool in_layer;
     bool wild;         // arguments may be infinite or NaN
@@ -80,6 +82,9 @@ typedef enum Want { FLOATS, EXACT_FLOATS, INTS, SMALL_INTS, BOOLS, ANYTHING } Wa
 const Value *text_value(Writer *w, Want want, int low, int high);
 // A statement `vN = ...`; `like` says the type. false: it would be too large.
 bool text_put(Writer *w, Value like, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// A line of text, and a value that some line made.
+void text_line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+Value *text_add(Writer *w, Value like, char *name);
 // A path component for a layer, sometimes one that was used before.
 const char *text_layer(Writer *w, const char *kind);
 
@@ -88,6 +93,7 @@ bool text_image(Writer *w);      // random_layers.c: convolutions, pools, norms,
 bool text_normalised(Writer *w); // softmax, norms along rows
 bool text_product(Writer *w);    // linear, matmul, attention
 bool text_drawn(Writer *w);      // dropout, random numbers
+bool text_scan(Writer *w);       // random_scan.c: a loop over steps
 bool text_lookup(Writer *w);     // gather, embedding, scatter_add, one_hot
 
 #endif
