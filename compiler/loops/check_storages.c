@@ -89,7 +89,7 @@ static void want_made(Storages *s, int storage, int maker) {
 }
 
 // A stored value that lies in a storage: that storage's value at entry, its last assignment, what an update before that
-// has left, or a view of one of them.
+// has left, or a view of one of them, such as an element.
 static void want_value(Storages *s, const Node *node) {
     const Buffer *lies = s->program->of_node[node->id];
     if (!lies || lies->scope != SCOPE_STORAGE) return;
@@ -103,7 +103,8 @@ static void want_value(Storages *s, const Node *node) {
                 add_found(s, lies->storage->index, WANTS_NEW);
                 return;
             }
-        at = at->op->traits & (OP_MOVEMENT | OP_IDENTITY) && at->nin == 1 ? at->in[0] : NULL;
+        bool shows = at->op->traits & (OP_MOVEMENT | OP_IDENTITY) || node_is(at, element);
+        at = shows && at->nin == 1 ? at->in[0] : NULL;
     }
     add_found(s, lies->storage->index, WANTS_OLD);
 }

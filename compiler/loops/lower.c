@@ -93,15 +93,16 @@ static void mark_stored(Lowering *l) {
 
 // ---- where stored nodes live ----------------------------------------------------------------------------------------
 
-// Each node's last reader among the groups; and of a node that a view shows, the last reader of that.
+// Each node's last reader among the groups; and of a node that a view or an element shows, the last reader of that.
 static void find_readers(Lowering *l) {
     for (int id = 0; id < l->g->nodes.len; id++) l->last_reader[id] = l->last_viewer[id] = -1;
     for (int k = 0; k < l->g->groups.len; k++) {
         const LoadVec *loads = &l->program->parts[k].loads;
         for (int i = 0; i < loads->len; i++) {
-            const Node *under = l->views.base[loads->at[i].node->id];
-            l->last_reader[loads->at[i].node->id] = k;
-            if (under) l->last_viewer[under->id] = k;
+            const Node *under = loads->at[i].node;
+            l->last_reader[under->id] = k;
+            while ((under = node_is(under, element) ? under->in[0] : l->views.base[under->id]))
+                l->last_viewer[under->id] = k;
         }
     }
 }
@@ -395,10 +396,16 @@ static void find_lifetimes(Program *program) {
             if (buffer->first_call < 0 || first < buffer->first_call) buffer->first_call = first;
             if (last > buffer->last_call) buffer->last_call = last;
         }
-    // Buffers that only the prepare part reads are not kept.
+    // Buffers that only the prepare part reads, also through their slots, are not kept.
+    for (int k = 0; k < program->buffers.len; k++) {
+        const Buffer *buffer = program->buffers.at[k];
+        Buffer *root = view_root(buffer);
+        if (root->scope == SCOPE_PREPARED && buffer->last_call > root->last_call) root->last_call = buffer->last_call;
+    }
     for (int k = 0; k < program->buffers.len; k++) {
         Buffer *buffer = program->buffers.at[k];
-        if (buffer->scope == SCOPE_PREPARED && buffer->last_call < program->nprepare) buffer->scope = SCOPE_ARENA;
+        bool kept = view_root(buffer)->last_call >= program->nprepare;
+        if (buffer->scope == SCOPE_PREPARED && !kept) buffer->scope = SCOPE_ARENA;
     }
 }
 
