@@ -121,8 +121,8 @@ static void let_write_last(Sequence *sequence, NodeVec work, int writer) {
                 vec_push(&f->scratch, &sequence->turn[reader].soft, writer);
                 sequence->turn[writer].soft_left++;
             }
-            // A stored movement can be a view: its readers read the old value.
-            bool passes = !f->of[user->id].stored || user->op->traits & OP_MOVEMENT;
+            // A stored movement can be a view, and an element is one: its readers read the old value.
+            bool passes = !f->of[user->id].stored || user->op->traits & OP_MOVEMENT || node_is(user, element);
             if (passes) vec_push(&f->scratch, &work, user);
         }
     }
