@@ -360,7 +360,8 @@ Graph *graph_rebuild(Graph *from, RewriteFn rewrite, void *context) {
         Node *made = rewrite ? rewrite(to, old, in, context) : NULL;
         old->map = made ? made : graph_copy_node(to, old, in);
         const Node *of = old->gradient_of ? from->nodes.at[old->gradient_of - 1]->map : NULL;
-        if (node_is(old->map, carry)) graph_loop(to, node_loop_attr(old))->carry.at[old->attr[1].i] = old->map;
+        if (node_is(old, carry) && node_is(old->map, carry)) // others may become a carried value: a reshape of one
+            graph_loop(to, node_loop_attr(old))->carry.at[old->attr[1].i] = old->map;
         if (of && old->map->section == SECTION_BACKWARD) old->map->gradient_of = of->id + 1;
     }
     for (int k = 0; k < from->outputs.len; k++) {

@@ -93,7 +93,8 @@ static void mark_stored(Lowering *l) {
 
 // ---- where stored nodes live ----------------------------------------------------------------------------------------
 
-// Each node's last reader among the groups; and of a node that a view or an element shows, the last reader of that.
+// Each node's last reader among the groups; and of a node that a view or an element shows, the last reader of that. Who
+// reads an element reads the sequence.
 static void find_readers(Lowering *l) {
     for (int id = 0; id < l->g->nodes.len; id++) l->last_reader[id] = l->last_viewer[id] = -1;
     for (int k = 0; k < l->g->groups.len; k++) {
@@ -101,8 +102,12 @@ static void find_readers(Lowering *l) {
         for (int i = 0; i < loads->len; i++) {
             const Node *under = loads->at[i].node;
             l->last_reader[under->id] = k;
-            while ((under = node_is(under, element) ? under->in[0] : l->views.base[under->id]))
-                l->last_viewer[under->id] = k;
+            while (under) {
+                bool element = node_is(under, element);
+                under = element ? under->in[0] : l->views.base[under->id];
+                if (under) l->last_viewer[under->id] = k;
+                if (under && element) l->last_reader[under->id] = k;
+            }
         }
     }
 }
