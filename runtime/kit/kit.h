@@ -431,12 +431,12 @@ const uint8_t *kit_glyph(char c);
 //     const struct kit_option options[] = {{"--epochs", "N", "passes over the data", KIT_INT, &epochs, 1, 1000}, {0}};
 //     if (kit_options_read(options, argc, argv, &rest, error)) ...
 
-enum kit_option_kind { KIT_INT, KIT_REAL, KIT_TEXT };
+enum kit_option_kind { KIT_INT, KIT_REAL, KIT_TEXT, KIT_FLAG };
 
 struct kit_option {
-    const char *name, *value, *help; // "--epochs", what its value is called, a line of help
+    const char *name, *value, *help; // "--epochs", what its value is called (NULL for KIT_FLAG), a line of help
     enum kit_option_kind kind;
-    void *to;           // int64_t, double or const char *
+    void *to;           // int64_t, double, const char * or bool, which a flag sets to true
     double least, most; // of numbers
 };
 
@@ -476,6 +476,7 @@ int kit_vocabulary_build(struct kit_vocabulary **vocabulary, enum kit_token_kind
                          int32_t limit, int64_t least, char *error);
 void kit_vocabulary_free(struct kit_vocabulary *v);
 int32_t kit_vocabulary_count(const struct kit_vocabulary *v); // with <unk>
+enum kit_token_kind kit_vocabulary_kind(const struct kit_vocabulary *v);
 // The bytes of a token, which belong to the vocabulary; a 0 follows them. NULL when id is out of range. bytes: or NULL.
 const char *kit_vocabulary_token(const struct kit_vocabulary *v, int32_t id, size_t *bytes);
 int32_t kit_vocabulary_find(const struct kit_vocabulary *v, const char *token, size_t bytes); // 0: unknown

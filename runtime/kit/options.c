@@ -26,12 +26,18 @@ static int read_value(const struct kit_option *o, const char *text, char *error)
 
 int kit_options_read(const struct kit_option *options, int argc, char **argv, int *rest, char *error) {
     int k = 1;
-    for (; k < argc && argv[k][0] == '-' && argv[k][1]; k += 2) {
+    while (k < argc && argv[k][0] == '-' && argv[k][1]) {
         const struct kit_option *o = options;
         while (o->name && strcmp(o->name, argv[k])) o++;
         if (!o->name) return kit_fail(error, KIT_EVALUE, "%s is no option", argv[k]);
-        int status = read_value(o, k + 1 < argc ? argv[k + 1] : NULL, error);
+        k++;
+        if (o->kind == KIT_FLAG) {
+            *(bool *)o->to = true;
+            continue;
+        }
+        int status = read_value(o, k < argc ? argv[k] : NULL, error);
         if (status) return status;
+        k++;
     }
     *rest = k;
     if (k < argc && strncmp(argv[argc - 1], "--", 2) == 0)
@@ -41,7 +47,8 @@ int kit_options_read(const struct kit_option *options, int argc, char **argv, in
 
 void kit_options_print(FILE *out, const struct kit_option *options) {
     for (; options->name; options++) {
-        int width = fprintf(out, "  %s %s", options->name, options->value);
+        int width =
+            fprintf(out, "  %s%s%s", options->name, options->value ? " " : "", options->value ? options->value : "");
         fprintf(out, "%*s%s\n", width < 20 ? 20 - width : 2, "", options->help);
     }
 }

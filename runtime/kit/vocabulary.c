@@ -152,6 +152,8 @@ int kit_vocabulary_build(struct kit_vocabulary **vocabulary, enum kit_token_kind
 
 int32_t kit_vocabulary_count(const struct kit_vocabulary *v) { return v->count; }
 
+enum kit_token_kind kit_vocabulary_kind(const struct kit_vocabulary *v) { return v->kind; }
+
 const char *kit_vocabulary_token(const struct kit_vocabulary *v, int32_t id, size_t *bytes) {
     bool known = id >= 0 && id < v->count;
     if (bytes) *bytes = known ? v->token[id].bytes : 0;

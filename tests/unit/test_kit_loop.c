@@ -304,9 +304,11 @@ Test(kit_options, read_and_refused) {
     int64_t count = 3;
     double rate = 0.5;
     const char *name = NULL;
+    bool all = false;
     const struct kit_option table[] = {{"--count", "N", "how many", KIT_INT, &count, 0, 9e15},
                                        {"--rate", "R", "how fast", KIT_REAL, &rate, 0, 1},
                                        {"--name", "TEXT", "who", KIT_TEXT, &name, 0, 0},
+                                       {"--all", NULL, "no exceptions", KIT_FLAG, &all, 0, 0},
                                        {0}};
     static const struct {
         const char *word[6], *says; // NULL: no error
@@ -314,6 +316,8 @@ Test(kit_options, read_and_refused) {
     } row[] = {
         {{"--count", "9000000000000000", "--rate", "1e-3", "a", "b"}, NULL, 5},
         {{"--name", "--count"}, NULL, 3},
+        {{"--all", "--rate", "1", "--all", "a"}, NULL, 5},
+        {{"--rate", "1e-3", "--all"}, NULL, 4},
         {{NULL}, NULL, 1},
         {{"-"}, NULL, 1},
         {{"--count", "-1"}, "--count takes a whole number from 0 to 9e+15, not \"-1\"", 0},
@@ -336,10 +340,11 @@ Test(kit_options, read_and_refused) {
         else
             cr_expect(status == KIT_OK && rest == row[k].rest, "row %zu: %d, %d, \"%s\"", k, status, rest, error);
     }
-    cr_expect(count == 9000000000000000 && rate == 1e-3 && !strcmp(name, "--count"));
+    cr_expect(count == 9000000000000000 && rate == 1e-3 && !strcmp(name, "--count") && all);
     char got[512] = "";
     FILE *out = fmemopen(got, sizeof got, "w");
     kit_options_print(out, table);
     fclose(out);
-    cr_expect_str_eq(got, "  --count N         how many\n  --rate R          how fast\n  --name TEXT       who\n");
+    cr_expect_str_eq(got, "  --count N         how many\n  --rate R          how fast\n  --name TEXT       who\n"
+                          "  --all             no exceptions\n");
 }

@@ -227,7 +227,7 @@ Test(kit_vocabulary, what_is_refused) {
 // ---- the file -------------------------------------------------------------------------------------------------------
 
 static bool are_same(const struct kit_vocabulary *a, const struct kit_vocabulary *b) {
-    bool same = kit_vocabulary_count(a) == kit_vocabulary_count(b);
+    bool same = kit_vocabulary_count(a) == kit_vocabulary_count(b) && kit_vocabulary_kind(a) == kit_vocabulary_kind(b);
     for (int32_t k = 0; same && k < kit_vocabulary_count(a); k++) {
         size_t m, n;
         const char *x = kit_vocabulary_token(a, k, &m), *y = kit_vocabulary_token(b, k, &n);
