@@ -192,5 +192,59 @@ awk '/^train step:/ { on = 1 } /^train step_all/ { on = 0 } on && / finetune_k_/
     cmp -l before.safetensors tuned.safetensors | awk 'NR == 1 { first = $1 } { last = $1 } END { exit !(NR > 500 && last - first < 325 * 4) }' &&
     ok || bad "finetune changes what is frozen"
 
+# charlm: 200 lines of two sentences, with references. A run in parts, which end in the middle of an epoch, gives the same
+# bits as a whole one. It goes on with the sentences that it was trained on, and knows which word follows.
+for k in $(seq 100); do printf 'Ge1:%d the cat sat on the mat.\n1Sa2:%d the dog ran to the park.\n' "$k" "$k"; done >lines.txt
+sed 's/N <= 32/N <= 4/; s/T <= 64/T <= 16/' "$top/examples/charlm/charlm.dl" >charlm.dl
+"$build/dlc" charlm.dl -o charlm.c --target=native -D TOKENS=30 -D HIDDEN=32 -D EMBEDDING=8 -D LAYERS=2 &&
+    gcc -std=gnu11 -O1 -march=native -fno-math-errno $sanitize -I"$top/runtime" -c charlm.c -o charlm.o &&
+    program charlm "" "$top"/examples/charlm/*.c charlm.o || bad "charlm does not build"
+./charlm train --text lines.txt --epochs 6 --lr 0.02 --save whole >charlm.txt 2>progress.txt &&
+    ./charlm train --text lines.txt --epochs 6 --lr 0.02 --steps 100 --save parts >>charlm.txt 2>>progress.txt &&
+    ./charlm train --text lines.txt --epochs 6 --lr 0.02 --resume parts >>charlm.txt 2>>progress.txt &&
+    cmp whole/charlm.ckpt parts/charlm.ckpt && cmp whole/charlm.safetensors parts/charlm.safetensors &&
+    [ "$(grep -c '^step ' charlm.txt)" = 13 ] && ok || bad "charlm train: $(cat charlm.txt progress.txt)"
+./charlm generate --load whole --prompt 'the d' --temperature 0 --count 27 >text.txt &&
+    printf 'the dog ran to the park.\nthe cat\n' | cmp - text.txt && ok || bad "charlm generate: $(cat text.txt)"
+./charlm train --text lines.txt --words --epochs 15 --lr 0.02 --save words >charlm.txt 2>progress.txt &&
+    ./charlm next --load words --prompt 'the cat sat on the' --top 3 >text.txt && [ "$(wc -l <text.txt)" = 3 ] &&
+    head -1 text.txt | grep -q '^ 9[0-9][.].. %  mat$' && ./charlm generate --load words --top-k 3 --count 20 >text.txt &&
+    [ "$(wc -w <text.txt)" -gt 12 ] && ok || bad "charlm --words: $(cat charlm.txt progress.txt text.txt)"
+fails() {
+    status=$1 says=$2
+    shift 2
+    "$@" >out.txt 2>error.txt
+    [ $? = "$status" ] && tr '\n' ' ' <error.txt | grep -q -e "$says" && ok || bad "$*: $(cat error.txt)"
+}
+fails 2 'the first word is train, generate or next usage: charlm train .*--words ' ./charlm
+fails 2 'more is no option' ./charlm train more
+fails 1 '--text FILE is missing' ./charlm train
+fails 1 'nothere' ./charlm train --text nothere
+fails 1 'the text is too short' ./charlm train --text lines.txt --limit 20
+fails 1 'cannot make the directory picture.ppm/x: Not a directory' ./charlm train --text lines.txt --save picture.ppm/x
+fails 1 'nothere' ./charlm train --text lines.txt --resume nothere
+{ echo 'kit-vocabulary 1 characters 32' && echo '<unk>' && printf '%s\n' A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b c d e; } >whole/vocabulary
+fails 1 'whole/vocabulary: 32 tokens, and this net has 30' ./charlm generate --load whole
+fails 0 'word 2 of the prompt is not in the vocabulary' ./charlm next --load words --prompt 'the cow'
+fails 1 'has no word' ./charlm next --load words --prompt ' '
+
+# translate: a smaller net, the same to the bit in two parts, that has learned more than half of the held-out numbers.
+"$build/dlc" "$top/examples/translate/translate.dl" -o translate.c --target=native -D HIDDEN=48 -D EMBEDDING=16 &&
+    gcc -std=gnu11 -O1 -march=native -fno-math-errno $sanitize -I"$top/runtime" -c translate.c -o translate.o &&
+    program translate "" "$top"/examples/translate/*.c translate.o || bad "translate does not build"
+./translate train --count 5000 --epochs 9 --lr 0.01 --save whole.ckpt >translate.txt 2>progress.txt &&
+    ./translate train --count 5000 --epochs 9 --lr 0.01 --until 4 --save parts.ckpt >>translate.txt 2>>progress.txt &&
+    ./translate train --count 5000 --epochs 9 --lr 0.01 --resume parts.ckpt >>translate.txt 2>>progress.txt &&
+    cmp whole.ckpt parts.ckpt && [ "$(grep -c '^epoch' translate.txt)" = 18 ] && ok || bad "translate train: $(cat translate.txt progress.txt)"
+./translate test --load whole.ckpt >translate.txt && awk '/^all/ { exit !($2 > 50) }' translate.txt &&
+    ./translate translate --load whole.ckpt Twenty-one >>translate.txt && tail -1 translate.txt | grep -q '^21$' && ok || bad "translate: $(cat translate.txt)"
+printf 'five\nsix hundred\n' | ./translate translate --load whole.ckpt >translate.txt && [ "$(tr '\n' ' ' <translate.txt)" = "5 600 " ] && ok ||
+    bad "translate, lines: $(cat translate.txt)"
+fails 1 'word 2 is in no number: seven dwarfs' ./translate translate --load whole.ckpt seven dwarfs
+fails 1 '13 words; numbers have at most 12' ./translate translate --load whole.ckpt one one one one one one one one one one one one one
+fails 1 '--load FILE is missing' ./translate test
+fails 1 'whole numb' ./translate train --count 6000 --resume whole.ckpt
+fails 2 'the first word is train, test or translate' ./translate
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
