@@ -58,6 +58,9 @@ int32_t draw_number(int64_t seed, int64_t k) {
     for (uint64_t random = mix(mix((uint64_t)seed) + (uint64_t)k);; random = mix(random)) {
         uint64_t digits = random % 6, least = digits ? (uint64_t)power[digits] : 0;
         int32_t number = (int32_t)(least + random / 6 % ((uint64_t)power[digits + 1] - least));
+        uint64_t zeros = random >> 63 ? mix(random) : 0;
+        for (uint64_t place = 0; place < digits; place++)
+            if (zeros >> place & 1) number -= number / power[place] % 10 * power[place];
         if (!is_held_out(number)) return number;
     }
 }

@@ -22,7 +22,8 @@ void number_words(char to[WORDS_BYTES], int32_t number);
 void number_digits(int32_t to[OUT], int32_t number, int32_t padding);
 // A tenth of the numbers is never trained on: which, a hash of the number decides.
 bool is_held_out(int32_t number);
-// Draw k: not held out; each number of digits as often as the others, because short numbers would hardly occur.
+// Draw k: not held out. Each number of digits is as often as the others, because short numbers would hardly occur, and
+// half of the draws have zeros in about half of their places, because "six hundred thousand and one" would not either.
 int32_t draw_number(int64_t seed, int64_t k);
 
 #endif
