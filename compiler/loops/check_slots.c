@@ -58,9 +58,12 @@ static int depth_of(const Graph *g, int number) {
 
 // Element t of a stack lies where step t left the value.
 static void check_stacked(Slots *s, const Node *node, const Node *stack) {
-    const Buffer *all = buffer_of(s, stack), *of = all->view ? all->view->of : all;
-    if (all->view && (all->view->slot || all->stride[0] != of->stride[0])) fail(s, stack, "is none of all steps");
-    int64_t first = all->view ? all->view->first[0] : 0;
+    const Buffer *all = buffer_of(s, stack), *value = buffer_of(s, node), *of = all->view ? all->view->of : all;
+    bool own = value && value->view && value->view->of == all; // the slots are its own elements
+    if (own) of = all;
+    if (!own && all->view && (all->view->slot || all->stride[0] != of->stride[0]))
+        fail(s, stack, "is none of all steps");
+    int64_t first = all->view && !own ? all->view->first[0] : 0;
     for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
         s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
         if (slot_of(s, node, of) != first + index_of_turn(s, turn)) fail(s, node, "is not that of its step");
@@ -115,6 +118,8 @@ static void check_loop(Slots *s) {
     }
 }
 
+static const char *check_shared(const Program *program);
+
 const char *check_slots(const Program *program) {
     enum { MOST_STEPS = 1000 };
     Slots s = {.program = program, .g = program->graph};
@@ -131,7 +136,93 @@ const char *check_slots(const Program *program) {
             check_loop(&s);
         }
     }
-    return s.wrong;
+    return s.wrong ? s.wrong : check_shared(program);
+}
+
+// ---- several sequences in the same steps ----------------------------------------------------------------------------
+
+// What accesses a buffer whose steps several sequences share: that sequence, directly or by its slots and views.
+typedef struct Sharer {
+    const Buffer *buffer;                               // a view of the shared one
+    int first_read, last_read, first_write, last_write; // calls; -1
+    int loop;    // the loop in whose steps its elements are read, 0: it is read whole, or by several
+    int in_loop; // the loop in whose steps it is written, 0: outside of loops
+} Sharer;
+
+static const Buffer *sharer_of(const Buffer *buffer) {
+    while (buffer->view && buffer->view->of->view) buffer = buffer->view->of;
+    return buffer->view ? buffer : NULL;
+}
+
+static bool is_own_slot(const Sharer *s, const Buffer *buffer) {
+    return buffer->view && buffer->view->slot && buffer->view->of == s->buffer;
+}
+
+static void see_access(Sharer *s, const Buffer *buffer, int call, int loop, bool write) {
+    int *first = write ? &s->first_write : &s->first_read, *last = write ? &s->last_write : &s->last_read;
+    int *in = write ? &s->in_loop : &s->loop, by = is_own_slot(s, buffer) ? loop : 0;
+    *in = *first < 0 || *in == by ? by : 0;
+    if (*first < 0) *first = call;
+    *last = call;
+}
+
+static Sharer sharer_new(const Program *program, const Buffer *buffer) {
+    Sharer s = {buffer, -1, -1, -1, -1, 0, 0};
+    for (int c = 0; c < program->calls.len; c++) {
+        const Call *call = &program->calls.at[c];
+        for (int k = 0; k < call->kernel->uses.len; k++) {
+            if (!call->buffer[k]->view || sharer_of(call->buffer[k]) != buffer) continue;
+            if (call->kernel->uses.at[k].read) see_access(&s, call->buffer[k], c, call->loop, false);
+            if (call->kernel->uses.at[k].written) see_access(&s, call->buffer[k], c, call->loop, true);
+        }
+    }
+    return s;
+}
+
+// The call after those of the outermost loop around call `c`.
+static int end_of(const Program *program, int c) {
+    int loop = program->calls.at[c].loop;
+    return loop ? program->loops[graph_loop_below(program->graph, loop, 0) - 1].end : c + 1;
+}
+
+static int begin_of(const Program *program, int c) {
+    int loop = program->calls.at[c].loop;
+    return loop ? program->loops[graph_loop_below(program->graph, loop, 0) - 1].first : c;
+}
+
+// Whether all of `a` ends before `b` begins: one after the other, or in each step of one loop, which reads the step's
+// element of a before it writes that of b.
+static bool ends_first(const Program *program, const Sharer *a, const Sharer *b) {
+    int last = a->last_read > a->last_write ? a->last_read : a->last_write;
+    if (b->first_write < 0 || last < 0 || end_of(program, last) <= begin_of(program, b->first_write)) return true;
+    if (!a->loop || a->loop != b->in_loop || graph_loop(program->graph, a->loop)->parent) return false;
+    const LoopRange *range = &program->loops[a->loop - 1];
+    return a->last_write < range->first && a->last_read < b->first_write && a->first_read >= range->first &&
+           a->last_read < range->end && (b->first_read < 0 || b->first_read >= b->first_write);
+}
+
+static bool regions_meet(const Buffer *a, const Buffer *b) {
+    int64_t size_a = buffer_count(a) / a->dim[0].extent, size_b = buffer_count(b) / b->dim[0].extent;
+    return a->view->first[1] < b->view->first[1] + size_b && b->view->first[1] < a->view->first[1] + size_a;
+}
+
+// Sequences that share the steps of one buffer and meet there end one before the other begins.
+static const char *check_shared(const Program *program) {
+    for (int x = 0; x < program->buffers.len; x++) {
+        const Buffer *a = program->buffers.at[x];
+        bool shares = a->view && !a->view->slot && !a->view->of->view && a->view->of->rank == 2 && a->rank > 1 &&
+                      a->view->axis[a->rank - 1] == 1 && a->view->of->value && node_is(a->view->of->value, stack);
+        for (int y = 0; y < x && shares; y++) {
+            const Buffer *b = program->buffers.at[y];
+            if (!b->view || b->view->slot || b->view->of != a->view->of || !regions_meet(a, b)) continue;
+            Sharer one = sharer_new(program, a), other = sharer_new(program, b);
+            if (!ends_first(program, &one, &other) && !ends_first(program, &other, &one))
+                return arena_printf(program->arena,
+                                    "%s and %s share the steps of %s, and none ends before the other begins", a->name,
+                                    b->name, a->view->of->name);
+        }
+    }
+    return NULL;
 }
 
 // Whether the value may lie in slots at all, or is a view of such a value.

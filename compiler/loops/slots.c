@@ -105,6 +105,119 @@ static void make_carried(const Slots *s, int number) {
     }
 }
 
+// ---- stacks in the memory of others ---------------------------------------------------------------------------------
+//
+// What the backward loop reads of step t for the last time makes room for what it stores of step t: the gates of an
+// LSTM for their gradients. The slots of all are parts of those of one buffer:
+//     i, f, g, o: f32[T, 8] each, read in loop 2 by kernel 5        gates: f32[T, 32]: i at 0, f at 8, g at 16, o at 24
+//     d: f32[T, 32], stored in loop 2 by kernel 6                   d at 0
+
+// Whether nothing but the steps of `loop` reads the stack, each its element, in groups before `group`.
+static bool ends_before(const Slots *s, const Node *stack, int loop, int group) {
+    const Graph *g = s->g;
+    for (int k = 0; k < g->outputs.len; k++)
+        if (g->outputs.at[k].value == stack) return false;
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
+        bool reads = false;
+        for (int i = 0; i < node->nin; i++) reads |= node->in[i] == stack;
+        if (reads && !(node_is(node, element) && node_loop_attr(node) == loop)) return false;
+        for (int k = group; reads && k < g->groups.len; k++)
+            for (int i = 0; i < s->program->parts[k].loads.len; i++)
+                if (s->program->parts[k].loads.at[i].node == node) return false;
+    }
+    return true;
+}
+
+static bool is_carried(const Graph *g, const Node *node) {
+    const Loop *loop = node->loop ? graph_loop(g, node->loop) : NULL;
+    for (int i = 0; loop && i < loop->carry.len; i++)
+        if (loop->carry.at[i] == node || loop->next.at[i] == node) return true;
+    return false;
+}
+
+static bool is_plain_stack(const Slots *s, const Node *node) {
+    return node_is(node, stack) && !s->program->of_node[node->id] && !is_carried(s->g, node->in[0]);
+}
+
+// The value of the stack lies in that of `of`, an axis of steps and one of elements, from element `first` of each step
+// on.
+static void put_in_part_of_steps(const Slots *s, const Node *stack, Buffer *of, int64_t first) {
+    Buffer *buffer = buffer_for(s, stack, name_of(stack));
+    int64_t elements = 1;
+    buffer->view = NEW(s->arena, View);
+    *buffer->view = (View){.of = of, .first = {0, first}};
+    buffer->view->step[0] = 1;
+    for (int d = buffer->rank - 1; d > 0; d--) {
+        buffer->view->axis[d] = 1;
+        buffer->view->step[d] = elements;
+        elements *= buffer->dim[d].extent;
+    }
+}
+
+static void put_in_steps(const Slots *s, const Node *stack, Buffer *of, int64_t first) {
+    put_in_part_of_steps(s, stack, of, first);
+    put_in_slot(s, stack->in[0], s->program->of_node[stack->id], index_step(s->arena, s->g, node_loop_attr(stack)));
+}
+
+static int group_of(const Graph *g, const Node *node) {
+    for (int k = 0; k < g->groups.len; k++)
+        if (nodes_have(&g->groups.at[k].outputs, node)) return k;
+    return 0;
+}
+
+// The projections of all steps, which the forward loop reads one after the other, end where it stores its stacks.
+static void reuse_sequence(const Slots *s, Buffer *of, const NodeVec *stacks) {
+    const Graph *g = s->g;
+    int loop = node_loop_attr(stacks->at[0]), first = g->groups.len;
+    for (int k = 0; k < stacks->len; k++) {
+        int group = group_of(g, stacks->at[k]->in[0]);
+        if (node_loop_attr(stacks->at[k]) != loop) return;
+        if (group < first) first = group;
+    }
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
+        bool fits = node_is(node, contract) && node->loop == graph_loop(g, loop)->parent && node->type.rank > 1 &&
+                    dim_equal(node->type.dim[0], of->dim[0]) && node->type.dtype == of->dtype &&
+                    type_count(&node->type) == buffer_count(of) &&
+                    nodes_have(&g->groups.at[group_of(g, node)].outputs, node);
+        if (!fits || s->program->of_node[id] || !ends_before(s, node, loop, first)) continue;
+        put_in_part_of_steps(s, node, of, 0);
+        return;
+    }
+}
+
+// Looks for stacks that end where this one begins, until they fill its slots.
+static void reuse_slots(const Slots *s, const Node *stack) {
+    const Graph *g = s->g;
+    int loop = node_loop_attr(stack), group = group_of(g, stack->in[0]);
+    int64_t size = type_count(&stack->in[0]->type), taken = 0;
+    NodeVec ended = {0};
+    if (!stack->in[0]->type.rank) return;
+    for (int id = 0; id < stack->id; id++) {
+        Node *other = g->nodes.at[id];
+        if (!is_plain_stack(s, other) || other->type.dtype != stack->type.dtype || !other->in[0]->type.rank) continue;
+        const Loop *fore = graph_loop(g, node_loop_attr(other)), *back = graph_loop(g, loop);
+        int64_t more = type_count(&other->in[0]->type);
+        bool fits = fore != back && fore->parent == back->parent && dim_equal(fore->steps, back->steps);
+        if (!fits || taken + more > size || !ends_before(s, other, loop, group)) continue;
+        taken += more;
+        vec_push(s->arena, &ended, other);
+    }
+    if (!ended.len) return;
+    Dim dim[2] = {graph_loop(g, loop)->steps, dim_fixed((int32_t)size)};
+    const char *name = arena_printf(s->arena, "%s_steps", name_of(stack));
+    Buffer *of = buffer_scratch(s->program, name, stack->type.dtype, 2, dim, SCOPE_ARENA);
+    of->value = stack;
+    put_in_steps(s, stack, of, 0);
+    taken = 0;
+    for (int k = 0; k < ended.len; k++) {
+        put_in_steps(s, ended.at[k], of, taken);
+        taken += type_count(&ended.at[k]->in[0]->type);
+    }
+    reuse_sequence(s, of, &ended);
+}
+
 // A stack of what is not carried.
 static void make_stack(const Slots *s, const Node *stack) {
     int loop = node_loop_attr(stack);
@@ -119,6 +232,8 @@ void slots_leave(Program *program) {
     for (int id = 0; id < g->nodes.len; id++)
         if (node_is(g->nodes.at[id], stack)) s.stack[g->nodes.at[id]->in[0]->id] = g->nodes.at[id];
     for (int number = 1; number <= g->loops.len; number++) make_carried(&s, number);
+    for (int id = 0; id < g->nodes.len && program->level; id++)
+        if (is_plain_stack(&s, g->nodes.at[id])) reuse_slots(&s, g->nodes.at[id]);
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
         if (node_is(node, stack) && !program->of_node[id]) make_stack(&s, node);
