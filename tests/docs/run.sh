@@ -59,31 +59,61 @@ else
     failed=$((failed + 1))
     echo "FAILED README.md: its example"
 fi
-# docs/loops.md: a block that begins with `# NAME.dl` is a net; one that begins with `$ dlc ... --emit=loops` is what dlc
-# prints of it, in order, with `...` for what is left out.
-mkdir -p "$build/tests/work/docs/loops"
-awk -v folder="$build/tests/work/docs/loops" '
+# docs/loops.md and docs/sequences.md: a block that begins with `# NAME.dl` is a net; one that begins with
+# `$ dlc ... --emit=loops` or `--emit=c` is what dlc prints of it, in order, with `...` for what is left out.
+for page in loops sequences; do
+    pieces=$build/tests/work/docs/$page
+    rm -rf "$pieces"
+    mkdir -p "$pieces"
+    awk -v folder="$pieces" '
     /^```/ { inside = !inside; out = ""; next }
-    inside && !out && /^# [a-z]+[.]dl$/ { out = folder "/" $2; printf "" >out }
-    inside && !out && /^[$] dlc .*--emit=loops$/ { out = folder "/" ++n ".txt"; print substr($0, 3) >out; next }
+    inside && !out && /^(#|\/\/) [a-z_]+[.](dl|c)$/ { out = folder "/" $2; printf "" >out }
+    inside && !out && /^[$] dlc .*--emit=(loops|c)$/ { out = folder "/" ++n ".txt"; print substr($0, 3) >out; next }
     inside && out { print >out }
-    END { print n }' "$top/docs/loops.md" >"$build/tests/work/docs/loops/count"
-for block in $(seq "$(cat "$build/tests/work/docs/loops/count")"); do
-    block=$build/tests/work/docs/loops/$block.txt
-    command=$(head -1 "$block")
-    # shellcheck disable=SC2086
-    if (cd "$build/tests/work/docs/loops" && "$build_here/dlc" ${command#dlc }) >"$block.got" 2>&1 &&
-        awk 'NR == FNR { got[++n] = $0; next }
+    END { print n }' "$top/docs/$page.md" >"$pieces/count"
+    for block in $(seq "$(cat "$pieces/count")"); do
+        block=$pieces/$block.txt
+        command=$(head -1 "$block")
+        # shellcheck disable=SC2086
+        if (cd "$pieces" && "$build_here/dlc" ${command#dlc }) >"$block.got" 2>&1 &&
+            awk 'NR == FNR { got[++n] = $0; next }
             FNR == 1 { next }
             $0 == "..." { free = 1; next }
             { if (FNR == 2 || free) { for (at++; at <= n && got[at] != $0; at++); free = 0 } else at++
               if (got[at] != $0) { print "line " FNR ": " $0; exit 1 } }' "$block.got" "$block"; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+            echo "FAILED docs/$page.md: what $command prints is something else"
+        fi
+    done
+done
+# docs/sequences.md: every net compiles, and its programs do what the page says.
+cd "$build/tests/work/docs/sequences" || exit 3
+for net in *.dl; do
+    if "$build_here/dlc" "$net" -o "${net%.dl}.c" --target=native; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        echo "FAILED docs/loops.md: what $command prints is something else"
+        echo "FAILED docs/sequences.md: $net"
     fi
 done
+# shellcheck disable=SC2086
+if gcc -std=gnu11 -O3 -march=native -fno-math-errno $sanitize -I"$top_here/runtime" -o stream stream_main.c stream.c "$build_here/libdlcrt.a" -lm && [ "$(./stream)" = equal ]; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAILED docs/sequences.md: the program over stream.dl"
+fi
+# shellcheck disable=SC2086
+if gcc -std=gnu11 -O3 -march=native -fno-math-errno $sanitize -I"$top_here/runtime" -o text text_main.c text.c "$build_here/libdlckit.a" "$build_here/libdlcrt.a" -lz -lm -pthread && ./text "$top_here/README.md" >text.txt &&
+    awk '/^epoch/ { if (n++ && $4 > least) exit 1; least = $4 } END { exit n != 10 }' text.txt; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAILED docs/sequences.md: the program over text.dl"
+fi
+cd "$top_here" || exit 3
 # docs/embedding.md: each file of the page, built as it says; all print the same logits.
 top=$(cd "$top" && pwd)
 build=$(cd "$build" && pwd)
