@@ -288,6 +288,31 @@ for target in native c11; do
     done
 done
 
+# Sequences in parts are what the whole sequence is.
+streams() { # TOLERANCE CCFLAGS DLCFLAGS...
+    tolerance=$1 more=$2
+    shift 2
+    case "$*" in *c11*) std="-std=c11 -Wpedantic" ;; *) std="-std=gnu11 -march=native" ;; esac
+    # shellcheck disable=SC2086
+    "$build/dlc" "$top/tests/nets/stream.dl" -o stream.c "$@" &&
+        gcc $std $strict -O0 $sanitize $more -fno-math-errno -I. -I"$top/runtime" -o stream "$top/tests/app/stream.c" stream.c "$top"/runtime/dlc*.c -lm || {
+        bad "stream, $more $*: does not build"
+        return
+    }
+    ./stream "$tolerance" >stream.txt 2>&1
+    counts "stream, $more $*" $? stream.txt
+}
+streams 0 "" --target=c11 -O0
+streams 0 "" --target=native -O0
+streams 1e-6 "" --target=c11
+# Layers that are wide enough for threads to share: the same bits with 1, 2 and 5 threads.
+streams 1e-6 "-DH=150 -fopenmp" --target=native -D H=150
+want=$(grep hash stream.txt)
+for threads in 1 2 5; do
+    got=$(OMP_NUM_THREADS=$threads ./stream 1e-6 bits | grep hash)
+    [ -n "$want" ] && [ "$got" = "$want" ] && ok || bad "stream: $threads threads: $got, want $want"
+done
+
 # The header is C++ as well.
 printf '#include "mlp.h"\nint main() { return mlp_new() == nullptr; }\n' >use.cc
 g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Inative -fsyntax-only use.cc && ok || bad "the header is no C++"
