@@ -141,9 +141,9 @@ class Kinks(torch.overrides.TorchFunctionMode):
 
 
 def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, low=-1, limit=16, falls=False, draw=0, margin=3e-7, bias=0,
-           **sgd):
-    """inputs: shapes without the batch (a list for class numbers), or None for one class number, by name in order; the first one is the model's.
-    draw: number of the draw of the inputs; margin: of Kinks; bias: of `filled`. Writes the outputs of the model at the start and at the end, the loss of each
+           models=1, adam=False, norm=None, **sgd):
+    """inputs: shapes without the batch (a list for class numbers), or None for one class number, by name in order; the first `models` are the model's.
+    norm: of clip_norm; draw: number of the draw of the inputs; margin: of Kinks; bias: of `filled`. Writes the outputs of the model at the start and at the end, the loss of each
     step, all parameters after the first and last, buffers and momentum after the last. Every fifth batch is a partial one."""
     module = module.double()
     number_sites(module)
@@ -151,7 +151,10 @@ def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, 
         if value.is_floating_point():
             value.copy_(filled(path, tuple(value.shape), bias))
     w, losses, kinks = Writer(name, limit), [], Kinks()
-    optimizer = torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9, **sgd)
+    if adam:
+        optimizer, kept = torch.optim.Adam(module.parameters(), lr=lr), ("exp_avg", "exp_avg_sq")
+    else:
+        optimizer, kept = torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9, **sgd), ("momentum_buffer",)
 
     def arguments(step):
         n = partial if step % 5 == 4 else batch
@@ -165,7 +168,7 @@ def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, 
     def outputs(when):
         module.eval()
         with torch.no_grad():
-            for out, value in named(module(next(arguments(0)))).items():
+            for out, value in named(module(*list(arguments(0))[:models])).items():
                 w.tensor(f"{when}.{out}", value)
 
     def named(out):
@@ -174,14 +177,16 @@ def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, 
     outputs("first")
     module.train()
     for step in range(steps):
-        x, *targets = arguments(step)
+        args = list(arguments(step))
         optimizer.param_groups[0]["lr"] = float(np.float32(lr * (1 - step / steps) if falls else lr))
         optimizer.zero_grad()
         with kinks:
-            out = named(module(x))
-        loss = loss_of(*out.values(), *targets)
+            out = named(module(*args[:models]))
+        loss = loss_of(*out.values(), *args[models:])
         loss.backward()
         idle = [p for p, value in module.named_parameters() if value.grad.abs().max() < 1e-10]
+        if norm:
+            nn.utils.clip_grad_norm_(module.parameters(), norm)
         optimizer.step()
         losses.append(loss.item())
         if step == 0:
@@ -190,8 +195,8 @@ def golden(name, module, inputs, loss_of, batch, partial, steps, lr, classes=0, 
     for p, value in module.named_parameters():
         # A bias that a later batch norm takes away has the gradient 0, and only rounding (and decay) in its momentum.
         w.tensor("last." + p, value)
-        w.tensor(f"last.optim.step.0.{p}.momentum_buffer", optimizer.state[value]["momentum_buffer"],
-                 beside=value if p in idle else None)
+        for key in kept:
+            w.tensor(f"last.optim.step.0.{p}.{key}", optimizer.state[value][key], beside=value if p in idle else None)
     for p, value in module.named_buffers():
         w.tensor("last." + p, value)
     w.tensor("losses", torch.tensor(losses, dtype=torch.float64))
@@ -391,6 +396,98 @@ def tied():
     golden("tied", Tied(), {"token": [4], "label": None}, F.cross_entropy, 8, 3, 20, 0.05, classes=12)
 
 
+def last_step():
+    class LastStep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(5, 10, 2, batch_first=True), nn.Linear(10, 4)
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[1][0][-1])
+
+    golden("last_step", LastStep(), {"x": (12, 5), "label": None}, F.cross_entropy, 6, 2, 100, 0.02, classes=4)
+
+
+def pooled():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.head = nn.GRU(4, 7, batch_first=True, bidirectional=True), nn.Linear(14, 8)
+
+        def forward(self, x, length):
+            rows = (length > 0).nonzero()[:, 0]  # PyTorch refuses an empty sequence
+            packed = nn.utils.rnn.pack_padded_sequence(x[rows], length[rows], batch_first=True, enforce_sorted=False)
+            y, _ = nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True)
+            mean = x.new_zeros(len(x), 14).index_copy(0, rows, y.sum(1) / length[rows, None])
+            return self.head(mean)
+
+    golden("pooled", Pooled(), {"x": (9, 4), "length": None, "label": None}, F.cross_entropy, 6, 2, 100, 0.01, classes=8, models=2,
+           adam=True)
+
+
+def tagging():
+    class Tagging(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.RNN(4, 8, 2, batch_first=True), nn.Linear(8, 5)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0])
+
+    golden("tagging", Tagging(), {"x": (11, 4), "tag": [11]},
+           lambda logits, tag: F.cross_entropy(logits.transpose(1, 2), tag, ignore_index=0), 6, 2, 100, 0.02, classes=5)
+
+
+def seq2seq():
+    class Seq2Seq(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.source, self.target = nn.Embedding(9, 6), nn.Embedding(9, 6)
+            self.encoder, self.decoder = nn.GRU(6, 12, batch_first=True), nn.GRU(6, 12, batch_first=True)
+            self.head = nn.Linear(12, 9)
+
+        def decode(self, words, h):
+            y, h = self.decoder(self.target(words), h)
+            return self.head(y), h
+
+        def forward(self, source):
+            h = self.encoder(self.source(source))[1]
+            if self.training:
+                return h  # what the right words are is an argument of the loss
+            word, scores, words = torch.zeros(len(source), 1, dtype=torch.int64), [], []
+            for _ in range(5):
+                logits, h = self.decode(word, h)
+                best = logits[:, 0].topk(2).values
+                assert (best[:, 0] - best[:, 1]).min() > 1e-3, "rounding must not choose a word; give it another draw="
+                word = logits.argmax(2)
+                scores.append(logits)
+                words.append(word.double())
+            return {"logits": torch.cat(scores, 1), "words": torch.cat(words, 1)}
+
+    net = Seq2Seq()
+
+    def loss(h, target):
+        before = torch.cat([torch.zeros_like(target[:, :1]), target[:, :-1]], 1)
+        return F.cross_entropy(net.decode(before, h)[0].transpose(1, 2), target)
+
+    golden("seq2seq", net, {"source": [7], "target": [5]}, loss, 6, 2, 100, 0.01, classes=9, limit=32, adam=True)
+
+
+def words():
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.word, self.lstm = nn.Embedding(20, 8), nn.LSTM(8, 16, batch_first=True, proj_size=8)
+
+        def forward(self, text):
+            self.text = text
+            return F.linear(self.lstm(self.word(text[:, :-1]))[0], self.word.weight)
+
+    net = Words()
+    golden("words", net, {"text": [10]}, lambda logits: F.cross_entropy(logits.transpose(1, 2), net.text[:, 1:]), 6, 2, 100, 0.05,
+           classes=20, norm=1.0)
+
+
 def gan():
     """Two optimisers in one step: the discriminator learns first, the generator from what it has learned. Written out,
     since `golden` knows one loss."""
@@ -442,6 +539,7 @@ def gan():
 
 
 if __name__ == "__main__":
-    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet, cnn, cnn_norm, tied, gan)}
+    nets = {f.__name__: f for f in (mlp, small, mynet, resnet18, mobilenet_v2, tcn, unet, cnn, cnn_norm, tied, last_step, pooled, tagging, seq2seq,
+                                      words, gan)}
     for net in sys.argv[1:] or nets:
         nets[net]()
