@@ -485,7 +485,7 @@ def words():
 
     net = Words()
     golden("words", net, {"text": [10]}, lambda logits: F.cross_entropy(logits.transpose(1, 2), net.text[:, 1:]), 6, 2, 100, 0.05,
-           classes=20, norm=1.0)
+           classes=20, norm=0.2)
 
 
 def gan():
