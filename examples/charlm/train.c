@@ -127,6 +127,7 @@ void train(struct charlm *net, const struct options *o) {
     if (!t.reader) die("no memory for a second state");
     int64_t steps = o->epochs * t.windows.windows;
     while (t.step < steps && t.step < o->steps) run_epoch(&t);
+    save(&t);
     if (t.directory) {
         path_in(path, t.directory, "charlm.safetensors");
         if (charlm_save_weights(net, path)) die("%s", charlm_error(net));
