@@ -216,7 +216,6 @@ static Call call_again(Instance *in, const Call *first) {
     Program *program = in->s->program;
     Call call = *first;
     call.group = in->group;
-    if (first->loop && !first->ahead_of) call.loop = in->group->outputs.at[0]->loop;
     call.buffer = NEW_ARRAY(program->arena, Buffer *, first->kernel->uses.len + 1);
     for (int k = 0; k < first->kernel->uses.len; k++) call.buffer[k] = buffer_for(in, first->buffer[k]);
     if (first->skip_if_null) call.skip_if_null = buffer_for(in, first->skip_if_null);
@@ -245,6 +244,7 @@ bool share_call(Shares *s, const Group *group) {
     }
     if (share->call >= 0) {
         Call call = call_again(&in, &program->calls.at[program->nprepare + share->call]);
+        call.loop = group->outputs.at[0]->loop; // the first one may stand in another loop, or in none
         vec_push(program->arena, &program->calls, call);
     }
     arena_release(&scratch);
