@@ -95,13 +95,17 @@ static void keep_two(const Slots *s, int number, const Node *carry, const Node *
     put_in_slot(s, next, two, index_mod(s->arena, index_add_const(s->arena, count, 1), 2));
 }
 
+// Whether all steps' values are kept: some stack has them.
+static bool is_kept(const Slots *s, const Node *carry, const Node *next) {
+    return s->stack[carry->id] || s->stack[next->id];
+}
+
 static void make_carried(const Slots *s, int number) {
     const Loop *loop = graph_loop(s->g, number);
     for (int i = 0; i < loop->carry.len; i++) {
         const Node *carry = loop->carry.at[i], *next = loop->next.at[i];
         if (!carry) continue;
-        bool all = s->stack[carry->id] || s->stack[next->id];
-        (all ? keep_all : keep_two)(s, number, carry, next);
+        (is_kept(s, carry, next) ? keep_all : keep_two)(s, number, carry, next);
     }
 }
 
@@ -240,6 +244,14 @@ void slots_leave(Program *program) {
     }
 }
 
+// Whether the value is carried to the next step in one of two slots.
+static bool is_in_two(const Slots *s, int number, const Node *value) {
+    const Loop *loop = graph_loop(s->g, number);
+    for (int i = 0; i < loop->next.len; i++)
+        if (loop->next.at[i] == value) return !is_kept(s, loop->carry.at[i], value);
+    return false;
+}
+
 // Where the last step wrote the value.
 static void make_last(const Slots *s, const Node *last) {
     int number = node_loop_attr(last);
@@ -250,10 +262,9 @@ static void make_last(const Slots *s, const Node *last) {
         return;
     }
     const Index *steps = index_size(s->arena, loop->steps), *at = of->view->slot;
-    bool two = of->view->of->dim[0].extent == 2 && !of->view->of->dim[0].size && !s->stack[last->in[0]->id];
-    Index *end = two             ? index_mod(s->arena, steps, 2)
-                 : loop->reverse ? index_const(s->arena, 0)
-                                 : index_add_const(s->arena, steps, at->c - 1);
+    Index *end = is_in_two(s, number, last->in[0]) ? index_mod(s->arena, steps, 2)
+                 : loop->reverse                   ? index_const(s->arena, 0)
+                                                   : index_add_const(s->arena, steps, at->c - 1);
     put_in_slot(s, last, of->view->of, end);
 }
 
