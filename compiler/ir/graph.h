@@ -320,6 +320,8 @@ bool graph_loop_within(const Graph *g, int inner, int outer);
 // A value that a step gets from the one before: `init` in the first. graph_loop_next says what the step makes of it.
 Node *build_carry(Graph *g, int loop, Node *init);
 void graph_loop_next(Graph *g, const Node *carry, Node *value);
+// Of a carried value that leaves its loop (a stack or last of it): what the steps make of it. NULL of other nodes.
+Node *node_next(const Graph *g, const Node *leaving);
 Node *build_element(Graph *g, int loop, Node *sequence); // sequence[t], along axis 0
 Node *build_step(Graph *g, int loop);                    // t, i64[]
 // What `value` is in all steps, along a new axis 0; and what it is after the last step.

@@ -45,6 +45,13 @@ void graph_loop_next(Graph *g, const Node *carry, Node *value) {
     graph_loop(g, node_loop_attr(carry))->next.at[carry->attr[1].i] = value;
 }
 
+Node *node_next(const Graph *g, const Node *leaving) {
+    if (!node_is(leaving, stack) && !node_is(leaving, last)) return NULL;
+    const Node *carry = leaving->in[0];
+    bool carried = node_is(carry, carry) && node_loop_attr(carry) == node_loop_attr(leaving);
+    return carried ? graph_loop(g, node_loop_attr(carry))->next.at[carry->attr[1].i] : NULL;
+}
+
 // What counts the steps needs no memory, nor does what is the same in all of them.
 Node *build_element(Graph *g, int loop, Node *sequence) {
     if (!sequence) return NULL;

@@ -134,7 +134,11 @@ static const char *check_reads(GroupCheck *check, const Node *node) {
     int by = check->stored_by[node->id];
     if (check->seen[node->id] == check->group->id + 1) return NULL;
     check->seen[node->id] = check->group->id + 1;
-    if (by == BEFORE && node_is_loop(node)) return check_reads(check, node->in[0]); // that is in a slot of it
+    if (by == BEFORE && node_is_loop(node)) { // that is in a slot of it
+        const Node *next = node_next(check->g, node);
+        const char *found = next ? check_reads(check, next) : NULL;
+        return found ? found : check_reads(check, node->in[0]);
+    }
     if (by == BEFORE) {
         if (node_is(node, storage))
             vec_push(&check->scratch, &check->readers[module_find_storage(check->g->module, node->attr[0].s)->index],

@@ -249,6 +249,8 @@ const char *check_slot_source(const Memory *m, int call, int *number) {
     if (inside != enters)
         return arena_printf(program->arena, "call %d reads %s %s its loop", call, buffer->name,
                             inside ? "inside of" : "outside of");
+    if (!enters && call < range->end)
+        return arena_printf(program->arena, "call %d reads %s before its loop has run", call, buffer->name);
     const Node *from = node->in[0];
     if (node_is(node, stack) && node_is(from, carry)) from = from->in[0]; // that is its first element
     const Buffer *of = program->of_node[from->id];

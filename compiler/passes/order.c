@@ -46,6 +46,8 @@ static void add_hard_edges(Sequence *sequence, Node *node, int reader) {
         return;
     }
     for (int i = 0; i < node->nin; i++) add_hard_edges(sequence, node->in[i], reader);
+    const Node *made = node_next(f->g, node);
+    if (made) add_hard_edges(sequence, f->g->nodes.at[made->id], reader);
 }
 
 // ---- loops ----------------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ for step in "$@"; do
         run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
         run "$build/tests/random_programs" "$top/tests/nets/dense.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/scan.dl"
+        run "$build/tests/random_programs" "$top/tests/nets/scan_places.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/state.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/random.dl" quick
         run "$build/tests/random_programs" graphs 1 1
