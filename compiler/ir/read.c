@@ -359,7 +359,7 @@ static void read_tags(Reader *r) {
 static bool read_carry(Reader *r, const Attr *attrs) {
     if (attrs[0].i < 1 || attrs[0].i > r->g->loops.len)
         fail(r, "graph text: there is no loop %lld", (long long)attrs[0].i);
-    if (attrs[1].i < 0 || attrs[1].i > MAX_CARRIES)
+    if (attrs[1].i < 0 || attrs[1].i >= MAX_CARRIES)
         fail(r, "graph text: no loop carries value %lld", (long long)attrs[1].i);
     if (r->failed) return false;
     Loop *loop = graph_loop(r->g, (int)attrs[0].i);
@@ -392,6 +392,8 @@ static void read_next(Reader *r) {
     expect(r, "=");
     Node *next = read_reference(r);
     if (!r->failed && !node_is(carry, carry)) fail(r, "graph text: %%%d is no carried value", carry->id);
+    if (!r->failed && graph_loop(r->g, node_loop_attr(carry))->next.at[carry->attr[1].i])
+        fail(r, "graph text: a second next for %%%d", carry->id);
     if (!r->failed) graph_loop_next(r->g, carry, next);
 }
 
@@ -434,7 +436,7 @@ static void read_node(Reader *r) {
     Node *node = graph_op(r->g, op, in, nin, attrs);
     if (node && op == &op_carry) {
         Loop *loop = graph_loop(r->g, node_loop_attr(node));
-        loop->carry.at[attrs[1].i] = loop->next.at[attrs[1].i] = node;
+        loop->carry.at[attrs[1].i] = node; // `next` says what follows
     }
     if (!node)
         r->failed = true; // the shape rule has said why

@@ -388,6 +388,7 @@ typedef struct Bad {
 } Bad;
 
 #define X    "model f(x: f32[4]) { %0 = argument {name=\"x\"} : f32[4] "
+#define L    "model f(x: f32[4]) { loop 1 over 4 %0 = argument {name=\"x\"} : f32[4] "
 #define MAPS X "%1 = reduce %0 {kind=\"sum\", ties=\"even\", shape=[], iter="
 
 static const Bad bad[] = {
@@ -415,6 +416,33 @@ static const Bad bad[] = {
     {"model f(x: f32[4], x: f32[4]) { }", "two arguments x"},
     {"model f() { } model f() { }", "two entries f"},
     {"model f() { ", "expected a node, loop, next, return, store or }"},
+    {L "%1 = element %0 {loop=2} : f32[] }", "there is no loop 2"},
+    {L "%1 = element %0 {loop=0} : f32[] }", "there is no loop 0"},
+    {"model f(x: f32[4]) { loop 2 over 4 }", "expected loop 1"},
+    {"model f(x: f32[4]) { loop 1 over 4 in 1 }", "there is no loop 1"},
+    {"model f(x: f32[4]) { loop 1 over 0 }", "0 is no extent"},
+    {"model f(x: f32[4]) { loop 1 over 4 loop 2 over 4 in -1 }", "there is no loop -1"},
+    {L "%1 = element %0 {loop=1} : f32[4] }", "the result has type f32[]"},
+    {L "%1 = carry %0 {loop=2, index=0} : f32[4] }", "there is no loop 2"},
+    {L "%1 = carry %0 {loop=1, index=4096} : f32[4] }", "no loop carries value 4096"},
+    {L "%1 = carry %0 {loop=1, index=-1} : f32[4] }", "no loop carries value -1"},
+    {L "%1 = carry %0 {loop=1, index=0} : f32[4] }", "has no next value"},
+    {L "%1 = carry %0 {loop=1, index=0} : f32[4] %2 = carry %0 {loop=1, index=0} : f32[4] }", "carries value 0 twice"},
+    {L "%1 = carry %0 {loop=1, index=0} : f32[4] next %1 = %1 next %1 = %0 }", "a second next for %1"},
+    {L "%1 = carry %0 {loop=1, index=0} : f32[4] next %0 = %1 }", "%0 is no carried value"},
+    {L "%1 = carry %0 {loop=1, index=0} : f32[4] next %1 = %2 }", "%2 is not defined above"},
+    {L "%1 = carry %0 {loop=1, index=0} : f32[4] %2 = element %0 {loop=1} : f32[] next %1 = %2 }", "of another type"},
+    {L "%1 = element %0 {loop=1} : f32[] return \"y\" = %1 }", "is an output, and of a loop"},
+    {L "%1 = stack %0 {loop=1} : f32[4, 4] }", "its input is not computed in the loop"},
+    {L "%1 = last %0 {loop=1} : f32[4] }", "its input is not computed in the loop"},
+    {"model f(x: f32[3, 4]) { loop 1 over 4 %0 = argument {name=\"x\"} : f32[3, 4] %1 = element %0 {loop=1} : f32[4] }",
+     "another number of elements than its loop has steps"},
+    {"model f(x: f32[4, 4]) { loop 1 over 4 loop 2 over 4 %0 = argument {name=\"x\"} : f32[4, 4] "
+     "%1 = element %0 {loop=1} : f32[4] %2 = element %1 {loop=2} : f32[] }",
+     "in a loop that does not contain loop 2"},
+    {"model f(x: f32[4, 4]) { loop 1 over 4 %0 = argument {name=\"x\"} : f32[4, 4] "
+     "%1 = element %0 {loop=1} : f32[4] %2 = element %1 {loop=1} : f32[] }",
+     "in a loop that does not contain loop 1"},
     {X "%1 = rellu %0 : f32[4] }", "there is no operator rellu"},
     {X "%1 = relu : f32[4] }", "relu takes 1 inputs"},
     {X "%1 = relu %0, %0 : f32[4] }", "relu takes 1 inputs"},
