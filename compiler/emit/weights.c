@@ -29,6 +29,7 @@ void weights_collect(Weights *weights, Arena *arena, const EmitInput *in, const 
             const Formals *formals = &table->calls[p][c].formals;
             for (int i = 0; i < formals->buffers.len; i++) {
                 const Buffer *buffer = formals->buffers.at[i].buffer;
+                while (buffer->view && buffer->view->slot) buffer = buffer->view->of; // an element of the array
                 int *place = buffer->data ? tag_of(&weights->places, key_of(buffer)) : NULL;
                 if (!place || *place) continue;
                 const char *of = names_take(&names, buffer->name);
