@@ -17,6 +17,17 @@ static bool is_affordable(const Buffer *buffer, const int *before, const int *af
     return wide <= 2 * plain + 4096 && wide < INT32_MAX;
 }
 
+// Whether the steps of a loop store it slot by slot: none of these stores is of the whole value, so none could fill a
+// halo.
+static bool has_slots(const Program *program, const Buffer *buffer) {
+    const Buffer *root = view_root(buffer);
+    for (int k = 0; k < program->buffers.len; k++) {
+        const Buffer *other = program->buffers.at[k];
+        if (other->view && other->view->slot && view_root(other) == root) return true;
+    }
+    return false;
+}
+
 // The last axis, channels, gets none: otherwise vectors would no longer start where cache lines do.
 static void widen_for(Program *program, const Iter *iter, int which, const Node *node) {
     Buffer *buffer = program->of_node[node->id];
@@ -32,7 +43,7 @@ static void widen_for(Program *program, const Iter *iter, int which, const Node 
         leaves |= before[d] || after[d];
     }
     int last = buffer->rank - 1;
-    if (leaves && !before[last] && !after[last] && is_affordable(buffer, before, after))
+    if (leaves && !before[last] && !after[last] && is_affordable(buffer, before, after) && !has_slots(program, buffer))
         views_widen(program, buffer, before, after);
 }
 
