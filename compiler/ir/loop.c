@@ -68,7 +68,7 @@ Node *build_element(Graph *g, int loop, Node *sequence) {
     }
     if (node_is(sequence, broadcast)) {
         const Attr *axes = node_attr(sequence, "axes");
-        int axis[MAX_RANK];
+        int axis[MAX_RANK] = {0};
         for (int k = 0; k < axes->n; k++) axis[k] = (int)axes->ints[k] - 1;
         if (!axes->n || axis[0] >= 0) return build_broadcast(g, sequence->in[0], &type, axis);
     }

@@ -184,7 +184,7 @@ static void nest_update(LowerContext *ctx, const Node *node) {
     Places p = places_of(node);
     const Node *index = node->in[1], *value = node->in[2];
     Buffer *to = ctx->program->of_node[node->id];
-    Index *at[MAX_RANK], *out[MAX_RANK], *which[MAX_RANK];
+    Index *at[MAX_RANK] = {NULL}, *out[MAX_RANK], *which[MAX_RANK];
     if (ctx->program->of_node[update_changes(node)->id] != to) {
         Stmt *copy = nest_shape(ctx, ctx->kernel->body, &node->type, -1, out);
         stmt_append(arena, copy, stmt_store(arena, to, out, lower_value(ctx, node->in[0], out)));
