@@ -154,13 +154,15 @@ static const Buffer *sharer_of(const Buffer *buffer) {
     return buffer->view ? buffer : NULL;
 }
 
-static bool is_own_slot(const Sharer *s, const Buffer *buffer) {
-    return buffer->view && buffer->view->slot && buffer->view->of == s->buffer;
+// The loop whose steps give the slot in which the buffer lies; 0: in none of the sequence's.
+static int loop_of_slot(const Sharer *s, const Buffer *buffer) {
+    while (buffer->view && buffer->view->of != s->buffer) buffer = buffer->view->of;
+    return buffer->view && buffer->view->slot ? buffer->value->loop : 0;
 }
 
-static void see_access(Sharer *s, const Buffer *buffer, int call, int loop, bool write) {
+static void see_access(Sharer *s, const Buffer *buffer, int call, bool write) {
     int *first = write ? &s->first_write : &s->first_read, *last = write ? &s->last_write : &s->last_read;
-    int *in = write ? &s->in_loop : &s->loop, by = is_own_slot(s, buffer) ? loop : 0;
+    int *in = write ? &s->in_loop : &s->loop, by = loop_of_slot(s, buffer);
     *in = *first < 0 || *in == by ? by : 0;
     if (*first < 0) *first = call;
     *last = call;
@@ -172,8 +174,8 @@ static Sharer sharer_new(const Program *program, const Buffer *buffer) {
         const Call *call = &program->calls.at[c];
         for (int k = 0; k < call->kernel->uses.len; k++) {
             if (!call->buffer[k]->view || sharer_of(call->buffer[k]) != buffer) continue;
-            if (call->kernel->uses.at[k].read) see_access(&s, call->buffer[k], c, call->loop, false);
-            if (call->kernel->uses.at[k].written) see_access(&s, call->buffer[k], c, call->loop, true);
+            if (call->kernel->uses.at[k].read) see_access(&s, call->buffer[k], c, false);
+            if (call->kernel->uses.at[k].written) see_access(&s, call->buffer[k], c, true);
         }
     }
     return s;

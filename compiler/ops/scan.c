@@ -85,7 +85,7 @@ static bool last_infer(Infer *infer) { return leave(infer); }
 DEFINE_OP(carry){
     .name = "carry",
     .doc = "what a step of a loop gets from the step before; the input in the first one",
-    .example = "scan e in x: f32[2, 3] from h = h0: f32[3] { h = h + e }",
+    .example = "scan e in x: f32[2, 3] from h = h0: f32[3] { h = max(h, e) }",
     .inputs = 1,
     .attrs = {LOOP, {"index", ATTR_INT, "which of the loop's carried values", NULL}},
     .traits = OP_INPUT | OP_LOOP,
@@ -155,7 +155,7 @@ DEFINE_OP(stack){
 DEFINE_OP(last){
     .name = "last",
     .doc = "a value of a loop as it is after the last step",
-    .example = "scan e in x: f32[2, 3] from h = h0: f32[3] { h = h + e }",
+    .example = "scan e in x: f32[2, 3] from h = h0: f32[3] { h = max(h, e) }",
     .inputs = 1,
     .attrs = {LOOP},
     .traits = OP_INPUT | OP_LOOP,

@@ -36,6 +36,8 @@ static void draw_element(Scan *l, const Value *x, int axis) {
     text_add(w, of, name);
 }
 
+enum { MOST_STEPS = 64 };
+
 // One or two sequences of one length, and the steps.
 static bool draw_sequences(Scan *l) {
     Writer *w = l->w;
@@ -43,6 +45,7 @@ static bool draw_sequences(Scan *l) {
     if (!x) return false;
     int axis = text_pick(w, x->rank);
     l->steps = x->axis[axis];
+    if (text_extent(w, l->steps) > MOST_STEPS) return false; // of some hundred, a gradient is interpreted for minutes
     const Value first = *x;
     draw_element(l, &first, axis);
     for (int tries = text_pick(w, 2) ? 0 : 12; tries > 0; tries--) {

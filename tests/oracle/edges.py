@@ -275,7 +275,7 @@ def updates():
         y = copied(z * z, i, v * v)
         (y * w).sum().backward()
         entry(f"update, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
-              f"""train NAME(z: f32[N, 2], i: i64[6], v: f32[6, 2], w: f32[N, 2]) -> (all: f32[2 * N + 6, 2]) {{
+              f"""train NAME(z: f32[N, 2], i: i64[6], v: f32[6, 2], w: f32[N, 2]) -> (y: f32[2 * N + 6, 2]) {{
     y = update(z * z, i, v * v)
     return concat({joined})
 }}
@@ -285,7 +285,7 @@ def updates():
         y = in_rows(z * z, i, v * v)
         (y * w).sum().backward()
         entry(f"update in rows, N={n}", {"z": z, "i": i, "v": v, "w": w}, {},
-              f"""train NAME(z: f32[N, 3, 2], i: i64[N, 2], v: f32[N, 2, 2], w: f32[N, 3, 2]) -> (all: f32[N, 8, 2]) {{
+              f"""train NAME(z: f32[N, 3, 2], i: i64[N, 2], v: f32[N, 2, 2], w: f32[N, 3, 2]) -> (y: f32[N, 8, 2]) {{
     y = update(z * z, i, v * v, batch_axes=1)
     return concat({joined}, axis=1)
 }}

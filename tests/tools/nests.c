@@ -89,7 +89,7 @@ static void add_cases(Arena *arena, Cases *cases, Module *trial, int extent, con
     Variant all[MAX_VARIANTS];
     Type shape = {F32, 2, {{ROWS, 1, 1, 0}, {extent, 0, 0, 0}}};
     for (const Op *const *at = ops; *at; at++) {
-        int n = (*at)->traits & OP_ELEMENTWISE ? variants_of(*at, all) : 0;
+        int n = (*at)->traits & OP_ELEMENTWISE && !((*at)->traits & OP_LOOP) ? variants_of(*at, all) : 0;
         for (int k = 0; k < n; k++) {
             c.op = *at, c.variant = all[k];
             if (all[k].masks && all[k].mask_of != F32) continue;

@@ -173,7 +173,7 @@ static bool write_module(Walk *w, const char *path) {
     if (w->m->entries.at[w->m->entries.len - 1]->kind == ENTRY_INIT) init = w->m->entries.at[--w->m->entries.len];
     for (const Op *const *at = ops; *at; at++) {
         const Op *op = *at;
-        if (!takes_part(w, op)) continue;
+        if (!takes_part(w, op) || op->traits & OP_LOOP) continue; // tests/nets/scan.dl has those of loops
         if (op->traits & OP_ELEMENTWISE)
             add_variants(w, op);
         else
