@@ -181,23 +181,20 @@ static Sharer sharer_new(const Program *program, const Buffer *buffer) {
     return s;
 }
 
-// The call after those of the outermost loop around call `c`.
-static int end_of(const Program *program, int c) {
+// The calls of the loop around call `c` whose parent is `home`, or the call itself.
+static LoopRange range_of(const Program *program, int c, int home) {
     int loop = program->calls.at[c].loop;
-    return loop ? program->loops[graph_loop_below(program->graph, loop, 0) - 1].end : c + 1;
+    if (loop == home) return (LoopRange){c, c + 1};
+    return program->loops[graph_loop_below(program->graph, loop, home) - 1];
 }
 
-static int begin_of(const Program *program, int c) {
-    int loop = program->calls.at[c].loop;
-    return loop ? program->loops[graph_loop_below(program->graph, loop, 0) - 1].first : c;
-}
-
-// Whether all of `a` ends before `b` begins: one after the other, or in each step of one loop, which reads the step's
-// element of a before it writes that of b.
-static bool ends_first(const Program *program, const Sharer *a, const Sharer *b) {
+// Whether all of `a` ends before `b` begins, in each step of loop `home`: one after the other, or in each step of one
+// loop, which reads the step's element of a before it writes that of b.
+static bool ends_first(const Program *program, const Sharer *a, const Sharer *b, int home) {
     int last = a->last_read > a->last_write ? a->last_read : a->last_write;
-    if (b->first_write < 0 || last < 0 || end_of(program, last) <= begin_of(program, b->first_write)) return true;
-    if (!a->loop || a->loop != b->in_loop || graph_loop(program->graph, a->loop)->parent) return false;
+    if (b->first_write < 0 || last < 0) return true;
+    if (range_of(program, last, home).end <= range_of(program, b->first_write, home).first) return true;
+    if (!a->loop || a->loop != b->in_loop || graph_loop(program->graph, a->loop)->parent != home) return false;
     const LoopRange *range = &program->loops[a->loop - 1];
     return a->last_write < range->first && a->last_read < b->first_write && a->first_read >= range->first &&
            a->last_read < range->end && (b->first_read < 0 || b->first_read >= b->first_write);
@@ -218,7 +215,8 @@ static const char *check_shared(const Program *program) {
             const Buffer *b = program->buffers.at[y];
             if (!b->view || b->view->slot || b->view->of != a->view->of || !regions_meet(a, b)) continue;
             Sharer one = sharer_new(program, a), other = sharer_new(program, b);
-            if (!ends_first(program, &one, &other) && !ends_first(program, &other, &one))
+            int home = a->view->of->value->loop; // that of the stack for which they share it
+            if (!ends_first(program, &one, &other, home) && !ends_first(program, &other, &one, home))
                 return arena_printf(program->arena,
                                     "%s and %s share the steps of %s, and none ends before the other begins", a->name,
                                     b->name, a->view->of->name);

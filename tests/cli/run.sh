@@ -53,7 +53,7 @@ expect 2 'error: unknown option `--tagret`; did you mean `--target`' good.dl -o 
 expect 2 'error: unknown target `nonsense`' good.dl -o left.c --target=nonsense
 expect 2 'error: --threads takes 1 to 1024, got `0`' good.dl -o left.c --threads=0
 expect 2 'error: --emit takes .*, got `nonsense`' good.dl --emit=nonsense
-expect 2 'error: no pass is called `nonsense`; they are fold, ' good.dl -o left.c --dump-after=nonsense
+expect 2 'error: no pass is called `nonsense`; they are keep, ' good.dl -o left.c --dump-after=nonsense
 expect 0 '^  c11 +portable ISO C' --target=help
 expect 0 '^layer linear\(x: T' --print-prelude linear
 expect 2 'error: the prelude has no `liner`; did you mean `linear`' --print-prelude liner

@@ -52,7 +52,7 @@ for step in "$@"; do
     graphs)
         run "$build/tests/random_programs" "$top/tests/nets/reduced.dl"
         run "$build/tests/random_programs" "$top/tests/nets/dense.dl" quick
-        run "$build/tests/random_programs" "$top/tests/nets/scan.dl"
+        run "$build/tests/random_programs" "$top/tests/nets/scan.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/scan_places.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/state.dl" quick
         run "$build/tests/random_programs" "$top/tests/nets/random.dl" quick

@@ -36,6 +36,8 @@ static const LayerForm layer_forms[] = {
     {.params = ROW, .call = "conv1d(x, 6, 3, stride=2, padding=2, dilation=2, groups=2)"},
     {.params = ROW, .call = "conv1d(x, 2, 3, padding=\"same\", padding_mode=\"circular\")"},
     {.params = "x: f32[N, 2, 7]", .call = "conv1d(x, 3, 7, bias=false)"},
+    {.params = "x: f32[N, 4]", .call = "conv1d_push(x, 3, 2)"},
+    {.params = "x: f32[N, 2, 4]", .call = "recent_samples(x, 2, 1, 1)"},
     {.params = IMAGE, .call = "conv2d(x, 3, 3)"},
     {.params = IMAGE, .call = "conv2d(x, 4, [3, 2], stride=[2, 1], padding=[1, 0], groups=2, bias=false)"},
     {.params = IMAGE, .call = "conv2d(x, 4, 3, stride=3, padding=2, dilation=2, groups=4)"},
