@@ -65,8 +65,16 @@ static Node *loss_of(const Graph *g) {
     return NULL;
 }
 
+// Differences hold what gradients stop at, which the interpreter of loops cannot do.
+static bool is_held_in_loops(const Graph *g) {
+    bool held = false;
+    for (int id = 0; id < g->nodes.len; id++) held |= node_is(g->nodes.at[id], detach);
+    return held && g->loops.len;
+}
+
 static void check_entry(Tally *t, Counts *counts, Arena *arena, Graph *g, uint32_t seed, bool second, bool text) {
     int64_t sizes[MAX_SIZES] = {0}, n;
+    if (is_held_in_loops(g)) return;
     for (int k = 0; k < g->module->nsizes; k++) {
         int64_t bound = g->module->sizes[k].bound;
         int least = graph_least(g, k), choices = (int)bound - least + 1;
