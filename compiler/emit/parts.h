@@ -63,8 +63,8 @@ enum { FORMAL_NUMBERS = MAX_SIZES + MAX_NEST };
 
 typedef struct Formals {
     VEC(Formal) buffers;
-    // By run-time size, then by depth of a loop whose step is needed: 0, or 1 + its number in order of first use; the
-    // body says ##0.
+    // First by run-time size, then by a loop's depth: 0 if the kernel does not use it, or 1 + its number in order of
+    // first use; the body says ##0.
     int size[FORMAL_NUMBERS];
 } Formals;
 

@@ -25,7 +25,7 @@ const char *call_place(Arena *arena, const Module *module, const Call *call) {
 typedef struct Binding {
     const Buffer *buffer;
     const char *name;
-    int loop; // in whose steps it is declared
+    int loop; // it is declared in the steps of this loop; 0: at the top
 } Binding;
 
 // Which of a program's calls the function makes.
@@ -326,8 +326,7 @@ static void put_calls(Str *s, const Entry *e, int first, int end, int outer, int
 static void name_steps(Entry *e) {
     const Graph *g = e->program->graph;
     for (int number = 1; number <= g->loops.len; number++) {
-        int depth = 0;
-        for (int outer = graph_loop(g, number)->parent; outer; outer = graph_loop(g, outer)->parent) depth++;
+        int depth = graph_loop_depth(g, number);
         if (!e->step[depth]) e->step[depth] = names_take(&e->signature.names, step_name(e->arena, depth));
     }
 }

@@ -76,7 +76,7 @@ struct Frame {
     Tags *counters;   // how often each layer was called without a name; name="" shares those of the caller
     Span user;        // the call in the user's file that led here
     bool numbered;    // its path ends with a component made from the layer's name: "linear_2"
-    int scans;        // whose bodies run now
+    int scans;        // how many scans of this frame are running their bodies
     bool returned;
     Span return_span;
     Value result;

@@ -1,4 +1,4 @@
-// scan.c: a loop over the steps of sequences, whose body is elaborated once.
+// scan.c: a loop over the steps of sequences. Its body is elaborated once.
 //     hs, h = scan xt in x over 1 from h = h0 {        %3 = element %x' {loop=1}       x' is x with axis 1 first
 //         h = tanh(xt + h)                             %4 = carry %h0 {loop=1, index=0}
 //         yield h over 1                               %5 = tanh (%3 + %4)
@@ -23,7 +23,7 @@ typedef struct Scan {
     NodeVec block_carries;
 } Scan;
 
-// The axis of a tensor of that rank; -1: reported. What is yielded has an axis more than in one step.
+// The axis of a tensor of that rank; -1: reported. A yielded value has one axis more than it has in a step.
 static int axis_of(Elab *el, const AstExpr *expr, int rank, Span span) {
     int64_t axis = 0;
     if (expr && !value_to_int(el, eval(el, expr), "an axis", expr->span, &axis)) return -1;
@@ -118,7 +118,7 @@ static bool read_head(Scan *s) {
     return good;
 }
 
-// In the prelude the name stands behind that of what the user wrote: "lstm.h".
+// In the prelude, the name follows the name of the user's layer: "lstm.h".
 static const char *node_name(const Scan *s, const char *name) {
     const AstDecl *decl = s->el->frame->decl;
     const char *user = s->el->g->name_now;
@@ -288,9 +288,8 @@ Value eval_scan(Elab *el, const AstExpr *expr) {
     Scan s = {.el = el, .ast = expr->scan, .span = expr->span};
     Frame *frame = el->frame;
     Graph *g = el->g;
-    int depth = 0;
-    for (int loop = g->loop_now; loop; loop = graph_loop(g, loop)->parent) depth++;
-    if (depth == MAX_NEST) return refuse(el, s.span, "more than %d scans are nested here", MAX_NEST);
+    if (g->loop_now && graph_loop_depth(g, g->loop_now) + 1 == MAX_NEST)
+        return refuse(el, s.span, "more than %d scans are nested here", MAX_NEST);
     if (!read_head(&s) || !check_blocks(&s)) return value_poison();
     int n = frame->names.all.len, outer = g->loop_now;
     Binding *before = NEW_ARRAY(el->arena, Binding, n + 1);

@@ -12,7 +12,7 @@ typedef struct Autodiff {
     Node **arrived;    // by id: the gradient so far, or NULL
     Schedule schedule; // of the forward nodes
     int nforward;
-    int loop;                 // whose nodes are differentiated now; 0: those outside of all
+    int loop;                 // its nodes are differentiated now; 0: the nodes outside of all loops
     int *back;                // by number of a forward loop: the loop that is its gradient, or 0
     int *again;               // by number of a forward loop in blocks: the loop that runs it again, or 0
     Tags copies;              // by node of such a loop: 1 + the id of its node in the loop that runs again
@@ -24,7 +24,7 @@ typedef struct Autodiff {
 bool autodiff_backward(Autodiff *ad, int first, int end);
 // dx is a part of the gradient of x, which y's rule gave.
 void autodiff_add(Autodiff *ad, const Node *y, Node *x, Node *dx);
-// The gradient of a loop, whose nodes are at [first, end) of the schedule. False: reported.
+// The gradient of a loop. Its nodes are at [first, end) of the schedule. False: reported.
 bool autodiff_loop(Autodiff *ad, int loop, int first, int end);
 // The node that has the value of a loop's node in the loop's gradient.
 Node *autodiff_twin(Autodiff *ad, Node *node);

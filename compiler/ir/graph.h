@@ -344,7 +344,9 @@ typedef struct Schedule {
 Schedule graph_schedule(Arena *arena, const Graph *g);
 // The end of the run of nodes of loop `inner` (and those in it) that begins at order.at[first].
 int schedule_end(const Graph *g, const Schedule *schedule, int first, int inner);
-// The loop whose parent is `outer` in which a node of loop `inner` is computed.
+// How many loops stand around it.
+int graph_loop_depth(const Graph *g, int number);
+// Of the loops right inside `outer`, the one that contains loop `inner`.
 int graph_loop_below(const Graph *g, int inner, int outer);
 
 // numpy's broadcast of two shapes (dtype taken from a). False when they do not fit.

@@ -24,6 +24,12 @@ int graph_loop_below(const Graph *g, int inner, int outer) {
     return inner;
 }
 
+int graph_loop_depth(const Graph *g, int number) {
+    int depth = 0;
+    while ((number = graph_loop(g, number)->parent)) depth++;
+    return depth;
+}
+
 bool node_is_loop(const Node *node) { return node->op->traits & OP_LOOP; }
 
 // ---- nodes ----------------------------------------------------------------------------------------------------------

@@ -50,12 +50,6 @@ static int64_t slot_of(Slots *s, const Node *node, const Buffer *of) {
 
 static int64_t index_of_turn(const Slots *s, int64_t turn) { return s->loop->reverse ? s->count - 1 - turn : turn; }
 
-static int depth_of(const Graph *g, int number) {
-    int depth = 0;
-    while ((number = graph_loop(g, number)->parent)) depth++;
-    return depth;
-}
-
 // Element t of a stack lies where step t left the value.
 static void check_stacked(Slots *s, const Node *node, const Node *stack) {
     const Buffer *all = buffer_of(s, stack), *value = buffer_of(s, node), *of = all->view ? all->view->of : all;
@@ -65,7 +59,7 @@ static void check_stacked(Slots *s, const Node *node, const Node *stack) {
         fail(s, stack, "is none of all steps");
     int64_t first = all->view && !own ? all->view->first[0] : 0;
     for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
-        s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
+        s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, turn);
         if (slot_of(s, node, of) != first + index_of_turn(s, turn)) fail(s, node, "is not that of its step");
     }
 }
@@ -79,7 +73,7 @@ static void check_carry(Slots *s, const Node *carry, const Node *next) {
     const Buffer *of = reads->view->of;
     int64_t written = slot_of(s, carry->in[0], of);
     for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
-        s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
+        s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, turn);
         int64_t read = slot_of(s, carry, of);
         if (read != written) fail(s, carry, "is not the one that the step before wrote");
         written = slot_of(s, next, of);
@@ -89,7 +83,7 @@ static void check_carry(Slots *s, const Node *carry, const Node *next) {
 
 static void check_last(Slots *s, const Node *last) {
     const Buffer *from = buffer_of(s, last->in[0]), *to = buffer_of(s, last);
-    s->steps[depth_of(s->g, s->number)] = index_of_turn(s, s->count - 1);
+    s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, s->count - 1);
     if (!from->view || !from->view->slot) {
         if (!to->view || to->view->of != from || to->start != from->start) fail(s, last, "is another value's");
         return;
@@ -101,7 +95,7 @@ static void check_last(Slots *s, const Node *last) {
 static void check_element(Slots *s, const Node *element) {
     const Buffer *of = buffer_of(s, element->in[0]);
     for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
-        s->steps[depth_of(s->g, s->number)] = index_of_turn(s, turn);
+        s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, turn);
         if (slot_of(s, element, of) != index_of_turn(s, turn)) fail(s, element, "is not that of its step");
     }
 }

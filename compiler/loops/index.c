@@ -177,9 +177,8 @@ Index *index_count(Arena *arena, Count place) {
 const char *step_name(Arena *arena, int depth) { return depth ? arena_printf(arena, "t%d", depth + 1) : "t"; }
 
 Index *index_step(Arena *arena, const Graph *g, int loop) {
-    int depth = 0;
-    for (int outer = graph_loop(g, loop)->parent; outer; outer = graph_loop(g, outer)->parent) depth++;
-    return index_of_atom(arena, (Atom){.kind = ATOM_STEP, .size = depth, .by = graph_loop(g, loop)->steps.extent});
+    return index_of_atom(
+        arena, (Atom){.kind = ATOM_STEP, .size = graph_loop_depth(g, loop), .by = graph_loop(g, loop)->steps.extent});
 }
 
 Index *index_size(Arena *arena, Dim dim) { return index_count(arena, count_of_dim(dim)); }

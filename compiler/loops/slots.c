@@ -229,12 +229,18 @@ static void make_stack(const Slots *s, const Node *stack) {
     put_in_slot(s, stack->in[0], all, index_step(s->arena, s->g, loop));
 }
 
-void slots_leave(Program *program) {
-    Graph *g = program->graph;
-    Slots s = {.program = program, .g = g, .arena = program->arena};
+static Slots slots_of(Program *program) {
+    const Graph *g = program->graph;
+    Slots s = {.program = program, .g = program->graph, .arena = program->arena};
     s.stack = NEW_ARRAY(s.arena, Node *, g->nodes.len + 1);
     for (int id = 0; id < g->nodes.len; id++)
         if (node_is(g->nodes.at[id], stack)) s.stack[g->nodes.at[id]->in[0]->id] = g->nodes.at[id];
+    return s;
+}
+
+void slots_leave(Program *program) {
+    Graph *g = program->graph;
+    Slots s = slots_of(program);
     for (int number = 1; number <= g->loops.len; number++) make_carried(&s, number);
     for (int id = 0; id < g->nodes.len && program->level; id++)
         if (is_plain_stack(&s, g->nodes.at[id])) reuse_slots(&s, g->nodes.at[id]);
@@ -270,10 +276,7 @@ static void make_last(const Slots *s, const Node *last) {
 
 void slots_enter(Program *program) {
     Graph *g = program->graph;
-    Slots s = {.program = program, .g = g, .arena = program->arena};
-    s.stack = NEW_ARRAY(s.arena, Node *, g->nodes.len + 1);
-    for (int id = 0; id < g->nodes.len; id++)
-        if (node_is(g->nodes.at[id], stack)) s.stack[g->nodes.at[id]->in[0]->id] = g->nodes.at[id];
+    Slots s = slots_of(program);
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
         if (node_is(node, element))
