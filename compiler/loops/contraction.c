@@ -57,7 +57,8 @@ static void finish_sums(Cursor *c, Stmt *to) {
 static void lower_nest(Cursor *c, Stmt *to) {
     const Plan *plan = c->plan;
     if (plan->chunks > 1) to = contraction_open_chunks(c, to, plan->chunks, plan->chunk_axis, plan->chunk_unit);
-    if (plan->parts > 1) c->part = index_var(c->arena, to->var);
+    if (plan->chunks > 1) c->chunk = index_var(c->arena, to->var);
+    if (plan->parts > 1) c->part = c->chunk;
     if (plan->lane.in_chunk) contraction_stage_range(c, to, &plan->lane);
     if (plan->parts > 1) zero_partial(c, to);
     for (int s = 0; s < plan->inside; s++) to = contraction_open_axis(c, to, plan->sum[s]);
@@ -65,6 +66,7 @@ static void lower_nest(Cursor *c, Stmt *to) {
     for (int k = 0; k < plan->first_inside; k++) to = contraction_open_axis(c, to, plan->outer[k]);
     to = contraction_open_blocks(c, to);
     if (plan->block_m) to = open_parts(c, to, "rows", plan->m, plan->block_m);
+    if (plan->row.in_block) contraction_stage_block(c, to, &plan->row);
     Tiles columns = contraction_lane_tiles(c, to);
     for (int k = 0; k < columns.n; k++) {
         to = columns.at[k].body;
@@ -96,7 +98,7 @@ static void stage_operand(Cursor *c, const Operand *operand) {
     }
     Stmt *body = inside.ctx->kernel->body;
     if (operand->halo) contraction_halo_copy(&inside, body, operand);
-    if (operand->staged && !operand->in_chunk) contraction_stage(&inside, body, operand);
+    if (operand->staged && !operand->in_chunk && !operand->in_block) contraction_stage(&inside, body, operand);
 }
 
 void lower_contraction(LowerContext *ctx) {

@@ -24,9 +24,11 @@ typedef struct Operand {
     bool uses_k;
     int nouter, outer[MAX_AXES]; // the other axes that it mentions
     bool staged, in_chunk;       // copied to panels; each chunk of the product copies those that it alone reads
+    bool in_block;               // or each block of rows and K copies its own, over those of the block before
     bool prepared;               // its panels and halo are made once after load, in the prepare part
     int ahead_of;                // or once before this loop, which does not change it; 0: neither
-    Buffer *panels;              // (outer..., blocks of K if several, panels, K in a block, width), when staged
+    Buffer *panels;              // (outer..., blocks of K if several, panels, K in a block, width), when staged;
+                                 // in_block: (chunks if several, panels of a block, K in a block, width)
 } Operand;
 
 // Everything that is decided before the first statement is made.
@@ -100,6 +102,7 @@ typedef struct Cursor {
     Index *block;             // number of the block of K
     Index *length;            // steps of K in it
     Index *k_inside;          // position in it
+    Index *chunk;             // number of the chunk; 0 outside of them
     Index *part;              // of `partial`
     const Tile *rows, *lanes; // the register tile
     Buffer *sums;             // of that
@@ -139,9 +142,11 @@ const char *contraction_axis_name(const Cursor *c, int axis);
 bool contraction_halo(const Plan *plan, Operand *operand);
 void contraction_halo_copy(const Cursor *outside, Stmt *to, const Operand *operand);
 
-// contraction_stage.c: one operand copied into panels: all of it, before the product; or what lies in the ranges.
+// contraction_stage.c: one operand copied into panels: all of it, before the product; what lies in the ranges; or of
+// that, the block of K alone.
 void contraction_stage(const Cursor *outside, Stmt *to, const Operand *operand);
 void contraction_stage_range(Cursor *c, Stmt *to, const Operand *operand);
+void contraction_stage_block(const Cursor *outside, Stmt *to, const Operand *operand);
 // The operand's element where the axes stand, `offset` after the tile's first one. lanes: 1, or the target's.
 Expr *contraction_load(Cursor *c, const Operand *operand, const Index *offset, int lanes);
 

@@ -15,7 +15,7 @@ Cursor contraction_cursor(const Plan *plan, Epilogue *epilogue) {
     Cursor c = {.plan = plan, .ctx = epilogue->ctx, .arena = arena, .epilogue = epilogue};
     for (int axis = 0; axis < plan->iter->naxes; axis++)
         c.range[axis] = (struct Range){index_const(arena, 0), contraction_extent(&c, axis)};
-    c.part = index_const(arena, 0);
+    c.chunk = c.part = index_const(arena, 0);
     return c;
 }
 

@@ -399,6 +399,14 @@ static void plan_order(Plan *p) {
     for (int k = 0; k < n; k++) p->outer[k] = order[k];
 }
 
+// Whether each block of rows and K can copy its rows when it begins, so that the copy stays in the second-level cache
+// and takes little memory: no loop inside a block reads other rows, and none outside of it comes back to the same ones.
+static bool stages_blocks(const Plan *p) {
+    const Operand *rows = &p->row;
+    return rows->staged && rows->uses_k && !rows->prepared && !rows->ahead_of && rows->tile != NO_AXIS && !p->nsum &&
+           p->members == 1 && p->first_inside == p->nouter && rows->nouter == p->nouter;
+}
+
 static void plan_chunks(Plan *p) {
     int threads = p->program->threads;
     p->chunks = 1;
@@ -420,6 +428,7 @@ static void plan_chunks(Plan *p) {
         bool batch = option < rows && p->program->graph->kind == ENTRY_TRAIN; // whole images, and many of them
         if (is_runtime(p, axis) && !batch) share /= 2;
         if (chunks < 4) share = share / 5 * 4;
+        if (option == panels && stages_blocks(p)) share = share / 10 * 9; // each chunk would need all rows
         if (share <= best + SHARE / 50) continue;
         best = share;
         p->chunk_axis = axis;
@@ -476,13 +485,20 @@ static void plan_sums(Plan *p) {
     p->chunks = p->parts = ceil_div(units, ceil_div(units, chunks));
 }
 
+// Rows that a chunk has at most.
+static int chunk_rows(const Plan *p) {
+    int rows = extent_of(p, p->m);
+    return p->chunk_axis == p->m ? ceil_div(ceil_div(rows, p->rows), p->chunks) * p->rows : rows;
+}
+
+static int block_rows(const Plan *p) { return p->block_m ? p->block_m : chunk_rows(p); }
+
 static void plan_row_blocks(Plan *p) {
     int64_t bytes = 4 * (int64_t)p->block_k;
     for (int k = p->inside; k < p->nsum; k++) bytes *= k == p->inside && p->strip ? p->strip : extent_of(p, p->sum[k]);
     // While a block of rows is read again for every panel, it has half of the second-level cache. At least 8 tiles, or
     // the panels would be read too often. All blocks have the same size.
-    int rows = extent_of(p, p->m), room = (int)(p->program->target->l2_bytes / 2 / bytes);
-    if (p->chunk_axis == p->m) rows = ceil_div(ceil_div(rows, p->rows), p->chunks) * p->rows;
+    int rows = chunk_rows(p), room = (int)(p->program->target->l2_bytes / 2 / bytes);
     if (room < 8 * p->rows) room = 8 * p->rows;
     int block = ceil_div(ceil_div(rows, ceil_div(rows, room)), p->rows) * p->rows;
     p->block_m = rows > block ? block : 0;
@@ -506,10 +522,15 @@ static void make_halo(const Plan *p, Operand *operand) {
 static void make_panels(const Plan *p, Operand *operand, const char *name) {
     if (!operand->staged) return;
     Dim dim[MAX_RANK];
-    int rank = 0;
-    for (int k = 0; k < operand->nouter; k++) dim[rank++] = dim_fixed(extent_of(p, operand->outer[k]));
-    if (p->blocks > 1) dim[rank++] = dim_fixed(operand->uses_k ? p->blocks : 1);
-    dim[rank++] = dim_fixed(ceil_div(extent_of(p, operand->tile), operand->width));
+    int rank = 0, tiles = extent_of(p, operand->tile);
+    if (operand->in_block) {
+        if (p->chunks > 1) dim[rank++] = dim_fixed(p->chunks);
+        tiles = block_rows(p);
+    } else {
+        for (int k = 0; k < operand->nouter; k++) dim[rank++] = dim_fixed(extent_of(p, operand->outer[k]));
+        if (p->blocks > 1) dim[rank++] = dim_fixed(operand->uses_k ? p->blocks : 1);
+    }
+    dim[rank++] = dim_fixed(ceil_div(tiles, operand->width));
     dim[rank++] = dim_fixed(operand->uses_k ? p->block_k : 1);
     dim[rank++] = dim_fixed(operand->width);
     operand->panels = buffer_scratch(p->program, name, F32, rank, dim, SCOPE_ARENA);
@@ -555,6 +576,7 @@ const Plan *contraction_plan(Epilogue *epilogue, const Iter *iter, unsigned wind
     if (!panels_fit(p, &p->row) || !panels_fit(p, &p->lane)) return NULL;
     p->lane.in_chunk = p->lane.staged && p->chunk_axis == p->n && !p->lane.prepared && !p->lane.ahead_of;
     plan_row_blocks(p);
+    p->row.in_block = stages_blocks(p) && (p->chunks == 1 || p->chunk_axis != p->n);
     p->nheights = plan_heights(p, p->m, p->rows, p->height);
     make_halo(p, &p->row);
     make_halo(p, &p->lane);

@@ -20,8 +20,13 @@ static void panel_at(const Cursor *c, const Operand *operand, const Index *panel
                      Index **at) {
     Index *zero = index_const(c->arena, 0);
     int d = 0;
-    for (int i = 0; i < operand->nouter; i++) at[d++] = c->at[operand->outer[i]];
-    if (c->plan->blocks > 1) at[d++] = operand->uses_k ? c->block : zero;
+    for (int i = 0; i < operand->nouter && !operand->in_block; i++) at[d++] = c->at[operand->outer[i]];
+    if (operand->in_block) {
+        if (c->plan->chunks > 1) at[d++] = c->chunk;
+        panel = index_mod(c->arena, panel, operand->panels->dim[d].extent); // a block is as many panels, one after another
+    } else if (c->plan->blocks > 1) {
+        at[d++] = operand->uses_k ? c->block : zero;
+    }
     at[d++] = (Index *)panel;
     at[d++] = operand->uses_k ? (Index *)k : zero;
     at[d++] = (Index *)offset;
@@ -149,8 +154,8 @@ static void copy_rows(Cursor *c, Stmt *to, const Operand *operand, const Index *
     copy(c, to, operand, panel_of(c, operand, base), r, k, index_add(c->arena, base, r), 1);
 }
 
-// Row panels: several at a time, then single ones, then what is left of the axis. The range starts at a multiple of
-// several.
+// Row panels: several at a time, then single ones, then what is left of the axis. The range starts at a multiple of a
+// panel's rows.
 static void copy_row_panels(Cursor *c, Stmt *to, const Operand *operand) {
     Arena *arena = c->arena;
     int axis = operand->tile, rows = operand->width, group = ROWS_TOGETHER * rows;
@@ -159,11 +164,12 @@ static void copy_row_panels(Cursor *c, Stmt *to, const Operand *operand) {
         return;
     }
     const char *name = contraction_axis_name(c, axis);
-    const Index *hi = c->range[axis].hi;
+    const Index *lo = c->range[axis].lo, *hi = c->range[axis].hi;
     Index *at, *extent = contraction_extent(c, axis), *r, *k;
-    Stmt *loop = contraction_open(c, to, name, c->range[axis].lo, index_add_const(arena, hi, 1 - group), group, &at);
+    Stmt *loop = contraction_open(c, to, name, lo, index_add_const(arena, hi, 1 - group), group, &at);
     copy_rows(c, loop, operand, at, ROWS_TOGETHER, rows);
-    Index *singles = index_scale(arena, index_div(arena, extent, group), group);
+    Index *length = index_add(arena, hi, index_scale(arena, lo, -1));
+    Index *singles = index_add(arena, lo, index_scale(arena, index_div(arena, length, group), group));
     loop = contraction_open(c, to, name, singles, index_add_const(arena, hi, 1 - rows), rows, &at);
     copy_rows(c, loop, operand, at, 1, rows);
     int64_t fixed;
@@ -186,20 +192,30 @@ void contraction_stage(const Cursor *outside, Stmt *to, const Operand *operand) 
     contraction_stage_range(&inside, to, operand);
 }
 
+static Stmt *open_nest(const Cursor *c, Stmt *to, const Operand *operand) {
+    Stmt *nest = stmt_block(c->arena);
+    nest->comment = arena_printf(c->arena, "panels of %s, in the order in which tiles read them",
+                                 operand->node->name ? operand->node->name : "an operand");
+    stmt_append(c->arena, to, nest);
+    return nest;
+}
+
 void contraction_stage_range(Cursor *c, Stmt *to, const Operand *operand) {
     Arena *arena = c->arena;
-    Stmt *nest = stmt_block(arena), *inner = nest;
-    for (int k = 0; k < operand->nouter; k++) inner = contraction_open_axis(c, inner, operand->outer[k]);
+    to = open_nest(c, to, operand);
+    for (int k = 0; k < operand->nouter; k++) to = contraction_open_axis(c, to, operand->outer[k]);
     c->block = index_const(arena, 0);
     c->length = index_const(arena, 1);
-    if (operand->uses_k) inner = contraction_open_blocks(c, inner);
+    if (operand->uses_k) to = contraction_open_blocks(c, to);
     if (operand == &c->plan->lane) {
-        Tiles tiles = contraction_lane_tiles(c, inner);
+        Tiles tiles = contraction_lane_tiles(c, to);
         for (int k = 0; k < tiles.n; k++) copy_lane_panel(c, operand, &tiles.at[k]);
     } else {
-        copy_row_panels(c, inner, operand);
+        copy_row_panels(c, to, operand);
     }
-    nest->comment = arena_printf(arena, "panels of %s, in the order in which tiles read them",
-                                 operand->node->name ? operand->node->name : "an operand");
-    stmt_append(arena, to, nest);
+}
+
+void contraction_stage_block(const Cursor *outside, Stmt *to, const Operand *operand) {
+    Cursor inside = *outside;
+    copy_row_panels(&inside, open_nest(outside, to, operand), operand);
 }

@@ -20,7 +20,7 @@ typedef struct Row {
 // `dim N <= 64` stands above each text.
 static const Row rows[] = {
     {"a square product", PRODUCT(1024, 1024, 1024), "f", "x86-64-v4",
-     "contraction 13x2, rows packed, lanes packed /8 /8 /8"},
+     "contraction 13x2, rows packed, lanes packed /8 /8"},
     {"the same in 8 lanes", PRODUCT(1024, 1024, 1024), "f", "x86-64-v3", "contraction 6x2, lanes packed /8"},
     {"the same without vectors", PRODUCT(1024, 1024, 1024), "f", "c11", "contraction 6x1, lanes packed /8"},
     {"sizes that nothing divides", PRODUCT(333, 517, 251), "f", "x86-64-v4", "contraction 13x2, lanes packed /8"},
