@@ -129,6 +129,17 @@ typedef struct GroupCheck {
     const Group *group;
 } GroupCheck;
 
+static void add_reader(GroupCheck *check, const Node *storage) {
+    const Storage *of = module_find_storage(check->g->module, storage->attr[0].s);
+    vec_push(&check->scratch, &check->readers[of->index], check->group->id);
+}
+
+// What another group stores may be a view of a storage, which then is read here.
+static void check_view(GroupCheck *check, const Node *node) {
+    while ((node->op->traits & OP_MOVEMENT && node->nin == 1) || node_is(node, element)) node = node->in[0];
+    if (node_is(node, storage)) add_reader(check, node);
+}
+
 // Follows what a group inlines down to what is stored: that must have been stored by an earlier group.
 static const char *check_reads(GroupCheck *check, const Node *node) {
     int by = check->stored_by[node->id];
@@ -140,13 +151,12 @@ static const char *check_reads(GroupCheck *check, const Node *node) {
         return found ? found : check_reads(check, node->in[0]);
     }
     if (by == BEFORE) {
-        if (node_is(node, storage))
-            vec_push(&check->scratch, &check->readers[module_find_storage(check->g->module, node->attr[0].s)->index],
-                     check->group->id);
+        if (node_is(node, storage)) add_reader(check, node);
         return NULL;
     }
     if (by != NOWHERE && by < check->group->id) {
         vec_push(&check->scratch, &check->after[by], check->group->id);
+        check_view(check, node);
         return NULL;
     }
     if (by > check->group->id)

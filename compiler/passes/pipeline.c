@@ -85,7 +85,7 @@ static double now_ms(void) {
 // Writes the module as it was before the failing pass, tells how to replay it, and exits with 70.
 static _Noreturn void fail(const Pass *pass, const Graph *g, const char *before, const PassOptions *options,
                            const char *what) {
-    char path[] = "dlc-reproducer-XXXXXX.graph";
+    char path[] = "reproducer-dlc-XXXXXX.graph";
     int fd = mkstemps(path, 6);
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
     bool written = out && fputs(before, out) >= 0 && fclose(out) == 0;

@@ -20,7 +20,7 @@ bad() {
 }
 
 # leftovers: files of a run that failed. A file on its way is called left.c.PID-NUMBER.
-leftovers() { ls -d left.* dlc-reproducer* 2>/dev/null; }
+leftovers() { ls -d left.* reproducer-dlc* 2>/dev/null; }
 
 # expect STATUS PATTERN ARGUMENTS...: runs dlc for at most 20 s; a line of stderr and stdout together must match the
 # pattern, and no part of an output may be left when it failed.

@@ -37,6 +37,7 @@ for step in "$@"; do
         echo "budgets of random training steps: DLC_TEST_SEED=$seed draws them again"
         run "$build/tests/budgets" "$seed" "${DLC_TEST_BUDGETS:-4}"
         run "$build/tests/budgets" "$top/tests/cli/arena_max_unet.dl"
+        run "$build/tests/budgets" "$top/tests/nets/learned_input.dl"
         ;;
     gradients)
         run "$build/tests/prelude_examples"
