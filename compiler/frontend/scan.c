@@ -133,7 +133,7 @@ static void bind_inner(Scan *s, const AstParam *name, Node *node) {
 
 // ---- blocks of steps ------------------------------------------------------------------------------------------------
 //
-//     checkpoint(steps=16) {                                  loop 1 over 4 blocks      carries h from block to block
+//     checkpoint(steps=16) {                                  loop 1 over 4 checkpoint  carries h from block to block
 //         hs, h = scan xt in x from h = h0 { ... }            loop 2 over 16 in 1       x as f32[4, 16, ...]
 //     }
 
@@ -152,7 +152,7 @@ static bool check_blocks(Scan *s) {
         return deny(s->el, s->span, "the %d steps of this scan are no blocks of %d; steps=%d and steps=%d divide them",
                     s->steps.extent, block, below, above);
     }
-    s->block = block;
+    if (s->el->g->kind == ENTRY_TRAIN) s->block = block; // a model has no gradient
     return true;
 }
 
@@ -179,7 +179,7 @@ static void open_blocks(Scan *s) {
     Graph *g = el->g;
     if (!s->block) return;
     s->blocks = graph_loop_new(g, dim_fixed(s->steps.extent / s->block), s->reverse, g->loop_now);
-    graph_loop(g, s->blocks)->blocks = true;
+    graph_loop(g, s->blocks)->checkpoint = true;
     g->loop_now = s->blocks;
     s->steps = dim_fixed(s->block);
     for (int k = 0; k < s->sequences.len; k++)
@@ -211,6 +211,8 @@ static void open_loop(Scan *s) {
     place_nodes(el, s->span);
     open_blocks(s);
     s->loop = graph_loop_new(g, s->steps, s->reverse, g->loop_now);
+    // A block's own steps are kept.
+    graph_loop(g, s->loop)->checkpoint = g->kind == ENTRY_TRAIN && g->checkpoint_now && !s->block;
     g->loop_now = s->loop;
     for (int k = 0; k < s->sequences.len; k++)
         bind_inner(s, &s->ast->elements.at[k], build_element(g, s->loop, s->sequences.at[k]));

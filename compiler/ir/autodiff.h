@@ -14,7 +14,7 @@ typedef struct Autodiff {
     int nforward;
     int loop;                 // its nodes are differentiated now; 0: the nodes outside of all loops
     int *back;                // by number of a forward loop: the loop that is its gradient, or 0
-    int *again;               // by number of a forward loop in blocks: the loop that runs it again, or 0
+    int *again;               // by number of a forward loop in a `checkpoint`: the loop that runs it again, or 0
     Tags copies;              // by node of such a loop: 1 + the id of its node in the loop that runs again
     Tags twins;               // by node of a loop: 1 + the id of the node that has its value in the loop's gradient
     struct Captures *outside; // what the nodes of that loop read from outside

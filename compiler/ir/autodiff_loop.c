@@ -82,7 +82,7 @@ static Node *make_twin(Autodiff *ad, Node *node) {
     g->name_now = node->name;
     if (node_is(node, step)) return build_step(g, back);
     bool leaves = node_is(node, stack) || node_is(node, last);
-    if (leaves && graph_loop(g, loop)->blocks) {
+    if (leaves && graph_loop(g, loop)->checkpoint) {
         int again = loop_again(ad, node_loop_attr(node));
         Node *value = copy_of(ad, node->in[0]);
         return node_is(node, stack) ? build_stack(g, again, value) : build_last(g, again, value);
@@ -226,9 +226,9 @@ bool autodiff_loop(Autodiff *ad, int number, int first, int end) {
     int outer = ad->loop;
     g->span_now = loop->span;
     Dim steps = loop->steps;
-    bool reverse = !loop->reverse, blocks = loop->blocks;
+    bool reverse = !loop->reverse, checkpoint = loop->checkpoint;
     int back = graph_loop_new(g, steps, reverse, outer ? ad->back[outer] : 0);
-    graph_loop(g, back)->blocks = blocks;
+    graph_loop(g, back)->checkpoint = checkpoint;
     Backward b = {.ad = ad, .loop = graph_loop(g, number), .number = number, .back = back};
     b.carried = NEW_ARRAY(ad->scratch, Node *, b.loop->carry.len + 1);
     Captures captures = {{0}}, *before = ad->outside;

@@ -214,9 +214,9 @@ typedef struct GraphSlot {
 typedef struct Loop {
     Dim steps;
     bool reverse; // from the last index to the first
-    // Its steps are blocks of a longer loop: the gradient runs the loops in them again, and no pass keeps a value of
-    // all blocks.
-    bool blocks;
+    // Of its steps only what they carry is kept: the gradient runs the loops in them again, and no pass makes a value
+    // of all steps of what is one of each step.
+    bool checkpoint;
     int parent;          // the loop around it, 0: none
     NodeVec carry, next; // by index: carry[i] is next[i] of the step before; both NULL where a pass dropped them
     Span span;

@@ -200,14 +200,14 @@ static void needs_print(Str *s, const Graph *g) {
     }
 }
 
-// "loop 2 over N reverse blocks in 1"
+// "loop 2 over N reverse checkpoint in 1"
 static void loops_print(Str *s, const Graph *g) {
     for (int l = 0; l < g->loops.len; l++) {
         const Loop *loop = &g->loops.at[l];
         str_printf(s, "  loop %d over ", l + 1);
         dim_print(s, loop->steps, g->module->sizes);
         if (loop->reverse) str_put(s, " reverse");
-        if (loop->blocks) str_put(s, " blocks");
+        if (loop->checkpoint) str_put(s, " checkpoint");
         if (loop->parent) str_printf(s, " in %d", loop->parent);
         str_put(s, "\n");
     }

@@ -372,18 +372,18 @@ static bool read_carry(Reader *r, const Attr *attrs) {
     return !r->failed;
 }
 
-// "loop 2 over N reverse blocks in 1"
+// "loop 2 over N reverse checkpoint in 1"
 static void read_loop(Reader *r) {
     int64_t number = integer(r), parent = 0;
     expect(r, "over");
     Dim steps = read_dim(r);
-    bool reverse = accept(r, "reverse"), blocks = accept(r, "blocks");
+    bool reverse = accept(r, "reverse"), checkpoint = accept(r, "checkpoint");
     if (accept(r, "in ")) parent = integer(r);
     if (!r->failed && number != r->g->loops.len + 1) fail(r, "graph text: expected loop %d", r->g->loops.len + 1);
     if (parent < 0 || parent > r->g->loops.len) fail(r, "graph text: there is no loop %lld", (long long)parent);
     if (r->failed) return;
     int loop = graph_loop_new(r->g, steps, reverse, (int)parent);
-    graph_loop(r->g, loop)->blocks = blocks;
+    graph_loop(r->g, loop)->checkpoint = checkpoint;
 }
 
 // "next %4 = %5"

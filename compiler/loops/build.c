@@ -143,7 +143,7 @@ void stmt_append(Arena *arena, Stmt *to, Stmt *stmt) { vec_push(arena, &to->body
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
 
-static void buffer_lay_out(Buffer *buffer) {
+void buffer_lay_out(Buffer *buffer) {
     int64_t elements = 1;
     for (int d = buffer->rank - 1; d >= 0; d--) {
         buffer->stride[d] = elements;

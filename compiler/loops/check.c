@@ -282,7 +282,7 @@ const char *program_check_plan(const Program *program) {
     for (int k = 0; k < n && !wrong; k++)
         if (program->buffers.at[k]->view)
             wrong = check_view(program, program->buffers.at[k], seen.memory.first_write[k] >= 0);
-    if (!wrong) wrong = check_slots(program);
+    if (!wrong) wrong = check_slots(&seen.memory);
     if (!wrong) wrong = seen.wrong;
     if (!wrong) wrong = check_steps(&seen);
     if (!wrong) wrong = check_storages(&seen.memory);

@@ -32,7 +32,7 @@ const char *check_read(Memory *memory, int number, int call);
 // same, and each element is read before it is overwritten, in one iteration of one loop.
 bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const Buffer *to);
 // check_slots.c: whether values of loops lie in the slots where the graph has them. NULL or what is wrong.
-const char *check_slots(const Program *program);
+const char *check_slots(Memory *memory);
 // Whether the buffer shows a slot, or several, of what a loop keeps.
 bool check_is_slot(const Program *program, const Buffer *buffer);
 const char *check_slot_source(const Memory *memory, int call, int *number);

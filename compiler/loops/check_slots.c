@@ -10,6 +10,7 @@ typedef struct Slots {
     const Graph *g;
     const Loop *loop;
     int number;
+    UsePairs *in_place;
     int64_t sizes[MAX_SIZES], steps[MAX_NEST], count; // count: of the loop's steps
     const char *wrong;
 } Slots;
@@ -64,6 +65,50 @@ static void check_stacked(Slots *s, const Node *node, const Node *stack) {
     }
 }
 
+// What a call does to the slot of a carried value that the next one overwrites: it reads the one or the other, it
+// replaces the one by the other, or something else.
+typedef enum Touch { TOUCH_NONE, TOUCH_CARRIED, TOUCH_NEXT, TOUCH_REPLACES, TOUCH_OTHER } Touch;
+
+static bool is_seen_through(const Buffer *buffer, const Buffer *of) {
+    for (; buffer; buffer = buffer->view ? buffer->view->of : NULL)
+        if (buffer == of) return true;
+    return false;
+}
+
+static Touch touch_of(Slots *s, const Call *call, const Buffer *carried, const Buffer *next) {
+    bool reads_carried = false, reads_next = false, writes_next = false;
+    for (int k = 0; k < call->kernel->uses.len; k++) {
+        const Buffer *buffer = call->buffer[k];
+        if (view_root(buffer) != view_root(next)) continue;
+        bool of_carried = is_seen_through(buffer, carried), writes = call->kernel->uses.at[k].written;
+        if ((!of_carried && !is_seen_through(buffer, next)) || (writes && buffer != next)) return TOUCH_OTHER;
+        reads_carried |= of_carried;
+        reads_next |= !of_carried && !writes;
+        writes_next |= writes;
+    }
+    if (reads_carried && writes_next)
+        return check_in_place(s->in_place, call, carried, next) ? TOUCH_REPLACES : TOUCH_OTHER;
+    if (writes_next || (reads_carried && reads_next)) return TOUCH_OTHER;
+    return reads_carried ? TOUCH_CARRIED : reads_next ? TOUCH_NEXT : TOUCH_NONE;
+}
+
+// The carried value is read, then replaced, then the next one is read.
+static void check_replaced(Slots *s, const Node *carry, const Node *next) {
+    const LoopRange *range = &s->program->loops[s->number - 1];
+    bool replaced = false;
+    for (int c = range->first; c < range->end; c++) {
+        const Call *call = &s->program->calls.at[c];
+        Touch touch = touch_of(s, call, buffer_of(s, carry), buffer_of(s, next));
+        bool now = touch == TOUCH_REPLACES && call->loop == s->number;
+        if (touch == TOUCH_NONE || (replaced ? touch == TOUCH_NEXT : touch == TOUCH_CARRIED || now)) {
+            replaced |= now;
+            continue;
+        }
+        fail(s, next, "is read in the same step");
+        return;
+    }
+}
+
 static void check_carry(Slots *s, const Node *carry, const Node *next) {
     const Buffer *reads = buffer_of(s, carry);
     if (!reads || !reads->view) {
@@ -77,7 +122,8 @@ static void check_carry(Slots *s, const Node *carry, const Node *next) {
         int64_t read = slot_of(s, carry, of);
         if (read != written) fail(s, carry, "is not the one that the step before wrote");
         written = slot_of(s, next, of);
-        if (read == written) fail(s, next, "is read in the same step");
+        if (read == written && !turn) check_replaced(s, carry, next);
+        if (read == written && turn && of->dim[0].extent > 1) fail(s, next, "is read in the same step");
     }
 }
 
@@ -114,9 +160,10 @@ static void check_loop(Slots *s) {
 
 static const char *check_shared(const Program *program);
 
-const char *check_slots(const Program *program) {
+const char *check_slots(Memory *memory) {
     enum { MOST_STEPS = 1000 };
-    Slots s = {.program = program, .g = program->graph};
+    const Program *program = memory->program;
+    Slots s = {.program = program, .g = program->graph, .in_place = &memory->in_place};
     for (s.number = 1; s.number <= s.g->loops.len && !s.wrong; s.number++) {
         if (program->loops[s.number - 1].first < 0) continue;
         s.loop = graph_loop(s.g, s.number);

@@ -18,6 +18,7 @@ enum {
     SHORT_SUM = 8,        // an axis of fewer steps is not taken for the innermost loop if there is another one
     MANY_STEPS = 16,      // of K; panels pay when a step is read by
     MANY_TILES = 16,      // so many tiles
+    MANY_READS = 512,     // of each packed element: then packing takes a few per cent of the time
     LONG_SUM = 64,        // products for each result: then another choice of the lanes is worth its cost
     PAGE_BYTES = 4096,
     L1_WAYS = 8,             // cache lines of one set of the first-level cache
@@ -251,6 +252,20 @@ static int64_t own_results(const Iter *iter, int m) {
     return results;
 }
 
+// The loop before which an operand that does not change in it is packed: the innermost one that reads each element so
+// often that packing it again each time costs little. So the panels live no longer than they need to.
+static int loop_to_pack_before(const Plan *p, const Operand *operand) {
+    const Graph *g = p->program->graph;
+    int64_t reads = flops_of(p->iter) / 2 / max_cost(type_count(&operand->node->type), 1);
+    int loop = p->root->loop, before = 0;
+    while (loop != operand->node->loop && reads < MANY_READS) {
+        before = loop;
+        reads *= graph_loop(g, loop)->steps.extent;
+        loop = graph_loop(g, loop)->parent;
+    }
+    return before;
+}
+
 static bool plan_roles(Plan *p, const bool *prepared) {
     const Iter *iter = p->iter;
     p->n = lane_axis(p);
@@ -275,8 +290,7 @@ static bool plan_roles(Plan *p, const bool *prepared) {
         Operand *operand = side ? &p->lane : &p->row;
         operand->uses_k = map_uses(operand->map, p->k);
         operand->prepared = prepared && prepared[operand->node->id];
-        if (!operand->prepared && operand->node->loop != p->root->loop)
-            operand->ahead_of = graph_loop_below(p->program->graph, p->root->loop, operand->node->loop);
+        if (!operand->prepared) operand->ahead_of = loop_to_pack_before(p, operand);
         for (int axis = 0; axis < iter->naxes; axis++)
             if (axis != operand->tile && axis != p->k && map_uses(operand->map, axis))
                 operand->outer[operand->nouter++] = axis;

@@ -23,7 +23,8 @@ static void panel_at(const Cursor *c, const Operand *operand, const Index *panel
     for (int i = 0; i < operand->nouter && !operand->in_block; i++) at[d++] = c->at[operand->outer[i]];
     if (operand->in_block) {
         if (c->plan->chunks > 1) at[d++] = c->chunk;
-        panel = index_mod(c->arena, panel, operand->panels->dim[d].extent); // a block is as many panels, one after another
+        panel =
+            index_mod(c->arena, panel, operand->panels->dim[d].extent); // a block is as many panels, one after another
     } else if (c->plan->blocks > 1) {
         at[d++] = operand->uses_k ? c->block : zero;
     }

@@ -72,8 +72,7 @@ static bool touched_once(const Call *call, int from) {
     return true;
 }
 
-// Asked once for each kernel.
-static bool call_fits(UsePairs *known, const Call *call, int from, int to) {
+bool call_in_place(UsePairs *known, const Call *call, int from, int to) {
     enum { NO = 1, YES };
     int *answer = use_pair(known, call->kernel, from, to);
     if (!*answer)
@@ -100,7 +99,7 @@ static void try_result(Program *program, UsePairs *known, int number, int use) {
         if (!from || root->last_call != number || root->first_call >= number || root->data || !from->value ||
             !to->value || !buffers_alike(from, to))
             continue;
-        if (!touched_once(call, k) || !call_fits(known, call, k, use)) continue;
+        if (!touched_once(call, k) || !call_in_place(known, call, k, use)) continue;
         put_in_place(program, from, to);
         return;
     }
@@ -120,6 +119,7 @@ void views_in_place(Program *program) {
     Arena scratch = {0};
     UsePairs known = {.arena = &scratch, .kernels = {.arena = &scratch}};
     join_lives(program);
+    if (program->level) slots_in_place(program, &known);
     for (int call = program->nprepare; call < program->calls.len && program->level; call++)
         for (int k = 0; k < program->calls.at[call].kernel->uses.len; k++) try_result(program, &known, call, k);
     views_lay_out(program);

@@ -110,6 +110,7 @@ void halos_choose(Program *program);
 void halo_fill(LowerContext *ctx, Stmt *to, Buffer *buffer);
 // Room for a halo, where a buffer has none yet or a smaller one.
 void buffer_widen(Buffer *buffer, const int *before, const int *after);
+void buffer_lay_out(Buffer *buffer); // its strides and bytes, after its dims have changed
 
 // views.c: stored values that are other values' memory (see there). Fills view[id] (`of` is left for later) and
 // base[id] for those; both hold NULL for every other node.
@@ -141,9 +142,15 @@ void slots_find_loops(Program *program);
 void slots_find_homes(Program *program);
 // The calls through which a buffer of that home lives because `call` uses it.
 void slots_live(const Program *program, int call, int home, int *first, int *last);
+// A carried value that the next one may overwrite has one slot, not two. Needs `loops`.
+struct UsePairs; // recipes.h
+void slots_in_place(Program *program, struct UsePairs *known);
 
 // inplace.c: results take the memory of inputs that end with their kernel.
 void views_in_place(Program *program);
+// Whether the call's kernel may write use `to` over use `from`: it reads each element in the loop that stores it, and
+// before that. Asked once for each kernel.
+bool call_in_place(struct UsePairs *known, const Call *call, int from, int to);
 
 // ---- shares of work -------------------------------------------------------------------------------------------------
 

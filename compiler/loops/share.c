@@ -111,6 +111,16 @@ static bool same_buffers(const Shares *s, const Share *a, const Group *b, Tags *
     return true;
 }
 
+// Whether what stands in loop `outer` is packed at the same level for both: contraction_plan.c looks at the steps of
+// all loops but the outermost one.
+static bool same_level(const Graph *g, int a, int b, int outer) {
+    for (; a != outer && b != outer; a = graph_loop(g, a)->parent, b = graph_loop(g, b)->parent) {
+        bool outermost = graph_loop(g, a)->parent == outer;
+        if (!outermost && !dim_equal(graph_loop(g, a)->steps, graph_loop(g, b)->steps)) return false;
+    }
+    return a == b;
+}
+
 static bool same_group(const Shares *s, const Share *a, const Group *b) {
     const GroupParts *parts = group_parts_of(s->program, b);
     if (a->parts->computes.len != parts->computes.len || a->parts->loads.len != parts->loads.len) return false;
@@ -125,8 +135,10 @@ static bool same_group(const Shares *s, const Share *a, const Group *b) {
     }
     for (int k = 0; k < parts->loads.len && same; k++) {
         const Load *x = &a->parts->loads.at[k], *y = &parts->loads.at[k];
-        bool own_x = x->node->loop == a->group->outputs.at[0]->loop, own_y = y->node->loop == b->outputs.at[0]->loop;
-        bool alike = own_x == own_y && (own_x || x->node->loop == y->node->loop); // packed in the same place
+        int loop_x = a->group->outputs.at[0]->loop, loop_y = b->outputs.at[0]->loop, from = x->node->loop;
+        bool own_x = from == loop_x, own_y = y->node->loop == loop_y;
+        bool alike =
+            own_x == own_y && (own_x || (from == y->node->loop && same_level(s->program->graph, loop_x, loop_y, from)));
         same = alike && x->elsewhere == y->elsewhere && same_node(s, x->node, y->node, false);
     }
     same = same && same_buffers(s, a, b, &at_a, &at_b);
@@ -236,10 +248,13 @@ bool share_call(Shares *s, const Group *group) {
     for (int k = 0; k < share->nprepares; k++)
         program_add_prepare(program, call_again(&in, &program->calls.at[share->prepares + k]));
     for (int k = 0; k < share->naheads; k++) {
-        Call call = call_again(&in, &program->ahead.at[share->aheads + k]);
-        int loop = group->outputs.at[0]->loop;
-        while (graph_loop(program->graph, loop)->parent != call.loop) loop = graph_loop(program->graph, loop)->parent;
-        call.ahead_of = loop;
+        const Call *first = &program->ahead.at[share->aheads + k];
+        Call call = call_again(&in, first);
+        call.ahead_of = group->outputs.at[0]->loop;
+        for (int at = share->group->outputs.at[0]->loop; at != first->ahead_of;
+             at = graph_loop(program->graph, at)->parent)
+            call.ahead_of = graph_loop(program->graph, call.ahead_of)->parent;
+        call.loop = graph_loop(program->graph, call.ahead_of)->parent;
         vec_push(program->arena, &program->ahead, call);
     }
     if (share->call >= 0) {

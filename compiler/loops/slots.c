@@ -6,7 +6,8 @@
 //     %3 = element %x                                   slot t of x
 // A slot is a view whose place depends on the loop's index: the entry's function passes kernels a pointer to it, so a
 // kernel does not know that it runs in a loop. Nothing is copied from step to step. In a reversed loop step t reads
-// slot t + 1 and writes slot t. A value that only leaves with the last step stays where that step wrote it.
+// slot t + 1 and writes slot t. A value that only leaves with the last step stays where that step wrote it. Of the two
+// slots one is enough where the kernel that makes the next value may overwrite the carried one, as in a sum.
 #include "loops/recipes.h"
 
 typedef struct Slots {
@@ -181,8 +182,8 @@ static void reuse_sequence(const Slots *s, Buffer *of, const NodeVec *stacks) {
     }
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
-        bool fits = node_is(node, contract) && node->loop == graph_loop(g, loop)->parent && node->type.rank > 1 &&
-                    dim_equal(node->type.dim[0], of->dim[0]) && node->type.dtype == of->dtype &&
+        bool fits = node->op->traits & (OP_REDUCES | OP_ELEMENTWISE) && node->loop == graph_loop(g, loop)->parent &&
+                    node->type.rank > 1 && dim_equal(node->type.dim[0], of->dim[0]) && node->type.dtype == of->dtype &&
                     type_count(&node->type) == buffer_count(of) &&
                     nodes_have(&g->groups.at[group_of(g, node)].outputs, node);
         if (!fits || s->program->of_node[id] || !ends_before(s, node, loop, first)) continue;
@@ -282,6 +283,70 @@ void slots_enter(Program *program) {
         if (node_is(node, element))
             put_in_slot(&s, node, program->of_node[node->in[0]->id], index_step(s.arena, g, node_loop_attr(node)));
         if (node_is(node, last)) make_last(&s, node);
+    }
+}
+
+// ---- one slot instead of two ----------------------------------------------------------------------------------------
+
+// Whether the buffer is that value or a view of it.
+static bool shows(const Buffer *buffer, const Buffer *value) {
+    while (buffer != value && buffer->view) buffer = buffer->view->of;
+    return buffer == value;
+}
+
+// The use of the call through which it writes the buffer, or -1.
+static int use_written(const Call *call, const Buffer *buffer) {
+    for (int k = 0; k < call->kernel->uses.len; k++)
+        if (call->buffer[k] == buffer && call->kernel->uses.at[k].written) return k;
+    return -1;
+}
+
+// Whether one call of the loop makes the next value, in place, while the calls before it read the carried value alone
+// and those after it the next one.
+static bool may_overwrite(const Program *program, UsePairs *known, int loop, const Buffer *carry, const Buffer *next) {
+    const LoopRange *range = &program->loops[loop - 1];
+    int maker = -1, from = -1;
+    for (int c = range->first; c < range->end; c++) {
+        if (use_written(&program->calls.at[c], next) < 0) continue;
+        if (maker >= 0 || program->calls.at[c].loop != loop) return false;
+        maker = c;
+    }
+    for (int c = range->first; c < range->end && maker >= 0; c++) {
+        const Call *call = &program->calls.at[c];
+        for (int k = 0; k < call->kernel->uses.len; k++) {
+            const Buffer *buffer = call->buffer[k];
+            if (view_root(buffer) != view_root(carry)) continue;
+            if (c == maker) {
+                if (buffer == next) continue;
+                if (buffer != carry || from >= 0) return false;
+                from = k;
+            } else if (call->kernel->uses.at[k].written || !shows(buffer, c < maker ? carry : next)) {
+                return false;
+            }
+        }
+    }
+    if (from < 0) return false;
+    const Call *call = &program->calls.at[maker];
+    return call_in_place(known, call, from, use_written(call, next));
+}
+
+void slots_in_place(Program *program, UsePairs *known) {
+    Slots s = slots_of(program);
+    for (int number = 1; number <= s.g->loops.len; number++) {
+        const Loop *loop = graph_loop(s.g, number);
+        for (int i = 0; i < loop->carry.len && program->loops[number - 1].first >= 0; i++) {
+            const Node *carry = loop->carry.at[i], *next = loop->next.at[i];
+            if (!carry || is_kept(&s, carry, next)) continue;
+            const Buffer *from = program->of_node[carry->id];
+            if (!may_overwrite(program, known, number, from, program->of_node[next->id])) continue;
+            Buffer *one = from->view->of;
+            one->dim[0] = dim_fixed(1);
+            buffer_lay_out(one);
+            for (int k = 0; k < program->buffers.len; k++) {
+                const Buffer *buffer = program->buffers.at[k];
+                if (buffer->view && buffer->view->of == one) buffer->view->slot = index_const(s.arena, 0);
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 
 static Node *hoist_node(Graph *to, const Node *old, Node *const *in, void *context) {
     bool *any = context;
-    if (!node_is(old, contract) || !old->loop || graph_loop(to, old->loop)->blocks) return NULL;
+    if (!node_is(old, contract) || !old->loop || graph_loop(to, old->loop)->checkpoint) return NULL;
     Node *node = graph_copy_node(to, old, in);
     if (node->loop != old->loop || !lift_possible(to, node, node->loop, LIFT_ELEMENTS)) return node;
     *any = true;

@@ -35,7 +35,7 @@ static Node *sink_node(Graph *to, const Node *old, Node *const *in, void *contex
     Sink *s = context;
     if (!node_is(old, stack) && !node_is(old, last)) return NULL;
     int loop = node_loop_attr(old);
-    if (in[0]->loop != loop || graph_loop(to, loop)->blocks) return NULL;
+    if (in[0]->loop != loop || graph_loop(to, loop)->checkpoint) return NULL;
     Node *made = NULL;
     int k = node_is(old, last) && node_is(in[0], add) ? find_sum(s, old) : -1;
     if (k >= 0 && node_is(in[0]->in[k], carry)) {
