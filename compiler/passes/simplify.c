@@ -4,6 +4,7 @@
 //     x / c, c a power of two                                x * (1 / c)
 //     pow(x, c), c 1, 2 or -1                                x, x * x, 1 / x
 //     reshape(reshape(x)), transpose(transpose(x)), ...      one movement, or x when it moves nothing
+//     pad(x) + pad(y), x and y side by side                  pad(concat(x, y)), or the concat if that is all of it
 //     f(broadcast(x), broadcast(y))                          broadcast(f(x, y)); so for reshape
 //     broadcast(reshape(x)), axes of 1 come or go            broadcast(x)
 //     contract(transpose(a), broadcast(b))                   a contract of a and b with other maps
@@ -29,8 +30,49 @@ static bool is_constant(const Node *node, double value) {
 
 // ---- element-wise ------------------------------------------------------------------------------------------------
 
-static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in) {
-    if (node_is(old, add)) return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? in[1] : NULL;
+// The one axis along which a pad puts zeros around its input; -1: there are several, or it does something else, too.
+static int padded_axis(const Node *node) {
+    if (!node_is(node, pad) || node_attr(node, "value")->f != 0) return -1;
+    int axis = -1;
+    for (int d = 0; d < node->type.rank; d++) {
+        Dim from = node->in[0]->type.dim[d], to = node->type.dim[d];
+        Count start = node_attr(node, "start")->counts[d];
+        if (node_attr(node, "step")->ints[d] != 1 || start.size) return -1;
+        if (dim_equal(from, to) && !start.at) continue;
+        if (axis >= 0 || from.size || to.size) return -1;
+        axis = d;
+    }
+    return axis;
+}
+
+// The gradient of a split is a sum of pads, each of a part. Where parts lie side by side, they are a concat.
+static Node *join_pads(Graph *to, Node *x, Node *y) {
+    int axis = padded_axis(x);
+    if (axis < 0 || padded_axis(y) != axis) return NULL;
+    const Count *at_x = node_attr(x, "start")->counts, *at_y = node_attr(y, "start")->counts;
+    if (at_x[axis].at > at_y[axis].at) return join_pads(to, y, x);
+    if (at_x[axis].at + x->in[0]->type.dim[axis].extent != at_y[axis].at) return NULL;
+    Node *both = build_concat(to, x->in[0], y->in[0], axis);
+    return build_pad(to, both, &x->type, at_x, node_attr(x, "step")->ints, 0);
+}
+
+// Also where the pad beside it is a term of the sum so far.
+static Node *join_terms(Graph *to, const Node *old, Node *const *in, const Simplify *s) {
+    Node *joined = join_pads(to, in[0], in[1]);
+    for (int k = 0; k < 2 && !joined; k++) {
+        const Node *sum = in[k];
+        if (!node_is(sum, add) || s->uses[old->in[k]->id] != 1) continue;
+        for (int i = 0; i < 2 && !joined; i++) {
+            Node *both = join_pads(to, sum->in[i], in[1 - k]);
+            if (both) joined = build_binary(to, "add", sum->in[1 - i], both);
+        }
+    }
+    return joined;
+}
+
+static Node *simplify_arithmetic(Graph *to, const Node *old, Node *const *in, const Simplify *s) {
+    if (node_is(old, add))
+        return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? in[1] : join_terms(to, old, in, s);
     if (node_is(old, sub))
         return is_constant(in[1], 0) ? in[0] : is_constant(in[0], 0) ? build_unary(to, "neg", in[1]) : NULL;
     if (node_is(old, mul)) {
@@ -235,7 +277,7 @@ static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *co
     Simplify *s = context;
     Node *to_node = NULL;
     if (old->op->traits & OP_ELEMENTWISE) {
-        to_node = simplify_arithmetic(to, old, in);
+        to_node = simplify_arithmetic(to, old, in, s);
         if (!to_node) to_node = sink_movement(to, old, in);
     } else if (node_is(old, contract))
         to_node = simplify_contract(to, old, in);

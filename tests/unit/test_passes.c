@@ -62,6 +62,11 @@ static const struct {
     {"pow(x, -0.5)", "pow", 0},
     {"x @ transpose(w, 0, 1) @ w", "transpose", 0},
     {"x + tanh(s) * s", "broadcast", 1},
+    {"pad(x[:, 2:6], [2, 0]) + pad(x[:, 0:2], [0, 4])", "add", 0}, // side by side: a concat
+    {"pad(x[:, 4:6], [4, 0]) + pad(x[:, 1:3], [1, 3]) + pad(x[:, 3:4], [3, 2])", "pad", 1},
+    {"pad(x[:, 3:6], [3, 0]) + pad(x[:, 0:2], [0, 4])", "add", 1},            // a gap
+    {"pad(x[:, 1:6], [1, 0]) + pad(x[:, 0:2], [0, 4])", "add", 1},            // an overlap
+    {"pad(x[:, 2:6], [2, 0], value=1.0) + pad(x[:, 0:2], [0, 4])", "add", 1}, // not zeros
 };
 
 Test(passes, rewrites) {
