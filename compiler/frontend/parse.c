@@ -131,6 +131,11 @@ static void suggest(Parser *p, Span span, const char *const *words, int count) {
     if (nearest) diag_note(p->diag, (Span){0}, "did you mean `%s`?", nearest);
 }
 
+static bool ends_loop(const Parser *p) {
+    const char *at = p->source->text + p->previous.start;
+    return !strncmp(at, "break", (size_t)(p->previous.end - p->previous.start));
+}
+
 // Advice after the message, for mistakes that are easily made.
 static void advise(Parser *p, Span span, const char *found, const char *const *expected, int count) {
     Diag *diag = p->diag;
@@ -142,7 +147,19 @@ static void advise(Parser *p, Span span, const char *found, const char *const *e
     bool name = !strcmp(found, "a name");
     bool opens = !strcmp(found, "`(`") || !strcmp(found, "`[`") || !strncmp(found, "a string", 8);
 
-    if (wants_declaration && name)
+    if (!strcmp(found, "`scan`"))
+        diag_note(diag, nowhere, "a scan stands right after `=`: `y = scan e in x { ... }`");
+    else if (count == 2 && find(expected, count, "`in`") >= 0 && find(expected, count, "`=`") >= 0)
+        diag_note(
+            diag, nowhere,
+            "a scan names the element of each sequence: `scan e in x over 1, t in iota([T]) from h = h0 { ... }`");
+    else if (count == 1 && !strcmp(expected[0], "`=`") && !strcmp(found, "`{`"))
+        diag_note(diag, nowhere, "a carried value has an initial one: `from h = h0`");
+    else if (find(expected, count, "`over`") >= 0 && !strcmp(found, "`..`"))
+        diag_note(diag, nowhere, "iota([n]) counts n steps");
+    else if (wants_target && ends_loop(p))
+        diag_note(diag, nowhere, "a loop runs to its end: keep what is finished with select(done, old, new)");
+    else if (wants_declaration && name)
         suggest(p, span, declarations, sizeof declarations / sizeof *declarations);
     else if (wants_statement && opens)
         diag_note(diag, nowhere, "a line that starts with %s does not continue the line before", found);
