@@ -244,6 +244,8 @@ Value tensor_unary(Elab *el, const char *op, Value a, Span span);
 void note_axis(Elab *el, const Node *node, int axis);
 // Notes how to convert the tensor to the wanted dtype.
 void note_dtype(Elab *el, const Node *node, DType wanted);
+// Notes that the tensor is carried as an integer, where that is why it has not the wanted dtype; else false.
+bool note_carried(Elab *el, const Node *node, DType wanted);
 
 // ---- calls (call.c, builtin.c) -------------------------------------------------------------------------------------
 

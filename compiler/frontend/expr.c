@@ -264,8 +264,9 @@ bool eval_bool(Elab *el, const AstExpr *expr, const char *what, bool *to) {
     Value v = eval(el, expr);
     if (is_poison(v)) return false;
     if (v.kind != VALUE_BOOL)
-        return deny(el, expr->span, "%s must be known at compile time as true or false, got %s", what,
-                    value_text(el, v));
+        return deny(el, expr->span, "%s must be known at compile time as true or false, got %s%s", what,
+                    value_text(el, v),
+                    is_tensor(v) && v.node->type.dtype == BOOL ? "; select(x, a, b) chooses between tensors" : "");
     *to = v.i;
     return true;
 }

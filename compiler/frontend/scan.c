@@ -48,7 +48,9 @@ static bool read_options(Scan *s) {
     for (int k = 0; k < s->ast->options.len; k++) {
         const AstParam *option = &s->ast->options.at[k];
         if (strcmp(option->name, "reverse"))
-            return deny(s->el, option->span, "scan has no option `%s`; it has `reverse`", option->name);
+            return deny(s->el, option->span,
+                        "scan has no option `%s`; it has `reverse`, and a sequence is written `%s in x`", option->name,
+                        option->name);
         if (k) return deny(s->el, option->span, "scan: `reverse` is given twice");
         if (!eval_bool(s->el, option->value, "`reverse`", &s->reverse)) return false;
     }
@@ -68,6 +70,26 @@ static const char *length_text(Elab *el, Dim dim) {
     return str_text(&text);
 }
 
+// What to write in place of something that is no sequence.
+static const char *sequence_advice(Value v) {
+    if (v.kind == VALUE_LIST) return "; concat makes one tensor of several";
+    if (v.kind == VALUE_INT || v.kind == VALUE_SIZE) return "; iota([n]) counts n steps";
+    if (!is_tensor(v)) return "";
+    return dtype_info[v.node->type.dtype].is_int ? ", which has none; iota([T]) counts the steps of a `dim T`"
+                                                 : ", which has none";
+}
+
+// Where one of two sequences has the length of the other along another axis, says how to go over that one.
+static void note_over(const Scan *s, const AstParam *element, const Type *type, Dim length) {
+    for (int d = 0; d < type->rank; d++)
+        if (dim_equal(type->dim[d], length)) {
+            diag_note(s->el->diag, (Span){0}, "axis %d of `%s` has %s: `%s in %s over %d`", d,
+                      span_source(s->el, element->value->span), length_text(s->el, length), element->name,
+                      span_source(s->el, element->value->span), d);
+            return;
+        }
+}
+
 static bool read_sequence(Scan *s, int k) {
     Elab *el = s->el;
     const AstParam *element = &s->ast->elements.at[k];
@@ -76,14 +98,19 @@ static bool read_sequence(Scan *s, int k) {
     if (is_poison(v)) return false;
     if (!is_tensor(v) || !v.node->type.rank)
         return deny(el, element->value->span, "scan goes over the elements of a tensor along an axis, got %s%s",
-                    value_text(el, v), v.kind == VALUE_INT ? "; iota([n]) counts n steps" : "");
+                    value_text(el, v), sequence_advice(v));
     int axis = axis_of(el, s->ast->axes.at[k], v.node->type.rank, element->value->span);
     if (axis < 0) return false;
     Dim dim = v.node->type.dim[axis];
-    if (k && !dim_equal(dim, s->steps))
-        return deny(el, element->value->span,
-                    "scan: the sequences differ in length: `%s` has %s elements along axis %d, `%s` has %s",
-                    element->name, length_text(el, dim), axis, s->ast->elements.at[0].name, length_text(el, s->steps));
+    if (k && !dim_equal(dim, s->steps)) {
+        const AstParam *first = &s->ast->elements.at[0];
+        refuse(el, element->value->span,
+               "scan: the sequences differ in length: `%s` has %s elements along axis %d, `%s` has %s", element->name,
+               length_text(el, dim), axis, first->name, length_text(el, s->steps));
+        note_over(s, element, &v.node->type, s->steps);
+        if (!s->ast->axes.at[0]) note_over(s, first, &s->sequences.at[0]->type, dim);
+        return false;
+    }
     s->steps = dim;
     vec_push(el->arena, &s->sequences, move_axis(el->g, v.node, axis, 0));
     return true;
@@ -101,6 +128,9 @@ static bool read_initial(Scan *s, int k) {
         return false;
     Value v = eval(el, carried->value);
     if (is_poison(v)) return false;
+    if (v.kind == VALUE_BOOL && !strcmp(carried->name, "reverse"))
+        return deny(el, carried->span, "`reverse` stands before `from`: `scan e in x, reverse=%s from ...`",
+                    value_text(el, v));
     if (!is_tensor(v) && !is_number(v) && v.kind != VALUE_BOOL)
         return deny(el, carried->value->span, "a carried value is a tensor, got %s%s", value_text(el, v),
                     v.kind == VALUE_LIST ? "; carry its items under a name each" : "");
@@ -111,6 +141,7 @@ static bool read_initial(Scan *s, int k) {
 
 static bool read_head(Scan *s) {
     bool good = read_options(s);
+    if (!good && !s->ast->elements.len) return false;
     if (!s->ast->elements.len)
         return deny(s->el, s->span, "scan needs a sequence: `scan e in x over 0 { ... }`; iota([8]) counts steps");
     for (int k = 0; k < s->ast->elements.len; k++) good &= read_sequence(s, k);
@@ -222,6 +253,20 @@ static void open_loop(Scan *s) {
     }
 }
 
+// Notes what a carried value begins as, and what it would begin as to have the type that the step gives it.
+static void note_initial(Scan *s, int k, const Type *made) {
+    Elab *el = s->el;
+    const Type *type = &s->carries.at[k]->type;
+    Span span = s->ast->carried.at[k].value->span;
+    Type both;
+    bool grows = shape_broadcast(type, made, &both) && shape_equal(&both, made) && !shape_equal(type, made);
+    if (dtype_info[made->dtype].is_float && grows)
+        diag_note(el->diag, span, "it begins as %s; begin with the shape that the step gives it, as full(%s, 0.0)",
+                  type_name(el, type), strchr(type_name(el, made), '['));
+    else
+        diag_note(el->diag, span, "it begins as %s", type_name(el, type));
+}
+
 // What a step makes of a carried value: the value of its name at the end of the body.
 static bool end_carry(Scan *s, int k) {
     Elab *el = s->el;
@@ -230,16 +275,60 @@ static bool end_carry(Scan *s, int k) {
     const Type *type = &s->carries.at[k]->type;
     Value v = bound->value;
     if (is_poison(v)) return false;
-    if (is_number(v) || v.kind == VALUE_BOOL) v = value_tensor(to_node(el, v, type->dtype, bound->span));
+    bool same_kind = is_number(v) ? type->dtype != BOOL : v.kind == VALUE_BOOL && type->dtype == BOOL;
+    if (same_kind) v = value_tensor(to_node(el, v, type->dtype, bound->span));
     if (is_poison(v)) return false;
     if (!is_tensor(v) || !type_equal(&v.node->type, type)) {
         refuse(el, bound->span, "`%s` is carried as %s, and the step makes it %s: a carried value keeps its type",
                carried->name, type_name(el, type), value_text(el, v));
-        if (is_tensor(v) && v.node->type.dtype != type->dtype) note_dtype(el, v.node, type->dtype);
+        if (!is_tensor(v) || note_carried(el, s->carries.at[k], v.node->type.dtype)) return false;
+        if (v.node->type.dtype != type->dtype) note_dtype(el, v.node, type->dtype);
+        note_initial(s, k, &v.node->type);
         return false;
     }
+    if (v.node == s->carries.at[k] && !carried->span.source->prelude)
+        warn_once(el, carried->span, "`%s` is carried, and no step assigns it: it stays what it was", carried->name);
     graph_loop_next(el->g, s->carries.at[k], v.node);
     return true;
+}
+
+// ---- warnings ------------------------------------------------------------------------------------------------------
+
+static bool reads_name(const AstExpr *expr, const char *name) {
+    if (!expr) return false;
+    if (expr->kind == AST_NAME) return !strcmp(expr->s, name);
+    bool reads = reads_name(expr->left, name) || reads_name(expr->right, name) || reads_name(expr->third, name);
+    for (int k = 0; k < expr->items.len; k++) reads |= reads_name(expr->items.at[k], name);
+    for (int k = 0; k < expr->args.len; k++) reads |= reads_name(expr->args.at[k].value, name);
+    return reads;
+}
+
+static bool has_name(const AstParams *names, const char *name) {
+    for (int k = 0; k < names->len; k++)
+        if (!strcmp(names->at[k].name, name)) return true;
+    return false;
+}
+
+static bool assigns_before(const AstStmts *body, int end, const char *name) {
+    for (int k = 0; k < end; k++)
+        if (has_name(&body->at[k]->names, name)) return true;
+    return false;
+}
+
+// `total = total + e`, where total was bound before the scan and is not carried, adds to that one in each step.
+static void warn_of_lost(const Scan *s, const AstStmts *body) {
+    for (int k = 0; k < body->len; k++) {
+        const AstStmt *stmt = body->at[k];
+        if (stmt->kind != DO_ASSIGN || stmt->names.len != 1) continue;
+        const AstParam *to = &stmt->names.at[0];
+        const Binding *bound = frame_find(s->el->frame, to->name);
+        bool of_steps = has_name(&s->ast->elements, to->name) || has_name(&s->ast->carried, to->name);
+        if (!bound || bound->storage || bound->inner || of_steps || assigns_before(body, k, to->name)) continue;
+        if (reads_name(stmt->exprs.at[0], to->name))
+            warn_once(s->el, to->span,
+                      "`%s` is in each step what it was before the scan; carry it from step to step: `from %s = %s`",
+                      to->name, to->name, to->name);
+    }
 }
 
 // Appends the value of all steps.
@@ -268,10 +357,13 @@ static bool run_steps(Scan *s, Value *results) {
     const AstStmt *yield = body.len && body.at[body.len - 1]->kind == DO_YIELD ? body.at[body.len - 1] : NULL;
     if (yield) body.len--;
     int errors = el->diag->errors;
+    if (!s->span.source->prelude) warn_of_lost(s, &body);
     run_body(el, &body);
     bool good = el->diag->errors == errors && !el->stop;
     if (good && !yield && !s->carries.len)
-        return deny(el, s->span, "this scan gives nothing: it yields nothing and carries nothing");
+        return deny(
+            el, s->span,
+            "this scan gives nothing: end its body with `yield NAME`, or carry a value with `from NAME = INITIAL`");
     for (int k = 0; yield && good && k < yield->exprs.len; k++) good &= end_yield(s, yield, k, results);
     for (int k = 0; good && k < s->carries.len; k++) good &= end_carry(s, k);
     return good;

@@ -73,7 +73,9 @@ Node *to_node(Elab *el, Value v, DType dtype, Span span) {
 static int follow_axis(const Node *node, int i, int axis) {
     const Node *in = node->in[i];
     if (node->op->traits & OP_ELEMENTWISE) return axis;
-    if (node_is(node, detach)) return axis;
+    if (node_is(node, detach) || node_is(node, carry) || node_is(node, last)) return axis;
+    if (node_is(node, element)) return axis + 1;
+    if (node_is(node, stack)) return axis - 1; // -1: that of the steps
     if (node_is(node, transpose)) return (int)node_attr(node, "perm")->ints[axis];
     if (node_is(node, broadcast)) {
         const Attr *axes = node_attr(node, "axes");
@@ -131,6 +133,21 @@ void note_dtype(Elab *el, const Node *node, DType wanted) {
                   "sums, products and cumulative sums of integers and bools are i64, as this one");
 }
 
+// `scan ... from h = 0` carries an i64. Where a float meets it, says to begin with one; else false.
+bool note_carried(Elab *el, const Node *node, DType wanted) {
+    const char *name = NULL;
+    while (node->op->traits & OP_MOVEMENT || node_is(node, carry)) {
+        if (node_is(node, carry) && !node->type.rank) name = node->name;
+        node = node->in[0];
+    }
+    if (!name || !node_is(node, constant) || !dtype_info[node->type.dtype].is_int || !dtype_info[wanted].is_float)
+        return false;
+    long long begin = (long long)node_attr(node, "int")->i;
+    diag_note(el->diag, (Span){0}, "`%s` is carried as %s because it begins with %lld; begin with %lld.0", name,
+              dtype_info[node->type.dtype].name, begin, begin);
+    return true;
+}
+
 // ---- element-wise --------------------------------------------------------------------------------------------------
 
 // The dtype that the numbers among args take: that of the first tensor. False: mixed, reported.
@@ -144,8 +161,11 @@ static bool common_dtype(Elab *el, const char *label, const Value *args, int n, 
         DType to = dtype_info[a].is_float ? a : dtype_info[b].is_float ? b : F32, wider = a;
         if (dtype_info[b].bytes > dtype_info[a].bytes) wider = b;
         if (dtype_info[a].is_int && dtype_info[b].is_int) to = wider;
-        return deny(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label,
-                    type_name(el, &first->type), value_text(el, args[k]), dtype_info[to].name);
+        refuse(el, span, "%s: dtypes differ: %s and %s; cast(x, %s) converts one", label, type_name(el, &first->type),
+               value_text(el, args[k]), dtype_info[to].name);
+        note_carried(el, first, b);
+        note_carried(el, args[k].node, a);
+        return false;
     }
     *dtype = first ? first->type.dtype : F32;
     return true;
@@ -193,6 +213,8 @@ Value tensor_elementwise(Elab *el, const char *op, const char *label, const Valu
     if (!common_dtype(el, label, args + is_select, n - is_select, span, &dtype)) return value_poison();
     for (int k = 0; k < n; k++) {
         node[k] = to_node(el, args[k], is_select && k == 0 ? BOOL : dtype, span);
+        for (int i = 0; i < n && !node[k] && args[k].kind == VALUE_FLOAT; i++) // a fraction beside an integer
+            if (is_tensor(args[i])) note_carried(el, args[i].node, F32);
         if (!node[k]) return value_poison();
     }
     place_nodes(el, span);
