@@ -202,10 +202,19 @@ static void leave_gradients(Backward *b, int first, int end) {
     }
 }
 
+// "d_" and the name of the value; of a weight that a layer transposed, that of the weight.
+static const char *gradient_name(Graph *g, const Node *x) {
+    const Node *of = x;
+    while (of->op->traits & OP_MOVEMENT && of->nin == 1) of = of->in[0];
+    const char *name = node_is(of, storage) ? node_attr(of, "name")->s : x->name;
+    return name ? arena_printf(g->arena, "d_%s", name) : NULL;
+}
+
 static void leave_captures(Backward *b, const Captures *captures) {
     Graph *g = b->ad->g;
     for (int k = 0; k < captures->all.len; k++) {
         Node *x = captures->all.at[k].x;
+        g->name_now = gradient_name(g, x);
         Node *sum = build_carry(g, b->back, zero_like(g, x));
         Node *next = build_binary(g, "add", sum, captures->all.at[k].sum);
         graph_loop_next(g, sum, next);

@@ -120,8 +120,17 @@ static Node *lift_input(Graph *g, Node *in, int loop, LiftLeaves leaves) {
     return in->loop == loop ? lift_node(g, in, loop, leaves) : in;
 }
 
+// It is called as the value that it has of each step.
+static Node *stack_value(Graph *g, Node *node, int loop) {
+    const char *name = g->name_now;
+    if (node->name) g->name_now = node->name;
+    Node *stack = build_stack(g, loop, node);
+    g->name_now = name;
+    return stack;
+}
+
 Node *lift_node(Graph *g, Node *node, int loop, LiftLeaves leaves) {
-    if (node->loop != loop || is_leaf(node, leaves)) return build_stack(g, loop, node);
+    if (node->loop != loop || is_leaf(node, leaves)) return stack_value(g, node, loop);
     Node *in[MAX_INPUTS];
     bool lifted[MAX_INPUTS];
     graph_tag_as(g, node);
@@ -133,7 +142,7 @@ Node *lift_node(Graph *g, Node *node, int loop, LiftLeaves leaves) {
     if (node->op->traits & OP_REDUCES) return lift_reduction(g, node, in, lifted, loop, false);
     if (is_movement(node)) return lift_movement(g, node, in[0], loop);
     for (int k = 0; k < node->nin; k++)
-        if (!lifted[k]) in[k] = build_stack(g, loop, in[k]);
+        if (!lifted[k]) in[k] = stack_value(g, in[k], loop);
     return graph_op(g, node->op, in, node->nin, node->attr);
 }
 
