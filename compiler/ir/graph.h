@@ -346,6 +346,7 @@ Schedule graph_schedule(Arena *arena, const Graph *g);
 int schedule_end(const Graph *g, const Schedule *schedule, int first, int inner);
 // How many loops stand around it.
 int graph_loop_depth(const Graph *g, int number);
+int64_t graph_loop_steps(const Graph *g, int number); // how often a step of it runs, at the bounds; 1 of loop 0
 // Of the loops right inside `outer`, the one that contains loop `inner`.
 int graph_loop_below(const Graph *g, int inner, int outer);
 

@@ -30,6 +30,12 @@ int graph_loop_depth(const Graph *g, int number) {
     return depth;
 }
 
+int64_t graph_loop_steps(const Graph *g, int number) {
+    int64_t steps = 1;
+    for (; number; number = graph_loop(g, number)->parent) steps *= graph_loop(g, number)->steps.extent;
+    return steps;
+}
+
 bool node_is_loop(const Node *node) { return node->op->traits & OP_LOOP; }
 
 // ---- nodes ----------------------------------------------------------------------------------------------------------

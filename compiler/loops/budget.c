@@ -88,7 +88,10 @@ void program_check_budget(Diag *diag, const Program *program, int64_t most, int6
     const Graph *g = program->graph;
     int peak = find_peak(program);
     double again = 0;
-    for (int k = 0; k < program->calls.len; k++) again += program->calls.at[k].kernel->flops_again;
+    for (int k = 0; k < program->calls.len; k++) {
+        const Call *call = &program->calls.at[k];
+        again += call->kernel->flops_again * (double)graph_loop_steps(g, call->loop);
+    }
     diag->at = NULL; // a training step and its accumulation have one place, and both shall be reported
     diag_error(diag, g->span, "%s needs an arena of %s bytes, and --arena-max allows %s",
                graph_is_public(g) ? g->name : "drawing the parameters", text_grouped(arena, program->arena_bytes),

@@ -200,6 +200,12 @@ rm -f left.c left.h one.c one.h two.c
 expect 1 '^  arena: peak 13,824 bytes, ' arena_max.dl --report --arena-max=1
 titles=$("$dlc" "$top/tests/nets/starts.dl" --report | sed -n 's/: c11, .*//p' | tr '\n' ' ')
 [ "$titles" = "train step start init " ] && ok || bad "--report: its tables are of $titles"
+# What a loop computes counts in every step: as much as the same steps one after the other.
+counted() { "$dlc" counted.dl --entry="$1" -O0 --report | awk '$1 == "total" { print $2; exit }'; }
+printf 'dim T = 7\nmodel looped(x: f32[T, 4, 3]) -> (y: f32[4, 3]) {\n    y = scan e in x from y = x[0] { y = scan r in e over 1 from y = y { y = tanh(y + r[:, none]) } }\n    return y\n}\nmodel unrolled(x: f32[T, 4, 3]) -> (y: f32[4, 3]) {\n    y = x[0]\n    for t in 0..T { for k in 0..3 { y = tanh(y + x[t, :, k][:, none]) } }\n    return y\n}\n' >counted.dl
+[ "$(counted looped)" = "$(counted unrolled)" ] && [ "$(counted looped)" != "" ] && ok || bad "--report: $(counted looped) FLOPs in a loop, $(counted unrolled) unrolled"
+printf 'dim N <= 4\nmodel sums(x: f32[N, 3]) -> (y: f32[N, 3]) {\n    state total: f32[N, 3] = zeros()\n    total = total + x\n    return total\n}\n' >counted.dl
+expect 0 '^ *total: f32\[N, 3\] +48  bytes$' counted.dl --report
 for case in "arena_max -O0 2K" "arena_max_train -O0 64K"; do
     set -- $case
     "$dlc" "$1.dl" "$2" -o left.c "--arena-max=$3" 2>arena.err && bad "$1: --arena-max=$3 went well"

@@ -60,7 +60,7 @@ else
     echo "FAILED README.md: its example"
 fi
 # docs/loops.md and docs/sequences.md: a block that begins with `# NAME.dl` is a net; one that begins with
-# `$ dlc ... --emit=loops` or `--emit=c` is what dlc prints of it, in order, with `...` for what is left out.
+# `$ dlc ...` and an option that prints a part of it is what dlc prints of it, in order, with `...` for what is left out.
 for page in loops sequences; do
     pieces=$build/tests/work/docs/$page
     rm -rf "$pieces"
@@ -68,7 +68,7 @@ for page in loops sequences; do
     awk -v folder="$pieces" '
     /^```/ { inside = !inside; out = ""; next }
     inside && !out && /^(#|\/\/) [a-z_]+[.](dl|c)$/ { out = folder "/" $2; printf "" >out }
-    inside && !out && /^[$] dlc .*--emit=(loops|c)$/ { out = folder "/" ++n ".txt"; print substr($0, 3) >out; next }
+    inside && !out && /^[$] dlc .*--(emit=(loops|c|backward)|report)$/ { out = folder "/" ++n ".txt"; print substr($0, 3) >out; next }
     inside && out { print >out }
     END { print n }' "$top/docs/$page.md" >"$pieces/count"
     for block in $(seq "$(cat "$pieces/count")"); do
