@@ -288,6 +288,9 @@ static bool end_carry(Scan *s, int k) {
     }
     if (v.node == s->carries.at[k] && !carried->span.source->prelude)
         warn_once(el, carried->span, "`%s` is carried, and no step assigns it: it stays what it was", carried->name);
+    // A layer of the prelude names its nodes as a whole: what it hands on gets the name of what it carries.
+    if (carried->span.source->prelude && v.node->loop == s->loop && !(v.node->op->traits & OP_INPUT))
+        v.node->name = node_name(s, carried->name);
     graph_loop_next(el->g, s->carries.at[k], v.node);
     return true;
 }
