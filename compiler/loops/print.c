@@ -5,7 +5,11 @@
 //         local acc: f32 double = 0
 //         for i = 0 .. 784:
 //           acc += mul(image[n, i], fc1.weight[o, i])
-// What an expression uses more than once has a name of its own, in a line above it: %1 = exp(x[n, i]).
+// What an expression uses more than once has a name of its own, in a line above it: %1 = exp(x[n, i]). Buffers of one
+// name get numbers. The calls of a loop over steps stand in it, and say which slots they are given:
+//     for t = 0 .. T: # loop 1 at rnn.dl:4:9
+//       call 4: linear_add_tanh (rows)
+//         # h_2 is h_slots[t + 1], h_3 is h_slots[t]
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +23,8 @@ typedef struct Printer {
     int depth;
     Tags *tags; // of the expression being printed: how often it is used, then minus its name's number
     int names;
+    Tags number;  // of buffers whose name another one has: h_2
+    Tags by_text; // names that are taken
     VEC(struct Named {
         const Var *var;
         const char *name;
@@ -61,6 +67,15 @@ static void name_var(Printer *p, const Var *var) {
     vec_push(p->arena, &p->loops, (struct Named){var, name});
 }
 
+// "(T - t) % 2": a product, a quotient or what is left of one.
+static void put_quotient(Printer *p, const Atom *atom) {
+    bool sum = atom->of->nterms != 1 || atom->of->c;
+    str_put(p->s, sum ? "(" : "");
+    put_index(p, atom->of);
+    str_printf(p->s, "%s %c ", sum ? ")" : "", atom->kind == ATOM_TIMES ? '*' : atom->kind == ATOM_DIV ? '/' : '%');
+    put_by(p, atom, 0);
+}
+
 static void put_atom(Printer *p, const Atom *atom) {
     switch (atom->kind) {
     case ATOM_VAR:
@@ -77,15 +92,11 @@ static void put_atom(Printer *p, const Atom *atom) {
         return;
     case ATOM_TIMES:
     case ATOM_DIV:
-    case ATOM_MOD: {
-        bool sum = atom->of->nterms != 1 || atom->of->c;
-        str_put(p->s, sum ? "((" : "(");
-        put_index(p, atom->of);
-        str_printf(p->s, "%s %c ", sum ? ")" : "", atom->kind == ATOM_TIMES ? '*' : atom->kind == ATOM_DIV ? '/' : '%');
-        put_by(p, atom, 0);
+    case ATOM_MOD:
+        str_put(p->s, "(");
+        put_quotient(p, atom);
         str_put(p->s, ")");
         return;
-    }
     case ATOM_CLAMP:
     case ATOM_MIN:
         str_put(p->s, atom->kind == ATOM_MIN ? "min(" : "clamp(");
@@ -113,8 +124,26 @@ static void put_index(Printer *p, const Index *index) {
         str_printf(p->s, " %c %lld", index->c < 0 ? '-' : '+', (long long)(index->c < 0 ? -index->c : index->c));
 }
 
+static const char *buffer_name(const Printer *p, const Buffer *buffer) {
+    int number = tag_known(&p->number, buffer);
+    return number ? arena_printf(p->arena, "%s_%d", buffer->name, number) : buffer->name;
+}
+
+static void name_buffers(Printer *p, const Program *program) {
+    for (int k = 0; k < program->buffers.len; k++) {
+        const Buffer *buffer = program->buffers.at[k];
+        const char *name = buffer->name;
+        while (tag_known(&p->by_text, name)) {
+            int *number = tag_of(&p->number, buffer), *next = tag_of(&p->by_text, buffer->name);
+            *number = ++*next;
+            name = buffer_name(p, buffer);
+        }
+        *tag_of(&p->by_text, name) = 1;
+    }
+}
+
 static void put_place(Printer *p, const Buffer *buffer, const Index *const *at, int lanes) {
-    str_put(p->s, buffer->name);
+    str_put(p->s, buffer_name(p, buffer));
     for (int d = 0; d < buffer->rank; d++) {
         str_put(p->s, d ? ", " : "[");
         put_index(p, at[d]);
@@ -275,12 +304,29 @@ static void put_stmt(Printer *p, const Stmt *s) {
 
 // ---- programs -------------------------------------------------------------------------------------------------------
 
+// "h_slots[t + 1]", or "h_slots" of a view that is no slot.
+static void put_view(Printer *p, const View *view) {
+    str_put(p->s, buffer_name(p, view->of));
+    if (!view->slot) return;
+    const struct Term *term = view->slot->term;
+    bool modulo = view->slot->nterms == 1 && !view->slot->c && term->coef == 1 && term->atom.kind == ATOM_MOD;
+    str_put(p->s, "[");
+    if (modulo) // without the parentheses around all of it
+        put_quotient(p, &term->atom);
+    else
+        put_index(p, view->slot);
+    str_put(p->s, "]");
+}
+
 static void put_buffer(Printer *p, const Buffer *b) {
     static const char *const scopes[] = {"argument", "storage", "arena", "prepared", "stack", "register"};
     Type type = buffer_shape(b);
-    str_printf(p->s, "  %s %s: ", scopes[b->scope], b->name);
+    str_printf(p->s, "  %s %s: ", scopes[b->scope], buffer_name(p, b));
     type_print(p->s, &type, p->sizes);
-    if (b->view) str_printf(p->s, " in %s", b->view->of->name);
+    if (b->view) {
+        str_put(p->s, " in ");
+        put_view(p, b->view);
+    }
     if (b->scope == SCOPE_ARENA)
         str_printf(p->s, " at %lld, calls %d to %d", (long long)b->offset, b->first_call, b->last_call);
     if (b->scope == SCOPE_PREPARED) str_printf(p->s, " at %lld", (long long)b->offset);
@@ -293,18 +339,31 @@ static void put_given(Printer *p, const Call *call, int first) {
     str_printf(p->s, "the kernel of call %d", first);
     for (int k = 0, given = 0; k < call->kernel->uses.len; k++) {
         const Buffer *own = call->kernel->uses.at[k].buffer;
-        if (own != call->buffer[k])
-            str_printf(p->s, "%s%s for %s", given++ ? ", " : ", with ", call->buffer[k]->name, own->name);
+        if (own == call->buffer[k]) continue;
+        str_put(p->s, given++ ? ", " : ", with ");
+        str_printf(p->s, "%s for %s", buffer_name(p, call->buffer[k]), buffer_name(p, own));
+    }
+}
+
+// "# h_2 is h_slots[t + 1], h_3 is h_slots[t]"
+static void put_slots(Printer *p, const Call *call) {
+    for (int k = 0, given = 0; k < call->kernel->uses.len; k++) {
+        const Buffer *buffer = call->buffer[k];
+        if (!buffer->view || !buffer->view->slot) continue;
+        if (!given) put_line(p);
+        str_printf(p->s, "%s%s is ", given++ ? ", " : "# ", buffer_name(p, buffer));
+        put_view(p, buffer->view);
     }
 }
 
 // first: the first call of the same kernel.
 static void put_call(Printer *p, const Program *program, int number, int first) {
     const Call *call = &program->calls.at[number];
-    str_printf(p->s, "%s %d: %s (%s)", number < program->nprepare ? "prepare" : "call", number, call->kernel->name,
-               call->kernel->recipe);
-    if (call->skip_if_null) str_printf(p->s, " unless %s is NULL", call->skip_if_null->name);
-    p->depth = 1;
+    str_printf(p->s, "%*s%s %d: %s (%s)", 2 * p->depth, "", number < program->nprepare ? "prepare" : "call", number,
+               call->kernel->name, call->kernel->recipe);
+    if (call->ahead_of) str_printf(p->s, " ahead of loop %d", call->ahead_of);
+    if (call->skip_if_null) str_printf(p->s, " unless %s is NULL", buffer_name(p, call->skip_if_null));
+    p->depth++;
     for (const char *line = call->kernel->comment; line && *line;) {
         size_t len = strcspn(line, "\n");
         put_line(p);
@@ -312,25 +371,56 @@ static void put_call(Printer *p, const Program *program, int number, int first) 
         str_putn(p->s, line, len);
         line += len + (line[len] == '\n');
     }
+    put_slots(p, call);
     if (first == number)
         put_stmt(p, call->kernel->body);
     else
         put_given(p, call, first);
     str_put(p->s, "\n");
+    p->depth--;
+}
+
+static void put_loop_head(Printer *p, const Graph *g, int number) {
+    const Loop *loop = graph_loop(g, number);
+    str_printf(p->s, "%*sfor %s = 0 .. ", 2 * p->depth, "", step_name(p->arena, graph_loop_depth(g, number)));
+    dim_print(p->s, loop->steps, p->sizes);
+    str_printf(p->s, "%s: # loop %d", loop->reverse ? " reversed" : "", number);
+    const char *place = span_text(p->arena, loop->span);
+    str_printf(p->s, "%s%s\n", *place ? " at " : "", place);
+}
+
+// The calls [first, end), which loop `outer` makes in a step. kernels: the first call of each, + 1.
+static void put_calls(Printer *p, const Program *program, int first, int end, int outer, Tags *kernels) {
+    while (first < end) {
+        const Call *call = &program->calls.at[first];
+        if (call->loop == outer) {
+            int *of_kernel = tag_of(kernels, call->kernel);
+            if (!*of_kernel) *of_kernel = first + 1;
+            put_call(p, program, first++, *of_kernel - 1);
+            arena_release(&p->scratch);
+            continue;
+        }
+        int number = graph_loop_below(program->graph, call->loop, outer), after = program->loops[number - 1].end;
+        put_loop_head(p, program->graph, number);
+        p->depth++;
+        put_calls(p, program, first, after, number, kernels);
+        p->depth--;
+        first = after;
+    }
 }
 
 void program_print(Str *s, const Program *program) {
-    Printer p = {.s = s, .arena = s->arena, .sizes = program->graph->module->sizes};
+    Arena seen = {0};
+    Tags kernels = {.arena = &seen};
+    Printer p = {.s = s,
+                 .arena = s->arena,
+                 .sizes = program->graph->module->sizes,
+                 .number = {.arena = &seen},
+                 .by_text = {.arena = &seen, .by_text = true}};
+    name_buffers(&p, program);
     str_printf(s, "entry %s: arena %lld bytes, at least %lld\n", program->graph->name, (long long)program->arena_bytes,
                (long long)program->arena_bound);
     for (int k = 0; k < program->buffers.len; k++) put_buffer(&p, program->buffers.at[k]);
-    Arena seen = {0};
-    Tags first = {.arena = &seen}; // call of a kernel, + 1
-    for (int k = 0; k < program->calls.len; k++) {
-        int *call = tag_of(&first, program->calls.at[k].kernel);
-        if (!*call) *call = k + 1;
-        put_call(&p, program, k, *call - 1);
-        arena_release(&p.scratch);
-    }
+    put_calls(&p, program, 0, program->calls.len, 0, &kernels);
     arena_release(&seen);
 }

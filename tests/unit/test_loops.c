@@ -320,10 +320,10 @@ static const char *const text =
     "  store \"w\" = %6\n"
     "}\n";
 
-static Program *lowered(Bench *b, const char *target, int level) {
+static Program *lowered_of(Bench *b, const char *graph, const char *target, int level) {
     *b = (Bench){.diag = {.out = stderr}};
     Source *source = NEW(&b->arena, Source);
-    *source = (Source){.name = "test.graph", .text = text, .len = (int)strlen(text)};
+    *source = (Source){.name = "test.graph", .text = graph, .len = (int)strlen(graph)};
     b->module = module_read(&b->arena, &b->diag, source);
     cr_assert(b->module, "the text is not read");
     passes_run(b->module, &(PassOptions){.level = level, .out = stderr});
@@ -332,6 +332,8 @@ static Program *lowered(Bench *b, const char *target, int level) {
     program_plan(program);
     return program;
 }
+
+static Program *lowered(Bench *b, const char *target, int level) { return lowered_of(b, text, target, level); }
 
 #define INPUTS                                                                                                         \
     "  argument x: f32[N, 40]\n"                                                                                       \
@@ -403,6 +405,76 @@ Test(loops, programs_are_printed) {
         cr_expect_null(program_check_plan(program));
         arena_release(&b.arena);
     }
+}
+
+// Two loops, one in the other: their calls stand in them and say which slots they are given.
+static const char *nested = "size T <= 3\n"
+                            "train step(x: f32[T, 2, 4]) {\n"
+                            "  loop 1 over T reverse\n"
+                            "  loop 2 over 2 in 1\n"
+                            "  %0 = argument {name=\"x\"} : f32[T, 2, 4] @{forward name=\"x\"}\n"
+                            "  %1 = constant {dtype=f32, value=0, int=0} : f32[]\n"
+                            "  %2 = broadcast %1 {shape=[4], axes=[]} : f32[4]\n"
+                            "  %3 = element %0 {loop=1} : f32[2, 4] @{forward name=\"xt\"}\n"
+                            "  %4 = carry %2 {loop=1, index=0} : f32[4] @{forward name=\"h\"}\n"
+                            "  %5 = element %3 {loop=2} : f32[4] @{forward name=\"e\"}\n"
+                            "  %6 = carry %4 {loop=2, index=0} : f32[4] @{forward name=\"g\"}\n"
+                            "  %7 = max %6, %5 : f32[4] @{forward name=\"g\"}\n"
+                            "  %8 = last %7 {loop=2} : f32[4] @{forward name=\"g\"}\n"
+                            "  %9 = last %8 {loop=1} : f32[4] @{forward name=\"h\"}\n"
+                            "  next %4 = %8\n"
+                            "  next %6 = %7\n"
+                            "  return \"y\" = %9\n"
+                            "}\n";
+
+Test(loops, loops_over_steps_are_printed) {
+    Bench b;
+    Program *program = lowered_of(&b, nested, "c11", 2);
+    Str s = str_new(&b.arena);
+    program_print(&s, program);
+    cr_expect_str_eq(str_text(&s), "entry step: arena 128 bytes, at least 128\n"
+                                   "  argument x: f32[T, 2, 4]\n"
+                                   "  argument y: f32[4]\n"
+                                   "  arena h_slots: f32[2, 4] at 0, calls 0 to 4\n"
+                                   "  arena h: f32[4] in h_slots[0] at 0, calls 0 to 0\n"
+                                   "  arena h_2: f32[4] in h_slots[(T - t + 1) % 2] at 0, calls 1 to 3\n"
+                                   "  arena h_3: f32[4] in h_slots[(T - t) % 2] at 0, calls 1 to 3\n"
+                                   "  arena g_slots: f32[2, 4] at 64, calls 1 to 3\n"
+                                   "  arena g: f32[4] in g_slots[0] at 64, calls 1 to 1\n"
+                                   "  arena g_2: f32[4] in g_slots[t2] at 64, calls 2 to 2\n"
+                                   "  arena g_3: f32[4] in g_slots[(t2 + 1) % 2] at 64, calls 2 to 2\n"
+                                   "  argument xt: f32[2, 4] in x[t]\n"
+                                   "  argument e: f32[4] in xt[t2]\n"
+                                   "  arena g_4: f32[4] in g_slots[0] at 64, calls 3 to 3\n"
+                                   "  arena h_4: f32[4] in h_slots[T % 2] at 0, calls 4 to 4\n"
+                                   "call 0: hold (rows)\n"
+                                   "  # h = hold at test.graph:9:4\n"
+                                   "  # h is h_slots[0]\n"
+                                   "  for i = 0 .. 4:\n"
+                                   "    h[i] = hold(0)\n"
+                                   "for t = 0 .. T reversed: # loop 1\n"
+                                   "  call 1: hold (rows)\n"
+                                   "    # g = hold at test.graph:11:4\n"
+                                   "    # h_2 is h_slots[(T - t + 1) % 2], g is g_slots[0]\n"
+                                   "    for i = 0 .. 4:\n"
+                                   "      g[i] = hold(h_2[i])\n"
+                                   "  for t2 = 0 .. 2: # loop 2\n"
+                                   "    call 2: max (rows)\n"
+                                   "      # g = max at test.graph:12:4\n"
+                                   "      # g_2 is g_slots[t2], e is xt[t2], g_3 is g_slots[(t2 + 1) % 2]\n"
+                                   "      for i = 0 .. 4:\n"
+                                   "        g_3[i] = max(g_2[i], e[i])\n"
+                                   "  call 3: hold (rows)\n"
+                                   "    # h = hold at test.graph:14:4\n"
+                                   "    # g_4 is g_slots[0], h_3 is h_slots[(T - t) % 2]\n"
+                                   "    for i = 0 .. 4:\n"
+                                   "      h_3[i] = hold(g_4[i])\n"
+                                   "call 4: copy (copy) unless y is NULL\n"
+                                   "  # y = h, a copy\n"
+                                   "  # h_4 is h_slots[T % 2]\n"
+                                   "  for i = 0 .. 4:\n"
+                                   "    y[i] = h_4[i]\n");
+    arena_release(&b.arena);
 }
 
 // ---- the verifier ---------------------------------------------------------------------------------------------------
