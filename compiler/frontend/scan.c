@@ -157,8 +157,12 @@ static const char *node_name(const Scan *s, const char *name) {
     return in_prelude ? path_join(s->el, user, name) : name;
 }
 
+static void name_inner(const Scan *s, int loop, const AstParam *name, Node *node) {
+    if (node && node->loop == loop) node->name = node_name(s, name->name);
+}
+
 static void bind_inner(Scan *s, const AstParam *name, Node *node) {
-    if (node->loop == s->loop) node->name = node_name(s, name->name);
+    name_inner(s, s->loop, name, node);
     frame_bind(s->el, s->el->frame, name->name, value_tensor(node), name->span);
 }
 
@@ -213,10 +217,13 @@ static void open_blocks(Scan *s) {
     graph_loop(g, s->blocks)->checkpoint = true;
     g->loop_now = s->blocks;
     s->steps = dim_fixed(s->block);
-    for (int k = 0; k < s->sequences.len; k++)
+    for (int k = 0; k < s->sequences.len; k++) {
         s->sequences.at[k] = build_element(g, s->blocks, split_steps(g, s->sequences.at[k], s->block));
+        name_inner(s, s->blocks, &s->ast->elements.at[k], s->sequences.at[k]);
+    }
     for (int k = 0; k < s->initial.len; k++) {
         Node *carry = build_carry(g, s->blocks, s->initial.at[k]);
+        name_inner(s, s->blocks, &s->ast->carried.at[k], carry);
         vec_push(el->arena, &s->block_carries, carry);
         s->initial.at[k] = carry;
     }

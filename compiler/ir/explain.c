@@ -6,7 +6,9 @@
 //         d_fc2.weight = d_logits^T @ h                                        f32[10, 256]
 // Values that are used in several places, results of layers and gradients have lines of their own; the rest stands
 // inside the formula that uses it. Lines are in the order of computation, under the line of the .dl that they come
-// from; a gradient under the line whose gradient it is.
+// from; a gradient under the line whose gradient it is. Those of a loop stand in it, with the step of each value:
+//     for t = T-1 .. 0, from d_h[T-1] = d_head @ head.weight:
+//       d_h[t-1] = d_z[t] @ hh.weight
 #include <string.h>
 
 #include "ir/formula.h"
@@ -24,15 +26,24 @@ typedef struct Explain {
     Arena *arena;
     const Graph *g;
     bool *own;         // by node id: has a line
+    Node **image;      // by node id: the value of an earlier loop that it computes again, or NULL: it has no line
     const char **name; // by node id, of those with a line and of inputs
+    const char **base; // of a name: without the step
+    Places *places;    // of a name: the step
     bool *assigns;     // by node id: the name is a storage's
     Formulas formulas;
     Taken *taken; // names, a hash table
     int ntaken;   // its size
 } Explain;
 
+static const Node *seen(const Explain *e, const Node *node) { return e->image[node->id] ? e->image[node->id] : node; }
+
+static bool enters_or_leaves(const Node *node) { return node->op->traits & OP_INPUT && node_is_loop(node); }
+
 static Formula input_formula(void *context, const Node *node) {
     const Explain *e = context;
+    node = seen(e, node);
+    if (node_is(node, step)) return (Formula){step_text(e->arena, e->g, node->loop), BIND_WHOLE, 0};
     if (e->name[node->id]) return (Formula){e->name[node->id], BIND_WHOLE, 0};
     return formula_of(&e->formulas, node);
 }
@@ -70,6 +81,18 @@ typedef struct Uses {
     int count;
 } Uses;
 
+// What a step hands on has a line.
+static void find_carried(Explain *e) {
+    for (int number = 1; number <= e->g->loops.len; number++) {
+        const Loop *loop = graph_loop(e->g, number);
+        for (int i = 0; i < loop->carry.len; i++) {
+            if (!loop->carry.at[i] || !loop->carry.at[i]->mark) continue;
+            const Node *next = seen(e, loop->next.at[i]);
+            if (next->loop == number && !(next->op->traits & OP_INPUT)) e->own[next->id] = true;
+        }
+    }
+}
+
 static void find_lines(Explain *e) {
     const NodeVec *nodes = &e->g->nodes;
     Uses *uses = NEW_ARRAY(e->arena, Uses, nodes->len + 1);
@@ -80,12 +103,17 @@ static void find_lines(Explain *e) {
     }
     for (int id = nodes->len - 1; id >= 0; id--) { // the users of a node stand after it
         const Node *node = nodes->at[id];
-        if (!node->mark || node->op->traits & OP_INPUT) continue;
+        if (!node->mark || e->image[id]) continue;
+        if (enters_or_leaves(node) && !node_is(node, carry) && uses[id].count) {
+            const Node *value = seen(e, node->in[0]); // a sequence, or what leaves the steps
+            e->own[value->id] |= !is_trivial(value);
+        }
+        if (node->op->traits & OP_INPUT) continue;
         bool shared = uses[id].count > 1 && !is_trivial(node) && !(is_plumbing(node) && node->nin == 1);
         bool boundary = uses[id].user && !same_operation(node, uses[id].user) && !is_trivial(node);
         e->own[id] = e->own[id] || shared || (boundary && !is_plumbing(node));
         for (int k = 0; k < node->nin; k++) {
-            Uses *of = &uses[node->in[k]->id];
+            Uses *of = &uses[seen(e, node->in[k])->id];
             bool through = !e->own[id] && uses[id].user && is_plumbing(node);
             of->user = through ? uses[id].user : node;
             of->count += through && uses[id].count > 1 ? uses[id].count : 1;
@@ -95,7 +123,10 @@ static void find_lines(Explain *e) {
         const Node *node = nodes->at[id];
         if (!node->mark || node->op->traits & OP_INPUT || is_trivial(node)) continue;
         size[id] = !is_plumbing(node);
-        for (int k = 0; k < node->nin; k++) size[id] += e->own[node->in[k]->id] ? 0 : size[node->in[k]->id];
+        for (int k = 0; k < node->nin; k++) {
+            int in = seen(e, node->in[k])->id;
+            size[id] += e->own[in] ? 0 : size[in];
+        }
         if (size[id] > LONGEST && !is_plumbing(node)) e->own[id] = true;
     }
 }
@@ -111,32 +142,89 @@ static Taken *taken_place(const Explain *e, const char *name) {
 
 static const char *take(const Explain *e, const char *name) { return taken_place(e, name)->name = name; }
 
-// The gradient of conv1_2 is d_conv1_2, however many there are that were called conv1.
-static const char *gradient_name(const Explain *e, const Node *node) {
-    const Node *x = node->gradient_of ? e->g->nodes.at[node->gradient_of - 1] : NULL;
-    while (x && !e->name[x->id] && is_plumbing(x) && x->nin == 1) x = x->in[0];
-    return x && e->name[x->id] ? arena_printf(e->arena, "d_%s", e->name[x->id]) : NULL;
+static const char *name_of(Explain *e, const Node *node);
+
+// The value whose gradient a node is, if that has a name.
+static const Node *gradient_of(Explain *e, const Node *node) {
+    const Node *x = node->gradient_of ? seen(e, e->g->nodes.at[node->gradient_of - 1]) : NULL;
+    while (x && !name_of(e, x) && is_plumbing(x) && x->nin == 1) x = seen(e, x->in[0]);
+    return x && name_of(e, x) ? x : NULL;
 }
 
-static const char *fresh_name(const Explain *e, const Node *node) {
-    const char *wanted = gradient_name(e, node);
-    if (!wanted) wanted = node->name ? node->name : node->origin ? node->origin : node->op->name;
-    if (node->section == SECTION_UPDATE && node->name)
+// The index of each loop that the node is in, outermost first.
+static void add_steps(const Explain *e, Places *places, int loop) {
+    if (!loop) return;
+    add_steps(e, places, graph_loop(e->g, loop)->parent);
+    places_find(e->g, places, loop, PLACE_STEP);
+}
+
+// Sets base and name to `wanted`, numbered where it is taken, and the places.
+static void name_freely(Explain *e, const Node *node, const char *wanted) {
+    int id = node->id;
+    const char *where = places_text(e->arena, e->g, &e->places[id]);
+    const char *base = wanted, *name = arena_printf(e->arena, "%s%s", wanted, where);
+    Taken *first = taken_place(e, name);
+    if (first->name) {
+        do {
+            base = arena_printf(e->arena, "%s_%d", wanted, 2 + first->next++);
+            name = arena_printf(e->arena, "%s%s", base, where);
+        } while (taken_place(e, name)->name);
+    }
+    e->base[id] = base;
+    e->name[id] = take(e, name);
+}
+
+// The gradient of conv1_2 is d_conv1_2, however many there are that were called conv1; that of h[t-1] is d_h[t-1].
+static void name_line(Explain *e, const Node *node) {
+    const Node *x = gradient_of(e, node);
+    const char *wanted = x ? arena_printf(e->arena, "d_%s", e->base[x->id]) : node->name;
+    if (x) e->places[node->id] = e->places[x->id];
+    add_steps(e, &e->places[node->id], node->loop);
+    if (!wanted) wanted = node->origin ? node->origin : node->op->name;
+    if (!x && node->section == SECTION_UPDATE && node->name)
         wanted = arena_printf(e->arena, "%s.%s", node->name, node->op->name);
-    const char *name = wanted;
-    Taken *first = taken_place(e, wanted);
-    while (taken_place(e, name)->name) name = arena_printf(e->arena, "%s_%d", wanted, 2 + first->next++);
-    return take(e, name);
+    name_freely(e, node, wanted);
 }
 
-// What enters or leaves the steps of a loop: x[t], h[t-1], h[:], h[T].
+// What a value is called after, that enters the steps of a loop or leaves them: the sequence, the next one, the value.
+static const Node *named_after(Explain *e, const Node *node) {
+    const Node *of = seen(e, node->in[0]);
+    if (node_is(node, carry)) {
+        of = seen(e, graph_loop(e->g, node->loop)->next.at[node->attr[1].i]);
+        if (!e->own[of->id] || of->loop != node->loop) return NULL;
+    }
+    return name_of(e, of) ? of : NULL;
+}
+
+// What enters or leaves the steps of a loop: x[t], h[t-1], h[:], h[T-1].
 static void name_slot(Explain *e, const Node *node) {
-    const char *of = e->name[node->in[0]->id], *format = node_is(node, element) ? "%s[t]"
-                                                         : node_is(node, carry) ? "%s[t-1]"
-                                                         : node_is(node, stack) ? "%s[:]"
-                                                                                : "%s[T]";
-    if (!of || node_is(node, carry)) of = node->name ? node->name : node->op->name;
-    if (!e->name[node->id]) e->name[node->id] = arena_printf(e->arena, format, of);
+    int id = node->id, loop = node_loop_attr(node);
+    const Node *of = named_after(e, node);
+    Places *places = &e->places[id];
+    if (of) *places = e->places[of->id];
+    bool stacked = of && node_is(node, element);
+    add_steps(e, places, stacked ? graph_loop(e->g, loop)->parent : loop);
+    Place *place = places_find(e->g, places, loop, stacked ? PLACE_ALL : PLACE_STEP);
+    *place = (Place){node_is(node, stack)  ? PLACE_ALL
+                     : node_is(node, last) ? PLACE_LAST
+                                           : PLACE_STEP,
+                     loop, place->plus};
+    if (node_is(node, carry)) place->plus += graph_loop(e->g, loop)->reverse ? 1 : -1;
+    if (!of) {
+        name_freely(e, node, node->name ? node->name : node->op->name);
+        return;
+    }
+    e->base[id] = e->base[of->id];
+    e->name[id] = take(e, arena_printf(e->arena, "%s%s", e->base[id], places_text(e->arena, e->g, places)));
+}
+
+static const char *name_of(Explain *e, const Node *node) {
+    if (e->name[node->id]) return e->name[node->id];
+    if (enters_or_leaves(node))
+        name_slot(e, node);
+    else if (e->own[node->id])
+        name_line(e, node);
+    return e->name[node->id];
 }
 
 static void name_values(Explain *e) {
@@ -145,43 +233,95 @@ static void name_values(Explain *e) {
         const Node *node = g->nodes.at[id];
         if (!node->mark || !(node->op->traits & OP_INPUT) || node_is_loop(node)) continue;
         const Storage *storage = node_is(node, storage) ? module_find_storage(g->module, node->attr[0].s) : NULL;
-        e->name[id] = take(e, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
+        e->base[id] = e->name[id] = take(e, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
     }
     for (int k = g->outputs.len - 1; k >= 0; k--) { // a result that is returned and stored is called as it is returned
         const Output *output = &g->outputs.at[k];
         int id = output->value->id;
         if (output->value->op->traits & OP_INPUT) continue;
         e->assigns[id] = output->storage != NULL;
-        e->name[id] = take(e, output->storage ? storage_short_name(output->storage) : output->name);
+        e->base[id] = e->name[id] = take(e, output->storage ? storage_short_name(output->storage) : output->name);
     }
     for (int id = 0; id < g->nodes.len; id++)
-        if (e->own[id] && !e->name[id]) e->name[id] = fresh_name(e, g->nodes.at[id]);
-    for (int id = 0; id < g->nodes.len; id++)
-        if (g->nodes.at[id]->op->traits & OP_INPUT && node_is_loop(g->nodes.at[id])) name_slot(e, g->nodes.at[id]);
+        if (g->nodes.at[id]->mark && !e->image[id]) name_of(e, g->nodes.at[id]);
 }
 
 // ---- printing -------------------------------------------------------------------------------------------------------
 
 // "  mlp.dl:9  return linear(h, CLASSES, name="fc2")"
-static void put_place(Explain *e, Span span) {
+static void put_place(Explain *e, Span span, int indent) {
     if (!span.source) return;
     const char *text = span.source->text;
     int start = span.start, end = span.start;
     while (start > 0 && text[start - 1] != '\n') start--;
     while (end < span.source->len && text[end] != '\n') end++;
     while (start < end && (text[start] == ' ' || text[start] == '\t')) start++;
-    str_printf(e->s, "  %s:%d  %.*s\n", span.source->name, line_of(span), end - start, text + start);
+    str_printf(e->s, "%*s%s:%d  %.*s\n", indent, "", span.source->name, line_of(span), end - start, text + start);
 }
 
-static void put_line(Explain *e, const Node *node) {
-    const Size *sizes = e->g->module->sizes;
-    const char *name = e->name[node->id];
-    Formula f = formula_of(&e->formulas, node);
+// Where lines stand now.
+typedef struct Cursor {
+    int line, loop;
+} Cursor;
+
+static int indent_of(const Explain *e, int loop) { return loop ? 4 * graph_loop_depth(e->g, loop) + 6 : 2; }
+
+static void put_formula(Explain *e, int indent, const char *name, const char *equals, const char *text,
+                        const Type *type) {
     Str line = str_new(e->arena);
-    str_printf(&line, "    %s %s %s", name, e->assigns[node->id] ? ":=" : "=", f.text);
+    str_printf(&line, "%*s%s %s %s", indent, "", name, equals, text);
     str_printf(e->s, "%-*s  ", COLUMN, str_text(&line));
-    type_print(e->s, &node->type, sizes);
+    type_print(e->s, type, e->g->module->sizes);
     str_put(e->s, "\n");
+}
+
+// "a[t] = b[t-1]", of carried values whose next one has no line.
+static void put_handed_on(Explain *e, const Loop *loop, int indent) {
+    for (int i = 0; i < loop->carry.len; i++) {
+        const Node *carry = loop->carry.at[i];
+        if (!carry || !carry->mark || e->image[carry->id] || named_after(e, carry)) continue;
+        Places places = e->places[carry->id];
+        places_find(e->g, &places, carry->loop, PLACE_STEP)->plus += loop->reverse ? -1 : 1;
+        const char *name = arena_printf(e->arena, "%s%s", e->base[carry->id], places_text(e->arena, e->g, &places));
+        const char *next = input_formula(e, loop->next.at[i]).text;
+        put_formula(e, indent, name, "=", next, &carry->type);
+    }
+}
+
+// "for t = 0 .. T-1, from h[-1] = 0:", under the line of the .dl; for each loop on the way from one to the other.
+static void put_loops(Explain *e, Cursor *at, int to) {
+    if (graph_loop_within(e->g, at->loop, to)) return;
+    const Loop *loop = graph_loop(e->g, to);
+    put_loops(e, at, loop->parent);
+    int indent = indent_of(e, loop->parent);
+    if (line_of(loop->span) != at->line) put_place(e, loop->span, indent);
+    const char *last = count_text(e->arena, e->g, loop->steps, -1);
+    str_printf(e->s, "%*sfor %s = %s .. %s", indent + 2, "", step_text(e->arena, e->g, to), loop->reverse ? last : "0",
+               loop->reverse ? "0" : last);
+    for (int i = 0, n = 0; i < loop->carry.len; i++) {
+        const Node *carry = loop->carry.at[i];
+        if (!carry || !carry->mark || e->image[carry->id]) continue;
+        Places places = e->places[carry->id];
+        places_find(e->g, &places, to, PLACE_STEP)->kind = PLACE_FIRST;
+        const char *first = arena_printf(e->arena, "%s%s", e->base[carry->id], places_text(e->arena, e->g, &places));
+        const char *init = input_formula(e, carry->in[0]).text;
+        str_printf(e->s, "%s%s%s%s", n++ ? ", " : ", from ", first, strcmp(first, init) ? " = " : "",
+                   strcmp(first, init) ? init : "");
+    }
+    str_put(e->s, ":\n");
+    put_handed_on(e, loop, indent + 4);
+    at->loop = to;
+    at->line = line_of(loop->span);
+}
+
+static void put_line(Explain *e, const Node *node, Cursor *at) {
+    put_loops(e, at, node->loop);
+    at->loop = node->loop;
+    int indent = indent_of(e, node->loop);
+    if (line_of(node->span) != at->line) put_place(e, node->span, indent);
+    at->line = line_of(node->span);
+    put_formula(e, indent + 2, e->name[node->id], e->assigns[node->id] ? ":=" : "=",
+                formula_of(&e->formulas, node).text, &node->type);
 }
 
 static void put_header(Explain *e) {
@@ -199,32 +339,50 @@ static void put_header(Explain *e) {
     }
 }
 
-static void explain_entry(Str *s, Graph *g) {
+// Nodes of one section after the other are put together by loop.
+static void put_lines(Explain *e) {
     static const char *const titles[] = {"forward", "loss",
                                          "backward, where d_x is the gradient of the loss with respect to x", "update"};
+    const Graph *g = e->g;
+    Schedule schedule = graph_schedule(e->arena, g);
+    int *part = NEW_ARRAY(e->arena, int, g->nodes.len + 1), parts = 0, section = -1;
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
+        if (!node->mark || !e->own[id] || node->op->traits & OP_INPUT) continue;
+        if ((int)node->section != section) parts++;
+        section = (int)node->section;
+        part[id] = parts;
+    }
+    for (int k = 1; k <= parts; k++) {
+        Cursor at = {0};
+        bool begun = false;
+        for (int i = 0; i < g->nodes.len; i++) {
+            const Node *node = schedule.order.at[i];
+            if (part[node->id] != k) continue;
+            if (!begun) str_printf(e->s, "\n%s\n", titles[node->section]);
+            begun = true;
+            put_line(e, node, &at);
+        }
+    }
+}
+
+static void explain_entry(Str *s, Graph *g) {
     graph_mark_live(g);
     int n = g->nodes.len + 1;
     Explain e = {.s = s, .arena = s->arena, .g = g, .own = NEW_ARRAY(s->arena, bool, n)};
     e.formulas = (Formulas){s->arena, g->module->sizes, input_formula, &e};
     e.name = NEW_ARRAY(s->arena, const char *, n);
+    e.base = NEW_ARRAY(s->arena, const char *, n);
+    e.places = NEW_ARRAY(s->arena, Places, n);
+    e.image = loop_images(s->arena, g);
     e.assigns = NEW_ARRAY(s->arena, bool, n);
     e.ntaken = 2 * (n + g->outputs.len);
     e.taken = NEW_ARRAY(s->arena, Taken, e.ntaken);
+    find_carried(&e);
     find_lines(&e);
     name_values(&e);
     put_header(&e);
-    int section = -1, line = 0;
-    for (int id = 0; id < g->nodes.len; id++) {
-        const Node *node = g->nodes.at[id];
-        if (!node->mark || !e.own[id] || node->op->traits & OP_INPUT) continue;
-        if ((int)node->section != section) {
-            str_printf(s, "\n%s\n", titles[section = (int)node->section]);
-            line = 0;
-        }
-        if (line_of(node->span) != line) put_place(&e, node->span);
-        line = line_of(node->span);
-        put_line(&e, node);
-    }
+    put_lines(&e);
     str_put(s, "\n");
 }
 

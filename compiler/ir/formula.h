@@ -29,4 +29,26 @@ Formula formula_contract(const Formulas *r, const Node *node, bool transposed);
 // Whether the node swaps the last two axes and leaves the others.
 bool is_matrix_transpose(const Node *node);
 
+// ---- explain_loops.c: values in the steps of loops ------------------------------------------------------------------
+
+typedef enum PlaceKind { PLACE_STEP, PLACE_FIRST, PLACE_LAST, PLACE_ALL } PlaceKind;
+
+// Of which steps of a loop a value is: t + plus, as the loop counts; plus the same in the first or last step, in all.
+typedef struct Place {
+    PlaceKind kind;
+    int loop, plus;
+} Place;
+
+typedef struct Places {
+    int n;
+    Place at[MAX_NEST];
+} Places;
+
+const char *places_text(Arena *arena, const Graph *g, const Places *places); // "[t-1]"; "" without any
+Place *places_find(const Graph *g, Places *places, int loop, PlaceKind kind);
+const char *step_text(Arena *arena, const Graph *g, int loop);           // "t"
+const char *count_text(Arena *arena, const Graph *g, Dim dim, int plus); // "T-1"
+// By node id: the value of an earlier loop in the same step that the node computes again, or NULL.
+Node **loop_images(Arena *arena, const Graph *g);
+
 #endif
