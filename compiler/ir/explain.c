@@ -121,7 +121,7 @@ static void find_lines(Explain *e) {
     }
     for (int id = 0; id < nodes->len; id++) { // long formulas are cut
         const Node *node = nodes->at[id];
-        if (!node->mark || node->op->traits & OP_INPUT || is_trivial(node)) continue;
+        if (!node->mark || e->image[id] || node->op->traits & OP_INPUT || is_trivial(node)) continue;
         size[id] = !is_plumbing(node);
         for (int k = 0; k < node->nin; k++) {
             int in = seen(e, node->in[k])->id;
