@@ -102,7 +102,7 @@ static bool read_sequence(Scan *s, int k) {
     int axis = axis_of(el, s->ast->axes.at[k], v.node->type.rank, element->value->span);
     if (axis < 0) return false;
     Dim dim = v.node->type.dim[axis];
-    if (k && !dim_equal(dim, s->steps)) {
+    if (k && s->sequences.len == k && !dim_equal(dim, s->steps)) {
         const AstParam *first = &s->ast->elements.at[0];
         refuse(el, element->value->span,
                "scan: the sequences differ in length: `%s` has %s elements along axis %d, `%s` has %s", element->name,
