@@ -8,11 +8,16 @@
 //                 n0_2 [label="contract\nfc1\nf32[N, 256]"]
 //                 ...
 //             n0_0 -> n0_2
+// The steps of a loop are a box with its direction, around kernels and loops in it. Carried values stand in it as
+// ovals; a dashed edge leads to each from what a step hands on.
+//             subgraph cluster_0_loop1 {
+//                 label="for t = 0 .. T-1"
+//                 n0_5 -> n0_4 [style=dashed, label="next step"]
 // A node that no kernel stores is inlined where it is used: it stands in its readers' kernel when they are of one, and
 // outside of all otherwise. `start` and `init`, which fill storages, are left out.
 #include <string.h>
 
-#include "ir/graph.h"
+#include "ir/formula.h"
 #include "ops/op.h"
 
 enum { UNSEEN = -1, OUTSIDE = -2 };
@@ -64,6 +69,8 @@ static void find_groups(Picture *p) {
             *of = *of == UNSEEN ? p->group_of[k] : OUTSIDE;
         }
     }
+    for (int k = 0; k < g->nodes.len; k++) // what enters and leaves steps stands beside kernels
+        if (g->nodes.at[k]->op->traits & OP_INPUT && node_is_loop(g->nodes.at[k])) p->group_of[k] = OUTSIDE;
 }
 
 // ---- nodes and boxes ------------------------------------------------------------------------------------------------
@@ -82,6 +89,7 @@ static void put_node(Picture *p, const Node *node, const char *indent) {
     type_print(s, &node->type, p->g->module->sizes);
     str_printf(s, "\", fillcolor=%s", fill[node->section]);
     if (is_source(node)) str_printf(s, ", shape=%s", node_is(node, argument) ? "oval" : "cylinder");
+    if (node_is(node, carry)) str_put(s, ", shape=oval");
     const char *place = span_text(s->arena, node->span);
     if (*place) {
         str_put(s, ", tooltip=\"");
@@ -91,18 +99,55 @@ static void put_node(Picture *p, const Node *node, const char *indent) {
     str_put(s, "]\n");
 }
 
-static void put_kernel(Picture *p, int k) {
+// The loop whose box the kernel stands in: that of all its nodes.
+static int loop_of_kernel(const Picture *p, int k) {
     const Group *group = &p->g->groups.at[k];
+    return group->root ? group->root->loop : group->outputs.len ? group->outputs.at[0]->loop : 0;
+}
+
+static void put_kernel(Picture *p, int k, int indent) {
+    const Group *group = &p->g->groups.at[k];
+    const char *inner = arena_printf(p->s->arena, "%*s", indent + 4, "");
     bool any = false;
     for (int i = 0; i < p->g->nodes.len; i++) {
         if (p->group_of[i] != k) continue;
         if (!any)
-            str_printf(p->s, "        subgraph cluster_%d_k%d {\n            label=\"k%d: %s\"; style=dashed\n",
-                       p->number, group->id, group->id, group_words[group->kind]);
+            str_printf(p->s, "%*ssubgraph cluster_%d_k%d {\n%slabel=\"k%d: %s\"; style=dashed\n", indent, "", p->number,
+                       group->id, inner, group->id, group_words[group->kind]);
         any = true;
-        put_node(p, p->g->nodes.at[i], "            ");
+        put_node(p, p->g->nodes.at[i], inner);
     }
-    if (any) str_put(p->s, "        }\n");
+    if (any) str_printf(p->s, "%*s}\n", indent, "");
+}
+
+// What stands outside of kernels, kernels, and the loops in this one; 0: what is in no loop.
+static void put_loop(Picture *p, int number, int indent) {
+    const Graph *g = p->g;
+    const char *inner = arena_printf(p->s->arena, "%*s", indent, "");
+    for (int k = 0; k < g->nodes.len; k++)
+        if (p->group_of[k] < 0 && g->nodes.at[k]->loop == number) put_node(p, g->nodes.at[k], inner);
+    for (int k = 0; k < g->groups.len; k++)
+        if (loop_of_kernel(p, k) == number) put_kernel(p, k, indent);
+    for (int k = number + 1; k <= g->loops.len; k++) {
+        const Loop *loop = graph_loop(g, k);
+        if (loop->parent != number) continue;
+        const char *last = count_text(p->s->arena, g, loop->steps, -1), *t = step_text(p->s->arena, g, k);
+        str_printf(p->s, "%ssubgraph cluster_%d_loop%d {\n%s    label=\"for %s = %s .. %s\"; style=rounded\n", inner,
+                   p->number, k, inner, t, loop->reverse ? last : "0", loop->reverse ? "0" : last);
+        put_loop(p, k, indent + 4);
+        str_printf(p->s, "%s}\n", inner);
+    }
+}
+
+// From what a step hands on to the carried value that it is in the next one.
+static void put_next(Picture *p) {
+    for (int number = 1; number <= p->g->loops.len; number++) {
+        const Loop *loop = graph_loop(p->g, number);
+        for (int i = 0; i < loop->carry.len; i++)
+            if (loop->carry.at[i])
+                str_printf(p->s, "        n%d_%d -> n%d_%d [style=dashed, label=\"next step\", constraint=false]\n",
+                           p->number, loop->next.at[i]->id, p->number, loop->carry.at[i]->id);
+    }
 }
 
 static void put_outputs(Picture *p) {
@@ -121,12 +166,11 @@ static void put_entry(Str *s, const Graph *g, int number) {
     Picture picture = {s, g, number, NEW_ARRAY(s->arena, int, g->nodes.len + 1)}, *p = &picture;
     find_groups(p);
     str_printf(s, "    subgraph cluster_%d {\n        label=\"%s %s\"\n", number, entry_words[g->kind], g->name);
-    for (int k = 0; k < g->nodes.len; k++)
-        if (p->group_of[k] < 0) put_node(p, g->nodes.at[k], "        ");
-    for (int k = 0; k < g->groups.len; k++) put_kernel(p, k);
+    put_loop(p, 0, 8);
     for (int k = 0; k < g->nodes.len; k++)
         for (int i = 0; i < g->nodes.at[k]->nin; i++)
             str_printf(s, "        n%d_%d -> n%d_%d\n", number, g->nodes.at[k]->in[i]->id, number, k);
+    put_next(p);
     put_outputs(p);
     str_put(s, "    }\n");
 }

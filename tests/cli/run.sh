@@ -280,7 +280,7 @@ check_dot() { # NAME
         END { if (depth || !edges) { print "depth " depth ", edges " edges; bad = 1 } exit bad }' "$1" &&
         if [ -n "$graphviz" ]; then dot -Tcanon "$1" 2>dot.err >canon.txt && [ ! -s dot.err ]; fi
 }
-for file in 'quo"tes\.graph' "$top/examples/mlp/mlp.dl" "$top/tests/nets/small.dl"; do
+for file in 'quo"tes\.graph' "$top/examples/mlp/mlp.dl" "$top/tests/nets/small.dl" "$top/tests/golden/scan_step.dl"; do
     for level in 0 2; do
         "$dlc" "$file" --emit=dot -O$level >net.dot 2>dlc.err && check_dot net.dot >out.txt 2>&1 && ok || bad "--emit=dot $file -O$level: $(head -5 out.txt dlc.err)"
     done
@@ -288,6 +288,11 @@ done
 "$dlc" "$top/examples/mlp/mlp.dl" --emit=dot >net.dot
 awk '/subgraph cluster_0_k0/ { inside = 1 } inside && /relu\\nh\\nf32\[N, 256\]/ { found = 1 } /^        }/ { inside = 0 } END { exit !found }' net.dot && ok ||
     bad "--emit=dot: relu is not in the first kernel's box: $(head -20 net.dot)"
+"$dlc" "$top/tests/golden/scan_step.dl" --entry=nested --emit=dot >net.dot
+for box in '        subgraph cluster_0_loop1 {\n            label="for t = 0 .. T-1"' '            subgraph cluster_0_loop2 {\n                label="for t2 = 0 .. 5"' 'subgraph cluster_0_loop3 {\n            label="for t = T-1 .. 0"'; do
+    grep -qF "$(printf "$box" | head -1)" net.dot && grep -qF "$(printf "$box" | tail -1)" net.dot && ok || bad "--emit=dot: there is no box $box"
+done
+[ "$(grep -c 'label="next step"' net.dot)" = "$("$dlc" "$top/tests/golden/scan_step.dl" --entry=nested --emit=dot | grep -c 'label="carry')" ] && ok || bad "--emit=dot: carried values without a next step"
 "$dlc" 'quo"tes\.graph' --emit=dot >net.dot
 grep -qF '[label="a\"b\\N<&amp;lt;?c\nf32[4, 3]"' net.dot && grep -qF 'digraph "quo\"tes\\.graph" {' net.dot && ok || bad "--emit=dot: names: $(grep -E 'digraph|f32.4, 3' net.dot)"
 
