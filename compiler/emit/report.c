@@ -162,7 +162,7 @@ static const Buffer *places_of(const Program *program, const Node *node, const c
     const Graph *g = program->graph;
     if (node_is(node, carry)) {
         const Buffer *all = program->of_node[node->id]->view->of;
-        *how = all->dim[0].size || all->dim[0].extent != 2 ? "carried, all kept" : "carried";
+        *how = all->dim[0].size || all->dim[0].extent > 2 ? "carried, all kept" : "carried";
         return all;
     }
     bool enters = node_is(node, element);
