@@ -81,6 +81,7 @@ static void see_buffer(Seen *seen, const Buffer *buffer, bool write) {
         note(seen, wrong);
         return;
     }
+    note(seen, check_slot_write(m, seen->call, k));
     if (m->first_write[k] < 0) m->first_write[k] = seen->call;
     int *last = &m->last_in[m->root[k]];
     vec_push(m->in_place.arena, &m->writes, (Write){k, seen->call, *last});
@@ -133,14 +134,6 @@ static bool is_read_first(const Seen *seen, int root, const LoopRange *range) {
     return false;
 }
 
-static bool varies_with_step(const Index *index) {
-    for (int k = 0; k < index->nterms; k++) {
-        const Atom *atom = &index->term[k].atom;
-        if (atom->kind == ATOM_STEP || (atom->of && varies_with_step(atom->of))) return true;
-    }
-    return false;
-}
-
 // By buffer: the innermost loop to whose steps it gives slots, 0: none.
 static int *find_slots(Arena *arena, const Seen *seen) {
     const Program *program = seen->program;
@@ -149,7 +142,7 @@ static int *find_slots(Arena *arena, const Seen *seen) {
         const Buffer *buffer = program->buffers.at[k];
         if (!buffer->view || !buffer->view->slot || !buffer->value || node_is(buffer->value, element)) continue;
         int *of = &loop[seen->memory.root[k]];
-        if (varies_with_step(buffer->view->slot) && buffer->value->loop > *of) *of = buffer->value->loop;
+        if (check_varies(buffer->view->slot) && buffer->value->loop > *of) *of = buffer->value->loop;
     }
     return loop;
 }
@@ -276,9 +269,10 @@ const char *program_check_plan(const Program *program) {
     int n = program->buffers.len;
     Seen seen = {.program = program, .first = numbers_new(&scratch, n), .last = numbers_new(&scratch, n)};
     find_memory(&seen.memory, &scratch, program);
-    for (seen.call = 0; seen.call < program->calls.len; seen.call++) see_call(&seen, &program->calls.at[seen.call]);
-    const char *wrong = NULL;
-    extend_lives(&seen);
+    const char *wrong = check_ranges(program);
+    for (seen.call = 0; seen.call < program->calls.len && !wrong; seen.call++)
+        see_call(&seen, &program->calls.at[seen.call]);
+    if (!wrong) extend_lives(&seen);
     for (int k = 0; k < n && !wrong; k++)
         if (program->buffers.at[k]->view)
             wrong = check_view(program, program->buffers.at[k], seen.memory.first_write[k] >= 0);

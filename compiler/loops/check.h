@@ -35,6 +35,13 @@ bool check_in_place(UsePairs *known, const Call *call, const Buffer *from, const
 const char *check_slots(Memory *memory);
 // Whether the buffer shows a slot, or several, of what a loop keeps.
 bool check_is_slot(const Program *program, const Buffer *buffer);
+bool check_varies(const Index *slot); // whether it is another one in each step
+// Whether it is the slot of its value, or a part of that, and not memory that was taken from a slot.
+bool check_is_own_slot(const Buffer *buffer);
+// Whether that call may write the buffer; whether the calls of loops stand together. NULL or what is wrong.
+const char *check_slot_write(const Memory *memory, int call, int number);
+const char *check_ranges(const Program *program);
+// What must have been written before a value can be read that enters or leaves a loop: *number becomes its buffer.
 const char *check_slot_source(const Memory *memory, int call, int *number);
 // Whether every call finds in each storage the value that the graph wants, the old one or the new one. NULL or what is
 // wrong.

@@ -35,12 +35,23 @@ static int64_t value_of(const Slots *s, const Index *index) {
 
 static const Buffer *buffer_of(const Slots *s, const Node *node) { return s->program->of_node[node->id]; }
 
+// Whether its first element lies where the view says: what is printed is where it begins.
+static bool begins_there(const Buffer *view) {
+    const Buffer *of = view->view->of;
+    int64_t here = view->start, there = of->start;
+    for (int d = 0; d < view->rank; d++) here += view->before[d] * view->stride[d];
+    for (int a = 0; a < of->rank; a++) there += (view->view->first[a] + of->before[a]) * of->stride[a];
+    return here == there;
+}
+
 // The slot in `of` at which the value of the node lies, now; -1: it lies in none.
 static int64_t slot_of(Slots *s, const Node *node, const Buffer *of) {
     const Buffer *buffer = buffer_of(s, node);
     bool in = buffer && buffer->view && buffer->view->slot && buffer->view->of == of && buffer->rank + 1 == of->rank;
     for (int d = 0; in && d < buffer->rank; d++)
         in = dim_equal(buffer->dim[d], of->dim[d + 1]) && buffer->stride[d] == of->stride[d + 1];
+    for (int a = 0; in && a < of->rank; a++) in = !buffer->view->first[a];
+    in = in && begins_there(buffer);
     int64_t slot = in ? value_of(s, buffer->view->slot) : -1;
     if (slot < 0 || slot >= dim_actual(of->dim[0], s->sizes)) {
         fail(s, node, "is outside of its buffer");
@@ -56,8 +67,9 @@ static void check_stacked(Slots *s, const Node *node, const Node *stack) {
     const Buffer *all = buffer_of(s, stack), *value = buffer_of(s, node), *of = all->view ? all->view->of : all;
     bool own = value && value->view && value->view->of == all; // the slots are its own elements
     if (own) of = all;
-    if (!own && all->view && (all->view->slot || all->stride[0] != of->stride[0]))
-        fail(s, stack, "is none of all steps");
+    bool whole = !all->view || begins_there(all);
+    for (int d = 0; !own && all->view && d < all->rank; d++) whole &= all->stride[d] == of->stride[d];
+    if (!whole || (!own && all->view && all->view->slot)) fail(s, stack, "is none of all steps");
     int64_t first = all->view && !own ? all->view->first[0] : 0;
     for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
         s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, turn);
@@ -131,7 +143,8 @@ static void check_last(Slots *s, const Node *last) {
     const Buffer *from = buffer_of(s, last->in[0]), *to = buffer_of(s, last);
     s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, s->count - 1);
     if (!from->view || !from->view->slot) {
-        if (!to->view || to->view->of != from || to->start != from->start) fail(s, last, "is another value's");
+        if (!to->view || to->view->of != from || to->view->slot || to->start != from->start)
+            fail(s, last, "is another value's");
         return;
     }
     if (slot_of(s, last->in[0], from->view->of) != slot_of(s, last, from->view->of))
@@ -186,8 +199,7 @@ const char *check_slots(Memory *memory) {
 typedef struct Sharer {
     const Buffer *buffer;                               // a view of the shared one
     int first_read, last_read, first_write, last_write; // calls; -1
-    int loop;    // the loop in whose steps its elements are read, 0: it is read whole, or by several
-    int in_loop; // the loop in whose steps it is written, 0: outside of loops
+    int in_loop;                                        // the loop in whose steps it is written, 0: outside of loops
 } Sharer;
 
 static const Buffer *sharer_of(const Buffer *buffer) {
@@ -203,14 +215,14 @@ static int loop_of_slot(const Sharer *s, const Buffer *buffer) {
 
 static void see_access(Sharer *s, const Buffer *buffer, int call, bool write) {
     int *first = write ? &s->first_write : &s->first_read, *last = write ? &s->last_write : &s->last_read;
-    int *in = write ? &s->in_loop : &s->loop, by = loop_of_slot(s, buffer);
-    *in = *first < 0 || *in == by ? by : 0;
+    int by = loop_of_slot(s, buffer);
+    if (write) s->in_loop = *first < 0 || s->in_loop == by ? by : 0;
     if (*first < 0) *first = call;
     *last = call;
 }
 
 static Sharer sharer_new(const Program *program, const Buffer *buffer) {
-    Sharer s = {buffer, -1, -1, -1, -1, 0, 0};
+    Sharer s = {buffer, -1, -1, -1, -1, 0};
     for (int c = 0; c < program->calls.len; c++) {
         const Call *call = &program->calls.at[c];
         for (int k = 0; k < call->kernel->uses.len; k++) {
@@ -229,20 +241,42 @@ static LoopRange range_of(const Program *program, int c, int home) {
     return program->loops[graph_loop_below(program->graph, loop, home) - 1];
 }
 
+// Whether each element of the sequence lies in the row of its own step, in the columns from first[1] on.
+static bool lies_in_columns(const Buffer *a) {
+    int64_t reach = 1;
+    for (int d = 1; d < a->rank; d++) reach += (a->dim[d].extent - 1) * a->stride[d];
+    return !a->view->first[0] && a->stride[0] == a->view->of->stride[0] && begins_there(a) &&
+           reach <= buffer_count(a) / a->dim[0].extent;
+}
+
+// Whether from the loop on nothing reads the sequence but steps of the loop, each its own element.
+static bool reads_its_steps(const Program *program, const Sharer *s, int loop) {
+    for (int c = program->loops[loop - 1].first; c < program->calls.len; c++) {
+        const Call *call = &program->calls.at[c];
+        for (int k = 0; k < call->kernel->uses.len; k++)
+            if (call->kernel->uses.at[k].read && call->buffer[k]->view && sharer_of(call->buffer[k]) == s->buffer &&
+                loop_of_slot(s, call->buffer[k]) != loop)
+                return false;
+    }
+    return true;
+}
+
 // Whether all of `a` ends before `b` begins, in each step of loop `home`: one after the other, or in each step of one
 // loop, which reads the step's element of a before it writes that of b.
 static bool ends_first(const Program *program, const Sharer *a, const Sharer *b, int home) {
     int last = a->last_read > a->last_write ? a->last_read : a->last_write;
     if (b->first_write < 0 || last < 0) return true;
     if (range_of(program, last, home).end <= range_of(program, b->first_write, home).first) return true;
-    if (!a->loop || a->loop != b->in_loop || graph_loop(program->graph, a->loop)->parent != home) return false;
-    const LoopRange *range = &program->loops[a->loop - 1];
-    return a->last_write < range->first && a->last_read < b->first_write && a->first_read >= range->first &&
-           a->last_read < range->end && (b->first_read < 0 || b->first_read >= b->first_write);
+    int loop = b->in_loop;
+    if (!loop || graph_loop(program->graph, loop)->parent != home) return false;
+    if (!lies_in_columns(a->buffer) || !lies_in_columns(b->buffer)) return false;
+    return a->last_write < program->loops[loop - 1].first && a->last_read < b->first_write &&
+           reads_its_steps(program, a, loop) && (b->first_read < 0 || b->first_read >= b->first_write);
 }
 
 static bool regions_meet(const Buffer *a, const Buffer *b) {
     int64_t size_a = buffer_count(a) / a->dim[0].extent, size_b = buffer_count(b) / b->dim[0].extent;
+    if (!lies_in_columns(a) || !lies_in_columns(b)) return true;
     return a->view->first[1] < b->view->first[1] + size_b && b->view->first[1] < a->view->first[1] + size_a;
 }
 
@@ -265,6 +299,72 @@ static const char *check_shared(const Program *program) {
     }
     return NULL;
 }
+
+// ---- who writes slots -----------------------------------------------------------------------------------------------
+
+// A value's own slot, or a part of a concat that lies in one.
+bool check_is_own_slot(const Buffer *buffer) {
+    while (buffer->view && buffer->view->part) buffer = buffer->view->of;
+    return buffer->view && buffer->view->slot;
+}
+
+bool check_varies(const Index *index) {
+    for (int k = 0; k < index->nterms; k++) {
+        const Atom *atom = &index->term[k].atom;
+        if (atom->kind == ATOM_STEP || (atom->of && check_varies(atom->of))) return true;
+    }
+    return false;
+}
+
+// A value whose slots lie in the same memory and belong to a loop around the call; NULL: there is none. Another step
+// would find there what the call writes.
+static const Node *find_kept(const Memory *m, int call, int number) {
+    const Program *program = m->program;
+    for (int k = 0; k < program->buffers.len; k++) {
+        const Buffer *slot = program->buffers.at[k];
+        bool moves = m->root[k] == m->root[number] && check_is_own_slot(slot) && slot->value;
+        for (; moves && !slot->view->slot; slot = slot->view->of) {}
+        if (moves && check_varies(slot->view->slot) &&
+            graph_loop_within(program->graph, program->calls.at[call].loop, slot->value->loop))
+            return slot->value;
+    }
+    return NULL;
+}
+
+// A slot is written where its value is computed, and by nothing else.
+const char *check_slot_write(const Memory *m, int call, int number) {
+    const Buffer *buffer = m->program->buffers.at[number];
+    const Call *by = &m->program->calls.at[call];
+    if (!check_is_own_slot(buffer)) {
+        const Node *kept = buffer->view && by->loop ? find_kept(m, call, number) : NULL;
+        return kept ? arena_printf(m->program->arena, "call %d writes %s over the slots of %s", call, buffer->name,
+                                   node_text(m->program->arena, kept))
+                    : NULL;
+    }
+    if (!buffer->value || !by->group || !group_stores(by->group, buffer->value) || by->loop != buffer->value->loop)
+        return arena_printf(m->program->arena, "call %d writes the slot of %s, which it does not compute", call,
+                            buffer->name);
+    if (m->first_write[number] >= 0)
+        return arena_printf(m->program->arena, "call %d writes the slot of %s, as call %d did", call, buffer->name,
+                            m->first_write[number]);
+    return NULL;
+}
+
+// The calls of each loop stand side by side, and are those that the program says.
+const char *check_ranges(const Program *program) {
+    for (int number = 1; number <= program->graph->loops.len; number++) {
+        const LoopRange *range = &program->loops[number - 1];
+        for (int c = 0; c < program->calls.len; c++) {
+            bool in = c >= range->first && c < range->end;
+            if (in != graph_loop_within(program->graph, program->calls.at[c].loop, number))
+                return arena_printf(program->arena, "call %d %s loop %d, and stands %s it", c,
+                                    in ? "is not made in" : "is made in", number, in ? "inside of" : "outside of");
+        }
+    }
+    return NULL;
+}
+
+// ---- what slots are read from ---------------------------------------------------------------------------------------
 
 // Whether the value may lie in slots at all, or is a view of such a value.
 static bool lies_in_slots(const Buffer *buffer) {

@@ -217,13 +217,13 @@ static const char *wrong_read(const Memory *m, int call, int number, const char 
 // Checks that nothing has overwritten buffer k since it was written. `number`: the buffer that is read.
 static const char *check_kept(Memory *m, int number, int call, int k) {
     const Program *program = m->program;
-    bool forever = true;
-    if (check_is_slot(program, program->buffers.at[k])) return NULL; // only steps write there, each its own
+    bool forever = true, slot = check_is_slot(program, program->buffers.at[k]);
     for (int at = m->last_in[m->root[k]]; at > m->kept[k]; at = m->writes.at[at].before) {
         int w = m->writes.at[at].buffer;
         const Buffer *other = program->buffers.at[w];
         if (w == k || m->writes.at[at].call < m->first_write[k]) continue;
-        if (!may_overlap(other, program->buffers.at[k])) continue;
+        // Values write their own slots: check_slots.c. Anything else may lie over the slot of some step.
+        if (slot ? check_is_own_slot(other) : !may_overlap(other, program->buffers.at[k])) continue;
         bool now = m->first_write[w] == call && m->first_write[k] < call;
         if (!now || !check_in_place(&m->in_place, &program->calls.at[call], program->buffers.at[number], other))
             return wrong_read(m, call, number, "over which is written by then: ", other);
