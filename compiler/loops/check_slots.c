@@ -199,7 +199,7 @@ const char *check_slots(Memory *memory) {
 typedef struct Sharer {
     const Buffer *buffer;                               // a view of the shared one
     int first_read, last_read, first_write, last_write; // calls; -1
-    int in_loop;                                        // the loop in whose steps it is written, 0: outside of loops
+    int in_loop; // the loop in whose steps it is first written, 0: outside of loops
 } Sharer;
 
 static const Buffer *sharer_of(const Buffer *buffer) {
@@ -215,8 +215,7 @@ static int loop_of_slot(const Sharer *s, const Buffer *buffer) {
 
 static void see_access(Sharer *s, const Buffer *buffer, int call, bool write) {
     int *first = write ? &s->first_write : &s->first_read, *last = write ? &s->last_write : &s->last_read;
-    int by = loop_of_slot(s, buffer);
-    if (write) s->in_loop = *first < 0 || s->in_loop == by ? by : 0;
+    if (write && *first < 0) s->in_loop = loop_of_slot(s, buffer);
     if (*first < 0) *first = call;
     *last = call;
 }
@@ -249,14 +248,16 @@ static bool lies_in_columns(const Buffer *a) {
            reach <= buffer_count(a) / a->dim[0].extent;
 }
 
-// Whether from the loop on nothing reads the sequence but steps of the loop, each its own element.
-static bool reads_its_steps(const Program *program, const Sharer *s, int loop) {
-    for (int c = program->loops[loop - 1].first; c < program->calls.len; c++) {
+// Whether in these calls nothing but steps of the loop reads (or writes) the sequence, each its own element.
+static bool only_steps(const Program *program, const Sharer *s, int loop, LoopRange calls, bool write) {
+    for (int c = calls.first; c < calls.end; c++) {
         const Call *call = &program->calls.at[c];
-        for (int k = 0; k < call->kernel->uses.len; k++)
-            if (call->kernel->uses.at[k].read && call->buffer[k]->view && sharer_of(call->buffer[k]) == s->buffer &&
-                loop_of_slot(s, call->buffer[k]) != loop)
+        for (int k = 0; k < call->kernel->uses.len; k++) {
+            const Use *use = &call->kernel->uses.at[k];
+            if ((write ? use->written : use->read) && call->buffer[k]->view &&
+                sharer_of(call->buffer[k]) == s->buffer && loop_of_slot(s, call->buffer[k]) != loop)
                 return false;
+        }
     }
     return true;
 }
@@ -270,8 +271,9 @@ static bool ends_first(const Program *program, const Sharer *a, const Sharer *b,
     int loop = b->in_loop;
     if (!loop || graph_loop(program->graph, loop)->parent != home) return false;
     if (!lies_in_columns(a->buffer) || !lies_in_columns(b->buffer)) return false;
-    return a->last_write < program->loops[loop - 1].first && a->last_read < b->first_write &&
-           reads_its_steps(program, a, loop) && (b->first_read < 0 || b->first_read >= b->first_write);
+    LoopRange range = program->loops[loop - 1], from = {range.first, program->calls.len}, until = {0, range.end};
+    return a->last_write < range.first && a->last_read < b->first_write && only_steps(program, a, loop, from, false) &&
+           only_steps(program, b, loop, until, true) && (b->first_read < 0 || b->first_read >= b->first_write);
 }
 
 static bool regions_meet(const Buffer *a, const Buffer *b) {
