@@ -181,7 +181,7 @@ fuzz:
 	tests/fuzz/fuzz.sh $(BUILD)/fuzz $(SECONDS) $(TARGETS)
 
 FUZZERS = frontend graph safetensors idx
-fuzz-build: $(FUZZERS:%=$(BUILD)/%)
+fuzz-build: $(FUZZERS:%=$(BUILD)/%) $(BUILD)/dlc
 $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libdlc.a $(BUILD)/libdlckit.a $(BUILD)/libdlcrt.a
 	$(CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -lz -lm -pthread
 $(BUILD)/frontend $(BUILD)/graph: $(BUILD)/obj/tests/fuzz/text.o

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fuzzes each target for some seconds; called by `make fuzz`, which has built build/fuzz/NAME.
 #     tests/fuzz/fuzz.sh FOLDER SECONDS [NAME...]
-# Seeds are the repository's own files; what a run finds worth keeping stays in FOLDER/corpus-NAME for the next one.
+# Seeds are the repository's own files, with small nets of tests/fuzz/seeds (loops over steps, states and blocks that are
+# computed again) and their graphs; what a run finds worth keeping stays in FOLDER/corpus-NAME for the next one.
 # A finding is a crash, a sanitizer's report, exit 70, more than 40 s of processor time (5 s without sanitizers) or
 # 2 GB; it is left as FOLDER/found-NAME-*. `FUZZ_ECHO=1 FOLDER/NAME FILE` runs it again and prints dlc's arguments.
 set -u
@@ -19,12 +20,15 @@ seeds() { # NAME
     mkdir -p "$corpus"
     case $1 in
     frontend)
-        for dl in "$top"/tests/golden/*.dl "$top"/tests/nets/*.dl "$top"/tests/cli/*.dl "$top"/examples/*/*.dl; do
+        for dl in "$top"/tests/fuzz/seeds/*.dl "$top"/tests/golden/*.dl "$top"/tests/nets/*.dl "$top"/tests/cli/*.dl "$top"/examples/*/*.dl; do
             [ "$(wc -c <"$dl")" -lt 8192 ] && cp "$dl" "$corpus/seed-$(basename "$dl")"
         done
         ;;
     graph)
         for graph in "$top"/tests/golden/*.graph; do cp "$graph" "$corpus/seed-$(basename "$graph")"; done
+        for dl in "$top"/tests/fuzz/seeds/*.dl; do # without comments, which would be half of the text
+            "$folder/dlc" "$dl" --emit=graph 2>/dev/null | sed 's/  *# .*//' >"$corpus/seed-$(basename "$dl" .dl).graph"
+        done
         ;;
     safetensors)
         for file in "$top"/tests/golden/safetensors/*.safetensors; do
