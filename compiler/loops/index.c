@@ -342,8 +342,8 @@ Index *index_clamp(Arena *arena, const Index *a, int64_t by) {
     return index_of_atom(arena, (Atom){.kind = ATOM_CLAMP, .of = a, .by = by});
 }
 
-Index *index_loaded(Arena *arena, Expr *value, int64_t lo, int64_t hi) {
-    return index_of_atom(arena, (Atom){.kind = ATOM_LOADED, .loaded = value, .lo = lo, .hi = hi});
+Index *index_loaded(Arena *arena, Expr *value, int64_t lo, int64_t hi, const Index *end) {
+    return index_of_atom(arena, (Atom){.kind = ATOM_LOADED, .loaded = value, .lo = lo, .hi = hi, .other = end});
 }
 
 // ---- by run-time sizes ----------------------------------------------------------------------------------------------

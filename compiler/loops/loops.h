@@ -44,6 +44,7 @@ typedef struct Atom {
                      // STEP: how many loops of the program stand around the one whose index it is, which is below `by`
     const Index *of; // TIMES: of * other; DIV, MOD: of / by, of % by, of >= 0; MIN: min(of, other); CLAMP: into [0, by)
     // TIMES, MIN: see `of`. DIV, MOD, CLAMP: NULL, or the run-time value of `by`: c * N + d of one size, at least 1.
+    // LOADED: NULL, or what it is below: such a value too, where lo is not negative.
     const Index *other;
     int64_t by;     // DIV, MOD, CLAMP: the largest value of `other` where that is given; SIZE: the bound
     Expr *loaded;   // LOADED: an integer expression that its maker has clamped into [lo, hi]

@@ -44,8 +44,9 @@ Index *index_scale(Arena *arena, const Index *a, int64_t by);
 Index *index_div(Arena *arena, const Index *a, int64_t by); // simplified where ranges of terms allow
 Index *index_mod(Arena *arena, const Index *a, int64_t by);
 Index *index_min(Arena *arena, const Index *a, const Index *b);
-Index *index_clamp(Arena *arena, const Index *a, int64_t by);                  // into [0, by)
-Index *index_loaded(Arena *arena, struct Expr *value, int64_t lo, int64_t hi); // value is clamped into [lo, hi]
+Index *index_clamp(Arena *arena, const Index *a, int64_t by); // into [0, by)
+// value is clamped into [lo, hi]; end: NULL, or a run-time size that it is below.
+Index *index_loaded(Arena *arena, struct Expr *value, int64_t lo, int64_t hi, const Index *end);
 // Every value is a multiple of `by`: "16*io" and a variable that runs in steps of 16 from 0 are of 16.
 bool index_divisible(const Index *a, int64_t by);
 // Not negative where `a` is not: without what divides all its coefficients. 3*i + 3*j - 4 gives i + j - 2.

@@ -56,7 +56,7 @@ static bool prove_without_variable(Facts *facts, const Index *index, int depth) 
 static bool prove_without_sized(Facts *facts, const Index *rest, const Atom *atom, int64_t coef, int depth) {
     Arena *arena = facts->arena;
     int64_t lo, hi, c;
-    const Index *most = index_add_const(arena, atom->other, -1); // of a remainder, and of what was clamped
+    const Index *most = index_add_const(arena, atom->other, -1); // of a remainder, and of what was clamped or loaded
     if (atom->kind == ATOM_TIMES) {
         if (!index_range(atom->of, &lo, &hi)) return false;
         return prove(facts, scaled_sum(arena, rest, 1, coef * (coef > 0 ? lo : hi), atom->other), depth);

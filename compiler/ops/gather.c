@@ -87,10 +87,11 @@ Index *op_loaded_index(LowerContext *ctx, const Node *index, Index *const *at, i
     Expr *arg[] = {lower_value(ctx, index, at), expr_const(ctx->arena, dtype, (double)lo), NULL};
     index_range(hi, &least, &most);
     if (index_is_const(hi, &most) && is_clipped(index, (double)lo, (double)most))
-        return index_loaded(ctx->arena, arg[0], lo, most);
+        return index_loaded(ctx->arena, arg[0], lo, most, NULL);
     arg[2] = index_is_const(hi, &most) ? expr_const(ctx->arena, dtype, (double)most) : op_index_value(ctx, dtype, hi);
     Expr *clipped = expr_apply(ctx->arena, NULL, &op_clip, dtype, arg, 3);
-    return index_loaded(ctx->arena, clipped, lo, most);
+    const Index *end = hi->nterms && lo >= 0 ? index_add_const(ctx->arena, hi, 1) : NULL;
+    return index_loaded(ctx->arena, clipped, lo, most, end);
 }
 
 static Expr *lower_gather(LowerContext *ctx, const Node *node, Index *const *out) {

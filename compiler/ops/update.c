@@ -174,7 +174,7 @@ static Index *keep_index(LowerContext *ctx, Stmt *to, const Index *index) {
     const Atom *atom = &index->term[0].atom;
     Buffer *local = accumulator_new(ctx, "to", atom->loaded->dtype, REDUCE_MAX);
     stmt_append(ctx->arena, to, stmt_local(ctx->arena, local, atom->loaded));
-    return index_loaded(ctx->arena, expr_load(ctx->arena, local, NULL, 1), atom->lo, atom->hi);
+    return index_loaded(ctx->arena, expr_load(ctx->arena, local, NULL, 1), atom->lo, atom->hi, atom->other);
 }
 
 // x, unless it lies where the result does; then one part after another. An index out of range becomes -1 or the extent,
