@@ -88,10 +88,14 @@ static void see_buffer(Seen *seen, const Buffer *buffer, bool write) {
     *last = m->writes.len - 1;
 }
 
-// A call that is left out writes nothing; the buffers that stand for its prepared ones are there by then.
+// A call that is left out writes nothing; the buffers that stand for its prepared ones are there by then. Its memory
+// was planned before it was known that it would be left out.
 static void see_left_out(Seen *seen, const Call *call) {
     for (int k = 0; k < call->kernel->uses.len; k++) {
         const Buffer *buffer = call->buffer[k];
+        int number = buffer->scope == SCOPE_ARENA ? buffer_number(&seen->memory, buffer) : -1;
+        int root = number < 0 ? -1 : seen->memory.root[number];
+        if (root >= 0) see_use(seen, root, seen->program->buffers.at[root]);
         if (!call->kernel->uses.at[k].written || buffer->scope != SCOPE_PREPARED) continue;
         if (buffer->same)
             see_buffer(seen, buffer, true);
