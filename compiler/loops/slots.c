@@ -117,6 +117,14 @@ static void make_carried(const Slots *s, int number) {
 //     i, f, g, o: f32[T, 8] each, read in loop 2 by kernel 5        gates: f32[T, 32]: i at 0, f at 8, g at 16, o at 24
 //     d: f32[T, 32], stored in loop 2 by kernel 6                   d at 0
 
+// Whether the value may lie in the element: an element of that, or moved.
+static bool shows(const Node *value, const Node *of) {
+    while (value != of && value->nin == 1 &&
+           (node_is(value, element) || value->op->traits & (OP_MOVEMENT | OP_IDENTITY)))
+        value = value->in[0];
+    return value == of;
+}
+
 // Whether nothing but the steps of `loop` reads the stack, each its element, in groups before `group`.
 static bool ends_before(const Slots *s, const Node *stack, int loop, int group) {
     const Graph *g = s->g;
@@ -129,7 +137,7 @@ static bool ends_before(const Slots *s, const Node *stack, int loop, int group) 
         if (reads && !(node_is(node, element) && node_loop_attr(node) == loop)) return false;
         for (int k = group; reads && k < g->groups.len; k++)
             for (int i = 0; i < s->program->parts[k].loads.len; i++)
-                if (s->program->parts[k].loads.at[i].node == node) return false;
+                if (shows(s->program->parts[k].loads.at[i].node, node)) return false;
     }
     return true;
 }
