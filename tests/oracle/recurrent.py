@@ -317,6 +317,77 @@ def nested():
     entry("train", f"{name}t", {"w": type_of(w)}, lines, {"h": type_of(w)})
 
 
+def own_scan(what, shapes, sizes, args, lines, loss, types):
+    """A loop written by hand: the gradients of loss(leaves, args), for several run-time sizes. shapes: of the parameters,
+    of which `x` is a whole of which a call reads [:T, :N]; args: what each call gets, by (T, N)."""
+    global count
+    name, count = f"r{count}", count + 1
+    params = {k: draw(f"{name}.{k}", shape) for k, shape in shapes.items()}
+    for steps, rows in sizes:
+        leaves = {k: v.double().requires_grad_() for k, v in params.items()}
+        given = {k: draw(f"{name}.{k}.{steps}", shape) for k, shape in args(steps, rows).items()}
+        value = loss(leaves["x"][:steps, :rows], leaves, given)
+        value.backward()
+        out.append(f"case {name}t {what}")
+        out.append(f"size {steps} {rows}")
+        for k, v in params.items():
+            write("param", f"{name}_{k}", v)
+        for k, v in given.items():
+            write("arg", k, v)
+        write("out", "loss", value)
+        for k, v in leaves.items():
+            write("grad", f"{name}_{k}", gradient(v))
+    declared = [f'param {"whole" if k == "x" else k} "{name}_{k}": {type_of(v)} = zeros()' for k, v in params.items()]
+    entry("train", f"{name}t", types, declared + ["x = whole[:T, :N]"] + lines + ["minimize loss with take()"],
+          {"loss": "f32[]"})
+
+
+def scans():
+    """Loops written by hand: reversed and masked, one in another, and gradients of gradients."""
+    sizes = [(MOST_STEPS, MOST_BATCH), (4, 3), (1, 1)]
+    x = (MOST_STEPS, MOST_BATCH, INPUTS)
+    square = {"x": x, "u": (INPUTS, HIDDEN), "v": (HIDDEN, HIDDEN)}
+
+    def masked(x, p, a):
+        h, loss = torch.full((x.shape[1], HIDDEN), 0.25).double(), 0
+        for t in reversed(range(len(x))):
+            h = torch.where(a["m"][t] > 0, torch.tanh(x[t] @ p["u"] + h @ p["v"]), h)
+            loss = loss + (h * h * a["w"][t]).sum()
+        return loss + (h**3).sum()
+
+    own_scan("reversed and masked", square, sizes,
+             lambda t, n: {"m": (t, n, HIDDEN), "w": (t, n, HIDDEN)},
+             masked_lines := ["y, h = scan xt in x, mt in m, reverse=true from h = full([N, 3], 0.25) {",
+                              "    h = select(mt > 0, tanh(xt @ u + h @ v), h)", "    yield h * h", "}",
+                              "loss = sum(y * w) + sum(h ** 3)"], masked,
+             {"m": "f32[T, N, 3]", "w": "f32[T, N, 3]"})
+
+    def inner(x, p, a):
+        h, loss = p["h"], 0
+        for row in x.unbind(1):
+            c = h * 0.5
+            for t in reversed(range(len(row))):
+                c = torch.tanh(c + row[t] * h)
+                loss = loss + (c * a["w"][t]).sum()
+            h = h + c
+        return loss + (h * h).sum()
+
+    own_scan("a reversed loop in a loop", {"x": x, "h": (INPUTS,)}, sizes, lambda t, n: {"w": (t, INPUTS)},
+             ["all, s = scan row in x over 1 from s = h {", "    ys, c = scan e in row, reverse=true from c = s * 0.5 {",
+              "        c = tanh(c + e * s)", "        yield c", "    }", "    s = s + c", "    yield ys", "}",
+              "loss = sum(all * broadcast(w[none], [N, T, 4])) + sum(s * s)"], inner, {"w": "f32[T, 4]"})
+
+    def penalty(x, p, a):
+        first = masked(x, p, a)
+        dx, dv = torch.autograd.grad(first, [x, p["v"]], create_graph=True)
+        return first + (dx * dx).sum() + (dv**3).sum()
+
+    own_scan("gradients of the gradients of a loop", square, [*sizes[:2], (2, 2)],
+             lambda t, n: {"m": (t, n, HIDDEN), "w": (t, n, HIDDEN)},
+             masked_lines + ["dx = grad(loss, x)", "dv = grad(loss, v)", "loss = loss + sum(dx * dx) + sum(dv ** 3)"],
+             penalty, {"m": "f32[T, N, 3]", "w": "f32[T, N, 3]"})
+
+
 if __name__ == "__main__":
     options()
     ends()
@@ -324,6 +395,7 @@ if __name__ == "__main__":
     wide()
     steps()
     nested()
+    scans()
     here = os.path.join(layers.HERE, "..")
     with open(os.path.join(here, "nets", "recurrent.dl"), "w") as f:
         f.write("# Printed by tests/oracle/recurrent.py: entries for the cases of tests/golden/data/recurrent.txt.\n"
