@@ -3,6 +3,7 @@
 // sizes, and shares nothing with slots.c.
 //     h_slots: carry at t, next at t + 1, the initial value at 0       step 1 reads slot 1, which step 0 wrote
 // No step overwrites what a later one reads, and lives that cross from one step to the next last as long as the loop.
+// Only the kernel that computes a value writes its slot, and the calls of a loop stand together.
 #include "loops/check.h"
 
 typedef struct Slots {

@@ -68,6 +68,12 @@ static const char nested[] = "dim T <= 5\n"
                              "    return all, h\n"
                              "}\n";
 
+// One row of a carried value is replaced in each step; the rest is copied from slot to slot.
+static const char rows[] =
+    "model f(x: f32[3, 4], y: f32[3, 4]) -> (b: f32[3, 4]) {\n"
+    "    b = scan e in x, t in iota([3]) from b = y { b = update(b, t, e + b[0]) }\n    return b\n"
+    "}\n";
+
 static void bench_open(Bench *b, const char *text, int level) {
     *b = (Bench){.diag = {.out = stderr}};
     Source *source = NEW(&b->arena, Source);
@@ -419,7 +425,16 @@ static void reuse_in_the_inner_loop(Bench *b) {
     cr_assert(false, "the inner loop has no scratch value");
 }
 
-enum { F = 1, R = 2, L = 4, I = 8 }; // the texts: forward, reversed, the step of an LSTM, a loop in a loop
+// ---- parts of a carried value ---------------------------------------------------------------------------------------
+
+static void leave_the_other_rows(Bench *b) {
+    Call *call = &b->program->calls.at[find_call(b, 0, next_of(b, 0), true)];
+    cr_assert(call->kernel->body->body.at[0]->kind == STMT_FOR, "the kernel does not begin with the copy");
+    call->kernel->body->body.at[0] = stmt_block(&b->arena);
+}
+
+// The texts: forward, reversed, the step of an LSTM, a loop in a loop, rows.
+enum { F = 1, R = 2, L = 4, I = 8, U = 16 };
 
 static const struct {
     const char *what;
@@ -497,12 +512,13 @@ static const struct {
     {"a call of the inner loop is made in the outer one", I, inner_loop_of_others, "which it does not compute"},
     {"the memory of what the outer loop carries is used in the inner one", I, reuse_in_the_inner_loop,
      "live together and share bytes"},
+    {"rows that are not replaced are in the other slot", U, leave_the_other_rows, "which does not hold the others"},
 };
 
 Test(slots, damage_is_refused) {
-    static const char *const texts[] = {forward, reversed, training, nested};
+    static const char *const texts[] = {forward, reversed, training, nested, rows};
     for (size_t d = 0; d < sizeof damages / sizeof *damages; d++)
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < 5; k++) {
             if (!(damages[d].texts >> k & 1)) continue;
             Bench b;
             bench_open(&b, texts[k], 2);
