@@ -75,13 +75,14 @@ static void **read_weights(Arena *arena, FILE *err, const char *path, const char
 
 // ---- the programs ---------------------------------------------------------------------------------------------------
 
-// Makes equal prepared buffers share one array: two models may prepare the same.
+// Makes equal prepared buffers share one array: two models may prepare the same. What no call uses has no data.
 static void share_equal(Buffer *buffer, Program *const *programs, int nprograms) {
     for (int p = 0; p < nprograms; p++)
         for (int k = 0; k < programs[p]->buffers.len; k++) {
             Buffer *other = programs[p]->buffers.at[k];
             if (other == buffer) return;
-            if (other->scope != SCOPE_PREPARED || other->same || other->bytes != buffer->bytes) continue;
+            if (other->scope != SCOPE_PREPARED || other->same || other->bytes != buffer->bytes || !other->data)
+                continue;
             if (other->dtype != buffer->dtype || memcmp(other->data, buffer->data, (size_t)buffer->bytes)) continue;
             buffer->same = other;
             return;
@@ -103,7 +104,7 @@ bool weights_embed(Arena *arena, FILE *err, const char *path, const char *strip,
     for (int p = 0; p < nprograms; p++)
         for (int k = 0; k < programs[p]->buffers.len; k++) {
             Buffer *buffer = programs[p]->buffers.at[k];
-            if (buffer->scope == SCOPE_PREPARED) share_equal(buffer, programs, nprograms);
+            if (buffer->scope == SCOPE_PREPARED && buffer->data) share_equal(buffer, programs, nprograms);
             if (buffer->scope != SCOPE_PREPARED && buffer->scope != SCOPE_STORAGE) buffer->data = NULL;
         }
     return true;
