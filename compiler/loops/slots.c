@@ -297,7 +297,7 @@ void slots_enter(Program *program) {
 // ---- one slot instead of two ----------------------------------------------------------------------------------------
 
 // Whether the buffer is that value or a view of it.
-static bool shows(const Buffer *buffer, const Buffer *value) {
+static bool is_view_of(const Buffer *buffer, const Buffer *value) {
     while (buffer != value && buffer->view) buffer = buffer->view->of;
     return buffer == value;
 }
@@ -328,7 +328,7 @@ static bool may_overwrite(const Program *program, UsePairs *known, int loop, con
                 if (buffer == next) continue;
                 if (buffer != carry || from >= 0) return false;
                 from = k;
-            } else if (call->kernel->uses.at[k].written || !shows(buffer, c < maker ? carry : next)) {
+            } else if (call->kernel->uses.at[k].written || !is_view_of(buffer, c < maker ? carry : next)) {
                 return false;
             }
         }

@@ -166,12 +166,18 @@ Test(loop_passes, keep) { CHECK(kept, pass_keep); }
     "    return lstm(x, 16, name=\"lstm\")\n"                                                                          \
     "}\n"
 
+// The gradients of the gates move to where the gates lie, when all of these have been read.
+static bool takes_the_place_of_others(const Program *p, const Node *made) {
+    const Buffer *slot = p->of_node[made->id], *steps = slot->view ? slot->view->of : NULL;
+    return node_is(made->in[0], concat) && steps && steps->view && steps->view->of->rank == 2;
+}
+
 // Whether all that the call computes is what a `hold` copies.
-static bool only_copies(const Call *call) {
+static bool only_copies(const Program *p, const Call *call) {
     bool holds = !strcmp(call->kernel->recipe, "copy");
     for (int k = 0; call->group && k < call->group->outputs.len; k++) {
         const Node *made = call->group->outputs.at[k];
-        holds |= node_is(made, hold) && !call->ahead_of;
+        holds |= node_is(made, hold) && !call->ahead_of && !takes_the_place_of_others(p, made);
     }
     return holds;
 }
@@ -187,7 +193,7 @@ Test(loop_passes, an_lstm_copies_nothing_in_its_loops) {
             for (int c = 0; c < p->calls.len; c++) {
                 const Call *call = &p->calls.at[c];
                 inside += call->loop > 0;
-                cr_expect(!call->loop || !only_copies(call), "-O%d, entry %d: %s copies in each step", level, e,
+                cr_expect(!call->loop || !only_copies(p, call), "-O%d, entry %d: %s copies in each step", level, e,
                           call->kernel->name);
             }
             cr_expect(inside > 0, "-O%d, entry %d has no loop", level, e);
