@@ -5,6 +5,8 @@
 // "yes" is a proof; "no" means that none was found within a number of steps.
 #include "loops/prove.h"
 
+#include <stdlib.h>
+
 enum { MOST_STEPS = 400, DEEPEST_PROOF = 12 };
 
 static bool prove(Facts *facts, const Index *index, int depth);
@@ -110,24 +112,31 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
     return false;
 }
 
-// How often the guard goes into the index by the guard's first term; 0: not at all.
-static int64_t times_in(Arena *arena, const Index *index, const Index *guard) {
-    for (int k = 0; k < index->nterms && guard->nterms; k++) {
-        int64_t times = index->term[k].coef / guard->term[0].coef;
-        const Index *rest = index_add(arena, index, index_scale(arena, guard, -times));
-        if (times > 0 && rest->nterms < index->nterms) return times;
-    }
-    return 0;
+// What is left of the index, or of a multiple of it, without as many guards as remove the term; NULL: they differ in
+// sign.
+static const Index *without_guard(Arena *arena, const Index *index, int term, const Index *guard, int of_guard) {
+    int64_t own = index->term[term].coef, other = guard->term[of_guard].coef;
+    if ((own > 0) != (other > 0)) return NULL;
+    int64_t common = gcd(own, other), by = llabs(other) / common, times = llabs(own) / common;
+    return index_add_const(arena, scaled_sum(arena, index, by, -times, guard), by - 1);
 }
 
-// index = times * guard + rest is not negative where the rest is not negative. A window over every second element needs
-// its guard twice: 4 - 2*i - 2*j where 2 - i - j >= 0. An image that lies in one row needs two guards: 8*y + x. So when
-// a guard removes a variable, the rest is proved in full.
+// by * index = times * guard + rest: a whole number index is not negative where the rest is above -by. A window over
+// every second element needs its guard twice: 4 - 2*i - 2*j where 2 - i - j >= 0; half an index needs half of it: i - 2
+// where 2*i - 4 >= 0.
+// An image that lies in one row needs two guards: 8*y + x. So when a guard removes a variable, the rest is proved in
+// full.
 static bool prove_by_guard(Facts *facts, const Index *index, const Index *guard, int depth) {
-    int64_t lo, hi, times = times_in(facts->arena, index, guard);
+    int64_t lo, hi;
     const Index *rest = index_add(facts->arena, index, index_scale(facts->arena, guard, -1));
     if (index_range(rest, &lo, &hi) && lo >= 0) return true;
-    return times && prove(facts, index_add(facts->arena, index, index_scale(facts->arena, guard, -times)), depth);
+    for (int k = 0; k < index->nterms; k++)
+        for (int g = 0; g < guard->nterms; g++) {
+            rest = without_guard(facts->arena, index, k, guard, g);
+            if (rest && index_range(rest, &lo, &hi) && lo >= 0) return true;
+            if (rest && rest->nterms < index->nterms && prove(facts, rest, depth)) return true;
+        }
+    return false;
 }
 
 static bool prove(Facts *facts, const Index *index, int depth) {

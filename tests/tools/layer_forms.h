@@ -175,7 +175,7 @@ static const LayerForm layer_forms[] = {
     {.params = "x: f32[N, 3], w: f32[2, 3]", .call = "weighted(x, w)"},
     {.params = "x: f32[3], w: f32[2, 3]", .call = "weighted(x, w)"},
     {.params = "z: f32[N, 2], h: f32[N, 2], w: f32[2, 2]", .call = "rnn_step(z, h, [w, none, none], \"tanh\")"},
-    {.params = "z: f32[N, 6], h: f32[N, 2], w: f32[6, 2], b: f32[2]", .call = "gru_step(z, h, [w, b, none])"},
+    {.params = "z: f32[N, 6], h: f32[N, 2], w: f32[6, 2], b: f32[6]", .call = "gru_step(z, h, [w, b, none])"},
     {.params = "z: f32[2, 8], h: f32[2, 1], c: f32[2, 2], w: f32[8, 1], r: f32[1, 2]",
      .call = "concat([h, c], axis=1)",
      .before = "h, c = lstm_step(z, h, c, [w, none, r])"},
