@@ -90,9 +90,9 @@ static Node *make_twin(Autodiff *ad, Node *node) {
     // What a loop carries, and what an inner loop gives, was kept.
     if (node_is(node, carry) || node_is(node, stack) || node_is(node, last))
         return build_element(g, back, autodiff_twin(ad, build_stack(g, loop, node)));
+    if (node_is(node, hold)) return autodiff_twin(ad, node->in[0]);
     for (int k = 0; k < node->nin; k++) in[k] = autodiff_twin(ad, node->in[k]);
     if (node_is(node, element)) return build_element(g, back, in[0]);
-    if (node_is(node, hold)) return in[0];
     g->name_now = node->name; // again, because those of the inputs have set it
     Node *twin = graph_op(g, node->op, in, node->nin, node->attr);
     if (!twin) dlc_bug("autodiff", "%s cannot be computed again", node_text(g->arena, node));
