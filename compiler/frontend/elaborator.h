@@ -93,6 +93,10 @@ typedef VEC(Arg) Args;
 typedef VEC(const char *) Names;
 
 typedef VEC(NodeVec) Versions;
+typedef struct KnownGradient {
+    const Node *loss, *x;
+    Node *grad; // of the loss with respect to x; NULL: it does not depend on x
+} KnownGradient;
 
 // A pattern for the paths of parameters: "head", "*.bias".
 typedef struct Pattern {
@@ -142,8 +146,9 @@ typedef struct Elab {
     Frame *frame;   // running now
     bool training;
     enum Phase phase;
-    Patterns frozen;   // by `freeze`, in g so far
-    Versions versions; // by storage: the values it had in g so far, the first at entry; empty: not used in g
+    Patterns frozen;          // by `freeze`, in g so far
+    VEC(KnownGradient) known; // of gradients.c
+    Versions versions;        // by storage: the values it had in g so far, the first at entry; empty: not used in g
     VEC(const AstStmt *) minimizes; // in g so far
     VEC(Span) numbered;             // by storage, of g: the first call of a layer without a name that declared it
     Span numbered_told;             // the call that was warned of last

@@ -118,6 +118,59 @@ void check_frozen(Elab *el) {
 }
 
 // ---- gradients -----------------------------------------------------------------------------------------------------
+//
+// Each run of autodiff through a loop makes a loop of its own, which no pass merges with another one. So the first
+// `grad` of a loss that depends on loops asks for the gradients of all parameters at once, and later ones, and
+// `minimize`, find theirs here. What nobody reads is dropped.
+
+static const KnownGradient *find_known(const Elab *el, const Node *loss, const Node *x) {
+    for (int k = 0; k < el->known.len; k++)
+        if (el->known.at[k].loss == loss && el->known.at[k].x == x) return &el->known.at[k];
+    return NULL;
+}
+
+static bool all_known(const Elab *el, const Node *loss, const NodeVec *wrt) {
+    for (int k = 0; k < wrt->len; k++)
+        if (!find_known(el, loss, wrt->at[k])) return false;
+    return true;
+}
+
+static bool learn_gradients(Elab *el, Node *loss, const NodeVec *wrt) {
+    Node **grads = NEW_ARRAY(el->arena, Node *, wrt->len + 1);
+    bool *used = NEW_ARRAY(el->arena, bool, wrt->len + 1);
+    if (!autodiff(el->g, loss, wrt->at, wrt->len, grads, used)) return false;
+    for (int k = 0; k < wrt->len; k++)
+        vec_push(el->arena, &el->known, ((KnownGradient){loss, wrt->at[k], used[k] ? grads[k] : NULL}));
+    return true;
+}
+
+// With what was asked for, all that a later `grad` of this loss may ask for. Nothing is reported: where a parameter has
+// no gradient, nobody has asked for it.
+static bool learn_all(Elab *el, Node *loss, const NodeVec *wrt) {
+    NodeVec all = {0};
+    for (int k = 0; k < wrt->len; k++) vec_push(el->arena, &all, wrt->at[k]);
+    for (int k = 0; k < el->versions.len; k++)
+        for (int v = 0; v < el->versions.at[k].len; v++) {
+            Node *x = el->versions.at[k].at[v];
+            bool is_float = dtype_info[x->type.dtype].is_float;
+            if (is_used(el, el->module->storages.at[k]) && is_float && !nodes_have(&all, x))
+                vec_push(el->arena, &all, x);
+        }
+    Diag *diag = el->module->diag, silent = {.out = diag->out, .errors = 1, .limit = 1};
+    el->module->diag = &silent;
+    bool good = learn_gradients(el, loss, &all);
+    el->module->diag = diag;
+    return good;
+}
+
+// The gradients of the nodes; an entry is NULL where the loss does not depend on one. False: reported.
+static bool gradients_of(Elab *el, Node *loss, const NodeVec *wrt, bool one_of_several, Node **grads) {
+    bool known = all_known(el, loss, wrt);
+    if (!known && one_of_several && el->g->loops.len) known = learn_all(el, loss, wrt);
+    if (!known && !learn_gradients(el, loss, wrt)) return false;
+    for (int k = 0; k < wrt->len; k++) grads[k] = find_known(el, loss, wrt->at[k])->grad;
+    return true;
+}
 
 void select_parameters(Elab *el, const Patterns *over, Gradients *to) {
     for (int k = 0; k < el->module->storages.len; k++) {
@@ -128,24 +181,25 @@ void select_parameters(Elab *el, const Patterns *over, Gradients *to) {
     }
 }
 
-bool differentiate(Elab *el, Node *loss, Gradients *of) {
+static bool differentiate_by(Elab *el, Node *loss, Gradients *of, bool one_of_several) {
     NodeVec wrt = {0};
     for (int k = 0; k < of->len; k++) {
         const NodeVec *versions = &el->versions.at[of->at[k].storage->index];
         for (int v = 0; v < versions->len; v++) vec_push(el->arena, &wrt, versions->at[v]);
     }
     Node **grads = NEW_ARRAY(el->arena, Node *, wrt.len + 1);
-    bool *used = NEW_ARRAY(el->arena, bool, wrt.len + 1);
-    if (!autodiff(el->g, loss, wrt.at, wrt.len, grads, used)) return false;
+    if (!gradients_of(el, loss, &wrt, one_of_several, grads)) return false;
     int at = 0;
     for (int k = 0; k < of->len; k++) {
         Gradient *one = &of->at[k];
         const NodeVec *versions = &el->versions.at[one->storage->index];
         for (int v = 0; v < versions->len; v++, at++)
-            if (used[at]) one->node = one->node ? build_binary(el->g, "add", one->node, grads[at]) : grads[at];
+            if (grads[at]) one->node = one->node ? build_binary(el->g, "add", one->node, grads[at]) : grads[at];
     }
     return true;
 }
+
+bool differentiate(Elab *el, Node *loss, Gradients *of) { return differentiate_by(el, loss, of, false); }
 
 bool check_loss(Elab *el, const char *who, Value loss, Span span) {
     if (is_poison(loss)) return false;
@@ -167,7 +221,7 @@ static Value gradient_of_path(Elab *el, Node *loss, const char *path, Span span)
         refuse_pattern(el, path, span);
         return value_poison();
     }
-    if (!differentiate(el, loss, &one)) return value_poison();
+    if (!differentiate_by(el, loss, &one, true)) return value_poison();
     if (!one.at[0].node) return refuse(el, span, "grad: the loss does not depend on \"%s\"", path);
     return value_tensor(one.at[0].node);
 }
@@ -180,9 +234,10 @@ static Value gradient_of(Elab *el, Node *loss, Value x, Span span) {
     if (!dtype_info[x.node->type.dtype].is_float)
         return refuse(el, span, "grad: only floats have gradients, got %s", value_text(el, x));
     Node *grad;
-    bool used;
-    if (!autodiff(el->g, loss, &x.node, 1, &grad, &used)) return value_poison();
-    if (!used) return refuse(el, span, "grad: the loss does not depend on `%s`", span_source(el, span));
+    NodeVec wrt = {0};
+    vec_push(el->arena, &wrt, x.node);
+    if (!gradients_of(el, loss, &wrt, true, &grad)) return value_poison();
+    if (!grad) return refuse(el, span, "grad: the loss does not depend on `%s`", span_source(el, span));
     return value_tensor(grad);
 }
 
@@ -195,6 +250,12 @@ Value run_grad(Elab *el, const Call *call) {
     Node *loss = call->arg[0].node;
     if (call->arg[1].kind != VALUE_LIST) return gradient_of(el, loss, call->arg[1], call->at[1]);
     Value list = value_list(el);
+    NodeVec wrt = {0};
+    for (int k = 0; k < call->arg[1].list->len; k++) {
+        Value x = call->arg[1].list->at[k];
+        if (is_tensor(x) && dtype_info[x.node->type.dtype].is_float) vec_push(el->arena, &wrt, x.node);
+    }
+    if (el->g->loops.len && wrt.len) learn_all(el, loss, &wrt);
     for (int k = 0; k < call->arg[1].list->len; k++) {
         Value one = gradient_of(el, loss, call->arg[1].list->at[k], call->at[1]);
         if (is_poison(one)) return one;

@@ -225,3 +225,29 @@ Test(loop_passes, more_steps_are_no_more_c) {
     size_t few = length_of_c(64), many = length_of_c(1024);
     cr_expect(many < few * 21 / 20 && few < many * 21 / 20, "%zu bytes for 64 steps, %zu for 1024", few, many);
 }
+
+// However many of them are asked for, and whether minimize comes before or after.
+Test(loop_passes, gradients_of_one_loss_share_a_loop) {
+    static const char *const asked[] = {
+        "n = sum(grad(loss, \"lstm.weight_hh_l0\"))\n    minimize loss with sgd(lr=lr)",
+        "g = grad(loss, [\"lstm.weight_ih_l0\", \"lstm.bias_hh_l0\", x])\n    n = sum(g[0]) + sum(g[1]) + sum(g[2])\n"
+        "    minimize loss with sgd(lr=lr)",
+        "minimize loss with sgd(lr=lr)\n    n = sum(grad(loss, \"lstm.weight_hh_l0\")) + sum(grad(loss, "
+        "\"lstm.bias_hh_l0\"))",
+        "p, q = grad(loss, [x, w])\n    n = sum(p) + sum(q)"};
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        Arena arena = {0};
+        const char *text =
+            arena_printf(&arena,
+                         "train step(x: f32[9, 4, 8], w: f32[8], lr: f32[]) -> (loss: f32[], n: f32[]) {\n"
+                         "    y, h, c = lstm(x * w, 16)\n    loss = mean(y ** 2)\n    %s\n    return loss, n\n}\n",
+                         asked[k]);
+        Module *m = compile(&arena, text);
+        passes_run(m, &(PassOptions){.level = 2, .out = stderr});
+        const Program *p = program_lower(m->entries.at[0], target_find("x86-64-v3"), 2, 2);
+        int loops = 0;
+        for (int l = 0; l < p->graph->loops.len; l++) loops += p->loops[l].first >= 0;
+        cr_expect_eq(loops, 2, "%d loops: %s", loops, asked[k]);
+        arena_release(&arena);
+    }
+}
