@@ -5,6 +5,7 @@
 //     pow(x, c), c 1, 2 or -1                                x, x * x, 1 / x
 //     reshape(reshape(x)), transpose(transpose(x)), ...      one movement, or x when it moves nothing
 //     pad(x) + pad(y), x and y side by side                  pad(concat(x, y)), or the concat if that is all of it
+//     stack(element(x)) of one loop                          x
 //     f(broadcast(x), broadcast(y))                          broadcast(f(x, y)); so for reshape
 //     broadcast(reshape(x)), axes of 1 come or go            broadcast(x)
 //     contract(transpose(a), broadcast(b))                   a contract of a and b with other maps
@@ -284,6 +285,8 @@ static Node *simplify_node(Graph *to, const Node *old, Node *const *in, void *co
     else if (old->nin == 1) {
         to_node = simplify_movement(to, old, in);
         if (!to_node && node_is(old, transpose)) to_node = transpose_of_contract(to, old, in, s);
+        if (node_is(old, stack) && node_is(in[0], element) && node_loop_attr(in[0]) == node_loop_attr(old))
+            to_node = in[0]->in[0];
     }
     s->changed |= to_node != NULL;
     return to_node;

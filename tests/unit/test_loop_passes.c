@@ -251,3 +251,24 @@ Test(loop_passes, gradients_of_one_loss_share_a_loop) {
         arena_release(&arena);
     }
 }
+
+// `drive` is computed for all steps before the loop, and the reversed loop reads it there.
+Test(loop_passes, a_sequence_that_the_gradient_reads_is_not_copied) {
+    Arena arena = {0};
+    Module *m = compile(&arena, "dim T = 9, N = 4, H = 16\n"
+                                "train fit(x: f32[T, N, 8], lr: f32[]) -> (loss: f32[]) {\n"
+                                "    a, b = scan xt in x from a = full([N, H], 0.0), b = full([N, H], 0.0) {\n"
+                                "        drive = linear(xt, H, name=\"drive\")\n"
+                                "        a = 0.5 * a + sigmoid(b) * drive\n"
+                                "        b = 0.95 * b + 0.05 * tanh(a)\n"
+                                "    }\n"
+                                "    loss = mean(a * b)\n"
+                                "    minimize loss with sgd(lr=lr)\n"
+                                "    return loss\n"
+                                "}\n");
+    passes_run(m, &(PassOptions){.level = 2, .out = stderr});
+    const Program *p = program_lower(m->entries.at[0], target_find("x86-64-v3"), 2, 2);
+    for (int c = 0; c < p->calls.len; c++)
+        cr_expect(!p->calls.at[c].loop || !only_copies(p, &p->calls.at[c]), "%s copies", p->calls.at[c].kernel->name);
+    arena_release(&arena);
+}
