@@ -149,8 +149,16 @@ static bool is_carried(const Graph *g, const Node *node) {
     return false;
 }
 
+// Whether the value of the last step is wanted after the loop.
+static bool has_last(const Graph *g, const Node *value) {
+    for (int id = value->id; id < g->nodes.len; id++)
+        if (node_is(g->nodes.at[id], last) && g->nodes.at[id]->in[0] == value) return true;
+    return false;
+}
+
 static bool is_plain_stack(const Slots *s, const Node *node) {
-    return node_is(node, stack) && !s->program->of_node[node->id] && !is_carried(s->g, node->in[0]);
+    return node_is(node, stack) && !s->program->of_node[node->id] && !is_carried(s->g, node->in[0]) &&
+           !has_last(s->g, node->in[0]);
 }
 
 // The value of the stack lies in that of `of`, an axis of steps and one of elements, from element `first` of each step
