@@ -12,10 +12,10 @@
 
 // Of a group.
 typedef struct Turn {
-    IntVec hard, soft;        // those that must (should) run after it
-    int hard_left, soft_left; // how many that come before are not placed yet
-    int wanted;               // the lowest first node of it and of all that wait for it; 0: not known yet
-    NodeVec reads;            // what others store and it reads
+    IntVec hard, soft, wish;             // those that must (should, may well) run after it
+    int hard_left, soft_left, wish_left; // how many that come before are not placed yet
+    int wanted;                          // the lowest first node of it and of all that wait for it; 0: not known yet
+    NodeVec reads;                       // what others store and it reads
     bool placed;
 } Turn;
 
@@ -108,8 +108,8 @@ static void end_loops(Sequence *sequence) {
     }
 }
 
-// Every group that reads one of the values should run before the group `writer`.
-static void let_write_last(Sequence *sequence, NodeVec work, int writer) {
+// Every group that reads one of the values should run before the group `writer`; wish: or may well.
+static void let_write_last(Sequence *sequence, NodeVec work, int writer, bool wish) {
     Fuse *f = sequence->f;
     int pass = ++sequence->passes;
     while (work.len) {
@@ -120,14 +120,20 @@ static void let_write_last(Sequence *sequence, NodeVec work, int writer) {
             sequence->passed[user->id] = pass;
             int reader = f->of[user->id].group;
             if (reader != NONE && reader != writer) {
-                vec_push(&f->scratch, &sequence->turn[reader].soft, writer);
-                sequence->turn[writer].soft_left++;
+                vec_push(&f->scratch, wish ? &sequence->turn[reader].wish : &sequence->turn[reader].soft, writer);
+                ++*(wish ? &sequence->turn[writer].wish_left : &sequence->turn[writer].soft_left);
             }
             // A stored movement can be a view, and an element is one: its readers read the old value.
             bool passes = !f->of[user->id].stored || user->op->traits & OP_MOVEMENT || node_is(user, element);
             if (passes) vec_push(&f->scratch, &work, user);
         }
     }
+}
+
+static NodeVec nodes_copy(const Sequence *sequence, const NodeVec *nodes) {
+    NodeVec copy = {0};
+    for (int k = 0; k < nodes->len; k++) vec_push(&sequence->f->scratch, &copy, nodes->at[k]);
+    return copy;
 }
 
 // Readers of what a storage holds should run before what it holds next is stored. Where that is made by updates of
@@ -137,19 +143,18 @@ static void add_soft_edges(Sequence *sequence, int number) {
     const Output *output = &f->g->outputs.at[number];
     int writer = f->of[output->value->id].group;
     if (writer == NONE) return;
-    NodeVec values = {0};
+    NodeVec old = sequence->values[output->storage->index];
     const Node *first = output->value, *changes;
     for (; (changes = update_changes(first)) && node_is(changes, update); first = changes) {
         NodeVec made = {0};
         if (f->of[first->id].group == NONE || f->of[changes->id].group == NONE) break;
         vec_push(&f->scratch, &made, f->g->nodes.at[changes->id]);
-        let_write_last(sequence, made, f->of[first->id].group);
+        let_write_last(sequence, made, f->of[first->id].group, true);
     }
-    if (changes && nodes_have(&sequence->values[output->storage->index], changes) && f->of[first->id].group != NONE)
-        writer = f->of[first->id].group;
-    const NodeVec *old = &sequence->values[output->storage->index];
-    for (int k = 0; k < old->len; k++) vec_push(&f->scratch, &values, old->at[k]);
-    let_write_last(sequence, values, writer);
+    int begins = f->of[first->id].group; // the chain of updates
+    if (changes && begins != NONE && begins != writer && nodes_have(&old, changes))
+        let_write_last(sequence, nodes_copy(sequence, &old), begins, true);
+    let_write_last(sequence, nodes_copy(sequence, &old), writer, false);
 }
 
 // Where a group belongs in the order of nodes. The optimiser's step counter comes after all gradients in the graph, but
@@ -198,6 +203,8 @@ static int64_t haste(const Sequence *sequence, int group) {
 static bool runs_before(Sequence *sequence, int a, int b) {
     int left_a = sequence->turn[a].soft_left, left_b = sequence->turn[b].soft_left;
     if (left_a != left_b) return left_a < left_b;
+    if (sequence->turn[a].wish_left != sequence->turn[b].wish_left)
+        return sequence->turn[a].wish_left < sequence->turn[b].wish_left;
     int64_t more_a = haste(sequence, a), more_b = haste(sequence, b);
     return more_a != more_b ? more_a < more_b : wanted_at(sequence, a) < wanted_at(sequence, b);
 }
@@ -228,6 +235,7 @@ static void place_group(Sequence *sequence, int group) {
         if (!--sequence->turn[later].hard_left) vec_push(&f->scratch, &sequence->ready, later);
     }
     for (int k = 0; k < turn->soft.len; k++) sequence->turn[turn->soft.at[k]].soft_left--;
+    for (int k = 0; k < turn->wish.len; k++) sequence->turn[turn->wish.at[k]].wish_left--;
     for (int k = 0; k < turn->reads.len; k++) sequence->readers_left[turn->reads.at[k]->id]--;
 }
 
