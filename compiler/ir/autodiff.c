@@ -105,8 +105,9 @@ static bool propagate(Autodiff *ad, Node *y, Node *dy) {
         if (!ad->needs[x->id]) continue;
         int errors = g->module->diag->errors, before = g->nodes.len;
         Node *dx = y->op->grad(g, ad->loop ? autodiff_twin(ad, y) : y, dy, k);
-        if (g->module->diag->errors != errors)
-            dlc_bug("autodiff", "the gradient of %s was refused", node_text(g->arena, y));
+        bool refused = g->module->diag->errors != errors;
+        if (!dx && refused) return false; // the rule has said why
+        if (refused) dlc_bug("autodiff", "the gradient of %s was refused", node_text(g->arena, y));
         if (!dx) continue;
         if (!dtype_info[x->type.dtype].is_float) return refuse_node(g, x, y);
         if (!type_equal(&dx->type, &x->type))
