@@ -1,7 +1,9 @@
 // sink.c: what a loop only sums up, or only hands out, moves after it, over the stacks of what it is made of.
-//     %16 = carry %zero, %17 = contract %d, %h, next %16 = %16 + %17      contract (stack %d), (stack %h), which sums
-//     over %19 = last (%16 + %17)                                              the steps too %20 = contract %d, %w, %21
-//     = stack %20                              contract (stack %d), %w
+//     %16 = carry %zero, next %16 = %17
+//     %17 = %16 + contract %d, %h              contract (stack %d), (stack %h), which sums over the steps too
+//     %19 = last %17                 becomes   %19 = %zero + that
+//     %20 = contract %d, %w
+//     %21 = stack %20                          contract (stack %d), %w
 // So the gradient of a weight is one large product instead of one small one in each step, as is that of a sequence.
 #include "passes/lift.h"
 
@@ -25,6 +27,13 @@ static int find_sum(const Sink *s, const Node *last) {
     return -1;
 }
 
+// Moving a sum keeps its terms of all steps in memory. One product over all steps is worth that; in a model, other sums
+// stay in the loop. In training most terms are gradients, which are kept anyway.
+static bool sum_may_leave(const Graph *g, const Node *term) {
+    while (term->op->traits & OP_MOVEMENT && term->nin == 1) term = term->in[0];
+    return g->kind == ENTRY_TRAIN || node_is(term, contract);
+}
+
 // A contraction, perhaps moved, that is read for this stack alone.
 static bool only_leaves(const Sink *s, const Node *node) {
     while (node->op->traits & OP_MOVEMENT && node->nin == 1 && s->uses[node->id] == 1) node = node->in[0];
@@ -38,7 +47,7 @@ static Node *sink_node(Graph *to, const Node *old, Node *const *in, void *contex
     if (in[0]->loop != loop || graph_loop(to, loop)->checkpoint) return NULL;
     Node *made = NULL;
     int k = node_is(old, last) && node_is(in[0], add) ? find_sum(s, old) : -1;
-    if (k >= 0 && node_is(in[0]->in[k], carry)) {
+    if (k >= 0 && node_is(in[0]->in[k], carry) && sum_may_leave(to, in[0]->in[1 - k])) {
         Node *sum = lift_sum(to, in[0]->in[1 - k], loop);
         graph_tag_as(to, old);
         made = build_binary(to, "add", in[0]->in[k]->in[0], sum);

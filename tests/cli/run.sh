@@ -206,6 +206,9 @@ printf 'dim T = 7\nmodel looped(x: f32[T, 4, 3]) -> (y: f32[4, 3]) {\n    y = sc
 [ "$(counted looped)" = "$(counted unrolled)" ] && [ "$(counted looped)" != "" ] && ok || bad "--report: $(counted looped) FLOPs in a loop, $(counted unrolled) unrolled"
 printf 'dim N <= 4\nmodel sums(x: f32[N, 3]) -> (y: f32[N, 3]) {\n    state total: f32[N, 3] = zeros()\n    total = total + x\n    return total\n}\n' >counted.dl
 expect 0 '^ *total: f32\[N, 3\] +48  bytes$' counted.dl --report
+# A sum over the steps of a model needs no memory for its terms.
+printf 'dim T <= 10000\nmodel sums(x: f32[T, 4], w: f32[512, 4]) -> (n: f32[], h: f32[512]) {\n    n, h = scan e in x from n = 0.0, h = full([512], 0.0) {\n        h = tanh(sum(w * e[none], axis=1) + h)\n        n = n + sum(h * h)\n    }\n    return n, h\n}\n' >summed.dl
+[ "$(peak summed.dl)" -lt 10000 ] && ok || bad "a sum over the steps of a model takes $(peak summed.dl) bytes"
 for case in "arena_max -O0 2K" "arena_max_train -O0 64K"; do
     set -- $case
     "$dlc" "$1.dl" "$2" -o left.c "--arena-max=$3" 2>arena.err && bad "$1: --arena-max=$3 went well"
