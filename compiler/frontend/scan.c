@@ -111,6 +111,8 @@ static bool read_sequence(Scan *s, int k) {
         if (!s->ast->axes.at[0]) note_over(s, first, &s->sequences.at[0]->type, dim);
         return false;
     }
+    if (dim_bound(dim) == INT32_MAX) // what is kept of all steps and before them has one element more
+        return deny(el, element->value->span, "scan: a loop has at most %d steps", INT32_MAX - 1);
     s->steps = dim;
     vec_push(el->arena, &s->sequences, move_axis(el->g, v.node, axis, 0));
     return true;
