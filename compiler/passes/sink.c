@@ -27,11 +27,11 @@ static int find_sum(const Sink *s, const Node *last) {
     return -1;
 }
 
-// Moving a sum keeps its terms of all steps in memory. One product over all steps is worth that; in a model, other sums
-// stay in the loop. In training most terms are gradients, which are kept anyway.
-static bool sum_may_leave(const Graph *g, const Node *term) {
+// Moving a sum keeps its terms of all steps in memory. One product over all steps is worth that; other sums of the
+// forward pass stay in the loop. Those of the backward pass are of gradients, which are kept anyway.
+static bool sum_may_leave(const Node *term) {
     while (term->op->traits & OP_MOVEMENT && term->nin == 1) term = term->in[0];
-    return g->kind == ENTRY_TRAIN || node_is(term, contract);
+    return term->section >= SECTION_BACKWARD || node_is(term, contract);
 }
 
 // A contraction, perhaps moved, that is read for this stack alone.
@@ -47,7 +47,7 @@ static Node *sink_node(Graph *to, const Node *old, Node *const *in, void *contex
     if (in[0]->loop != loop || graph_loop(to, loop)->checkpoint) return NULL;
     Node *made = NULL;
     int k = node_is(old, last) && node_is(in[0], add) ? find_sum(s, old) : -1;
-    if (k >= 0 && node_is(in[0]->in[k], carry) && sum_may_leave(to, in[0]->in[1 - k])) {
+    if (k >= 0 && node_is(in[0]->in[k], carry) && sum_may_leave(in[0]->in[1 - k])) {
         Node *sum = lift_sum(to, in[0]->in[1 - k], loop);
         graph_tag_as(to, old);
         made = build_binary(to, "add", in[0]->in[k]->in[0], sum);

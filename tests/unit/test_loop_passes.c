@@ -95,14 +95,17 @@ Test(loop_passes, hoist) { CHECK(hoisted, pass_hoist); }
 // ---- sink -----------------------------------------------------------------------------------------------------------
 
 static const Row sunk[] = {
-    {"a sum that no step reads", STEPS("h = h + e * e"), "carry", 1, 1, 0},
-    {"becomes one of a stack", STEPS("h = h + e * e"), "reduce", 0, 0, 1},
+    {"a sum of products that no step reads", STEPS("h = h + e @ w"), "carry", 1, 1, 0},
+    {"becomes one product", STEPS("h = h + e @ w"), "contract", 0, 0, 1},
+    {"not another sum of the forward pass, which needs no memory", STEPS("h = h + e * e"), "carry", 1, 1, 1},
+    {"the gradient of a bias", LEARN("h = tanh(e + h + w[0])"), "carry", 2, 2, 1},
+    {"becomes a sum of a stack", LEARN("h = tanh(e + h + w[0])"), "reduce", 0, 2, 3},
     {"the gradient of a weight", LEARN("h = tanh(e + h @ w)"), "carry", 2, 2, 1},
     {"is one product", LEARN("h = tanh(e + h @ w)"), "contract", 0, 0, 1},
     {"a state that grows",
      "model f(x: f32[T, 4]) -> (y: f32[4]) {\n state s: f32[4] = zeros()\n s = scan e in x from s = s { s = s + e }\n"
      " return s\n}",
-     "carry", 1, 1, 0},
+     "carry", 1, 1, 1},
     {"a product that only leaves", STACKED("h = tanh(h + e)\n yield h @ w"), "contract", 1, 1, 0},
     {"there is one of all steps", STACKED("h = tanh(h + e)\n yield h @ w"), "contract", 0, 0, 1},
     {"not a product that the step reads", STACKED("z = h @ w\n h = tanh(z + e)\n yield z"), "contract", 0, 0, 0},
@@ -115,9 +118,9 @@ static const Row sunk[] = {
      0},
     {"not a sum that fades", STEPS("h = h * 0.5 + e"), "carry", 1, 1, 1},
     {"not a maximum", STEPS("h = max(h, e)"), "carry", 1, 1, 1},
-    {"a sum of draws", STEPS("h = h + e * random(\"uniform\", [2, 4])"), "carry", 1, 1, 0},
-    {"which are still drawn in each step", STEPS("h = h + e * random(\"uniform\", [2, 4])"), "random", 1, 1, 1},
-    {"and not all at once", STEPS("h = h + e * random(\"uniform\", [2, 4])"), "random", 0, 0, 0},
+    {"a sum of products of draws", STEPS("h = h + (e * random(\"uniform\", [2, 4])) @ w"), "carry", 1, 1, 0},
+    {"which are still drawn in each step", STEPS("h = h + (e * random(\"uniform\", [2, 4])) @ w"), "random", 1, 1, 1},
+    {"and not all at once", STEPS("h = h + (e * random(\"uniform\", [2, 4])) @ w"), "random", 0, 0, 0},
     {"not out of the blocks of a checkpoint",
      TRAIN("checkpoint(steps=2) { h = scan e in x from h = full([2, 4], 0.5) { h = tanh(e + h @ w) } }\n"), "contract",
      0, 0, 0},
