@@ -6,7 +6,7 @@
 // Only the kernel that computes a value writes its slot, and the calls of a loop stand together.
 #include "loops/check.h"
 
-typedef struct Slots {
+typedef struct SlotCheck {
     const Program *program;
     const Graph *g;
     const Loop *loop;
@@ -14,14 +14,14 @@ typedef struct Slots {
     UsePairs *in_place;
     int64_t sizes[MAX_SIZES], steps[MAX_NEST], count; // count: of the loop's steps
     const char *wrong;
-} Slots;
+} SlotCheck;
 
-static void fail(Slots *s, const Node *node, const char *what) {
+static void fail(SlotCheck *s, const Node *node, const char *what) {
     if (!s->wrong)
         s->wrong = arena_printf(s->program->arena, "%s: its slot %s", node_text(s->program->arena, node), what);
 }
 
-static int64_t value_of(const Slots *s, const Index *index) {
+static int64_t value_of(const SlotCheck *s, const Index *index) {
     int64_t sum = index->c;
     for (int k = 0; k < index->nterms; k++) {
         const Atom *atom = &index->term[k].atom;
@@ -34,7 +34,7 @@ static int64_t value_of(const Slots *s, const Index *index) {
     return sum;
 }
 
-static const Buffer *buffer_of(const Slots *s, const Node *node) { return s->program->of_node[node->id]; }
+static const Buffer *buffer_of(const SlotCheck *s, const Node *node) { return s->program->of_node[node->id]; }
 
 // Whether its first element lies where the view says: what is printed is where it begins.
 static bool begins_there(const Buffer *view) {
@@ -46,7 +46,7 @@ static bool begins_there(const Buffer *view) {
 }
 
 // The slot in `of` at which the value of the node lies, now; -1: it lies in none.
-static int64_t slot_of(Slots *s, const Node *node, const Buffer *of) {
+static int64_t slot_of(SlotCheck *s, const Node *node, const Buffer *of) {
     const Buffer *buffer = buffer_of(s, node);
     bool in = buffer && buffer->view && buffer->view->slot && buffer->view->of == of && buffer->rank + 1 == of->rank;
     for (int d = 0; in && d < buffer->rank; d++)
@@ -61,10 +61,10 @@ static int64_t slot_of(Slots *s, const Node *node, const Buffer *of) {
     return slot;
 }
 
-static int64_t index_of_turn(const Slots *s, int64_t turn) { return s->loop->reverse ? s->count - 1 - turn : turn; }
+static int64_t index_of_turn(const SlotCheck *s, int64_t turn) { return s->loop->reverse ? s->count - 1 - turn : turn; }
 
 // Element t of a stack lies where step t left the value.
-static void check_stacked(Slots *s, const Node *node, const Node *stack) {
+static void check_stacked(SlotCheck *s, const Node *node, const Node *stack) {
     const Buffer *all = buffer_of(s, stack), *value = buffer_of(s, node), *of = all->view ? all->view->of : all;
     bool own = value && value->view && value->view->of == all; // the slots are its own elements
     if (own) of = all;
@@ -88,7 +88,7 @@ static bool is_seen_through(const Buffer *buffer, const Buffer *of) {
     return false;
 }
 
-static Touch touch_of(Slots *s, const Call *call, const Buffer *carried, const Buffer *next) {
+static Touch touch_of(SlotCheck *s, const Call *call, const Buffer *carried, const Buffer *next) {
     bool reads_carried = false, reads_next = false, writes_next = false;
     for (int k = 0; k < call->kernel->uses.len; k++) {
         const Buffer *buffer = call->buffer[k];
@@ -106,7 +106,7 @@ static Touch touch_of(Slots *s, const Call *call, const Buffer *carried, const B
 }
 
 // The carried value is read, then replaced, then the next one is read.
-static void check_replaced(Slots *s, const Node *carry, const Node *next) {
+static void check_replaced(SlotCheck *s, const Node *carry, const Node *next) {
     const LoopRange *range = &s->program->loops[s->number - 1];
     bool replaced = false;
     for (int c = range->first; c < range->end; c++) {
@@ -122,7 +122,7 @@ static void check_replaced(Slots *s, const Node *carry, const Node *next) {
     }
 }
 
-static void check_carry(Slots *s, const Node *carry, const Node *next) {
+static void check_carry(SlotCheck *s, const Node *carry, const Node *next) {
     const Buffer *reads = buffer_of(s, carry);
     if (!reads || !reads->view) {
         fail(s, carry, "is missing");
@@ -140,7 +140,7 @@ static void check_carry(Slots *s, const Node *carry, const Node *next) {
     }
 }
 
-static void check_last(Slots *s, const Node *last) {
+static void check_last(SlotCheck *s, const Node *last) {
     const Buffer *from = buffer_of(s, last->in[0]), *to = buffer_of(s, last);
     s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, s->count - 1);
     if (!from->view || !from->view->slot) {
@@ -152,7 +152,7 @@ static void check_last(Slots *s, const Node *last) {
         fail(s, last, "is not that of the last step");
 }
 
-static void check_element(Slots *s, const Node *element) {
+static void check_element(SlotCheck *s, const Node *element) {
     const Buffer *of = buffer_of(s, element->in[0]);
     for (int64_t turn = 0; turn < s->count && !s->wrong; turn++) {
         s->steps[graph_loop_depth(s->g, s->number)] = index_of_turn(s, turn);
@@ -160,7 +160,7 @@ static void check_element(Slots *s, const Node *element) {
     }
 }
 
-static void check_loop(Slots *s) {
+static void check_loop(SlotCheck *s) {
     for (int i = 0; i < s->loop->carry.len && !s->wrong; i++)
         if (s->loop->carry.at[i]) check_carry(s, s->loop->carry.at[i], s->loop->next.at[i]);
     for (int id = 0; id < s->g->nodes.len && !s->wrong; id++) {
@@ -177,7 +177,7 @@ static const char *check_shared(const Program *program);
 const char *check_slots(Memory *memory) {
     enum { MOST_STEPS = 1000 };
     const Program *program = memory->program;
-    Slots s = {.program = program, .g = program->graph, .in_place = &memory->in_place};
+    SlotCheck s = {.program = program, .g = program->graph, .in_place = &memory->in_place};
     for (s.number = 1; s.number <= s.g->loops.len && !s.wrong; s.number++) {
         if (program->loops[s.number - 1].first < 0) continue;
         s.loop = graph_loop(s.g, s.number);

@@ -4,10 +4,9 @@
 //              %18 = %17 * (1 - %15 * %15)                            %18 = %17 * (1 - %15 * %15)
 // The gradient of a loop computes every value of a step again (ir/autodiff_loop.c). This pass finds that %15 is %5: its
 // operator is the same, %13 is the element of the sequence that %3 is, and %14 that of the stack of %4. Results of
-// contractions and reductions are kept, and those of expensive operators that follow from what is not; what follows
-// from these is computed again. Of a
-// value of which only a slice is wanted, the slice is kept. In a `checkpoint` block nothing is kept but what the loop
-// carries.
+// contractions and reductions are kept. So are those of expensive operators whose inputs are not at hand. Everything
+// else is computed again. Where only a slice of a value is wanted, the slice is kept. In a `checkpoint` block only what
+// the loop carries is kept.
 #include "ops/op.h"
 #include "passes/passes.h"
 

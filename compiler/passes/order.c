@@ -1,7 +1,8 @@
 // order.c: the order in which fused groups run.
 //     k0 stores h, k1 reads w, k2 stores w's new value       k2 after k1: then the update can happen in place
 // A group runs after those that it reads from (hard). What updates a storage runs after the other readers of its old
-// value where that is possible (soft); where it is not, lowering keeps the new value aside and copies it at the end.
+// value where that is possible (soft, and ir/verify.c checks it); where it is not, lowering keeps the new value aside
+// and copies it at the end. An update of parts runs after the readers of what the one before it made, if it can (wish).
 // Otherwise groups run in the order of their nodes, where what is computed again (rematerialise.c) stands just before
 // it is read. In the frugal order, what frees memory goes first: the gradient of a weight and its update are the last
 // to read an activation, so they run before the gradient of the layer in front.
