@@ -26,6 +26,7 @@ typedef struct Explain {
     Arena *arena;
     const Graph *g;
     bool *own;         // by node id: has a line
+    bool *has_steps;   // by node id: a loop goes over it
     Node **image;      // by node id: the value of an earlier loop that it computes again, or NULL: it has no line
     const char **name; // by node id, of those with a line and of inputs
     const char **base; // of a name: without the step
@@ -158,20 +159,51 @@ static void add_steps(const Explain *e, Places *places, int loop) {
     places_find(e->g, places, loop, PLACE_STEP);
 }
 
-// Sets base and name to `wanted`, numbered where it is taken, and the places.
-static void name_freely(Explain *e, const Node *node, const char *wanted) {
-    int id = node->id;
-    const char *where = places_text(e->arena, e->g, &e->places[id]);
-    const char *base = wanted, *name = arena_printf(e->arena, "%s%s", wanted, where);
-    Taken *first = taken_place(e, name);
-    if (first->name) {
-        do {
-            base = arena_printf(e->arena, "%s_%d", wanted, 2 + first->next++);
-            name = arena_printf(e->arena, "%s%s", base, where);
-        } while (taken_place(e, name)->name);
-    }
+// h[t], h[T-1] and h[:] are of one sequence, "h/1"; h is another value, "h".
+static const char *key_text(const Explain *e, const char *base, int indices) {
+    return indices ? arena_printf(e->arena, "%s/%d", base, indices) : base;
+}
+
+// Whether no other value has the name, nor its steps have theirs.
+static bool is_free(const Explain *e, const Node *node, const char *base) {
+    int n = e->places[node->id].n;
+    return !taken_place(e, key_text(e, base, n))->name &&
+           (!e->has_steps[node->id] || !taken_place(e, key_text(e, base, n + 1))->name);
+}
+
+static void set_name(Explain *e, const Node *node, const char *base) {
+    int id = node->id, n = e->places[id].n;
     e->base[id] = base;
-    e->name[id] = take(e, name);
+    e->name[id] = arena_printf(e->arena, "%s%s", base, places_text(e->arena, e->g, &e->places[id]));
+    take(e, key_text(e, base, n));
+    if (e->has_steps[id]) take(e, key_text(e, base, n + 1));
+}
+
+// Names the node `wanted`, numbered where that is taken.
+static void name_freely(Explain *e, const Node *node, const char *wanted) {
+    const char *base = wanted;
+    Taken *first = taken_place(e, key_text(e, wanted, e->places[node->id].n));
+    int number = first->next;
+    while (!is_free(e, node, base)) base = arena_printf(e->arena, "%s_%d", wanted, 2 + number++);
+    first->next = number;
+    set_name(e, node, base);
+}
+
+// Where a loop carries the gradient of x on from one that has a name, d_x[T-1]: that one's name.
+static const char *name_of_first(Explain *e, const Node *node, const Node *x) {
+    const Loop *loop = node->loop ? graph_loop(e->g, node->loop) : NULL;
+    for (int i = 0; loop && i < loop->carry.len; i++) {
+        const Node *carry = loop->carry.at[i];
+        if (!carry || !carry->mark || e->image[carry->id] || seen(e, loop->next.at[i]) != node) continue;
+        const Node *init = seen(e, carry->in[0]), *of = gradient_of(e, init);
+        if (!of || !name_of(e, init) || e->base[of->id] != e->base[x->id]) continue;
+        Places places = e->places[node->id];
+        places_find(e->g, &places, node->loop, PLACE_STEP)->kind = PLACE_FIRST;
+        places_find(e->g, &places, node->loop, PLACE_FIRST)->plus += loop->reverse ? 1 : -1;
+        const char *first = arena_printf(e->arena, "%s%s", e->base[init->id], places_text(e->arena, e->g, &places));
+        if (!strcmp(first, e->name[init->id])) return e->base[init->id];
+    }
+    return NULL;
 }
 
 // The gradient of conv1_2 is d_conv1_2, however many there are that were called conv1; that of h[t-1] is d_h[t-1].
@@ -183,7 +215,11 @@ static void name_line(Explain *e, const Node *node) {
     if (!wanted) wanted = node->origin ? node->origin : node->op->name;
     if (!x && node->section == SECTION_UPDATE && node->name)
         wanted = arena_printf(e->arena, "%s.%s", node->name, node->op->name);
-    name_freely(e, node, wanted);
+    const char *first = x ? name_of_first(e, node, x) : NULL;
+    if (first)
+        set_name(e, node, first);
+    else
+        name_freely(e, node, wanted);
 }
 
 // What a value is called after, that enters the steps of a loop or leaves them: the sequence, the next one, the value.
@@ -214,8 +250,7 @@ static void name_slot(Explain *e, const Node *node) {
         name_freely(e, node, node->name ? node->name : node->op->name);
         return;
     }
-    e->base[id] = e->base[of->id];
-    e->name[id] = take(e, arena_printf(e->arena, "%s%s", e->base[id], places_text(e->arena, e->g, places)));
+    set_name(e, node, e->base[of->id]);
 }
 
 static const char *name_of(Explain *e, const Node *node) {
@@ -231,16 +266,20 @@ static void name_values(Explain *e) {
     const Graph *g = e->g;
     for (int id = 0; id < g->nodes.len; id++) {
         const Node *node = g->nodes.at[id];
+        if (node->mark && node_is(node, element)) e->has_steps[seen(e, node->in[0])->id] = true;
+    }
+    for (int id = 0; id < g->nodes.len; id++) {
+        const Node *node = g->nodes.at[id];
         if (!node->mark || !(node->op->traits & OP_INPUT) || node_is_loop(node)) continue;
         const Storage *storage = node_is(node, storage) ? module_find_storage(g->module, node->attr[0].s) : NULL;
-        e->base[id] = e->name[id] = take(e, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
+        set_name(e, node, storage ? storage_short_name(storage) : node_attr(node, "name")->s);
     }
     for (int k = g->outputs.len - 1; k >= 0; k--) { // a result that is returned and stored is called as it is returned
         const Output *output = &g->outputs.at[k];
         int id = output->value->id;
         if (output->value->op->traits & OP_INPUT) continue;
         e->assigns[id] = output->storage != NULL;
-        e->base[id] = e->name[id] = take(e, output->storage ? storage_short_name(output->storage) : output->name);
+        set_name(e, output->value, output->storage ? storage_short_name(output->storage) : output->name);
     }
     for (int id = 0; id < g->nodes.len; id++)
         if (g->nodes.at[id]->mark && !e->image[id]) name_of(e, g->nodes.at[id]);
@@ -376,7 +415,8 @@ static void explain_entry(Str *s, Graph *g) {
     e.places = NEW_ARRAY(s->arena, Places, n);
     e.image = loop_images(s->arena, g);
     e.assigns = NEW_ARRAY(s->arena, bool, n);
-    e.ntaken = 2 * (n + g->outputs.len);
+    e.has_steps = NEW_ARRAY(s->arena, bool, n);
+    e.ntaken = 4 * (n + g->outputs.len);
     e.taken = NEW_ARRAY(s->arena, Taken, e.ntaken);
     find_carried(&e);
     find_lines(&e);
