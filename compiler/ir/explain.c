@@ -83,13 +83,14 @@ typedef struct Uses {
 } Uses;
 
 // What a step hands on has a line.
-static void find_carried(Explain *e) {
+static void find_carried(Explain *e, Uses *uses) {
     for (int number = 1; number <= e->g->loops.len; number++) {
         const Loop *loop = graph_loop(e->g, number);
         for (int i = 0; i < loop->carry.len; i++) {
             if (!loop->carry.at[i] || !loop->carry.at[i]->mark) continue;
             const Node *next = seen(e, loop->next.at[i]);
             if (next->loop == number && !(next->op->traits & OP_INPUT)) e->own[next->id] = true;
+            uses[next->id].count += enters_or_leaves(next);
         }
     }
 }
@@ -98,6 +99,7 @@ static void find_lines(Explain *e) {
     const NodeVec *nodes = &e->g->nodes;
     Uses *uses = NEW_ARRAY(e->arena, Uses, nodes->len + 1);
     int *size = NEW_ARRAY(e->arena, int, nodes->len + 1);
+    find_carried(e, uses);
     for (int k = 0; k < e->g->outputs.len; k++) {
         e->own[e->g->outputs.at[k].value->id] = true;
         uses[e->g->outputs.at[k].value->id].count++;
@@ -105,9 +107,10 @@ static void find_lines(Explain *e) {
     for (int id = nodes->len - 1; id >= 0; id--) { // the users of a node stand after it
         const Node *node = nodes->at[id];
         if (!node->mark || e->image[id]) continue;
-        if (enters_or_leaves(node) && !node_is(node, carry) && uses[id].count) {
-            const Node *value = seen(e, node->in[0]); // a sequence, or what leaves the steps
-            e->own[value->id] |= !is_trivial(value);
+        if (enters_or_leaves(node) && uses[id].count) {
+            const Node *value = seen(e, node->in[0]); // a sequence, what leaves the steps, or what they begin with
+            e->own[value->id] |= !node_is(node, carry) && !is_trivial(value);
+            uses[value->id].count += enters_or_leaves(value); // a loop goes over what leaves another one
         }
         if (node->op->traits & OP_INPUT) continue;
         bool shared = uses[id].count > 1 && !is_trivial(node) && !(is_plumbing(node) && node->nin == 1);
@@ -418,7 +421,6 @@ static void explain_entry(Str *s, Graph *g) {
     e.has_steps = NEW_ARRAY(s->arena, bool, n);
     e.ntaken = 4 * (n + g->outputs.len);
     e.taken = NEW_ARRAY(s->arena, Taken, e.ntaken);
-    find_carried(&e);
     find_lines(&e);
     name_values(&e);
     put_header(&e);
