@@ -208,7 +208,12 @@ static void run_checkpoint(Elab *el, const AstStmt *stmt) {
     }
     g->checkpoint_now = arena_printf(el->arena, "%s%s%d", outer ? outer : "", outer ? "." : "", ++el->checkpoints);
     el->block_steps = (int)steps;
+    int loops = g->loops.len, errors = el->diag->errors;
     run_body(el, &stmt->body);
+    if (steps && g->loops.len == loops && el->diag->errors == errors && g->kind == ENTRY_TRAIN)
+        warn_once(el, user_place(el, stmt->exprs.at[0]->span),
+                  "checkpoint: `steps` cuts the steps of a scan into blocks, and there is no scan in here: put it "
+                  "here, or write `checkpoint { ... }`");
     el->block_steps = outer_steps;
     g->checkpoint_now = outer;
 }
