@@ -81,9 +81,23 @@ static bool assign_args(Elab *el, const AstDecl *decl, int first, const Args *ar
     return true;
 }
 
+// `zeros([2, 3])`: an initialiser gets the parameter from its declaration; called elsewhere it needs a tensor.
+static bool check_initialised(Elab *el, const AstDecl *decl, const Args *args, Span span) {
+    const Source *source = decl->span.source;
+    if (!source->prelude || strcmp(source->name, "initialisers.dl")) return true;
+    const Arg *arg = args->len ? &args->at[0] : NULL;
+    if (arg && (arg->name || is_tensor(arg->value))) return true;
+    const char *value = !strcmp(decl->name, "zeros") ? "0.0" : !strcmp(decl->name, "ones") ? "1.0" : NULL;
+    const char *shape = arg && arg->value.kind == VALUE_LIST ? value_text(el, arg->value) : "[2, 3]";
+    return deny(el, arg ? arg->span : span, "%s is an initialiser of parameters, as in `param w: f32[2, 3] = %s()`%s",
+                decl->name, decl->name,
+                value ? arena_printf(el->arena, "; full(%s, %s) makes a tensor", shape, value) : "");
+}
+
 bool bind_args(Elab *el, Frame *callee, int first, const Args *args, Span span) {
     const AstDecl *decl = callee->decl;
     int *given = NEW_ARRAY(el->arena, int, decl->params.len + 1);
+    if (!check_initialised(el, decl, args, span)) return false;
     if (!assign_args(el, decl, first, args, given, span)) return false;
     Frame *caller = el->frame;
     el->frame = callee; // defaults may use earlier arguments
