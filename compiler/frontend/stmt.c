@@ -77,6 +77,28 @@ static void name_result(Elab *el, const AstParam *target, Value value, int befor
     if (number && el->frame->decl->kind == DECL_TRAIN) mark_loss(el, value.node, before);
 }
 
+// ": lstm gives y, h, c": what the called layer's header or its last `return` calls its n results; or "".
+static const char *names_of_results(Elab *el, const AstExpr *call, int n) {
+    const AstDecl *decl = call->kind == AST_CALL ? find_decl(el, call->s) : NULL;
+    for (int depth = 0; decl && depth < MAX_CALLS; depth++) {
+        bool declared = decl->results.len == n && decl->results.at[0].name;
+        const AstStmt *last = decl->body.len ? decl->body.at[decl->body.len - 1] : NULL;
+        if (!declared && (!last || last->kind != DO_RETURN)) return "";
+        const AstExprs *values = last ? &last->exprs : NULL;
+        if (!declared && values->len == 1 && values->at[0]->kind == AST_CALL) { // what that one returns
+            decl = find_decl(el, values->at[0]->s);
+            continue;
+        }
+        Str names = str_new(el->arena);
+        for (int k = 0; k < n; k++) {
+            if (!declared && (values->len != n || values->at[k]->kind != AST_NAME)) return "";
+            str_printf(&names, "%s%s", k ? ", " : "", declared ? decl->results.at[k].name : values->at[k]->s);
+        }
+        return arena_printf(el->arena, ": %s gives %s", call->s, str_text(&names));
+    }
+    return "";
+}
+
 // Nodes of the right side get the target's name, unless they have the path of a layer.
 static void run_assign(Elab *el, const AstStmt *stmt) {
     const char *name = el->g->name_now;
@@ -91,7 +113,8 @@ static void run_assign(Elab *el, const AstStmt *stmt) {
     if (n > 1 && value.kind == VALUE_LIST) got = value.list->len;
     if (!is_poison(value) && got != n)
         value = refuse(el, expr->span, "%d name%s for %d result%s%s", n, n == 1 ? "" : "s", got, got == 1 ? "" : "s",
-                       expr->kind == AST_SCAN ? ": what is yielded, then what is carried" : "");
+                       expr->kind == AST_SCAN ? ": what is yielded, then what is carried"
+                                              : names_of_results(el, expr, got));
     for (int k = 0; k < n; k++)
         bind_target(el, &stmt->names.at[k], n == 1 || is_poison(value) ? value : value.list->at[k], expr->span);
 }
