@@ -2,6 +2,7 @@
 //     y = f(a b)      net.dl:3:11: error: expected an operator, `(`, `[`, `,`, `=` or `)`, found `b`
 // Needs nothing but the text; gives a tree whose nodes keep their places. What could not be parsed is left out of it.
 // The scanner and the parser allocate outside the arena; both are freed here, on the one way out.
+#include <ctype.h>
 #include <string.h>
 
 #include "linebreak.h"
@@ -136,6 +137,29 @@ static bool ends_loop(const Parser *p) {
     return !strncmp(at, "break", (size_t)(p->previous.end - p->previous.start));
 }
 
+// The text from a place on, to the end of its line or, before that, to one of the characters.
+static const char *text_to(const Parser *p, int from, const char *ends) {
+    const char *at = p->source->text + from;
+    return arena_strndup(p->arena, at, strcspn(at, arena_printf(p->arena, "\r\n#%s", ends)));
+}
+
+// `y, (h, c) = lstm(x, 6)` as names without parentheses, "y, h, c"; or NULL.
+static const char *targets_at(const Parser *p, int place) {
+    const char *text = p->source->text;
+    while (place > 0 && !strchr("\r\n{};", text[place - 1])) place--;
+    const char *targets = text_to(p, place, "={};"), *end = targets + strlen(targets);
+    if (text[place + (end - targets)] != '=' || text[place + (end - targets) + 1] == '=') return NULL;
+    Str names = str_new(p->arena);
+    while (*targets == ' ' || *targets == '\t') targets++;
+    while (end > targets && (end[-1] == ' ' || end[-1] == '\t')) end--;
+    for (; targets < end; targets++) {
+        if (*targets == '(' || *targets == ')') continue;
+        if (!isalnum((unsigned char)*targets) && !strchr("_, ", *targets)) return NULL;
+        str_printf(&names, "%c", *targets);
+    }
+    return str_text(&names);
+}
+
 // Advice after the message, for mistakes that are easily made.
 static void advise(Parser *p, Span span, const char *found, const char *const *expected, int count) {
     Diag *diag = p->diag;
@@ -147,7 +171,11 @@ static void advise(Parser *p, Span span, const char *found, const char *const *e
     bool name = !strcmp(found, "a name");
     bool opens = !strcmp(found, "`(`") || !strcmp(found, "`[`") || !strncmp(found, "a string", 8);
 
-    if (!strcmp(found, "`scan`"))
+    const char *targets = (wants_name || wants_statement) && !strcmp(found, "`(`") ? targets_at(p, span.start) : NULL;
+
+    if (targets)
+        diag_note(diag, nowhere, "results are named without parentheses: `%s = ...`", targets);
+    else if (!strcmp(found, "`scan`"))
         diag_note(diag, nowhere, "a scan stands right after `=`: `y = scan e in x { ... }`");
     else if (count == 2 && find(expected, count, "`in`") >= 0 && find(expected, count, "`=`") >= 0)
         diag_note(
