@@ -160,6 +160,26 @@ static const char *targets_at(const Parser *p, int place) {
     return str_text(&names);
 }
 
+// `r[pos] = x`, up to whose `[` the text was read: how to write that; or NULL.
+static const char *update_at(const Parser *p, Span open) {
+    const char *text = p->source->text, *index = text_to(p, open.end, "]="), *value;
+    int end = open.end + (int)strlen(index), after = end + 1;
+    if (text[end] != ']') return NULL;
+    while (text[after] == ' ' || text[after] == '\t') after++;
+    if (text[after] != '=' || text[after + 1] == '=') return NULL;
+    for (after++; text[after] == ' ' || text[after] == '\t';) after++;
+    value = text_to(p, after, "{};");
+    size_t len = strlen(value);
+    while (len && (value[len - 1] == ' ' || value[len - 1] == '\t')) len--;
+    Span name = p->previous;
+    const char *target = arena_strndup(p->arena, text + name.start, (size_t)(name.end - name.start));
+    if (!len || !*index || strpbrk(index, ":,[-"))
+        return arena_printf(p->arena, "%s = update(%s, index, value, axis=0)", target, target);
+    const char *scalar = strspn(index, "0123456789") == strlen(index) ? "full([], %s, i32)" : "%s";
+    const char *place = arena_printf(p->arena, scalar, index);
+    return arena_printf(p->arena, "%s = update(%s, %s, %.*s)", target, target, place, (int)len, value);
+}
+
 // Advice after the message, for mistakes that are easily made.
 static void advise(Parser *p, Span span, const char *found, const char *const *expected, int count) {
     Diag *diag = p->diag;
@@ -185,6 +205,9 @@ static void advise(Parser *p, Span span, const char *found, const char *const *e
         diag_note(diag, nowhere, "a carried value has an initial one: `from h = h0`");
     else if (find(expected, count, "`over`") >= 0 && !strcmp(found, "`..`"))
         diag_note(diag, nowhere, "iota([n]) counts n steps");
+    else if (wants_target && !strcmp(found, "`[`") && update_at(p, span))
+        diag_note(diag, nowhere, "a tensor's parts are not assigned; this gives it with a part replaced: `%s`",
+                  update_at(p, span));
     else if (wants_target && ends_loop(p))
         diag_note(diag, nowhere, "a loop runs to its end: keep what is finished with select(done, old, new)");
     else if (wants_declaration && name)
