@@ -72,11 +72,12 @@ struct Frame {
     const AstDecl *decl;
     Graph *g; // its tensors are nodes of this graph
     Scope names;
-    const char *path; // the prefix of its parameters' names: "" or "encoder.fc1"
-    Tags *counters;   // how often each layer was called without a name; name="" shares those of the caller
-    Span user;        // the call in the user's file that led here
-    bool numbered;    // its path ends with a component made from the layer's name: "linear_2"
-    int scans;        // how many scans of this frame are running their bodies
+    const char *path;    // the prefix of its parameters' names: "" or "encoder.fc1"
+    Tags *counters;      // how often each layer was called without a name; name="" shares those of the caller
+    Span user;           // the call in the user's file that led here
+    bool numbered;       // its path ends with a component made from the layer's name: "linear_2"
+    int scans;           // how many scans of this frame are running their bodies
+    const AstScan *scan; // the innermost of them
     bool returned;
     Span return_span;
     Value result;

@@ -46,8 +46,25 @@ static bool eval_constant_name(Elab *el, const char *name, Value *value) {
     return true;
 }
 
+static bool assigns(const AstStmts *body, const char *name) {
+    for (int k = 0; k < body->len; k++) {
+        const AstStmt *stmt = body->at[k];
+        for (int n = 0; n < stmt->names.len && stmt->kind == DO_ASSIGN; n++)
+            if (!strcmp(stmt->names.at[n].name, name)) return true;
+        if (assigns(&stmt->body, name) || assigns(&stmt->other, name)) return true;
+    }
+    return false;
+}
+
 // Reports an unknown name, with a suggestion from all names that could stand here.
 static Value unknown_name(Elab *el, const char *name, Span span) {
+    const AstScan *scan = el->frame->scan;
+    if (scan && assigns(&scan->body, name))
+        return refuse(
+            el, span,
+            "unknown name `%s`: the step assigns it later; what the step before assigned is there if it is carried: "
+            "`from %s = INITIAL`",
+            name, name);
     Names near = {0};
     const Scope *scopes[] = {&el->frame->names, &el->dims};
     for (int s = 0; s < 2; s++)

@@ -402,6 +402,8 @@ Value eval_scan(Elab *el, const AstExpr *expr) {
     for (int k = 0; k < n; k++) before[k] = frame->names.all.at[k];
     open_loop(&s);
     frame->scans++;
+    const AstScan *around = frame->scan;
+    frame->scan = s.ast;
     // In blocks the steps of one are kept while its gradient is computed: no pass computes them once more.
     const char *checkpoint = g->checkpoint_now;
     int block_steps = el->block_steps;
@@ -410,6 +412,7 @@ Value eval_scan(Elab *el, const AstExpr *expr) {
     Value results = value_list(el);
     bool good = run_steps(&s, &results);
     frame->scans--;
+    frame->scan = around;
     g->checkpoint_now = checkpoint;
     el->block_steps = block_steps;
     g->loop_now = outer;
