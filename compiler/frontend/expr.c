@@ -129,7 +129,13 @@ static Value eval_parts(Elab *el, const AstExpr *expr) {
 static bool push_range(Elab *el, Value *list, const AstExpr *range) {
     int64_t from, to;
     if (!value_to_int(el, eval(el, range->left), "the start of a range", range->left->span, &from)) return false;
-    if (!value_to_int(el, eval(el, range->right), "the end of a range", range->right->span, &to)) return false;
+    Value end = eval(el, range->right);
+    if (is_runtime(end))
+        return deny(el, range->span,
+                    "a range is known at compile time, and %s is given at run time: `scan e in x { ... }` loops over "
+                    "the elements of a tensor at run time, and `scan t in iota([%s]) { ... }` counts",
+                    value_text(el, end), value_text(el, end));
+    if (!value_to_int(el, end, "the end of a range", range->right->span, &to)) return false;
     if (to > from && (uint64_t)to - (uint64_t)from > (uint64_t)(MAX_LIST - list->list->len))
         return deny(el, range->span, "a range of more than %d integers", MAX_LIST);
     for (int64_t i = from; i < to; i++) list_push(el, list, value_int(i));
