@@ -51,6 +51,14 @@ Node *storage_now(Elab *el, Storage *storage) {
 }
 
 void storage_set(Elab *el, Storage *storage, Node *value, Span span) {
+    const AstDecl *decl = el->frame->decl;
+    if (el->g->loop_now && storage->kind == STORAGE_BUFFER && decl->span.source->prelude) {
+        refuse(el, span,
+               "%s assigns the buffer %s in training, and no buffer is assigned in the body of a scan: use layer_norm, "
+               "or call it in `eval { ... }`, which keeps the buffer",
+               blamed_layer(el), storage->name);
+        return;
+    }
     if (el->g->loop_now) {
         refuse(el, span,
                "%s is assigned in the body of a scan: carry its value (`from NAME = INITIAL`) and assign it after the "
