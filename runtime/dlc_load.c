@@ -291,6 +291,10 @@ static int dlc_plan(struct dlc_net *net, struct dlc_file *file, struct dlc_loadi
     struct dlc_text t = dlc_text_at(list, 0);
     dlc_check_model(&t, net->model, file, how);
     if (how->alone && !t.len && !t.dropped) return dlc_check_hash(net, file);
+    if (!how->alone && file->model.at && (t.len || t.dropped || (how->some && !how->count)))
+        return dlc_fail(net, DLC_EMISMATCH,
+                        "%s is a file of state, as %s_save_state writes it: %s_load_state%s reads it", file->what,
+                        net->model->name, net->model->name, how->from_memory ? "_memory" : "");
     if (!t.len && !t.dropped) return how->some && !how->count ? dlc_refuse_part(net, file, how) : DLC_OK;
     for (size_t i = 0; i < file->header.count; i++) file->header.tensor[i].copy = false; // no data will tell
     return dlc_refuse_list(net, file, how);

@@ -145,7 +145,8 @@ static void files(struct state *net, const char *path) {
     check(!state_save_state(net, path) && !state_load_state(other, path), state_error(other));
     hidden(other, now);
     check(!memcmp(h, now, sizeof h) && calls_of(other) == calls_of(net), "a file of state holds all of it");
-    check(state_load(other, path) == STATE_EMISMATCH, "it is no checkpoint");
+    check(state_load(other, path) == STATE_EMISMATCH && strstr(state_error(other), ": state_load_state reads it"),
+          "it is no checkpoint, and the message says what it is");
     check(!state_save(twin, path) && !state_load(other, path), state_error(other));
     hidden(twin, h), hidden(other, now);
     check(!memcmp(h, now, sizeof h), "a checkpoint has the state of the twin that saves");
