@@ -151,7 +151,8 @@ static const char *name_of(Explain *e, const Node *node);
 // The value whose gradient a node is, if that has a name.
 static const Node *gradient_of(Explain *e, const Node *node) {
     const Node *x = node->gradient_of ? seen(e, e->g->nodes.at[node->gradient_of - 1]) : NULL;
-    while (x && !name_of(e, x) && is_plumbing(x) && x->nin == 1) x = seen(e, x->in[0]);
+    while (x && !name_of(e, x) && is_plumbing(x) && x->nin == 1 && !node_is(x, slice) && !node_is(x, pad))
+        x = seen(e, x->in[0]);
     return x && name_of(e, x) ? x : NULL;
 }
 
