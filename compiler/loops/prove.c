@@ -116,8 +116,9 @@ static bool prove_without_atom(Facts *facts, const Index *index, int term, int d
 // sign.
 static const Index *without_guard(Arena *arena, const Index *index, int term, const Index *guard, int of_guard) {
     int64_t own = index->term[term].coef, other = guard->term[of_guard].coef;
-    if ((own > 0) != (other > 0)) return NULL;
-    int64_t common = gcd(own, other), by = llabs(other) / common, times = llabs(own) / common;
+    int64_t common = gcd(own, other);
+    if (!common || (own > 0) != (other > 0)) return NULL;
+    int64_t by = llabs(other) / common, times = llabs(own) / common;
     return index_add_const(arena, scaled_sum(arena, index, by, -times, guard), by - 1);
 }
 
