@@ -4,7 +4,7 @@
 //       place      layer        output        parameters       FLOPs    bytes  buffer      kernel (recipe)
 //       mlp.dl:9   linear relu  f32[N, 256]      200,960  25,690,112   65,536  arena+4096  k_linear_relu (..)
 // Numbers are at the bounds of the run-time sizes; those of a kernel in a loop are of all its steps. A parameter counts
-// where the entry reads it first. What is computed once after load has a row, but is no part of the totals of a call.
+// where the entry reads it first. What is computed once after load has a row, but the totals of a call leave it out.
 // A second table lists what loops keep in the arena for their steps.
 #include <string.h>
 

@@ -121,7 +121,7 @@ void check_frozen(Elab *el) {
 //
 // Each run of autodiff through a loop makes a loop of its own, which no pass merges with another one. So the first
 // `grad` of a loss that depends on loops asks for the gradients of all parameters at once, and later ones, and
-// `minimize`, find theirs here. What nobody reads is dropped.
+// `minimize`, find theirs here. Gradients that nothing reads are dropped later.
 
 static const KnownGradient *find_known(const Elab *el, const Node *loss, const Node *x) {
     for (int k = 0; k < el->known.len; k++)
@@ -145,7 +145,7 @@ static bool learn_gradients(Elab *el, Node *loss, const NodeVec *wrt) {
 }
 
 // With what was asked for, all that a later `grad` of this loss may ask for. Nothing is reported: where a parameter has
-// no gradient, nobody has asked for it.
+// no gradient, the user did not ask for one.
 static bool learn_all(Elab *el, Node *loss, const NodeVec *wrt) {
     NodeVec all = {0};
     for (int k = 0; k < wrt->len; k++) vec_push(el->arena, &all, wrt->at[k]);

@@ -160,7 +160,7 @@ static const char *targets_at(const Parser *p, int place) {
     return str_text(&names);
 }
 
-// `r[pos] = x`, up to whose `[` the text was read: how to write that; or NULL.
+// For `r[pos] = x`, when the parser stands at the `[`: how to write that. NULL: the text is something else.
 static const char *update_at(const Parser *p, Span open) {
     const char *text = p->source->text, *index = text_to(p, open.end, "]="), *value;
     int end = open.end + (int)strlen(index), after = end + 1;

@@ -99,7 +99,7 @@ static void put_node(Picture *p, const Node *node, const char *indent) {
     str_put(s, "]\n");
 }
 
-// The loop whose box the kernel stands in: that of all its nodes.
+// The loop of all nodes of the kernel: its box is drawn inside the loop's.
 static int loop_of_kernel(const Picture *p, int k) {
     const Group *group = &p->g->groups.at[k];
     return group->root ? group->root->loop : group->outputs.len ? group->outputs.at[0]->loop : 0;

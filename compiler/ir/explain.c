@@ -148,7 +148,7 @@ static const char *take(const Explain *e, const char *name) { return taken_place
 
 static const char *name_of(Explain *e, const Node *node);
 
-// The value whose gradient a node is, if that has a name.
+// The named value of which the node is the gradient, or NULL.
 static const Node *gradient_of(Explain *e, const Node *node) {
     const Node *x = node->gradient_of ? seen(e, e->g->nodes.at[node->gradient_of - 1]) : NULL;
     while (x && !name_of(e, x) && is_plumbing(x) && x->nin == 1 && !node_is(x, slice) && !node_is(x, pad))
@@ -318,7 +318,7 @@ static void put_formula(Explain *e, int indent, const char *name, const char *eq
     str_put(e->s, "\n");
 }
 
-// "a[t] = b[t-1]", of carried values whose next one has no line.
+// "a[t] = b[t-1]": a line for each carried value whose next value has none of its own.
 static void put_handed_on(Explain *e, const Loop *loop, int indent) {
     for (int i = 0; i < loop->carry.len; i++) {
         const Node *carry = loop->carry.at[i];
